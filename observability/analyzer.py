@@ -1,0 +1,88 @@
+"""What is an analyzer, and which are there?
+
+An analyzer is one file under observability/analyzers/<section>/ that defines `ANALYZER`. It declares which aggregates it needs and judges the
+answers; it never sees a database, a clock, a file or Streamlit.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from observability.aggregate import Aggregate, Sample
+from observability.catalog import Model, Version
+from observability.finding import Finding
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Span = Literal["current", "reference", "past"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One frame that an analyzer needs.
+
+    span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; ask with a
+    Bucket to get them by hour or day). scope "model" asks over all versions of the model, "version" over the one that is judged.
+    """
+
+    aggregate: Aggregate | Sample
+    span: Span = "current"
+    days: int = 28
+    scope: Literal["version", "model"] = "version"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an analyzer knows beside its frames.
+
+    version: the version that is judged; its edges and features are in it. window: the window that is judged (its `version` is set; its `as_of`
+    is what had arrived). now: the instant of the question: as_of, else the end of the window or the clock, whichever run.py decided; freshness
+    is measured against it. budget: the share of false discoveries that this one run may spend (see stats/multiple.py).
+    counters: what the loader counted about this model and window: {"duplicates": n, "rejected": n, "unknown_columns": {name: n}}.
+    """
+
+    model: Model
+    version: Version
+    window: Window
+    now: datetime
+    budget: float = 0.1
+    counters: Mapping[str, object] = MappingProxyType({})
+
+
+Frames = Mapping[str, "DataFrame"]
+
+
+@dataclass(frozen=True)
+class Analyzer:
+    """One question about a model in a window.
+
+    name: `section/name`, from the file's place. question: one plain sentence. needs: the frames, by name, for this context (it looks at the
+    catalog only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
+    """
+
+    name: str
+    question: str
+    needs: Callable[[Context], dict[str, Ask]]
+    analyze: Callable[[Frames, Context], list[Finding]]
+    exceptions: frozenset[int] = frozenset()
+
+
+@cache
+def discover() -> tuple[Analyzer, ...]:
+    """Every analyzer that is found by walking observability/analyzers, by name."""
+    package = importlib.import_module("observability.analyzers")
+    found = []
+    for info in pkgutil.walk_packages(package.__path__, prefix="observability.analyzers."):
+        if info.ispkg:
+            continue
+        module = importlib.import_module(info.name)
+        if (analyzer := getattr(module, "ANALYZER", None)) is not None:
+            found.append(analyzer)
+    return tuple(sorted(found, key=lambda each: each.name))

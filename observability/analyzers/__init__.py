@@ -1,0 +1,1 @@
+"""One file, one question; found by walking this folder (observability/analyzer.py)."""

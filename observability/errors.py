@@ -1,0 +1,57 @@
+"""What went wrong, where, what was got, what was expected, and what to try?
+
+Errors of this project carry the five answers apart, so that the command line, a page and HTTP can each show them in their own way.
+Branch by type, never by the text.
+"""
+
+from typing import Self
+
+
+class ObservabilityError(Exception):
+    """A failure that a person can mend. `str()` gives one clear sentence or two.
+
+    Parameters are plain sentences or values; those that are None are left out. `attempt` is what to try next.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, what: str, *, where: str | None = None, got: object = None, expected: object = None, attempt: str | None = None
+    ) -> None:
+        self.what, self.where, self.got, self.expected, self.attempt = what, where, got, expected, attempt
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """The whole error as one line of text."""
+        parts = [self.what.rstrip(".")]
+        if self.where:
+            parts[0] += f" (in {self.where})"
+        if self.got is not None:
+            parts.append(f"got {self.got}")
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        line = "; ".join(parts) + "."
+        return f"{line} {self.attempt.rstrip('.')}." if self.attempt else line
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str], dict[str, object]]:
+        return type(self), (self.what,), self.__dict__
+
+
+class UsageError(ObservabilityError):
+    """The call, the file or a parameter is wrong: exit 2 on the command line, 400 over HTTP."""
+
+
+class NotFoundError(UsageError):
+    """A model, version, column, prediction or file that is named is not there: exit 2, 404 over HTTP."""
+
+
+class StoreBusyError(ObservabilityError):
+    """Another process owns the store and did not answer: exit 3, 503 over HTTP."""
+
+    exit_code = 3
+
+
+class StoreBrokenError(ObservabilityError):
+    """The store cannot be read or written (damage, a full disk, a newer schema): exit 3, 503 over HTTP."""
+
+    exit_code = 3

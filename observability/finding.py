@@ -1,0 +1,84 @@
+"""What is claimed, how sure is it, and what does it rest on?"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+Severity = Literal["ok", "watch", "act", "unknown"]
+Basis = Literal["measured", "estimated", "simulated"]
+Against = Literal["reference", "past", "level", "peers"]
+Source = Literal["input", "label", "model", "system"]
+SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
+"""Worst first."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim of one analyzer about one subject in one window (the outside world's shape: `to_json`).
+
+    subject: a feature's name; `sex=F`, `replica=r3`, `device=d7` for a group, replica, device; `model` for the model itself.
+    metric: a name from observability.metrics. value, low, high: in the metric's unit; None only when the severity is unknown.
+    n: rows that the value rests on. limit: what it was held against, a number, (low, high) or None. because: one plain sentence with numbers.
+    evidence: small JSON-able extras for a page (never needed to understand the claim). rank: order among equals, larger first (not exported).
+    """
+
+    analyzer: str
+    model: str | None
+    version: str | None
+    subject: str
+    metric: str
+    value: float | None
+    n: int
+    severity: Severity
+    because: str
+    start: datetime
+    end: datetime
+    against: Against
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    limit: float | tuple[float, float] | None = None
+    basis: Basis = "measured"
+    slice: str | None = None
+    onset: datetime | None = None
+    incident: str | None = None
+    likely_source: Source | None = None
+    event: dict[str, Any] | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    rank: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The same for the same claim about the same window, whatever the value turns out to be."""
+        claim = [self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against, iso(self.start), iso(self.end)]
+        return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as the contract's JSON object (section 3)."""
+        body = asdict(self)
+        for private in ("rank", "start", "end"):
+            del body[private]
+        return {
+            "id": self.id,
+            **body,
+            "limit": list(self.limit) if isinstance(self.limit, tuple) else self.limit,
+            "window": {"start": iso(self.start), "end": iso(self.end)},
+            "onset": iso(self.onset) if self.onset else None,
+        }
+
+
+def iso(instant: datetime) -> str:
+    """RFC 3339 in UTC with a Z."""
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def worst_first(findings: list[Finding]) -> list[Finding]:
+    """Act, watch, unknown, ok; within each the highest rank first, then by subject and metric, so that the order is stable."""
+    return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), -f.rank, f.model or "", f.analyzer, f.subject, f.metric, f.id))
+
+
+def demoted(finding: Finding, severity: Severity, because: str) -> Finding:
+    """The same claim at another severity with the reason."""
+    return replace(finding, severity=severity, because=because)

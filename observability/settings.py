@@ -1,0 +1,94 @@
+"""What has the owner of a model decided: threshold, costs, limits, criteria?"""
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from observability.errors import UsageError
+
+CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Decisions about one model; every field has a default that says "not decided".
+
+    threshold: score from which the decision is the positive class. cost_*: money for one error. immutable: features nobody can change.
+    importance: share of each feature, adding up to 1, where known. service_level_*: share of ok answers, and milliseconds at p99.
+    limits: {"analyzer/metric": number} overrides of the limits that the analyzers state.
+    """
+
+    threshold: float = 0.5
+    cost_false_positive: float | None = None
+    cost_false_negative: float | None = None
+    cost_currency: str | None = None
+    immutable: tuple[str, ...] = ()
+    owner: str | None = None
+    description: str | None = None
+    fairness_criterion: str | None = None
+    service_level_availability: float | None = None
+    service_level_latency_ms: float | None = None
+    importance: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+
+
+def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
+    """Settings from a TOML file with the tables [settings], [importance] and [limits]; what the file leaves out keeps `base`'s value.
+
+    Raises UsageError that names the key, what was got and what was expected.
+    """
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("the settings file is not there", got=path, attempt="Check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("the settings file is not TOML", where=path.name, got=error) from None
+    return settings_from(body, base, where=path.name)
+
+
+def settings_from(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
+    """The same from a parsed body."""
+    base = base or ModelSettings()
+    unknown = set(body) - {"settings", "importance", "limits"}
+    if unknown:
+        raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected="[settings], [importance] or [limits]")
+    values = {name: getattr(base, name) for name in names()}
+    for name, value in dict(body.get("settings", {})).items():
+        values[name] = checked(name, value, where)
+    for table in ("importance", "limits"):
+        if table in body:
+            values[table] = {str(key): number(f"{table}.{key}", value, where) for key, value in body[table].items()}
+    total = sum(values["importance"].values())
+    if total > 0:
+        values["importance"] = {name: share / total for name, share in values["importance"].items()}
+    return ModelSettings(**values)
+
+
+def names() -> list[str]:
+    """Names of the settings."""
+    return [each.name for each in fields(ModelSettings)]
+
+
+def checked(name: str, value: Any, where: str | None) -> Any:
+    """The value of one setting in its type, or UsageError."""
+    if name not in names() or name in ("importance", "limits"):
+        raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(names()))
+    if name == "immutable":
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise UsageError("immutable is a list of feature names", where=where, got=repr(value))
+        return tuple(value)
+    if name in ("owner", "description", "cost_currency", "fairness_criterion"):
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is a text", where=where, got=repr(value))
+        if name == "fairness_criterion" and value not in CRITERIA:
+            raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
+        return value
+    return number(name, value, where)
+
+
+def number(name: str, value: Any, where: str | None) -> float:
+    """A finite number that is not negative, or UsageError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"{name} is a number that is not negative", where=where, got=repr(value))
+    return float(value)
