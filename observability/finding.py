@@ -52,7 +52,17 @@ class Finding:
     @property
     def id(self) -> str:
         """The same for the same claim about the same window, whatever the value turns out to be."""
-        claim = [self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against, iso(self.start), iso(self.end)]
+        claim = [
+            self.analyzer,
+            self.model,
+            self.version,
+            self.subject,
+            self.metric,
+            self.slice,
+            self.against,
+            iso(self.start),
+            iso(self.end),
+        ]
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ stuck_hours | Stuck value | h | low | Longest run of hours in which the feature 
 unknown_columns | Unknown columns | count | low | Features that arrive and are not in the reference. | count | TFDV (Breck et al. 2019)
 duplicate_rate | Duplicate rate | share | low | Share of lines that repeat a prediction that was already stored. | duplicates / lines | Deequ (Schelter et al. 2018)
 rejected_rate | Rejected rate | share | low | Share of lines that broke a rule of the contract. | rejected / lines | contract section 1
+judged | Judged | share | high | Whether this could be judged at all. | judged or not | ours
 volume | Volume | predictions | | Predictions that arrived, against what was expected at these hours of the week. | count | Poisson or negative binomial against the own past
 freshness_hours | Freshness | h | low | Hours since the newest prediction. | now - newest | Google SRE workbook, data processing
 silence_hours | Silence | h | low | Longest gap without predictions where some were expected. | longest gap | Google SRE workbook, data processing

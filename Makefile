@@ -1,0 +1,72 @@
+# Two commands do everything: `make run` serves the dashboard, `make test` checks the whole project. PYTHON=… picks the interpreter.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PORT ?= 8501
+
+.PHONY: run test bench format lint types unit browser lock clean help
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+run: $(BIN)/.installed  ## environment, sample fleet if the store is empty, dashboard on one local port
+	@$(BIN)/python -m observability demo --if-empty
+	@$(BIN)/python -m observability serve --port $(PORT)
+
+test: lint types unit browser  ## environment, lint, types, tests, browser tests
+
+lint: $(BIN)/.installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-tests
+	$(BIN)/mypy
+
+unit: $(BIN)/.installed-tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
+
+browser: $(BIN)/.installed-tests
+	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest tests/browser
+
+bench: $(BIN)/.installed-tests  ## speed and memory as ratios, with machine and versions
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+format: $(BIN)/.installed-tests  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## pin what the requirements bring along
+	uv pip compile -q --universal --python-version 3.11 requirements.txt tests/requirements.txt -o constraints.txt --no-header --no-annotate
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make needs Python 3.11 or newer with venv (Debian: apt-get install python3 python3-venv), or name one: make run PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making an environment in $(VENV)"
+ifneq ($(UV),)
+	@$(UV) venv -q --python "$$(command -v $(PYTHON))" $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV)
+endif
+
+$(BIN)/.installed: requirements.txt constraints.txt | $(BIN)/python
+	@echo "Installing what the dashboard needs (a few minutes the first time)"
+ifneq ($(UV),)
+	@$(UV) pip install -q --python $(BIN)/python -r requirements.txt -c constraints.txt
+else
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+endif
+	@touch $@
+
+$(BIN)/.installed-tests: tests/requirements.txt $(BIN)/.installed
+ifneq ($(UV),)
+	@$(UV) pip install -q --python $(BIN)/python -r tests/requirements.txt -c constraints.txt
+else
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+endif
+	@touch $@
+
+clean:  ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

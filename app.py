@@ -1,0 +1,22 @@
+"""Start here: `streamlit run app.py` serves the dashboard (`make run` does it with everything it needs).
+
+Imported once. Takes the store, then builds the application around the script that each browser session reruns.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from observability import owner, server
+from observability.errors import ObservabilityError
+
+try:
+    owner.own(owner.home_folder())
+except ObservabilityError as error:
+    print(error, file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(error.exit_code)
+
+app = server.build(str(Path(__file__).parent / "observability" / "views" / "shell.py"))

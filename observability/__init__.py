@@ -1,0 +1,35 @@
+"""What does `import observability` give to a service that only wants to log?
+
+Four names, loaded when first used. Nothing here, and nothing behind these names, imports more than the standard library.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from observability.client.asgi import ObservabilityMiddleware
+    from observability.client.log import Logger
+    from observability.client.runs import track_run
+    from observability.client.wsgi import ObservabilityWSGIMiddleware
+
+__all__ = ["Logger", "ObservabilityMiddleware", "ObservabilityWSGIMiddleware", "track_run"]
+
+_HOMES = {
+    "Logger": "observability.client.log",
+    "ObservabilityMiddleware": "observability.client.asgi",
+    "ObservabilityWSGIMiddleware": "observability.client.wsgi",
+    "track_run": "observability.client.runs",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The exported object called `name`, imported now; AttributeError for any other name."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'observability' has no attribute {name!r}")
+    from importlib import import_module
+
+    exported = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = exported
+    return exported
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,254 @@
+"""Which command is asked for, who runs it, and how does the answer leave?
+
+A command runs in this process where nobody owns the store, else in the owner's: the same `execute` in both. Exit 0 done, 1 found something (only
+with --fail-on), 2 wrong use, 3 the store is in use or broken.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from observability import owner
+from observability.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+WAIT = 8.0
+"""Seconds to wait for a lock or an owner that starts."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command leaves: the exit code, what to print, and what to print as an error."""
+
+    exit_code: int = 0
+    out: str = ""
+    error: str = ""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises one clear sentence instead of ending the process (the owner's process must live on)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError; argparse calls this for every wrong use."""
+        raise UsageError(message, attempt=f"See {self.prog} --help")
+
+
+def parser() -> Parser:
+    """Every command with its help and an example."""
+    root = Parser(prog="python -m observability", description="See, investigate and review the health of machine-learning models.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"Example: python -m observability {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    demo = add("demo", "Load the sample fleet into an empty store.", "demo")
+    demo.add_argument("--if-empty", action="store_true", help="do nothing where the store holds something")
+
+    register = add(
+        "register",
+        "Register a model version from a reference file of held-out predictions with their labels.",
+        "register --model loan --version 3 --task binary --reference held_out.csv --label defaulted --score probability --sensitive sex",
+    )
+    register.add_argument("--model", required=True)
+    register.add_argument("--version", required=True)
+    register.add_argument("--task", required=True, choices=("binary", "regression", "multiclass"))
+    register.add_argument("--reference", required=True, type=path, metavar="FILE", help=".jsonl, .csv or .parquet")
+    register.add_argument("--label", required=True, metavar="COL")
+    register.add_argument("--score", required=True, action="append", metavar="COL", help="multiclass: class=COL for each class")
+    register.add_argument("--prediction", metavar="COL")
+    register.add_argument("--at", metavar="COL", help="event time")
+    register.add_argument("--sensitive", action="append", default=[], metavar="COL")
+    register.add_argument("--features", metavar="a,b", help="default: every column left over")
+    register.add_argument("--map", action="append", default=[], metavar="theirs=ours")
+    register.add_argument("--artifact", type=path, metavar="FILE")
+    register.add_argument("--in-sample", action="store_true", help="the reference holds rows the model was fitted on")
+    register.add_argument("--settings", type=path, metavar="FILE.toml")
+    register.add_argument("--positive", metavar="VALUE", help="the positive class where labels are words")
+    register.add_argument("--json", action="store_true")
+
+    settings = add("settings", "Show a model's settings, or set them.", "settings loan --settings loan.toml")
+    settings.add_argument("model", metavar="MODEL")
+    settings.add_argument("--settings", type=path, metavar="FILE.toml")
+    settings.add_argument("--json", action="store_true")
+
+    load = add(
+        "load", "Load records from files, and all that waits in landing.", "load predictions.csv --kind prediction --model loan --version 3"
+    )
+    load.add_argument("files", nargs="*", type=path, metavar="FILE")
+    load.add_argument("--kind")
+    load.add_argument("--model")
+    load.add_argument("--version")
+    load.add_argument("--features", metavar="a,b")
+    load.add_argument("--map", action="append", default=[], metavar="theirs=ours")
+    load.add_argument("--timezone", metavar="ZONE", help="of times without an offset, as Europe/Paris")
+    load.add_argument("--json", action="store_true")
+
+    check = add(
+        "check", "Run every analyzer over a window; findings worst first.", "check --model loan --from 2026-07-01 --to 2026-07-08 --json"
+    )
+    check.add_argument("--model")
+    check.add_argument("--version")
+    check.add_argument("--slice", metavar="a=x&b=y")
+    check.add_argument("--from", dest="start", metavar="T")
+    check.add_argument("--to", dest="end", metavar="T")
+    check.add_argument("--as-of", metavar="T", help="only records that had arrived by then")
+    check.add_argument("--fail-on", choices=("watch", "act"), help="exit 1 where a finding is that bad or worse")
+    check.add_argument("--json", action="store_true")
+
+    metrics = add("metrics", "Every metric: name, unit, meaning, source.", "metrics --json")
+    metrics.add_argument("--json", action="store_true")
+
+    status = add("status", "Store, sizes, freshness, backlog, rejected counts, versions.", "status --json")
+    status.add_argument("--json", action="store_true")
+
+    remove = add("remove", "Remove a model and all of its records.", "remove loan")
+    remove.add_argument("model", metavar="MODEL")
+    remove.add_argument("--json", action="store_true")
+
+    serve = add("serve", "Start the dashboard.", "serve --port 8501")
+    serve.add_argument("--port", type=int, default=8501)
+    serve.add_argument("--open", action="store_true", help="open a browser")
+    return root
+
+
+def path(text: str) -> str:
+    """An absolute path, so that the owner's process finds the same file."""
+    return str(Path(text).expanduser().absolute())
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line and print its answer. Returns the exit code."""
+    try:
+        said = parser().parse_args(argv)
+        if said.command == "serve":
+            return serve(said)
+        if said.command == "metrics":
+            from observability import commands
+
+            outcome = commands.metrics(said)
+        else:
+            outcome = here_or_at_owner(said, argv)
+    except ObservabilityError as error:
+        outcome = Outcome(error.exit_code, error=str(error))
+    except KeyboardInterrupt:
+        outcome = Outcome(130, error="Stopped. What was committed stays; run the command again to go on.")
+    if outcome.out:
+        print(outcome.out)
+    if outcome.error:
+        print(outcome.error, file=sys.stderr)
+    return outcome.exit_code
+
+
+def execute(store: "Store", argv: list[str], say: Say) -> Outcome:
+    """Run a command against an open store; every failure becomes an outcome."""
+    from observability import commands
+
+    try:
+        said = parser().parse_args(argv)
+        run = commands.COMMANDS.get(said.command)
+        if run is None:
+            raise UsageError(f"{said.command} does not run inside the dashboard")
+        return run(store, said, say)
+    except ObservabilityError as error:
+        return Outcome(error.exit_code, error=str(error))
+    except SystemExit:
+        return Outcome(2, error="Help is printed by the command line itself.")
+    except Exception as error:
+        if os.environ.get("OBSERVABILITY_DEBUG"):
+            raise
+        return Outcome(3, error=f"Unexpected {type(error).__name__}: {error}. Set OBSERVABILITY_DEBUG=1 and run it again to see where.")
+
+
+def here_or_at_owner(said: argparse.Namespace, argv: list[str]) -> Outcome:
+    """In this process where the lock is free, else in the owner's; retried while neither answers."""
+    home = owner.home_folder()
+    argv = absolute(said, argv)
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            with owner.opened(home) as store:
+                return execute(store, argv, progress)
+        except StoreBusyError as busy:
+            address = owner.read_address(home)
+            if address is not None and (outcome := at_owner(address, argv)) is not None:
+                return outcome
+            if time.monotonic() > until:
+                raise busy from None
+        time.sleep(0.1)
+
+
+def absolute(said: argparse.Namespace, argv: list[str]) -> list[str]:
+    """The command line with its file names made absolute."""
+    files = {
+        each
+        for each in [*getattr(said, "files", []), *(getattr(said, name, None) for name in ("reference", "artifact", "settings"))]
+        if each
+    }
+    return [path(each) if path(each) in files else each for each in argv]
+
+
+def at_owner(address: owner.Address, argv: list[str]) -> Outcome | None:
+    """The outcome of a command that the owner ran; None where it does not answer (stale address, still starting)."""
+    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600)
+    try:
+        connection.request(
+            "POST",
+            "/_owner/command",
+            body=json.dumps({"argv": argv}),
+            headers={"Authorization": f"Bearer {address.token}", "Content-Type": "application/json"},
+        )
+        answer = connection.getresponse()
+        if answer.status != 200:
+            return None
+        for line in answer:
+            said: dict[str, Any] = json.loads(line)
+            if "exit" in said:
+                return Outcome(said["exit"], said["out"], said["error"])
+            progress(said["progress"])
+    except ConnectionRefusedError:
+        return None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise StoreBrokenError(
+            "the dashboard stopped while it ran the command", got=error, attempt="Look at its log and run the command again"
+        ) from None
+    finally:
+        connection.close()
+    raise StoreBrokenError("the dashboard ended the command without an outcome", attempt="Look at its log and run the command again")
+
+
+def progress(text: str) -> None:
+    """One line on the terminal, overwritten by the next; silent where nobody looks."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")
+        sys.stderr.flush()
+
+
+def serve(said: argparse.Namespace) -> int:
+    """Take the lock and become Streamlit; the lock stays held through the change."""
+    home = owner.home_folder()
+    os.environ["OBSERVABILITY_HOME"] = str(home)
+    owner.take_lock(home, wait=1.0).hand_over()
+    root = Path(__file__).parents[1]
+    os.chdir(root)
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    headless = "false" if said.open else "true"
+    print(f"The dashboard is at http://localhost:{said.port} (stop it with Ctrl+C).", flush=True)
+    arguments = ["-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(said.port), "--server.headless", headless]
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter and file
+    return 0

@@ -1,0 +1,229 @@
+"""What does each command of the command line do to the store, and what does it answer?"""
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.cli import Outcome, Say
+from observability.errors import UsageError
+from observability.finding import SEVERITIES, Finding, iso
+from observability.metrics import METRICS
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+SAMPLE = Path(__file__).parents[1] / "sample_data"
+
+
+def instant(text: str | None, name: str) -> datetime | None:
+    """RFC 3339 with an offset, or a bare date (midnight UTC). Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{name} is no time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
+    if when.tzinfo is None:
+        if len(text) > 10:
+            raise UsageError(f"{name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
+        when = when.replace(tzinfo=UTC)
+    return when.astimezone(UTC)
+
+
+def pairs(texts: list[str], name: str) -> dict[str, str]:
+    """`theirs=ours` texts as a mapping. Raises UsageError."""
+    found = {}
+    for text in texts:
+        theirs, equals, ours = text.partition("=")
+        if not equals or not theirs or not ours:
+            raise UsageError(f"{name} cannot be read", got=repr(text), expected="theirs=ours")
+        found[theirs] = ours
+    return found
+
+
+def listed(text: str | None) -> tuple[str, ...] | None:
+    """`a,b` as a tuple; None stays None."""
+    return None if text is None else tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+def answered(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:
+    """JSON where asked for, else lines."""
+    return Outcome(exit_code, json.dumps(body, ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
+
+
+def metrics(said: argparse.Namespace) -> Outcome:
+    """Every metric."""
+    body = [
+        {
+            "name": m.name,
+            "title": m.title,
+            "unit": m.unit,
+            "better": m.better,
+            "meaning": m.meaning,
+            "formula": m.formula,
+            "source": m.source,
+        }
+        for m in METRICS.values()
+    ]
+    return answered(body, [f"{m.name:26} {m.unit:20} {m.meaning} [{m.source}]" for m in METRICS.values()], said.json)
+
+
+def demo(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Load the sample fleet."""
+    from observability.store import demo as sample
+
+    if store.catalog().models:
+        if said.if_empty:
+            return Outcome()
+        raise UsageError(
+            "the store is not empty",
+            got=", ".join(each.name for each in store.catalog().models),
+            expected="an empty store",
+            attempt="Set OBSERVABILITY_HOME to a new folder, or remove the models first",
+        )
+    lines = sample.load_fleet(store, SAMPLE / "fleet.toml", say)
+    say("")
+    return Outcome(0, "\n".join(lines))
+
+
+def register(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Register a model version."""
+    from observability.store import register as registering
+
+    request = registering.Request(
+        model=said.model,
+        version=said.version,
+        task=said.task,
+        reference=Path(said.reference),
+        label=said.label,
+        score=tuple(said.score),
+        prediction=said.prediction,
+        at=said.at,
+        sensitive=tuple(said.sensitive),
+        features=listed(said.features),
+        renames=pairs(said.map, "--map"),
+        artifact=Path(said.artifact) if said.artifact else None,
+        in_sample=said.in_sample,
+        settings=Path(said.settings) if said.settings else None,
+        positive=said.positive,
+    )
+    done = registering.register(store, request, progress=say)
+    say("")
+    return answered({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), said.json)
+
+
+def settings(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Show or set a model's settings."""
+    from dataclasses import asdict
+
+    from observability.settings import read_settings
+    from observability.store import register as registering
+
+    model = store.catalog().model(said.model)
+    current = model.settings
+    if said.settings:
+        current = read_settings(Path(said.settings), model.settings)
+        registering.update_settings(store, model.name, current)
+    body = asdict(current)
+    return answered(
+        body, [f"{name} = {value if value not in (None, {}, ()) else 'not decided'}" for name, value in body.items()], said.json
+    )
+
+
+def load(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Load files and what waits in landing."""
+    from observability.store import loader
+    from observability.store.parse import Defaults
+
+    def note(done: int, total: int, *_rest: object) -> None:
+        say(f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else "loading")
+
+    defaults = Defaults(
+        kind=said.kind,
+        model=said.model,
+        version=said.version,
+        features=listed(said.features),
+        renames=pairs(said.map, "--map"),
+        timezone=said.timezone,
+    )
+    report = loader.load_files(store, [Path(each) for each in said.files], defaults, progress=note) if said.files else None
+    landed = loader.load_landing(store, progress=note)
+    total = landed if report is None else report + landed
+    say("")
+    body = total.to_json()
+    lines = [f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected"]
+    lines += [f"  {count:,} × {reason}" for reason, count in sorted(body["reasons"].items(), key=lambda each: -each[1])]
+    return answered(body, lines, said.json)
+
+
+def check(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Run every analyzer."""
+    from observability import run
+    from observability.window import Slice
+
+    report = run.check(
+        store,
+        model=said.model,
+        version=said.version,
+        start=instant(said.start, "--from"),
+        end=instant(said.end, "--to"),
+        as_of=instant(said.as_of, "--as-of"),
+        slice=Slice.parse(said.slice),
+    )
+    bad = SEVERITIES[: SEVERITIES.index(said.fail_on) + 1] if said.fail_on else ()
+    exit_code = 1 if any(each.severity in bad for each in report.findings) else 0
+    windows = [f"{name}: {iso(window.start)} to {iso(window.end)}" for name, window in report.windows.items()]
+    lines = [*windows, *report.notes, *(line_of(each) for each in report.findings if each.severity != "ok")]
+    calm = sum(each.severity == "ok" for each in report.findings)
+    lines.append(f"{calm} findings are ok." if report.findings else "Nothing to judge: the store holds no predictions yet.")
+    return answered([each.to_json() for each in report.findings], lines, said.json, exit_code)
+
+
+def line_of(finding: Finding) -> str:
+    """A finding in one line of a terminal."""
+    return f"{finding.severity.upper():7} {finding.model or ''} {finding.analyzer}: {finding.because}"
+
+
+def status(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Store, sizes, freshness, backlog, rejected counts, versions."""
+    from observability.store import admin
+
+    body = admin.status(store)
+    return answered(body, status_lines(body), said.json)
+
+
+def status_lines(body: dict[str, Any], indent: str = "") -> list[str]:
+    """A nested answer as indented lines."""
+    lines: list[str] = []
+    for name, value in body.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *status_lines(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{indent}{name}:"]
+            for each in value:
+                lines.append(indent + "  " + ", ".join(f"{key} {one}" for key, one in each.items() if one not in (None, [], {})))
+        else:
+            lines.append(f"{indent}{name}: {value}")
+    return lines
+
+
+def remove(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Remove a model."""
+    from observability.store import admin
+
+    body = admin.remove_model(store, said.model)
+    return answered(body, [f"Removed {said.model}.", *status_lines(body, "  ")], said.json)
+
+
+COMMANDS: dict[str, Callable[["Store", argparse.Namespace, Say], Outcome]] = {
+    "demo": demo,
+    "register": register,
+    "settings": settings,
+    "load": load,
+    "check": check,
+    "status": status,
+    "remove": remove,
+}

@@ -1,0 +1,236 @@
+"""What do the analyzers say about a model in a window?
+
+The one place where questions, answers and judgement meet: it decides the windows, asks the store for the frames that each analyzer needs, hands
+them over, and gathers the findings. Nothing here knows a metric.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from observability.aggregate import Aggregate, Sample
+from observability.analyzer import Analyzer, Ask, Context, discover
+from observability.catalog import Model, Version
+from observability.errors import NotFoundError, ObservabilityError, UsageError
+from observability.finding import Finding, iso, worst_first
+from observability.store import admin, engine
+from observability.window import Slice, Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.database import Store
+
+LOG = logging.getLogger(__name__)
+DEFAULT_DAYS = 7
+LIVE_DAYS = 30
+WEEKLY_FALSE_DISCOVERIES = 0.1
+RUNS_A_WEEK = 7
+EVENT_DAYS = 14
+"""The budget of false discoveries is spent per model and week, over a check a day and the model's versions."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Findings worst first; the window that each model was judged in; notes about how the windows were chosen, one sentence each."""
+
+    findings: tuple[Finding, ...] = ()
+    windows: dict[str, Window] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def worst(self, model: str) -> Finding | None:
+        """The first finding of a model that a person should read: act or watch, else None."""
+        return next((each for each in self.findings if each.model == model and each.severity in ("act", "watch")), None)
+
+
+def check(
+    store: "Store",
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    as_of: datetime | None = None,
+    slice: Slice | None = None,  # noqa: A002 - the contract's word
+    now: datetime | None = None,
+    only: tuple[str, ...] = (),
+) -> Report:
+    """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
+
+    Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
+    midnight) of its last record's day. With as_of, only what had arrived by then counts. Raises NotFoundError for an unknown model or version,
+    and UsageError where the window ends before it starts.
+    """
+    now = (now or datetime.now(UTC)).astimezone(UTC)
+    catalog = store.catalog()
+    models = [catalog.model(model)] if model else list(catalog.models)
+    activity = engine.activity(store)
+    findings: list[Finding] = []
+    windows: dict[str, Window] = {}
+    notes: list[str] = []
+    for each in models:
+        if version is not None and each.version(version) is None:
+            known = ", ".join(one.name for one in each.versions)
+            raise NotFoundError(f"version {version!r} of {each.name} is not in the store", attempt=f"There is {known}")
+        window, note = window_of(each, activity, start=start, end=end, as_of=as_of, now=now)
+        window = replace(window, version=version, slice=slice)
+        windows[each.name] = window
+        notes += [note] if note else []
+        findings += model_findings(store, each, window, min(filter(None, (now, window.end, as_of))), only)
+    return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
+
+
+def window_of(
+    model: Model, activity: "DataFrame", *, start: datetime | None, end: datetime | None, as_of: datetime | None, now: datetime
+) -> tuple[Window, str | None]:
+    """The window to judge a model in, and a sentence where it was chosen for it."""
+    note = None
+    if end is None:
+        limit = min(as_of, now) if as_of else now
+        last = newest(model, activity)
+        if last is None or limit - last < timedelta(days=LIVE_DAYS):
+            end = limit
+        else:
+            end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+            note = f"{model.name}: the newest record is from {last:%Y-%m-%d}, so the window ends there."
+        if start is not None and end <= start:
+            raise UsageError("the window ends before it starts", got=f"{iso(start)} to {iso(end)}", attempt="Give --to as well")
+    if start is None:
+        start = end - timedelta(days=DEFAULT_DAYS)
+    return Window(model.name, start, end, as_of=as_of), note
+
+
+def newest(model: Model, activity: "DataFrame") -> datetime | None:
+    """Event time of the newest production prediction of a model; None where there is none."""
+    rows = activity[(activity["model"] == model.name) & (activity["environment"] == "production")]
+    return None if rows.empty else rows["last"].max().to_pydatetime().replace(tzinfo=UTC)
+
+
+def model_findings(store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...] = ()) -> list[Finding]:
+    """Findings of every analyzer about each version that served in the window (the newest version where none did)."""
+    findings: list[Finding] = []
+    versions = serving_versions(store, model, window)
+    counters = admin.counters(store, model.name, window)
+    marks = engine.events(store, model.name, window.start - timedelta(days=EVENT_DAYS), window.end)
+    for version in versions:
+        context = Context(
+            model=model,
+            version=version,
+            window=replace(window, version=version.name),
+            now=now,
+            budget=WEEKLY_FALSE_DISCOVERIES / (RUNS_A_WEEK * len(versions)),
+            counters=counters,
+        )
+        for analyzer in discover():
+            if not only or analyzer.name in only:
+                findings += judged(store, analyzer, context)
+    return [with_event(each, marks) for each in findings]
+
+
+def serving_versions(store: "Store", model: Model, window: Window) -> list[Version]:
+    """Versions with predictions in the window; the one asked for; else the newest registered, else the newest seen."""
+    from observability.aggregate import By
+
+    if window.version is not None:
+        wanted = model.version(window.version)
+        return [wanted] if wanted else []
+    served = engine.ask(store, Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
+    found = [each for each in model.versions if each.name in set(served["version"])]
+    if found or not model.versions:
+        return found
+    registered = [each for each in model.versions if each.registered_at]
+    return (
+        [max(registered, key=lambda each: each.registered_at or datetime.min.replace(tzinfo=UTC))] if registered else [model.versions[-1]]
+    )
+
+
+def judged(store: "Store", analyzer: Analyzer, context: Context) -> list[Finding]:
+    """What one analyzer says. A failure of one column or of the analyzer becomes an `unknown` finding, and stops nothing else."""
+    broken: list[Finding] = []
+    try:
+        frames = {}
+        for name, wanted in analyzer.needs(context).items():
+            frames[name], failed = answer(store, wanted, context)
+            broken += [failure(analyzer, context, subject, error) for subject, error in failed]
+        return analyzer.analyze(frames, context) + broken
+    except Exception as error:
+        LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
+        return [*broken, failure(analyzer, context, "model", error)]
+
+
+def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
+    """The frame an analyzer asked for, and the columns that could not be answered: one that breaks does not take the others along."""
+    window = span_of(wanted, context)
+    if isinstance(wanted.aggregate, Sample):
+        return engine.sample(store, wanted.aggregate, window), []
+    try:
+        return engine.ask(store, wanted.aggregate, window), []
+    except Exception as error:
+        if isinstance(error, ObservabilityError) and error.exit_code == 3:
+            raise
+        parts, failed = [], []
+        for single in singles(wanted.aggregate):
+            try:
+                parts.append(engine.ask(store, single, window))
+            except Exception as why:
+                failed.append(((single.histogram + single.sums)[0].partition(".")[2] or (single.histogram + single.sums)[0], why))
+        if not parts:
+            raise
+        import pandas as pd
+
+        return pd.concat(parts, ignore_index=True), failed
+
+
+def singles(aggregate: Aggregate) -> Iterator[Aggregate]:
+    """The same question, one column at a time."""
+    for reference in aggregate.histogram:
+        yield replace(aggregate, histogram=(reference,))
+    for reference in aggregate.sums:
+        yield replace(aggregate, sums=(reference,))
+
+
+def span_of(wanted: Ask, context: Context) -> Window:
+    """The window that an Ask is about."""
+    window = context.window if wanted.scope == "version" else replace(context.window, version=None)
+    if wanted.span == "reference":
+        return window.reference()
+    return window.past(wanted.days) if wanted.span == "past" else window
+
+
+def failure(analyzer: Analyzer, context: Context, subject: str, error: Exception) -> Finding:
+    """The `unknown` finding that stands for something that broke."""
+    return Finding(
+        analyzer=analyzer.name,
+        model=context.model.name,
+        version=context.version.name,
+        subject=subject,
+        metric="judged",
+        unit="share",
+        value=None,
+        n=0,
+        severity="unknown",
+        because=f"This could not be judged: {type(error).__name__}: {error}",
+        start=context.window.start,
+        end=context.window.end,
+        against="level",
+        slice=str(context.window.slice) if context.window.slice else None,
+    )
+
+
+def unique(findings: list[Finding]) -> list[Finding]:
+    """One finding per id: claims about the whole model come once from each of its versions."""
+    return list({each.id: each for each in findings}.values())
+
+
+def with_event(finding: Finding, marks: "DataFrame") -> Finding:
+    """The finding with the nearest event at or before its onset (else before the window's end)."""
+    if finding.severity not in ("act", "watch") or marks.empty:
+        return finding
+    when = (finding.onset or finding.end).replace(tzinfo=None)
+    before = marks[marks["at"] <= when]
+    if before.empty:
+        return finding
+    row: dict[str, Any] = before.sort_values("at").iloc[-1].to_dict()
+    return replace(finding, event={"at": iso(row["at"].to_pydatetime().replace(tzinfo=UTC)), "what": row["what"], "text": row["text"]})

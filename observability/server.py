@@ -1,0 +1,122 @@
+"""What does the dashboard's process answer beside its pages?
+
+`GET /readyz`, the command route of the owner (loopback only, its own token), redirects from /section/page to /page, and the headers that keep
+everything on this machine.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import json
+import queue
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from observability import owner
+from observability.errors import ObservabilityError
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'self'"
+)
+"""Streamlit sets no content security policy; this one lets its own front end and plotly work and nothing else."""
+COMMAND_BYTES = 1_000_000
+
+
+class Headers:
+    """ASGI middleware that adds the security headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass through, adding headers to the start of an HTTP answer."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+async def ready(_request: Request) -> Response:
+    """200 while the store answers, else 503 with what to do."""
+    try:
+        await asyncio.to_thread(lambda: owner.current_store().catalog())
+    except ObservabilityError as error:
+        return JSONResponse({"error": error.what, "try": error.attempt}, status_code=503)
+    return JSONResponse({"ready": True})
+
+
+async def command(request: Request) -> Response:
+    """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
+    if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
+        return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
+    if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {owner.current().token}"):
+        return JSONResponse({"error": "wrong token", "try": "Let the command line read owner.json"}, status_code=401)
+    body = await request.body()
+    if len(body) > COMMAND_BYTES:
+        return JSONResponse({"error": "the command is too long", "try": "Name fewer files"}, status_code=413)
+    try:
+        argv = [str(each) for each in json.loads(body)["argv"]]
+    except (ValueError, KeyError, TypeError):
+        return JSONResponse({"error": "the command cannot be read", "try": 'Send {"argv": [...]}'}, status_code=400)
+    return StreamingResponse(outcome_of(argv), media_type="application/x-ndjson")
+
+
+async def outcome_of(argv: list[str]) -> AsyncIterator[str]:
+    """The lines of a command that runs in a thread of its own."""
+    from observability import cli
+
+    said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        outcome = cli.execute(owner.current_store(), argv, lambda text: said.put({"progress": text}))
+        said.put({"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error})
+        said.put(None)
+
+    threading.Thread(target=work, name="command", daemon=True).start()
+    while (line := await asyncio.to_thread(said.get)) is not None:
+        yield json.dumps(line) + "\n"
+
+
+def redirects() -> list[BaseRoute]:
+    """/section/page leads to /page with its query, for every page that is found."""
+    from observability.views.shell import page_files
+
+    async def redirect(request: Request) -> Response:
+        target = "/" + request.url.path.strip("/").split("/")[-1]
+        return RedirectResponse(target + (f"?{request.url.query}" if request.url.query else ""), status_code=307)
+
+    return [Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files()]
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
+    """From the start of the server to its end: the loader thread runs, and commands find this process."""
+    holder = owner.current()
+    holder.listen(int(st.get_option("server.port")))
+    holder.start_loader()
+    try:
+        yield {}
+    finally:
+        await asyncio.to_thread(holder.close)
+
+
+def build(script: str) -> st.App:
+    """The application: Streamlit's pages, our routes, one process and port."""
+    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *redirects()]
+    return st.App(script, routes=routes, middleware=[Middleware(Headers)], lifespan=lifespan)
