@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from observability.aggregate import Aggregate, Sample
 from observability.analyzer import Analyzer, Ask, Context, discover
@@ -232,5 +232,5 @@ def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     before = marks[marks["at"] <= when]
     if before.empty:
         return finding
-    row: dict[str, Any] = before.sort_values("at").iloc[-1].to_dict()
+    row = before.sort_values("at").iloc[-1].to_dict()
     return replace(finding, event={"at": iso(row["at"].to_pydatetime().replace(tzinfo=UTC)), "what": row["what"], "text": row["text"]})

@@ -1,0 +1,135 @@
+"""What do the histograms of one column look like, side by side: the reference, the window, each of its days?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import UNSEEN
+from observability.catalog import Edges
+from observability.stats.distance import coarsen, merge_bins
+from observability.stats.edges import atom_bins
+from observability.stats.interval import effective_n
+from observability.stats.scores import SCORE_EDGES, bin_middles
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RARE_SHARE = 0.01
+"""Categories below this share of the reference are judged together: alone, each is a bin of noise in the PSI."""
+GROUPS = 10
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The bins of one column: how many ordinary ones, and which group of the PSI each belongs to (the last two groups: unseen, missing).
+
+    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none.
+    """
+
+    size: int
+    group: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    scale: float | None
+    winsorise: tuple[float, float] | None
+    levels: tuple[str, ...] = ()
+
+    @property
+    def ordered(self) -> bool:
+        """Whether bins have an order (numbers)."""
+        return self.edges.size > 0
+
+
+@dataclass(frozen=True)
+class Side:
+    """The counts of one column on one side: ordinary bins, then unseen, then missing (null, NaN, absent, wrong type). n is effective."""
+
+    counts: NDArray[np.float64]
+    n: float
+    rows: int
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Counts of the ordinary bins."""
+        return self.counts[:-2]
+
+    @property
+    def missing_share(self) -> float:
+        """Share that is missing, NaN where nothing was counted."""
+        return float(self.counts[-1] / self.counts.sum()) if self.counts.sum() > 0 else float("nan")
+
+
+def axis_of(edges: Edges | None, reference: "DataFrame") -> Axis | None:
+    """The axis of a column: from its stored edges; None of a classifier's score stands for the fixed score edges. None where it has no bins.
+
+    reference: the column's rows of the reference histogram, which rare categories and the score's groups come from.
+    """
+    if edges is not None and edges.levels:
+        size = len(edges.levels)
+        counts = dense(reference, size)[:-2]
+        common = counts >= RARE_SHARE * max(counts.sum(), 1.0)
+        group = np.where(common, np.cumsum(common) - 1, common.sum())
+        return Axis(size, with_special_groups(group), np.array([]), np.array([]), None, None, edges.levels)
+    if edges is not None and edges.edges:
+        cuts = np.asarray(edges.edges, np.float64)
+        limits = None if edges.low is None or edges.high is None else (edges.low, edges.high)
+        group = np.asarray(edges.deciles, np.int64)
+        return Axis(cuts.size + 1, with_special_groups(group), cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
+    if edges is not None:
+        return None
+    cuts = np.asarray(SCORE_EDGES, np.float64)
+    counts = dense(reference, cuts.size + 1)[:-2]
+    positions = bin_middles(cuts)
+    mean = float(np.average(positions, weights=counts)) if counts.sum() > 0 else 0.0
+    scale = float(np.sqrt(np.average((positions - mean) ** 2, weights=counts))) if counts.sum() > 0 else None
+    return Axis(cuts.size + 1, with_special_groups(coarsen(counts, GROUPS)), cuts, positions, scale or None, None)
+
+
+def with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups of the ordinary bins, then one for unseen and one for missing."""
+    top = int(group.max()) if group.size else -1
+    return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
+
+
+def dense(rows: "DataFrame", size: int) -> NDArray[np.float64]:
+    """Weighted counts of `size` ordinary bins, then unseen, then missing."""
+    counts = np.zeros(size + 2)
+    bins = rows["bin"].to_numpy(np.int64)
+    place = np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
+    np.add.at(counts, place, rows["w"].to_numpy(np.float64))
+    return counts
+
+
+def side_of(rows: "DataFrame", size: int) -> Side:
+    """One side of a column from its rows of a histogram answer."""
+    return Side(dense(rows, size), effective_n(float(rows["w"].sum()), float(rows["w2"].sum())), int(rows["n"].sum()))
+
+
+def by_day(rows: "DataFrame", size: int) -> list[tuple[datetime, Side]]:
+    """The same for each day, in order."""
+    return [(day.to_pydatetime(), side_of(part, size)) for day, part in rows.groupby("period", sort=True)]
+
+
+def fine_groups(axis: Axis, reference: Side) -> NDArray[np.int64]:
+    """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart."""
+    if not axis.ordered:
+        return axis.group
+    return with_special_groups(coarsen(reference.values, 20, atom_bins(axis.edges)))
+
+
+def grouped(side: Side, group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts merged into groups."""
+    return merge_bins(side.counts, group)
+
+
+def mean_shift(axis: Axis, reference: Side, current: Side) -> float | None:
+    """How many reference standard deviations the values are higher on average (winsorised positions); None for categories and constants."""
+    if not axis.ordered or not axis.scale or reference.values.sum() <= 0 or current.values.sum() <= 0:
+        return None
+    at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
+    mean: Callable[[Side], float] = lambda side: float(np.average(at, weights=side.values))  # noqa: E731 - one word for both sides
+    return (mean(current) - mean(reference)) / axis.scale

@@ -1,0 +1,151 @@
+"""How right was a model, from counts and sums?
+
+The one computation behind every performance figure: the analyzer, the charts, the tables and the sentences all call it. Figures of counts equal
+scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins and are within 1e-3 of those of the raw scores.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import UNKNOWN, Aggregate, Bucket, By
+from observability.catalog import Model
+from observability.stats import confusion
+from observability.stats.interval import (
+    Interval,
+    Moments,
+    auc_interval,
+    average_interval,
+    average_precision_interval,
+    effective_n,
+    f1_interval,
+    mean_interval,
+    r2_interval,
+    rate_interval,
+    rmse_interval,
+)
+from observability.stats.scores import SCORE_EDGES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+REGRESSION_SUMS = ("error", "absolute_error", "squared_error", "label_value")
+CLASSIFIER_SUMS = ("log_loss", "brier")
+HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
+NONE = Interval(None, None, None, 0.0)
+
+
+def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]:
+    """The two questions whose answers `performance` reads: "counts" and "sums", grouped by `keys` as well."""
+    counts = (*keys, By("decision"), By("label"), *((By("score_bin"),) if model.task == "binary" else ()))
+    sums = REGRESSION_SUMS if model.task == "regression" else CLASSIFIER_SUMS
+    return {"counts": Aggregate("outcomes", keys=counts), "sums": Aggregate("outcomes", keys=keys, sums=sums)}
+
+
+def performance(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict[str, Interval]:
+    """Every measured metric of a model's task with its interval, on labelled rows; the value is None where a metric is not defined."""
+    if model.task == "regression":
+        return regression(sums)
+    if model.task in ("binary", "multiclass"):
+        return classification(model, counts, sums)
+    return {}
+
+
+def performance_by(
+    model: Model, counts: "DataFrame", sums: "DataFrame", key: str
+) -> Iterator[tuple[Any, dict[str, Interval], float, float]]:
+    """(value of the key, metrics, rows served, rows labelled) for each value of one answer column, in order."""
+    of_sums = dict(iter(sums.groupby(key, sort=True, dropna=False))) if len(sums) else {}
+    for value, part in counts.groupby(key, sort=True, dropna=False):
+        served, labelled = maturity(part)
+        yield value, performance(model, part, of_sums.get(value, sums.iloc[:0])), served, labelled
+
+
+def maturity(counts: "DataFrame") -> tuple[float, float]:
+    """Rows served and rows whose label is known."""
+    return float(counts["n"].sum()), float(counts.loc[counts["label"] != UNKNOWN, "n"].sum())
+
+
+def regression(sums: "DataFrame") -> dict[str, Interval]:
+    """MAE, RMSE, bias and R² from sums."""
+    of = {name: moments(sums, name) for name in REGRESSION_SUMS}
+    return {
+        "mae": mean_interval(of["absolute_error"]),
+        "rmse": rmse_interval(of["squared_error"]),
+        "bias": mean_interval(of["error"]),
+        "r2": r2_interval(of["squared_error"], of["label_value"]),
+    }
+
+
+def classification(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict[str, Interval]:
+    """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
+    known = counts[(counts["label"] != UNKNOWN) & (counts["decision"] != UNKNOWN)]
+    matrix = confusion_matrix(model, known)
+    shrink = effective_n(1.0, float(known["w2"].sum()) / matrix.sum() ** 2) / matrix.sum() if matrix.sum() > 0 else 1.0
+    found = {"accuracy": rate_interval(float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink)}
+    if model.task == "binary":
+        tp, fp, fn, _ = (each * shrink for each in confusion.binary(matrix))
+        found |= {
+            "precision": rate_interval(tp, tp + fp),
+            "recall": rate_interval(tp, tp + fn),
+            "f1": f1_interval(tp, fp, fn),
+            "selection_rate": rate_interval(tp + fp, float(matrix.sum()) * shrink),
+            **ranking(counts),
+        }
+    else:
+        found |= macro_average(matrix * shrink)
+    of = {name: mean_interval(moments(sums, name)) for name in CLASSIFIER_SUMS}
+    return found | of
+
+
+def confusion_matrix(model: Model, counts: "DataFrame") -> NDArray[np.float64]:
+    """Weighted counts of label (row) by decision (column), on rows where both are known."""
+    size = max(len(model.classes), 2)
+    matrix = np.zeros((size, size))
+    known = counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
+    np.add.at(matrix, (known["label"].to_numpy(np.int64), known["decision"].to_numpy(np.int64)), known["w"].to_numpy(np.float64))
+    return matrix
+
+
+def score_counts(counts: "DataFrame") -> dict[int, tuple[NDArray[np.float64], float]]:
+    """For label 0 and 1: weighted counts by score bin, and Σw²; rows without a score are left out."""
+    found = {}
+    for label in (0, 1):
+        part = counts[(counts["label"] == label) & (counts["score_bin"] >= 0)]
+        dense = np.zeros(SCORE_EDGES.size + 1)
+        np.add.at(dense, part["score_bin"].to_numpy(np.int64), part["w"].to_numpy(np.float64))
+        found[label] = (dense, float(part["w2"].sum()))
+    return found
+
+
+def ranking(counts: "DataFrame") -> dict[str, Interval]:
+    """ROC AUC and PR AUC of a binary score, from its bins by label."""
+    of = score_counts(counts)
+    (negative, negative_squares), (positive, positive_squares) = of[0], of[1]
+    if positive.sum() <= 0 or negative.sum() <= 0:
+        return {"roc_auc": NONE, "pr_auc": NONE}
+    precision = confusion.average_precision(positive, negative)
+    return {
+        "roc_auc": auc_interval(positive, negative, positive_squares, negative_squares),
+        "pr_auc": average_precision_interval(precision, effective_n(float(positive.sum()), positive_squares)),
+    }
+
+
+def macro_average(matrix: NDArray[np.float64]) -> dict[str, Interval]:
+    """Macro precision, recall and F1 with intervals; a class for which one is not defined counts as 0, as in scikit-learn."""
+    parts = [confusion.binary(each) for each in confusion.one_vs_rest(matrix)]
+    zero = Interval(0.0, 0.0, 0.0, 0.0)
+    of: dict[str, list[Interval]] = {"precision": [], "recall": [], "f1": []}
+    for tp, fp, fn, _ in parts:
+        of["precision"].append(rate_interval(tp, tp + fp) if tp + fp > 0 else zero)
+        of["recall"].append(rate_interval(tp, tp + fn) if tp + fn > 0 else zero)
+        of["f1"].append(f1_interval(tp, fp, fn) if tp + fp + fn > 0 else zero)
+    return {name: average_interval(each) for name, each in of.items()}
+
+
+def moments(sums: "DataFrame", name: str) -> Moments:
+    """Sums of one measure."""
+    rows = sums[sums["measure"] == name]
+    return Moments(float(rows["w"].sum()), float(rows["total"].sum()), float(rows["squares"].sum()), float(rows["w2"].sum()))

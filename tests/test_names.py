@@ -1,0 +1,98 @@
+"""Do the names tell the map of the house, and does every public thing say what it is?"""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from observability.analyzer import discover
+from observability.metrics import METRICS
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "observability").rglob("*.py"))
+SECTIONS = ("overview", "data", "training", "serving", "trust", "operations")
+
+
+def test_an_analyzer_its_page_and_its_test_share_one_name() -> None:
+    analyzers = discover()
+    assert {each.name for each in analyzers} >= {"data/quality", "serving/drift", "serving/performance"}
+    for each in analyzers:
+        section, name = each.name.split("/")
+        assert (ROOT / "observability" / "analyzers" / section / f"{name}.py").is_file()
+        assert (ROOT / "pages" / section / f"{name}.py").is_file()
+        assert (ROOT / "tests" / "analyzers" / section / f"test_{name}.py").is_file()
+
+
+def test_every_analyzer_file_is_found() -> None:
+    files = [path for path in (ROOT / "observability" / "analyzers").rglob("*.py") if not path.name.startswith("_")]
+    assert sorted(each.name for each in discover()) == sorted(f"{path.parent.name}/{path.stem}" for path in files)
+
+
+def test_pages_stand_in_known_sections_under_one_name_each() -> None:
+    pages = list((ROOT / "pages").rglob("*.py"))
+    assert len(pages) >= 8
+    assert {path.parent.name for path in pages} <= set(SECTIONS)
+    assert len({path.stem for path in pages}) == len(pages)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_module_and_public_thing_has_a_docstring(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bare = [] if ast.get_docstring(tree) else ["the module"]
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            bare += [] if ast.get_docstring(node) else [node.name]
+            if isinstance(node, ast.ClassDef):
+                methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+                bare += [f"{node.name}.{each.name}" for each in methods if not each.name.startswith("_") and not ast.get_docstring(each)]
+    assert bare == []
+
+
+def test_every_finding_names_a_known_metric() -> None:
+    quoted = re.compile(r'metric="([a-z_0-9]+)"')
+    used = {name for path in MODULES for name in quoted.findall(path.read_text(encoding="utf-8"))}
+    assert used <= set(METRICS), used - set(METRICS)
+
+
+def test_metrics_are_described_in_full() -> None:
+    for each in METRICS.values():
+        assert each.title and each.unit and each.meaning.endswith(".") and each.formula and each.source, each.name
+        assert each.better in ("high", "low", None)
+
+
+def test_the_command_metrics_lists_every_one_of_them() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "observability", "metrics", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [each["name"] for each in json.loads(answer.stdout)] == list(METRICS)
+
+
+def test_the_readme_names_every_record_kind_and_command() -> None:
+    from observability.cli import parser
+    from observability.record import KINDS
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = next(iter(action.choices for action in parser()._actions if isinstance(action.choices, dict)))
+    for name in (*KINDS, *commands):
+        assert f"`{name}`" in readme or f"`{name} " in readme, name
+
+
+def test_no_file_holds_a_path_of_a_machine() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    files = [ROOT / name for name in listed if name.endswith((".py", ".md", ".toml", ".txt", ".cfg", "Makefile", "run"))]
+    wrong = re.compile("/" + r"(home|root|work|Users)/\w|" + "pypi" + r"\.org|" + "files.pythonhosted")
+    assert [path.name for path in files if path.is_file() and wrong.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_public_functions_of_the_statistics_say_their_source_or_formula() -> None:
+    for name in ("distance", "interval", "change", "multiple"):
+        module = importlib.import_module(f"observability.stats.{name}")
+        for label, thing in inspect.getmembers(module, inspect.isfunction):
+            if thing.__module__ == module.__name__:
+                assert len(inspect.getdoc(thing) or "") > 20, label
