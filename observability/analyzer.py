@@ -7,11 +7,10 @@ answers; it never sees a database, a clock, a file or Streamlit.
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from observability.aggregate import Aggregate, Sample
 from observability.catalog import Model, Version
@@ -53,7 +52,7 @@ class Context:
     window: Window
     now: datetime
     budget: float = 0.1
-    counters: Mapping[str, object] = MappingProxyType({})
+    counters: Mapping[str, Any] = field(default_factory=dict)
 
 
 Frames = Mapping[str, "DataFrame"]

@@ -1,0 +1,131 @@
+"""serving/drift: does it name what moved, with figures that scipy and a count by hand confirm, and is it silent otherwise?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from tests.analyzers.worlds import ABSENT_VALUE, context_for, frames_for, spread
+
+from observability.analyzers.serving.drift import ANALYZER
+from observability.settings import ModelSettings
+
+FEATURES = ("age", "income", "region")
+
+
+def rows(n: int, seed: int, *, age: float = 0.0, regions: tuple[float, ...] = (0.5, 0.3, 0.2), days: int = 7) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "at": spread(n, days),
+        "age": rng.normal(40 + 10 * age, 10, n),
+        "income": rng.lognormal(10, 0.6, n),
+        "region": pd.Series(rng.choice(["north", "south", "east"], n, p=regions), dtype=object),
+        "score": rng.beta(2, 5, n),
+        "label": np.nan,
+    })  # fmt: skip
+
+
+def findings(current: pd.DataFrame, reference: pd.DataFrame | None, **options) -> dict:
+    context = context_for(reference, features=FEATURES, **options)
+    said = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference), context)
+    return {each.subject: each for each in said}
+
+
+def test_nothing_moved_nothing_said() -> None:
+    said = findings(rows(4000, 1), rows(5000, 2))
+    assert set(said) == {"age", "income", "region", "score"}
+    assert {each.severity for each in said.values()} == {"ok"}
+
+
+def test_psi_equals_a_count_by_hand_on_reference_deciles() -> None:
+    reference, current = rows(5000, 3), rows(3000, 4, age=0.5)
+    said = findings(current, reference)["age"]
+    cuts = np.quantile(reference["age"], np.arange(1, 10) / 10, method="higher")
+    p, q = (np.bincount(np.searchsorted(cuts, side["age"], side="right"), minlength=10) / len(side) for side in (reference, current))
+    assert said.value == pytest.approx(float(np.sum((q - p) * np.log(q / p))), rel=1e-9)
+    assert said.low <= said.value <= said.high
+    assert said.severity == "watch"
+    d = stats.ks_2samp(reference["age"], current["age"]).statistic
+    assert said.evidence["kolmogorov_smirnov"] == pytest.approx(d, abs=2e-3)
+    assert said.evidence["mean_shift"] == pytest.approx(0.5, abs=0.06)
+    shift = stats.wasserstein_distance(reference["age"], current["age"]) / reference["age"].std()
+    assert said.evidence["wasserstein"] == pytest.approx(shift, abs=0.02)
+
+
+def test_a_large_move_is_an_act_that_says_the_direction() -> None:
+    said = findings(rows(3000, 5, age=1.0), rows(5000, 6))["age"]
+    assert said.severity == "act"
+    assert "1.0 reference standard deviations higher" in said.because
+    assert said.onset is not None and said.likely_source == "input"
+
+
+def test_a_category_that_moved_names_its_level() -> None:
+    said = findings(rows(3000, 7, regions=(0.15, 0.3, 0.55)), rows(5000, 8))["region"]
+    assert said.severity == "act"
+    assert "`east`" in said.because or "`north`" in said.because
+    assert said.evidence["l_infinity"] == pytest.approx(0.35, abs=0.03)
+
+
+def test_missing_is_a_bin_of_its_own() -> None:
+    current = rows(3000, 9).astype({"age": object})
+    current.loc[::4, "age"] = None
+    current.loc[1::4, "age"] = ABSENT_VALUE
+    said = findings(current, rows(5000, 10))["age"]
+    assert said.severity == "act"
+    assert "50.0% of the values are missing, 0.0% in the reference" in said.because
+
+
+def test_a_small_sample_is_never_an_alarm() -> None:
+    said = findings(rows(60, 11, age=2.0), rows(5000, 12))["age"]
+    assert said.severity == "unknown"
+    assert "more predictions" in said.because
+
+
+def test_clean_weeks_seldom_say_anything() -> None:
+    reference = rows(5000, 100)
+    severities = [each.severity for seed in range(60) for each in findings(rows(1500, seed + 200), reference).values()]
+    assert severities.count("act") == 0
+    assert severities.count("watch") <= 1
+
+
+def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
+    context = context_for(rows(200_000, 20), features=("age",))
+    reference, current = rows(200_000, 20), rows(400_000, 21, age=0.02)
+    said = {each.subject: each for each in ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference), context)}
+    assert said["age"].evidence["p_value"] < 1e-4
+    assert said["age"].severity == "ok"
+
+
+def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
+    settings = ModelSettings(importance={"age": 0.1, "income": 0.8}, limits={"serving/drift/psi": 2.0})
+    current = rows(3000, 30, age=1.0)
+    current["income"] *= 2
+    said = findings(current, rows(5000, 31), settings=settings)
+    assert said["income"].rank > said["age"].rank
+    assert said["age"].severity == "watch" and said["age"].limit == 0.1
+
+
+def test_without_a_reference_or_rows_it_says_what_is_missing() -> None:
+    assert "register" in findings(rows(500, 40), None)["model"].because
+    nothing = findings(rows(0, 41), rows(500, 42))
+    assert [each.severity for each in nothing.values()] == ["unknown"]
+
+
+def test_the_score_is_judged_and_onset_is_the_first_bad_day() -> None:
+    current = rows(7000, 50)
+    late = current["at"] >= current["at"].iloc[0] + pd.Timedelta(days=4)
+    current.loc[late, "score"] = np.clip(current.loc[late, "score"] + 0.35, 0, 1)
+    said = findings(current, rows(5000, 51))["score"]
+    assert said.severity in ("watch", "act")
+    assert said.onset is not None and said.onset.day == 6
+
+
+def test_all_columns_are_judged_at_one_false_discovery_rate() -> None:
+    reference = rows(3000, 60)
+    context = context_for(reference, features=FEATURES)
+    said = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, rows(2000, 61), reference), context)
+    ordered = sorted(each.evidence["p_value"] for each in said)
+    by_hand = [min(p * len(ordered) / (i + 1) for i, p in list(enumerate(ordered))[k:]) for k in range(len(ordered))]
+    assert sorted(each.evidence["p_adjusted"] for each in said) == pytest.approx(sorted(min(each, 1.0) for each in by_hand))
+    assert replace(context, budget=0.0).budget == 0
