@@ -1,0 +1,104 @@
+"""How does an ASGI service (FastAPI, Starlette, Django) log its predictions without a change to its code?"""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Unpack
+
+from observability.client.encode import now
+from observability.client.exchange import Capture, Exchange, Options, Recorder, may_be_json
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class ObservabilityMiddleware:
+    """Logs a prediction for each matching request of an ASGI application, with its features, score, status and latency.
+
+    `app = obs.ObservabilityMiddleware(app, model="loan", version="3")`; the keywords are those of `exchange.Options`. Requests and responses
+    pass unchanged and as they come; the record is written once the last byte of the answer is sent. Never raises into the application.
+    """
+
+    def __init__(self, app: App, model: str, version: str, **options: Unpack[Options]) -> None:
+        self.app = app
+        self._recorder = Recorder(model, version, **options)
+
+    @property
+    def dropped(self) -> int:
+        """How many predictions could not be logged."""
+        return self._recorder.log.dropped
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last of them could not; None where nothing went wrong."""
+        return self._recorder.log.last_error
+
+    def close(self) -> None:
+        """Publishes what has been logged."""
+        self._recorder.log.close()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One connection: passed on as it is, and watched where it may carry a prediction."""
+        headers = _named(scope.get("headers", ())) if scope["type"] == "http" else {}
+        if scope["type"] != "http" or not self._recorder.wants(scope["method"], scope["path"], headers.get("content-type", "")):
+            await self.app(scope, receive, send)
+            return
+        watch = _Watch(self._recorder, headers, receive, send)
+        try:
+            await self.app(scope, watch.receive, watch.send)
+        except BaseException as error:
+            watch.finish(error)
+            raise
+        watch.finish()
+
+
+class _Watch:
+    """One request as it passes: its two channels, what they carried, and the record at the end."""
+
+    def __init__(self, recorder: Recorder, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        self._recorder, self._headers, self._receive, self._send = recorder, headers, receive, send
+        self._request, self._response = Capture(recorder.max_body_bytes), Capture(recorder.max_body_bytes)
+        self._status: int | None = None
+        self._finished = False
+        self._at, self._start = now(), time.perf_counter()
+        self._end: float | None = None
+
+    async def receive(self) -> Message:
+        """The server's next message to the application."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._request.add(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The application's next message to the server; the last one ends the exchange."""
+        if message["type"] == "http.response.start":
+            self._status = message.get("status")
+            if not may_be_json(_named(message.get("headers", ()))):
+                self._response.give_up()
+        elif message["type"] == "http.response.body":
+            self._response.add(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._end = time.perf_counter()
+        try:
+            await self._send(message)
+        finally:
+            if self._end is not None:
+                self.finish()
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """Writes the record, the first time."""
+        if self._finished:
+            return
+        self._finished = True
+        latency_ms = ((self._end or time.perf_counter()) - self._start) * 1000
+        self._recorder.record(Exchange(self._at, latency_ms, self._headers, self._request.body, self._status, self._response.body, failure))
+
+
+def _named(headers: Any) -> dict[str, str]:
+    """Headers by their lower-case names; those that break the protocol are left out, for the server to refuse."""
+    try:
+        return {bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1") for name, value in headers}
+    except (TypeError, ValueError):
+        return {}

@@ -1,0 +1,199 @@
+"""Which prediction record does one HTTP request with its answer make? Shared by the ASGI and the WSGI middleware."""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+from observability.client.encode import describe_error
+from observability.client.log import Logger
+
+MAX_BODY_BYTES = 1024 * 1024
+STATUSES = ("ok", "error", "timeout", "fallback", "rejected")
+FAILED = ("error", "timeout", "rejected")  # of these a record needs no score
+_REJECTED = (400, 409, 413, 422, 429)  # a request that reached the model's door; 401 or 404 did not
+_TIMEOUTS = (408, 504)
+
+
+class Options(TypedDict, total=False):
+    """What both middlewares take as keywords.
+
+    home, sample: as for Logger; logger: an existing one instead. paths: which requests (all by default); a path that ends with * stands for
+    all that begin so. methods: POST by default. environment: written to each record. max_body_bytes: how much of a request and of a response
+    is kept to read them, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
+    features(request) -> {name: value} or None to skip; by default request["features"], or the request without id and subject.
+    outcome(response) -> fields of the record, of a successful answer; by default score (or probability), prediction, threshold, status,
+    version from the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
+    the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default request["subject"].
+    Bodies come parsed; an answer that is not JSON is None. Header names are in lower case.
+    """
+
+    home: str | os.PathLike[str] | None
+    logger: Logger | None
+    sample: float
+    paths: Collection[str] | None
+    methods: Collection[str]
+    environment: str | None
+    max_body_bytes: int
+    features: Callable[[Any], Mapping[str, object] | None] | None
+    outcome: Callable[[Any], Mapping[str, object]] | None
+    identify: Callable[[Any, Any, Mapping[str, str]], object] | None
+    subject: Callable[[Any, Mapping[str, str]], object] | None
+
+
+class Capture:
+    """Keeps what passes, up to `limit` bytes. `body` is None once there was more, or after `give_up`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: bytearray | None = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Keeps a chunk too, where there is room. What is no chunk of bytes is for the server to refuse."""
+        try:
+            if self._kept is not None:
+                if len(self._kept) + len(chunk) > self._limit:
+                    self.give_up()
+                else:
+                    self._kept += chunk
+        except TypeError:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Frees what was kept; nothing more is."""
+        self._kept = None
+
+    @property
+    def body(self) -> bytes | None:
+        """What passed, if it was kept whole."""
+        return None if self._kept is None else bytes(self._kept)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its answer. status: None where no answer began; failure: what the application raised; bodies as `Capture` has them."""
+
+    at: str
+    latency_ms: float
+    headers: Mapping[str, str]
+    request: bytes | None
+    status: int | None
+    response: bytes | None
+    failure: BaseException | None = None
+
+
+class Recorder:
+    """Writes the record of an exchange. Neither `wants` nor `record` raises."""
+
+    def __init__(self, model: str, version: str, **options: Unpack[Options]) -> None:
+        self.model, self.version = model, version
+        self.log = options.get("logger") or Logger(options.get("home"), sample=options.get("sample", 1.0))
+        self.max_body_bytes = options.get("max_body_bytes", MAX_BODY_BYTES)
+        paths = options.get("paths")
+        self._exact = None if paths is None else frozenset(path for path in paths if not path.endswith("*"))
+        self._prefixes = tuple(path[:-1] for path in paths or () if path.endswith("*"))
+        self._methods = frozenset(method.upper() for method in options.get("methods", ("POST",)))
+        self._environment = options.get("environment")
+        self._features = options.get("features") or default_features
+        self._outcome = options.get("outcome") or default_outcome
+        self._identify = options.get("identify") or default_identity
+        self._subject = options.get("subject") or default_subject
+
+    def wants(self, method: str, path: str, content_type: str) -> bool:
+        """Whether a request may carry a prediction: its method and path match, and its body may be JSON."""
+        if method not in self._methods or (content_type and "json" not in content_type.lower()):
+            return False
+        return self._exact is None or path in self._exact or path.startswith(self._prefixes)
+
+    def record(self, exchange: Exchange) -> None:
+        """Logs the exchange, unless it was no prediction: a body that is no JSON object, an answer such as 302 or 404."""
+        try:
+            self._record(exchange)
+        except Exception as error:
+            self.log.drop(f"middleware: {describe_error(error)}")
+
+    def _record(self, exchange: Exchange) -> None:
+        status = judge(exchange.status, exchange.failure)
+        if status is None:
+            return
+        if exchange.request is None:
+            self.log.drop(f"middleware: the request has more than {self.max_body_bytes} bytes")
+            return
+        request, response = _parsed(exchange.request), _parsed(exchange.response)
+        features = self._features(request) if isinstance(request, dict) else None
+        if features is None:
+            return
+        fields: dict[str, Any] = {"model": self.model, "version": self.version, "environment": self._environment, "at": exchange.at}
+        fields |= {"features": features, "status": status, "latency_ms": round(exchange.latency_ms, 3)}
+        fields["subject"] = self._subject(request, exchange.headers)
+        if status == "ok":
+            fields |= self._outcome(response)
+            if fields["status"] not in FAILED and fields.get("score") is None and fields.get("prediction") is None:
+                self.log.drop("middleware: the response has no score, probability or prediction that could be read")
+                return
+        fields["id"] = self._identify(request, response, exchange.headers)
+        self.log.prediction(**fields)
+
+
+def judge(status: int | None, failure: BaseException | None) -> str | None:
+    """The record's status of an answer with this HTTP status, or of a failure; None where the request did not reach the model.
+
+    A cancelled request counts as a timeout: its answer never came. Once an answer has begun with an error status, that decides.
+    """
+    if failure is not None and (status is None or status < 400):
+        name = type(failure).__name__
+        return "timeout" if isinstance(failure, TimeoutError) or "Timeout" in name or name == "CancelledError" else "error"
+    if status is None or (status >= 500 and status not in _TIMEOUTS):
+        return "error"
+    if status in _TIMEOUTS:
+        return "timeout"
+    if status in _REJECTED:
+        return "rejected"
+    return "ok" if 200 <= status < 300 else None
+
+
+def may_be_json(headers: Mapping[str, str]) -> bool:
+    """Whether an answer with these headers (names in lower case) can be read: JSON or unnamed, and not compressed."""
+    return "content-encoding" not in headers and "json" in headers.get("content-type", "json").lower()
+
+
+def default_features(request: Any) -> Mapping[str, object]:
+    """request["features"] where that is an object, else the request without its id and subject."""
+    features = request.get("features")
+    return features if isinstance(features, dict) else {name: value for name, value in request.items() if name not in ("id", "subject")}
+
+
+def default_outcome(response: Any) -> dict[str, object]:
+    """The fields of a record that the response names; `probability` is a score, and so is a bare number."""
+    if isinstance(response, int | float) and not isinstance(response, bool):
+        return {"score": response}
+    if not isinstance(response, dict):
+        return {}
+    named = {name: response[name] for name in ("score", "prediction", "threshold", "version") if response.get(name) is not None}
+    if "score" not in named and response.get("probability") is not None:
+        named["score"] = response["probability"]
+    if response.get("status") in STATUSES:
+        named["status"] = response["status"]
+    return named
+
+
+def default_identity(request: Any, response: Any, headers: Mapping[str, str]) -> object:
+    """`id` of the response, else of the request, else the header x-request-id, else None."""
+    for body in (response, request):
+        if isinstance(body, dict) and isinstance(body.get("id"), str | int) and body["id"] != "":
+            return body["id"]
+    return headers.get("x-request-id") or None
+
+
+def default_subject(request: Any, headers: Mapping[str, str]) -> object:
+    """request["subject"] where that is text or a whole number, else None."""
+    subject = request.get("subject")
+    return str(subject) if isinstance(subject, str | int) else None
+
+
+def _parsed(body: bytes | None) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None

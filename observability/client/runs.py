@@ -1,0 +1,98 @@
+"""How does a training run record its start, its steps, and how it ended?"""
+
+import os
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from observability.client.encode import describe_error
+from observability.client.log import Fields, Logger, Moment, Number
+
+
+def track_run(
+    model: str | None = None,
+    params: Fields | None = None,
+    home: str | os.PathLike[str] | None = None,
+    run: str | None = None,
+    version: str | None = None,
+    dataset: str | None = None,
+    study: str | None = None,
+    seed: int | None = None,
+    hardware: Fields | None = None,
+    rank: int | None = None,
+    *,
+    logger: Logger | None = None,
+) -> "Run":
+    """Records a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
+
+    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
+    given. `hardware` adds to what the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
+    writes start and end, another rank only its own failure. `logger`: an existing one, which is left open.
+    """
+    fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
+    return Run(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank)
+
+
+class Run:
+    """A run that is being recorded. `run` is its id. No method raises."""
+
+    def __init__(self, run: str, log: Logger, owns_log: bool, fields: Fields, hardware: Fields, rank: int | None) -> None:
+        self.run, self.log, self.rank = str(run), log, rank
+        self._owns_log, self._fields, self._hardware = owns_log, fields, hardware
+        self._final: dict[str, object] = {}
+
+    def __enter__(self) -> Self:
+        if self.rank in (None, 0):
+            hardware = {**describe_hardware(), **self._hardware}
+            self.log.record("run", run=self.run, event="start", **{**self._fields, "hardware": hardware})
+        return self
+
+    def step(
+        self, step: int, /, *, rank: int | None = None, host: str | None = None, phase_ms: Mapping[str, Number] | None = None,
+        at: Moment | None = None, **metrics: object,
+    ) -> bool:  # fmt: skip
+        """The metrics of one step; phase_ms: {compute, data, communication} in milliseconds. True once it is written."""
+        rank = self.rank if rank is None else rank
+        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, host=host, phase_ms=phase_ms, at=at)
+
+    def resource(self, *, device: str, **fields: object) -> bool:
+        """What a device of this run drew or held: the fields of `Logger.resource`. True once it is written."""
+        named = {"model": self._fields.get("model"), "version": self._fields.get("version")}
+        return self.log.record("resource", **{"device": device, "run": self.run, **named, **fields})
+
+    def metrics(self, **final: object) -> None:
+        """Final metrics, written with the end of the run; a later value of the same name replaces the earlier one."""
+        self._final.update(final)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        left_on_purpose = isinstance(error, SystemExit) and error.code in (None, 0)
+        failed = kind is not None and not left_on_purpose
+        if self.rank in (None, 0) or failed:
+            end: dict[str, object] = {"model": self._fields.get("model"), "version": self._fields.get("version")}
+            end |= {"status": "failed" if failed else "finished", "metrics": self._final or None, "rank": self.rank}
+            if failed:
+                end["error"] = describe_error(error)
+            self.log.record("run", run=self.run, event="end", **end)
+        if self._owns_log:
+            self.log.close()
+        else:
+            self.log.flush()
+
+
+def describe_hardware() -> dict[str, object]:
+    """What the standard library knows about this machine: host, cores, memory_gb, platform, python. What it cannot tell is left out."""
+    import platform
+
+    known: dict[str, object] = {
+        "host": platform.node(),
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+    }
+    try:
+        known["cores_usable"] = len(os.sched_getaffinity(0))
+        known["memory_gb"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        pass
+    return {name: value for name, value in known.items() if value is not None}

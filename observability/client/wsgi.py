@@ -1,0 +1,156 @@
+"""How does a WSGI service (Flask, Django, Bottle) log its predictions without a change to its code?"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Unpack
+
+from observability.client.encode import now
+from observability.client.exchange import Capture, Exchange, Options, Recorder, may_be_json
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class ObservabilityWSGIMiddleware:
+    """The WSGI twin of `ObservabilityMiddleware`: the same record for the same exchange, the same keywords (`exchange.Options`).
+
+    A list or tuple is passed on as it is and logged at once; another iterable is passed on chunk by chunk and logged at its end or `close`.
+    """
+
+    def __init__(self, app: App, model: str, version: str, **options: Unpack[Options]) -> None:
+        self.app = app
+        self._recorder = Recorder(model, version, **options)
+
+    @property
+    def dropped(self) -> int:
+        """How many predictions could not be logged."""
+        return self._recorder.log.dropped
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last of them could not; None where nothing went wrong."""
+        return self._recorder.log.last_error
+
+    def close(self) -> None:
+        """Publishes what has been logged."""
+        self._recorder.log.close()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """One request: passed on as it is, and watched where it may carry a prediction."""
+        if not self._recorder.wants(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/", environ.get("CONTENT_TYPE", "")):
+            return self.app(environ, start_response)
+        watch = _Watch(self._recorder, environ, start_response)
+        try:
+            chunks = self.app(environ, watch.start_response)
+        except BaseException as error:
+            watch.finish(error)
+            raise
+        if not isinstance(chunks, list | tuple):
+            return _Watched(chunks, watch)
+        for chunk in chunks:
+            watch.response.add(chunk)
+        watch.finish()
+        return chunks
+
+
+class _Watch:
+    """One request as it passes: its input, the start of its answer, and the record at the end."""
+
+    def __init__(self, recorder: Recorder, environ: Environ, start_response: StartResponse) -> None:
+        self._recorder, self._start_response = recorder, start_response
+        self._request, self.response = Capture(recorder.max_body_bytes), Capture(recorder.max_body_bytes)
+        self._headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+        environ["wsgi.input"] = _Tee(environ.get("wsgi.input"), self._request)
+        self._status: int | None = None
+        self._finished = False
+        self._at, self._start = now(), time.perf_counter()
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        """The server's `start_response`, and a note of what it was told."""
+        try:
+            self._status = int(status.split(None, 1)[0])
+            if not may_be_json({name.lower(): value for name, value in headers}):
+                self.response.give_up()
+        except (ValueError, IndexError, AttributeError, TypeError):  # the server says what is wrong with it
+            self.response.give_up()
+        write = self._start_response(status, headers, *exc_info)
+
+        def watched_write(chunk: bytes) -> object:
+            self.response.add(chunk)
+            return write(chunk)
+
+        return watched_write
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """Writes the record, the first time."""
+        if self._finished:
+            return
+        self._finished = True
+        latency_ms = (time.perf_counter() - self._start) * 1000
+        self._recorder.record(Exchange(self._at, latency_ms, self._headers, self._request.body, self._status, self.response.body, failure))
+
+
+class _Tee:
+    """A request's input that also keeps what the application reads from it."""
+
+    def __init__(self, stream: Any, capture: Capture) -> None:
+        self._stream, self._capture = stream, capture
+
+    def _keep(self, chunk: bytes) -> bytes:
+        self._capture.add(chunk)
+        return chunk
+
+    def read(self, *size: int) -> bytes:
+        return self._keep(self._stream.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        return self._keep(self._stream.readline(*size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        return [self._keep(line) for line in self._stream.readlines(*hint)]
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            yield self._keep(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Watched:
+    """The chunks of an answer as they pass."""
+
+    def __init__(self, chunks: Iterable[bytes], watch: _Watch) -> None:
+        self._chunks, self._watch = chunks, watch
+        self._iterator: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._chunks)
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._watch.finish()
+            raise
+        except BaseException as error:
+            self._watch.finish(error)
+            raise
+        self._watch.response.add(chunk)
+        return chunk
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._watch.finish()

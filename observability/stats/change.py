@@ -1,0 +1,203 @@
+"""Is a count, a rate or a level unlike its own past, and how many rows would tell?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from observability.stats.interval import Interval, effective_n, falling_root, rate_difference_interval
+
+LEAST_HISTORY = 3
+"""History points below which nothing is said about a count."""
+
+
+@dataclass(frozen=True)
+class CountTest:
+    """A count against its history. All but n_history and observed are None where there are fewer than three history points.
+
+    expected: mean of the history. ratio: observed / expected with an interval (None where nothing was expected). p_value: two-sided.
+    dispersion: variance / mean of the history. overdispersed: whether the negative binomial was used instead of Poisson.
+    """
+
+    observed: float
+    expected: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    dispersion: float | None
+    overdispersed: bool | None
+    n_history: int
+
+
+@dataclass(frozen=True)
+class ProportionTest:
+    """Two proportions: z and two-sided p of the pooled test, and a - b with Newcombe's interval. z and p are None where a side is empty."""
+
+    z: float | None
+    p_value: float | None
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Run:
+    """Equal neighbours: `length` values from position `start`."""
+
+    start: int
+    length: int
+    value: Any
+
+
+def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, confidence: float = 0.95) -> CountTest:
+    """Is a count unlike earlier counts of the same kind (the same hour of the week)?
+
+    Poisson where the history spreads no more than chance allows (dispersion test at 0.1): the count given the sum of all is binomial, which is
+    exact though the rate is unknown. Otherwise negative binomial with the history's mean m and variance s² (1 + 1/k), its tail read on
+    Student's t with k - 1 degrees of freedom, since the spread too is estimated from k points. NaN in the history is left out.
+    """
+    from scipy.special import betaincinv, chdtrc, stdtrit
+
+    history = np.asarray(expected_history, np.float64).ravel()
+    history = history[np.isfinite(history)]
+    k = history.size
+    if k < LEAST_HISTORY:
+        return CountTest(observed, None, None, None, None, None, None, None, k)
+    mean, variance = float(history.mean()), float(history.var(ddof=1))
+    dispersion = variance / mean if mean > 0 else None
+    overdispersed = mean > 0 and float(chdtrc(k - 1, variance * (k - 1) / mean)) < 0.1
+    tail = (1 - confidence) / 2
+    low: float | None
+    high: float | None
+    if overdispersed:
+        spread = variance * (1 + 1 / k)
+        p_value = heavy_tail(observed, mean, spread, k - 1)
+        half = float(stdtrit(k - 1, 1 - tail)) * np.sqrt(spread) / mean
+        low, high = max(observed / mean - half, 0.0), observed / mean + half
+    else:
+        total = float(history.sum())
+        p_value = two_sided_binomial(observed, observed + total, 1 / (k + 1))
+        below = float(betaincinv(observed, total + 1, tail)) if observed > 0 else 0.0
+        above = float(betaincinv(observed + 1, total, 1 - tail)) if total > 0 else 1.0
+        low, high = k * below / (1 - below), k * above / (1 - above) if above < 1 else None
+    if not mean > 0:
+        return CountTest(observed, mean, None, None, None, p_value, None, False, k)
+    return CountTest(observed, mean, observed / mean, low, high, p_value, dispersion, overdispersed, k)
+
+
+def two_sided_binomial(successes: float, trials: float, share: float) -> float:
+    """Twice the smaller tail of a binomial, at most 1."""
+    from scipy.special import betainc
+
+    if trials <= 0:
+        return 1.0
+    at_most = float(betainc(trials - successes, successes + 1, 1 - share)) if successes < trials else 1.0
+    at_least = float(betainc(successes, trials - successes + 1, share)) if successes > 0 else 1.0
+    return min(1.0, 2 * min(at_most, at_least))
+
+
+def heavy_tail(observed: float, mean: float, variance: float, freedom: int) -> float:
+    """Twice the smaller tail of a negative binomial of that mean and variance, its normal score read on Student's t."""
+    from scipy.special import betainc, ndtri, stdtr
+
+    size = mean**2 / max(variance - mean, 1e-9 * mean)
+    share = size / (size + mean)
+    at_most = float(betainc(size, observed + 1, share))
+    at_least = float(betainc(observed, size, 1 - share)) if observed > 0 else 1.0
+    score = float(ndtri(min(0.5, at_most, at_least)))
+    return 2 * float(stdtr(freedom, score)) if np.isfinite(score) else 0.0
+
+
+def robust_z(value: float, history: ArrayLike) -> float | None:
+    """(value - median) / (1.4826 × median absolute deviation); None below three history points or where the history does not vary."""
+    past = np.asarray(history, np.float64).ravel()
+    past = past[np.isfinite(past)]
+    if past.size < LEAST_HISTORY:
+        return None
+    deviation = 1.4826 * float(np.median(np.abs(past - np.median(past))))
+    return float((value - np.median(past)) / deviation) if deviation > 0 else None
+
+
+def two_proportion_test(
+    successes_a: float,
+    n_a: float,
+    successes_b: float,
+    n_b: float,
+    n_squares_a: float | None = None,
+    n_squares_b: float | None = None,
+    confidence: float = 0.95,
+) -> ProportionTest:
+    """Do two independent proportions differ? z of a - b with the pooled variance, without continuity correction."""
+    from scipy.special import ndtr
+
+    difference = rate_difference_interval(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b, confidence)
+    rows_a, rows_b = effective_n(n_a, n_squares_a), effective_n(n_b, n_squares_b)
+    if difference.value is None or rows_a <= 0 or rows_b <= 0:
+        return ProportionTest(None, None, difference)
+    pooled = (successes_a / n_a * rows_a + successes_b / n_b * rows_b) / (rows_a + rows_b)
+    error = np.sqrt(max(pooled * (1 - pooled), 0.0) * (1 / rows_a + 1 / rows_b))
+    z = difference.value / error if error > 0 else 0.0
+    return ProportionTest(float(z), 2 * float(ndtr(-abs(z))), difference)
+
+
+def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[Run]:
+    """Runs of equal neighbours, in order; None and NaN are equal to nothing and end a run (a run of one each)."""
+    runs: list[Run] = []
+    for position, value in enumerate(values):
+        last = runs[-1] if runs else None
+        if last is not None and value is not None and value == last.value:
+            runs[-1] = Run(last.start, last.length + 1, last.value)
+        else:
+            runs.append(Run(position, 1, value))
+    return runs
+
+
+def longest_run(values: Sequence[Any] | np.ndarray) -> Run | None:
+    """The longest run of equal neighbours, the first of equals; None without values that are known."""
+    known = [run for run in runs_of_equal_values(values) if run.value is not None and run.value == run.value]
+    return max(known, key=lambda run: run.length, default=None)
+
+
+def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confidence: float = 0.95) -> int | None:
+    """Rows on each side that find a change of a proportion from p to p + effect with this power (two-sided z test; Fleiss 1981).
+
+    None where there is no effect to find or p + effect is no proportion.
+    """
+    from scipy.special import ndtri
+
+    q = p + effect
+    if effect == 0 or not (0 <= p <= 1 and 0 <= q <= 1):
+        return None
+    middle = (p + q) / 2
+    chance, miss = float(ndtri(0.5 + confidence / 2)), float(ndtri(power))
+    root = chance * np.sqrt(2 * middle * (1 - middle)) + miss * np.sqrt(p * (1 - p) + q * (1 - q))
+    return int(np.ceil((root / effect) ** 2))
+
+
+def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, quantile: float = 0.95) -> int | None:
+    """Current rows from which chance alone exceeds a PSI of `limit` in at most 1 - quantile of the windows.
+
+    n_reference None: a reference so large that it adds nothing. None where the reference alone is too small for that limit.
+    """
+    from scipy.special import chdtri
+
+    if bins <= 1:
+        return 1
+    share = limit / float(chdtri(bins - 1, 1 - quantile)) - (1 / n_reference if n_reference else 0.0)
+    return int(np.ceil(1 / share)) if share > 0 else None
+
+
+def needed_n_for_rate_interval(p: float, half_width: float, confidence: float = 0.95) -> int | None:
+    """Rows for which Wilson's interval of a proportion near p is at most ± half_width wide; None where half_width is not positive."""
+    from scipy.special import ndtri
+
+    if half_width <= 0:
+        return None
+    z = float(ndtri(0.5 + confidence / 2))
+
+    def half(log_n: float) -> float:
+        n = float(np.exp(log_n))
+        return float(z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n))
+
+    return max(1, int(np.ceil(np.exp(falling_root(half, half_width, 0.0, 60.0)))))

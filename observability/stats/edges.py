@@ -1,0 +1,190 @@
+"""Which bin edges does a reference give?
+
+Every bin is closed on the LEFT: of edges e[0] < e[1] < …, bin 0 holds what is below e[0], bin i holds [e[i-1], e[i]), bin len(edges) what is
+at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
+reference. That is `numpy.searchsorted(edges, values, side="right")`.
+
+Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles, and of
+atoms: values that carry mass of their own get a bin [v, next float after v), because mass that moves off an atom is otherwise seen from
+one side only.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+TAIL_SHARE = 0.005
+"""Share of the reference beyond each winsorising limit."""
+FULL_GROUP_SHARE = 0.1
+"""An atom with this share fills a decile and is a decile group of its own."""
+SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True)
+class NumericEdges:
+    """How a numeric column is binned. All arrays but `edges` have one entry per bin, len(edges) + 1 of them; no finite value gives all empty.
+
+    edges: float64, strictly increasing, finite. deciles: reference decile group of each bin (0, 1, …; a heavy atom is a group of its own).
+    positions: mean of the reference inside the bin, or its middle where the reference is empty (e[0] and e[-1] for the outer bins).
+    counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. scale: standard deviation
+    of the winsorised reference (0 for a constant, None without values). n: finite values.
+    """
+
+    edges: NDArray[np.float64]
+    deciles: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    atoms: tuple[float, ...]
+    low: float | None
+    high: float | None
+    scale: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class CategoryLevels:
+    """Levels of a categorical column, most frequent first, ties alphabetical, and how often each occurs.
+
+    other: rows whose level was beyond the limit (they will count as unseen). n: rows that were not null.
+    """
+
+    levels: tuple[str, ...]
+    counts: tuple[int, ...]
+    other: int
+    n: int
+
+
+def after(value: float) -> float:
+    """The next float above `value`, skipping the denormal ones, which some libraries flush to zero; the largest float gives itself."""
+    following = math.nextafter(value, math.inf)
+    if following == math.inf:
+        return float(value)
+    if 0 < abs(following) < SMALLEST:
+        return SMALLEST if value >= 0 else 0.0
+    return following
+
+
+def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
+    """Which bins hold one value only? A mask of len(edges) + 1 entries."""
+    lower = np.asarray(edges, np.float64)
+    mask = np.zeros(lower.size + 1 if lower.size else 0, bool)
+    if lower.size > 1:
+        mask[1:-1] = [after(a) >= b for a, b in itertools.pairwise(lower)]
+    return mask
+
+
+def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, tails: int = 16, atom_share: float = 0.01) -> NumericEdges:
+    """Edges for a numeric column from its reference values (any order; null as NaN; NaN and infinities are left out).
+
+    A column of at most quantiles + widths different values, each met twice or more on average, gets a bin for each value: every distance is
+    then exact. Otherwise about quantiles + widths + tails bins, plus those of atoms: the mode, values with at least `atom_share` of the mass,
+    and zero where it lies inside the range.
+    """
+    finite = np.asarray(values, np.float64).ravel()
+    finite = np.sort(finite[np.isfinite(finite)]) + 0.0
+    if not finite.size:
+        empty = np.empty(0)
+        return NumericEdges(empty, empty.astype(np.int64), empty, empty.astype(np.int64), (), None, None, None, 0)
+    distinct, times = np.unique(finite, return_counts=True)
+    low, high = winsorising_limits(finite)
+    discrete = distinct.size <= quantiles + widths and (2 * distinct.size <= finite.size or distinct.size == 1)
+    atoms = distinct if discrete else distinct[is_atom(distinct, times, atom_share)]
+    deciles = np.quantile(finite, np.arange(1, 10) / 10, method="higher")
+    heavy = distinct[times >= FULL_GROUP_SHARE * finite.size]
+    cuts = np.unique(np.concatenate([deciles, heavy, [after(v) for v in heavy]]))
+    parts = [finite[:1], [after(finite[-1])], atoms, [after(v) for v in atoms], cuts]
+    if not discrete:
+        shares = TAIL_SHARE * 0.5 ** np.arange(tails // 2)
+        parts += [
+            np.quantile(finite, np.arange(1, quantiles) / quantiles, method="higher"),
+            np.quantile(finite, np.concatenate([shares, 1 - shares]), method="higher"),
+            spread_evenly(low, high, widths),
+        ]
+    edges = np.unique(np.concatenate([np.asarray(part, np.float64) for part in parts]))
+    edges = edges[(edges >= finite[0]) & (edges <= after(finite[-1]))]
+    counts = np.diff(np.searchsorted(finite, edges, side="left"), prepend=0, append=finite.size).astype(np.int64)
+    groups = np.searchsorted(cuts, edges, side="right")
+    return NumericEdges(
+        edges=edges,
+        deciles=np.concatenate([[0], groups]).astype(np.int64),
+        positions=bin_means(finite, edges, counts),
+        counts=counts,
+        atoms=tuple(float(v) for v in atoms),
+        low=low,
+        high=high,
+        scale=spread(np.clip(finite, low, high)),
+        n=int(finite.size),
+    )
+
+
+def is_atom(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_share: float) -> NDArray[np.bool_]:
+    """Which of the distinct values carry mass of their own? Those with the share, the mode where values repeat, and zero."""
+    n = times.sum()
+    mask = times >= max(2.0, atom_share * n)
+    mode = times == np.max(times)
+    if mode.sum() == 1 and np.max(times) >= max(2.0, 0.1 * atom_share * n):
+        mask |= mode
+    return np.asarray(mask | (distinct == 0), bool)
+
+
+def winsorising_limits(ordered: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits that leave TAIL_SHARE outside on each side; the extremes where the values between are all one (rare events)."""
+    low, high = np.quantile(ordered, [TAIL_SHARE, 1 - TAIL_SHARE], method="nearest")
+    return (float(low), float(high)) if low < high else (float(ordered[0]), float(ordered[-1]))
+
+
+def spread_evenly(low: float, high: float, parts: int) -> NDArray[np.float64]:
+    """Points, parts + 1 of them, from low to high, without overflow for the largest floats; the ends are exact."""
+    step = np.arange(parts + 1) / parts
+    return np.clip(low * (1 - step) + high * step, low, high)
+
+
+def spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation (of a population), without overflow for the largest floats."""
+    size = float(np.abs(values).max())
+    if size == 0 or values[0] == values[-1]:
+        return 0.0
+    return float(np.std(values / size) * size)
+
+
+def bin_means(ordered: NDArray[np.float64], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of the ordered values inside each bin; the middle of an empty one; the nearest edge for an empty outer one."""
+    lower, upper = np.concatenate([edges[:1], edges]), np.concatenate([edges, edges[-1:]])
+    middle = lower / 2 + upper / 2
+    bins = np.repeat(np.arange(counts.size), counts)
+    means = np.bincount(bins, ordered / counts[bins], counts.size)
+    return np.clip(np.where(counts > 0, means, middle), lower, upper)
+
+
+def category_levels(values: Iterable[object], limit: int = 200) -> CategoryLevels:
+    """Levels of a categorical or boolean column, most frequent first and ties alphabetical, at most `limit` of them.
+
+    None and NaN are left out. Levels are text: true and false for booleans, else str(value).
+    """
+    times = Counter(level_name(value) for value in values)
+    times.pop(None, None)
+    ranked = sorted(((name, count) for name, count in times.items() if name is not None), key=lambda each: (-each[1], each[0]))
+    kept = ranked[:limit]
+    total = sum(count for _, count in ranked)
+    return CategoryLevels(
+        levels=tuple(name for name, _ in kept),
+        counts=tuple(count for _, count in kept),
+        other=total - sum(count for _, count in kept),
+        n=total,
+    )
+
+
+def level_name(value: object) -> str | None:
+    """The level's text; None for null in any of its spellings (None, NaN, and pandas' NA and NaT)."""
+    if isinstance(value, str):
+        return value
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,30 @@
+"""Which of many tests still count, when chance alone would raise some of them?"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Adjusted p-values, and which are rejected at false discovery rate q (Benjamini and Hochberg 1995).
+
+    NaN is no test: it counts for nothing, stays NaN and is not rejected. Order is kept.
+    """
+    p = np.asarray(p_values, np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    scaled = p[order] * order.size / np.arange(1, order.size + 1)
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    with np.errstate(invalid="ignore"):
+        return adjusted, adjusted <= q
+
+
+def spend(q: float, runs: int, windows: int = 1) -> float:
+    """The false discovery rate for each single look, where a week has `runs` looks at `windows` windows each and q for all of them.
+
+    When nothing has changed, a look at rate q' raises something in at most a share q' of the cases, so q / (runs × windows) keeps the chance
+    of any false alarm of the model in that week at q.
+    """
+    if runs < 1 or windows < 1:
+        raise ValueError(f"runs and windows must be at least 1, got {runs} and {windows}")
+    return q / (runs * windows)

@@ -1,0 +1,18 @@
+"""What did a writer leave in a landing folder?"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def read_records(home: Path) -> list[dict]:
+    """Every record under `home`, published or not; a line that is no JSON fails the test."""
+    lines = [line for path in sorted((home / "landing").glob("*/*.jsonl")) for line in path.read_bytes().split(b"\n") if line]
+    return [json.loads(line, parse_constant=pytest.fail) for line in lines]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Callable[[], list[dict]]:
+    return lambda: read_records(tmp_path)

@@ -1,0 +1,79 @@
+"""Do the logger's methods say the same as the table of record kinds, and does the door accept what the SDK writes?"""
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import observability as obs
+from observability.record import KINDS, Field, Rejected, validate
+
+Records = Callable[[], list[dict]]
+METHODS = [kind for kind in KINDS if hasattr(obs.Logger, kind)]
+TIME = datetime(2013, 7, 1, tzinfo=UTC)
+
+
+def example(field: Field) -> Any:
+    """A value of the field as a caller has it."""
+    if field.values:
+        return field.values[-1]
+    members = {"any": {"a": np.float64("nan")}, "number": {"a": np.float32(2)}, "time": {"a": TIME}, "attribution": {"a": 0.5}}
+    values = {
+        "text": 7,
+        "number": np.float32("inf"),
+        "integer": np.int64(3),
+        "time": TIME,
+        "object": members[field.members],
+        "scalar": np.int8(1),
+    }
+    value = values.get(
+        field.type, {"score": {0: np.float32(0.25)}, "list": ("a",), "label": np.bool_(True), "boolean": np.bool_(False)}.get(field.type)
+    )
+    return 1.5 if field.finite else value
+
+
+def test_the_sdk_has_the_kinds_of_the_contract() -> None:
+    assert len(METHODS) == 13, "the thirteen kinds of contract section 1"
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_a_method_names_every_field(kind: str) -> None:
+    parameters = inspect.signature(getattr(obs.Logger, kind)).parameters
+    named = {name.rstrip("_") for name in parameters} - {"self", "extra"}
+    assert set(KINDS[kind].fields) - named <= {"received_at"}, "left to the extras only where nothing is imported"
+    assert named - set(KINDS[kind].fields) == set()
+    made_up = {"prediction": {"id", "at"}}.get(kind, {"at"})  # the logger fills these in
+    required = {name.rstrip("_") for name, each in parameters.items() if each.default is each.empty} - {"self", "extra"}
+    assert required == {field.name for field in KINDS[kind].required} - made_up
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_the_door_accepts_a_full_record(tmp_path: Path, records: Records, kind: str) -> None:
+    fields = {name: example(field) for name, field in KINDS[kind].fields.items()}
+    if "from" in fields:
+        fields["from_"] = fields.pop("from")
+    with obs.Logger(tmp_path) as log:
+        getattr(log, kind)(**fields)
+    (line,) = records()
+    record = validate(line)
+    assert set(record) == {"kind", "extra", *KINDS[kind].fields} and record["extra"] == {}
+    assert log.dropped == 0
+
+
+def test_the_door_accepts_a_tracked_run(tmp_path: Path, records: Records) -> None:
+    with obs.track_run(model="m", home=tmp_path, params={"a": 1}, seed=3, rank=0) as run:
+        run.step(1, loss=np.float32(0.5), phase_ms={"compute": 3})
+        run.resource(device="cpu", watts=3)
+        run.metrics(loss=0.5)
+    assert [validate(line)["kind"] for line in records()] == ["run", "step", "resource", "run"]
+
+
+def test_a_prediction_without_its_answer_is_refused_at_the_door_and_not_lost(tmp_path: Path, records: Records) -> None:
+    with obs.Logger(tmp_path) as log:
+        log.prediction(model="m", version="1", features={})
+    with pytest.raises(Rejected, match="score"):
+        validate(records()[0])

@@ -1,0 +1,303 @@
+"""Does a segment hold whole lines, get published on time, and change hands when its writer is gone?"""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from observability.client import spool as spool_module
+from observability.client.spool import Spool, publish_abandoned, ready_segments
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def opened(landing: Path) -> list[Path]:
+    return sorted((landing / "open").glob("*"))
+
+
+def published(landing: Path) -> list[bytes]:
+    return [line for path in ready_segments(landing) for line in path.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "landing"
+
+
+def test_a_living_writers_segment_is_private_and_stays(landing: Path) -> None:
+    spool = Spool(landing)
+    spool.append(b"1\n")
+    (segment,) = opened(landing)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (landing.parent, landing, landing / "open", landing / "ready", segment)]
+    assert modes == [0o700] * 4 + [0o600]
+    assert publish_abandoned(landing) == [] and opened(landing) == [segment]
+    assert segment.name.split("-")[1] == str(os.getpid()) and segment.read_bytes() == b"1\n"
+    spool.flush()
+    assert [path.name for path in ready_segments(landing)] == [segment.name] and opened(landing) == []
+    spool.flush()
+    assert publish_abandoned(landing) == []
+
+
+def test_publishing_by_size(landing: Path) -> None:
+    spool = Spool(landing, segment_bytes=30, segment_seconds=100)
+    for number in range(10):
+        assert spool.append(b"%09d\n" % number)
+    assert [path.stat().st_size for path in ready_segments(landing)] == [30, 30, 30]
+    spool.flush()
+    assert sorted(published(landing)) == [b"%09d" % number for number in range(10)]
+
+
+@pytest.mark.parametrize("fsync", ["never", "background", "always"])
+def test_a_quiet_service_publishes_too_and_then_has_no_thread(landing: Path, fsync: spool_module.Fsync) -> None:
+    spool = Spool(landing, fsync=fsync, segment_seconds=0.05)
+    for number in (b"1", b"2"):
+        spool.append(number + b"\n")
+        wait_for(lambda number=number: number in published(landing))
+        wait_for(lambda: spool._flusher is None)
+    assert opened(landing) == [] and not [thread for thread in threading.enumerate() if thread is spool._flusher]
+
+
+def test_interpreter_exit_publishes(landing: Path) -> None:
+    run("import sys, pathlib; from observability.client.spool import Spool; Spool(pathlib.Path(sys.argv[1])).append(b'1\\n')", landing)
+    assert published(landing) == [b"1"] and opened(landing) == []
+
+
+def test_fsync_modes(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr(spool_module.os, "fdatasync", syncs.append)
+    for fsync, few, many in (("never", 0, 0), ("always", 20, 22), ("background", 1, 6)):
+        syncs.clear()
+        spool = Spool(landing, fsync=fsync)  # type: ignore[arg-type]
+        for _ in range(20):
+            spool.append(b"1\n")
+        time.sleep(0.4)
+        before_flush = len(syncs)
+        spool.flush()
+        assert few <= before_flush <= many, fsync
+    assert len(published(landing)) == 60
+
+
+ABANDON = """
+import os, pathlib, sys
+from observability.client.spool import Spool
+Spool(pathlib.Path(sys.argv[1])).append(sys.argv[2].encode())
+os._exit(9)
+"""
+
+
+def test_a_dead_writers_segment_is_published_as_it_is(landing: Path) -> None:
+    run(ABANDON, landing, '{"a":1}\n{"to', check=False)
+    run(ABANDON, landing, "", check=False)
+    (landing / "open" / "20260101T000000-1-link.jsonl").symlink_to("/etc/hostname")
+    assert len(opened(landing)) == 3
+    (path,) = publish_abandoned(landing)
+    assert path.parent.name == "ready" and path.read_bytes() == b'{"a":1}\n{"to'
+    assert [left.name for left in opened(landing)] == ["20260101T000000-1-link.jsonl"]
+    assert publish_abandoned(landing) == [] and ready_segments(landing) == [path]
+
+
+def test_no_landing_folder_is_no_segments(landing: Path) -> None:
+    assert publish_abandoned(landing) == ready_segments(landing) == [] and not landing.exists()
+
+
+def test_a_reader_never_takes_a_segment_from_a_starting_writer(landing: Path) -> None:
+    """A writer creates its file before it can lock it; a reader that comes between may remove it, and the writer must notice."""
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            publish_abandoned(landing)
+
+    (landing / "open").mkdir(parents=True)
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    spool = Spool(landing, segment_bytes=1, fsync="never")
+    kept = [b"%d" % number for number in range(1500) if spool.append(b"%d\n" % number)]
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert sorted(published(landing)) == sorted(kept) and len(kept) == 1500 and spool.dropped == 0
+
+
+def test_a_short_write_is_completed(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(spool_module.os, "write", lambda fd, data: write(fd, data[:3]))
+    spool = Spool(landing)
+    assert spool.append(b"0123456789\n")
+    spool.flush()
+    assert published(landing) == [b"0123456789"]
+
+
+def test_a_torn_line_is_finished_before_the_next(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, room = os.write, [25]
+
+    def write_while_room(fd: int, data: bytes) -> int:
+        if room[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(fd, data[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(spool_module.os, "write", write_while_room)
+    spool = Spool(landing)
+    assert [spool.append(b"%09d\n" % number) for number in range(4)] == [True, True, False, False]
+    assert spool.dropped == 2 and "No space left" in str(spool.last_error)
+    room[0] = 1000
+    assert spool.append(b"%09d\n" % 4)
+    spool.flush()
+    assert published(landing) == [b"000000000", b"000000001", b"00000", b"000000004"]
+
+
+LIMITED = """
+import pathlib, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+from observability.client.spool import Spool
+spool = Spool(pathlib.Path(sys.argv[1]), segment_bytes=1_000_000)
+print([number for number in range(3000) if spool.append(b"%07d\\n" % number)], spool.dropped, sep=";")
+"""
+
+
+def test_a_file_that_cannot_grow_loses_nothing_that_was_acknowledged(landing: Path) -> None:
+    acknowledged, dropped = run(LIMITED, landing).stdout.split(";")
+    expected = [b"%07d" % number for number in range(10_000 // 8)]
+    assert [b"%07d" % int(number) for number in acknowledged.strip("[]").split(",")] == expected
+    assert int(dropped) == 3000 - len(expected) and published(landing) == expected
+
+
+def test_a_removed_segment_is_counted(landing: Path) -> None:
+    spool = Spool(landing)
+    spool.append(b"1\n")
+    spool.append(b"2\n3\n", count=2)
+    opened(landing)[0].unlink()
+    spool.flush()
+    assert spool.dropped == 3 and "removed" in str(spool.last_error)
+    (landing / "ready").rmdir()
+    spool.append(b"4\n")
+    (landing / "ready").rmdir()
+    spool.flush()
+    assert published(landing) == [b"4"] and spool.dropped == 3
+
+
+def test_out_of_descriptors_is_survived(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    spool = Spool(landing, segment_seconds=0.7)
+    with monkeypatch.context() as full:
+        full.setattr(spool_module.os, "dup", refuse)
+        assert spool.append(b"1\n")
+        wait_for(lambda: "Too many" in str(spool.last_error))
+    wait_for(lambda: published(landing) == [b"1"])
+
+
+FORK = """
+import os, pathlib, sys, threading
+from observability.client.spool import Spool
+spool = Spool(pathlib.Path(sys.argv[1]))
+stop = threading.Event()
+def busy():
+    number = 0
+    while not stop.is_set():
+        number += spool.append(b"t%d\\n" % number)
+    print(number)
+thread = threading.Thread(target=busy)
+thread.start()
+children = []
+for child in range(20):
+    pid = os.fork()
+    if pid == 0:
+        ok = all(spool.append(b"c%d-%d\\n" % (child, number)) for number in range(50))
+        if child % 2:
+            spool.flush()
+        os._exit(0 if ok and spool.dropped == 0 else 1)
+    children.append(pid)
+def fork_often():
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+forkers = [threading.Thread(target=fork_often) for _ in range(3)]
+for forker in forkers:
+    forker.start()
+for forker in forkers:
+    forker.join()
+codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+stop.set()
+thread.join()
+assert codes == [0] * 20, codes
+"""
+
+
+def test_forks_of_a_busy_threaded_writer(landing: Path) -> None:
+    """A fork while another thread holds the lock must neither hang the child nor share the parent's segment."""
+    by_thread = int(run(FORK, landing).stdout)
+    publish_abandoned(landing)
+    expected = [b"t%d" % number for number in range(by_thread)] + [b"c%d-%d" % (c, n) for c in range(20) for n in range(50)]
+    assert sorted(published(landing)) == sorted(expected) and opened(landing) == []
+
+
+ORPHAN = """
+import os, pathlib, sys, time
+from observability.client.spool import Spool
+spool = Spool(pathlib.Path(sys.argv[1]), segment_seconds=100)
+spool.append(b"parent\\n")
+if os.fork() == 0:
+    os.close(1), os.close(2)
+    time.sleep(5)
+os._exit(0)
+"""
+
+
+def test_a_child_does_not_keep_its_dead_parents_lock(landing: Path) -> None:
+    run(ORPHAN, landing)
+    publish_abandoned(landing)
+    assert published(landing) == [b"parent"]
+
+
+SIGNALS = """
+import itertools, pathlib, signal, sys, time
+from observability.client.spool import Spool
+spool = Spool(pathlib.Path(sys.argv[1]), segment_bytes=2000)
+numbers, by_handler, by_main = itertools.count(), [], []
+def log(kept):
+    number = next(numbers)
+    if spool.append(b"%d\\n" % number):
+        kept.append(number)
+signal.signal(signal.SIGALRM, lambda *_: log(by_handler))
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    log(by_main)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(by_handler), *by_handler, *by_main)
+"""
+
+
+def test_a_signal_handler_may_log(landing: Path) -> None:
+    by_handler, *acknowledged = map(int, run(SIGNALS, landing).stdout.split())
+    publish_abandoned(landing)
+    assert 50 < by_handler < len(acknowledged) - 50
+    assert sorted(map(int, published(landing))) == sorted(acknowledged)

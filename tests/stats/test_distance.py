@@ -1,0 +1,130 @@
+"""Are the distances those of scipy, of the formulas and of simulation?"""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.spatial.distance
+import scipy.stats
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from observability.stats import distance as d
+from observability.stats.edges import atom_bins, numeric_edges
+
+P, Q = np.array([10.0, 20, 30, 40]), np.array([5.0, 0, 15, 30])
+COUNTS = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=30)
+
+
+def test_by_hand() -> None:
+    p, q = [0.1, 0.2, 0.3, 0.4], [0.1, 1e-4, 0.3, 0.6]
+    assert d.psi(P, Q) == pytest.approx(sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True)))
+    assert d.total_variation(P, Q) == pytest.approx(0.2)
+    assert d.l_infinity(P, Q) == pytest.approx(0.2)
+    assert d.kolmogorov_smirnov(P, Q) == pytest.approx(0.2)
+    assert d.hellinger([1, 1], [1, 0]) == pytest.approx(math.sqrt(1 - math.sqrt(0.5)))
+
+
+def test_as_scipy() -> None:
+    assert d.jensen_shannon_distance(P, Q) == pytest.approx(scipy.spatial.distance.jensenshannon(P, Q, base=2), rel=1e-12)
+    table = scipy.stats.chi2_contingency(np.array([P, Q]), correction=False)
+    assert d.chi_squared_p_value(P, Q) == pytest.approx(table.pvalue, rel=1e-10)
+    assert d.cramers_v(P, Q) == pytest.approx(scipy.stats.contingency.association(np.array([P, Q], int), "cramer"), rel=1e-10)
+    assert d.psi_null_quantile(1000, 500, 10) == pytest.approx(scipy.stats.chi2.ppf(0.95, 9) * (1 / 1000 + 1 / 500))
+    assert d.psi_p_value(0.04, 1000, 500, 10) == pytest.approx(scipy.stats.chi2.sf(0.04 / 0.003, 9))
+
+
+@pytest.mark.parametrize(("n", "m"), [(100, 80), (1000, 5000), (30, 100_000)])
+def test_kolmogorov_smirnov_p_value(n: int, m: int) -> None:
+    for level in (0.5, 0.1, 0.01, 0.001):
+        gap = scipy.stats.kstwo.isf(level, round(n * m / (n + m)))
+        assert d.kolmogorov_smirnov_p_value(gap, n, m) == pytest.approx(level, rel=0.12)
+
+
+def test_wasserstein_equals_scipy_on_atoms_and_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.poisson(3, 5000) * 1.0, rng.poisson(4, 4000) * 1.0
+    made = numeric_edges(a)
+    codes = [np.bincount(np.searchsorted(made.edges, x, side="right"), minlength=made.edges.size + 1) for x in (a, b)]
+    clipped = [np.clip(x, made.edges[0], made.edges[-1]) for x in (a, b)]
+    assert d.wasserstein_binned(*codes, made.edges, 2.0) == pytest.approx(scipy.stats.wasserstein_distance(*clipped) / 2, rel=1e-9)
+    # all mass moves from the middle of [0, 1) to the middle of [2, 3): two units
+    assert d.wasserstein_binned([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0) == pytest.approx(2.0)
+    # limits cut the journey; beyond the outer edge counts as on it
+    assert d.wasserstein_binned([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0, (1.0, 2.0)) == pytest.approx(1.0)
+    assert d.wasserstein_binned([0, 1, 0], [0, 0, 1], [0, 1], 1.0) == pytest.approx(0.5)
+    # distributions that cross inside a bin
+    assert d.wasserstein_binned([0, 2, 0, 0], [1, 0, 1, 0], [0, 1, 2], 1.0) == pytest.approx(0.25 + 0.25)
+
+
+def test_one_outlier_does_not_move_the_winsorised_distance() -> None:
+    rng = np.random.default_rng(1)
+    reference, current = rng.normal(size=20_000), np.append(rng.normal(0.24, 1, 20_000), 1e9)
+    made = numeric_edges(reference)
+    counts = np.bincount(np.searchsorted(made.edges, current, side="right"), minlength=made.edges.size + 1)
+    assert made.low is not None and made.high is not None
+    assert d.wasserstein_binned(made.counts, counts, made.edges, made.scale, (made.low, made.high)) == pytest.approx(0.24, abs=0.03)
+
+
+def test_unknown_is_nan() -> None:
+    empty = np.zeros(4)
+    for function in (d.psi, d.jensen_shannon_distance, d.hellinger, d.total_variation, d.l_infinity, d.kolmogorov_smirnov, d.cramers_v):
+        assert math.isnan(function(P, empty)) and math.isnan(function(empty, P))
+        assert math.isnan(function([], []))
+    assert math.isnan(d.chi_squared_p_value(empty, P))
+    assert math.isnan(d.wasserstein_binned(P, P, [1, 2, 3], 0.0)) and math.isnan(d.wasserstein_binned(P, P, [1, 2, 3], None))
+    assert math.isnan(d.wasserstein_binned([], [], [], 1.0))
+    assert math.isnan(d.psi_p_value(0.1, 0, 10, 5)) and math.isnan(d.psi_null_quantile(10, 0, 5))
+    assert math.isnan(d.kolmogorov_smirnov_p_value(0.1, 0, 5))
+    assert d.psi_null_quantile(10, 10, 1) == 0 and d.psi_p_value(0.1, 10, 10, 1) == 1 and d.chi_squared_p_value([5], [3]) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(COUNTS)
+def test_bounds_symmetry_and_scale(pairs: list[tuple[int, int]]) -> None:
+    a, b = np.array(pairs, float).T
+    assume(a.sum() > 0 and b.sum() > 0)
+    for function in (d.jensen_shannon_distance, d.hellinger, d.total_variation, d.l_infinity, d.kolmogorov_smirnov, d.cramers_v):
+        assert 0 <= function(a, b) <= 1
+        assert function(a, a) == pytest.approx(0, abs=1e-7)
+        assert function(b, a) == pytest.approx(function(a, b), abs=1e-7)
+    for function in (d.psi, d.jensen_shannon_distance, d.hellinger, d.total_variation, d.l_infinity, d.kolmogorov_smirnov):
+        assert function(a * 3, b * 7) == pytest.approx(function(a, b), abs=1e-7)
+    assert d.psi(a, b) >= 0 and d.psi(a, a) == 0
+    assert 0 <= d.chi_squared_p_value(a, b) <= 1
+    assert d.l_infinity(a, b) <= d.total_variation(a, b) + 1e-12
+    assert d.hellinger(a, b) ** 2 <= d.total_variation(a, b) + 1e-9
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=40), st.integers(1, 25), st.randoms(use_true_random=False))
+def test_coarsening(counts: list[int], target: int, random) -> None:
+    protected = np.array([random.random() < 0.2 for _ in counts], bool)
+    group = d.coarsen(counts, target, protected)
+    assert group[0] == 0 and set(np.diff(group)) <= {0, 1}
+    assert d.merge_bins(counts, group).sum() == sum(counts)
+    for i in np.flatnonzero(protected):
+        if counts[i] >= sum(counts) / target / 2:
+            assert (group == group[i]).sum() == 1
+    other = np.roll(counts, 1)
+    assume(sum(counts) > 0)
+    merged = d.jensen_shannon_distance(d.merge_bins(counts, group), d.merge_bins(other, group))
+    assert merged <= d.jensen_shannon_distance(counts, other) + 1e-7
+
+
+def test_coarsened_groups_are_about_equal() -> None:
+    made = numeric_edges(np.random.default_rng(0).lognormal(size=20_000))
+    group = d.coarsen(made.counts, 20, atom_bins(made.edges))
+    assert 17 <= group[-1] + 1 <= 24
+    merged = d.merge_bins(made.counts, group)
+    assert merged.max() <= 0.08 * 20_000
+    np.testing.assert_array_equal(d.merge_bins(np.stack([made.counts, 2 * made.counts]), group), np.stack([merged, 2 * merged]))
+
+
+def test_the_null_of_psi_holds_in_simulation() -> None:
+    rng = np.random.default_rng(12)
+    reference, current = rng.multinomial(1000, np.full(10, 0.1), 2000), rng.multinomial(400, np.full(10, 0.1), 2000)
+    limit = d.psi_null_quantile(1000, 400, 10)
+    above = np.mean([d.psi(a, b) > limit for a, b in zip(reference, current, strict=True)])
+    assert 0.03 < above < 0.075
+    assert d.occupied([0, 1, 0, 2], [0, 0, 3, 1]) == 3
