@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+import streamlit as st
+
 from observability import owner, server
 from observability.errors import ObservabilityError
 
@@ -19,4 +21,5 @@ except ObservabilityError as error:
     sys.stderr.flush()
     os._exit(error.exit_code)
 
-app = server.build(str(Path(__file__).parent / "observability" / "views" / "shell.py"))
+# Streamlit finds the application by reading this file for a call of `st.App`, so it stands here and nowhere else.
+app = st.App(str(Path(__file__).parent / "observability" / "views" / "shell.py"), **server.parts())

@@ -116,7 +116,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(holder.close)
 
 
-def build(script: str) -> st.App:
-    """The application: Streamlit's pages, our routes, one process and port."""
+def parts() -> dict[str, Any]:
+    """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port."""
     routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *redirects()]
-    return st.App(script, routes=routes, middleware=[Middleware(Headers)], lifespan=lifespan)
+    return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

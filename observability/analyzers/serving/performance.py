@@ -69,11 +69,12 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """One finding for each metric of the task, and one about the labels."""
-    counts, sums = frames["current_counts"], frames["current_sums"]
+    counts = frames["current_counts"]
     if context.model.task is None:
         return [
             blank(context, "judged", int(counts["n"].sum()), "The task is not known: register this model to have its performance measured.")
         ]
+    sums = frames["current_sums"]
     served, labelled = maturity(counts)
     if served == 0:
         return [blank(context, HEADLINE[context.model.task], 0, "No predictions in this window, so nothing can be measured.")]

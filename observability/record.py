@@ -1,0 +1,326 @@
+"""What is a record: which kinds are there, which fields has each, and why is this one refused?
+
+One table of facts, `KINDS`, from which validation, the tables of the store and the documentation come. Checked once, at the door: what
+`validate` gives back is trusted from there on.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cached_property
+from typing import Any
+
+from observability.record_check import Check, Field, checker, named
+from observability.record_values import SCALARS, Rejected, as_number, canonical_text, parse_time, shown
+
+__all__ = ["KINDS", "Field", "Kind", "Rejected", "as_number", "canonical_text", "document", "kind_of", "parse_time", "validate"]
+
+FAILED = ("error", "timeout", "rejected")
+"""Statuses of a prediction that need no score."""
+INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
+"""Fields of a label that stands inside its prediction."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record. at_least_one: of these fields one must be there (of a prediction: unless its status says that it failed)."""
+
+    name: str
+    doc: str
+    required: tuple[Field, ...]
+    optional: tuple[Field, ...]
+    at_least_one: tuple[str, ...] = ()
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """Every field by its name, the required ones first, `received_at` last."""
+        return {each.name: each for each in (*self.required, *self.optional, RECEIVED_AT)}
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        """How the value of each field is checked and typed."""
+        return {each.name: check_label if each.type == "label" else checker(each) for each in self.fields.values()}
+
+
+def text(name: str, doc: str = "", *values: str) -> Field:
+    """A field that is a text, one of `values` where they are given."""
+    return Field(name, "text", doc, values)
+
+
+def number(name: str, doc: str = "", **bounds: Any) -> Field:
+    """A field that is a number."""
+    return Field(name, "number", doc, **bounds)
+
+
+def count(name: str, doc: str = "") -> Field:
+    """A field that counts something."""
+    return Field(name, "integer", doc, least=0)
+
+
+RECEIVED_AT = Field("received_at", "time", "when it first arrived (imports, replays); absent, the time of loading")
+ID, AT = text("id", "unique within the model"), Field("at", "time", "event time")
+MODEL, VERSION = text("model", "the model's name"), text("version", "the version's name")
+METRICS = Field("metrics", "object", "name: number", members="number")
+
+_LABEL = (
+    text("source", "where it is from", "outcome", "human", "proxy", "correction"),
+    text("annotator", "who gave it"),
+    text("guideline", "the version of the guideline"),
+)
+_ALL = (
+    Kind(
+        "prediction",
+        "One answer of a model",
+        (ID, AT, MODEL, VERSION, Field("features", "object", "name: number, string, boolean or null")),
+        (
+            Field("score", "score", "binary: probability of the positive class; regression: the value; multiclass: class: probability"),
+            Field("prediction", "scalar", "what was answered: a class or a value"),
+            text("status", "what became of the request; absent, ok", "ok", "error", "timeout", "fallback", "rejected"),
+            number("latency_ms", "time to answer in milliseconds"),
+            text("subject", "pseudonym of the person concerned"),
+            Field("groups", "object", "sensitive attribute that is no feature: value"),
+            text("device", "the device it was for"),
+            text("replica", "the replica that answered"),
+            text("batch", "the batch of data it belongs to"),
+            text("environment", "absent, production", "production", "shadow", "validation"),
+            number("threshold", "score from which the decision is the positive class", finite=True),
+            number("energy_j", "energy in joules"),
+            number("cost", "money"),
+            number("weight", "inverse sampling rate", above=0, finite=True),
+            Field("feature_at", "object", "feature: time it was read", members="time"),
+            Field("acted_at", "time", "when somebody acted on it"),
+            Field("attributions", "object", "feature: number; multiclass class: feature: number", members="attribution"),
+            Field("base_value", "score", "what the attributions start from; multiclass: class: number"),
+            text("attributions_link", "the space they add up in; absent, identity", "identity", "logit", "log"),
+            Field("label", "label", "the label where it is known at once: a value, or an object with the fields of a label"),
+        ),
+        ("score", "prediction"),
+    ),
+    Kind("label", "What turned out to be true", (ID, AT, MODEL, Field("value", "scalar", "a class or a value")), _LABEL),
+    Kind(
+        "run",
+        "A training run starts or ends",
+        (text("run", "the run's id"), AT, text("event", "which of the two", "start", "end")),
+        (
+            MODEL,
+            VERSION,
+            Field("params", "object", "hyperparameters"),
+            Field("hardware", "object", "what it ran on"),
+            text("dataset"),
+            text("study"),
+            text("status"),
+            Field("seed", "scalar"),
+            METRICS,
+        ),
+    ),
+    Kind(
+        "step",
+        "One step of a training run",
+        (text("run", "the run's id"), AT, count("step"), METRICS),
+        (
+            text("rank", "the process in a distributed run"),
+            text("host"),
+            Field("phase_ms", "object", "phase: milliseconds", members="number"),
+        ),
+    ),
+    Kind(
+        "resource",
+        "What a device used",
+        (AT, text("device")),
+        (
+            number("watts"),
+            number("utilisation", "share, 0 to 1"),
+            number("memory_gb"),
+            number("temperature_c"),
+            text("run"),
+            MODEL,
+            VERSION,
+            text("host"),
+            text("phase"),
+            count("step"),
+            number("energy_j", "energy in joules"),
+            number("seconds", "how long it covers"),
+            text("source", "how it was found", "measured", "estimated", "assumed"),
+        ),
+        ("watts", "utilisation", "memory_gb", "temperature_c"),
+    ),
+    Kind(
+        "annotation",
+        "One annotator labels one item",
+        (text("project"), text("item"), text("annotator"), AT, Field("label", "scalar")),
+        (
+            number("seconds", "time it took"),
+            Field("gold", "scalar", "the known answer"),
+            Field("suggestion", "scalar", "a machine's pre-label"),
+            number("suggestion_confidence"),
+            text("guideline"),
+        ),
+    ),
+    Kind(
+        "batch",
+        "A batch of data arrives",
+        (text("batch"), AT, text("source"), count("rows")),
+        (
+            text("device"),
+            count("rejected_rows"),
+            Field("captured_from", "time"),
+            Field("captured_to", "time"),
+            Field("stats", "object", "column: {}"),
+        ),
+    ),
+    Kind(
+        "event",
+        "Something happened that may explain a change",
+        (AT, text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), text("text")),
+        (MODEL, VERSION, text("prediction", "the id of the prediction concerned"), text("subject")),
+    ),
+    Kind(
+        "price",
+        "What something costs from now on",
+        (
+            Field("from", "time", "from when on"),
+            text("resource", "", "gpu_hour", "cpu_hour", "kwh", "label", "request", "gb_month"),
+            number("amount", finite=True),
+            text("currency"),
+        ),
+        (MODEL, text("device"), text("region"), number("carbon_g_per_kwh"), number("pue"), number("embodied_g")),
+    ),
+    Kind(
+        "dataset",
+        "A version of a dataset",
+        (text("dataset"), VERSION, AT, count("rows")),
+        (
+            count("added"),
+            count("changed"),
+            count("deleted"),
+            count("bytes"),
+            Field("columns", "object", "name: {}"),
+            Field("parents", "list"),
+            text("checksum"),
+        ),
+    ),
+    Kind(
+        "cleaning",
+        "A cleaning rule ran",
+        (text("rule"), AT, count("rows_in"), count("rows_changed"), count("rows_dropped")),
+        (text("dataset"), VERSION, Field("groups", "object", 'column: {level: {"in": n, "dropped": n}}')),
+    ),
+    Kind(
+        "assignment",
+        "An item is given to an annotator",
+        (text("project"), text("item"), text("annotator"), AT),
+        (text("reason"), number("score"), text("policy")),
+    ),
+    Kind(
+        "audit",
+        "An audit of a model version",
+        (MODEL, VERSION, AT, text("audit", "", "robustness", "membership", "precision"), Field("results", "object")),
+        (Field("expires", "time"),),
+    ),
+)
+KINDS: dict[str, Kind] = {each.name: each for each in _ALL}
+
+OTHER_NAMES = {
+    "id": ("prediction_id", "request_id", "uuid", "_id"),
+    "at": ("timestamp", "time", "ts", "datetime", "date", "event_time", "created_at"),
+    "model": ("model_name", "model_id"),
+    "version": ("model_version",),
+    "features": ("inputs", "input", "feature"),
+    "score": ("probability", "proba", "y_score", "y_prob", "output"),
+    "prediction": ("predicted", "y_pred", "decision"),
+    "value": ("label", "target", "actual", "outcome", "y_true", "truth"),
+    "kind": ("type", "record"),
+}
+"""What others call our fields: for suggestions only."""
+
+
+def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
+    """The record in typed values: `kind`, each field that is there and not null, and `extra` with all fields that the kind does not know.
+
+    Times become datetimes in UTC, numbers floats, counts ints, scalars stay as they are. features and groups stay as given: a value in them that
+    is of no use costs that feature only, and who reads them says so. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for times
+    without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time, no_offset,
+    no_score, bad_value.
+    """
+    if not isinstance(obj, dict):
+        raise Rejected("not_an_object", f"a record is a JSON object; got {shown(obj)}")
+    kind = kind_of(obj)
+    record: dict[str, Any] = {"kind": kind.name}
+    extra: dict[str, Any] = {}
+    checks = kind.checks
+    for name, value in obj.items():
+        check = checks.get(name)
+        if check is None:
+            if name != "kind":
+                extra[name] = value
+        elif value is not None:
+            record[name] = check(value, timezone)
+    for field in kind.required:
+        if field.name not in record:
+            raise missing(kind, field.name, obj, extra)
+    if kind.at_least_one and not any(name in record for name in kind.at_least_one):
+        if kind.name != "prediction":
+            raise Rejected("missing_field", f"a {kind.name} needs at least one of {', '.join(kind.at_least_one)}; it has none")
+        if record.get("status") not in FAILED:
+            near = suggestion("score", extra) or suggestion("prediction", extra)
+            raise Rejected(
+                "no_score", f"a prediction whose status is none of {', '.join(FAILED)} needs a 'score' or a 'prediction'; it has none{near}"
+            )
+    record["extra"] = extra
+    return record
+
+
+def kind_of(obj: Mapping[str, Any]) -> Kind:
+    """The kind of a record; raises Rejected where it says none, or one that is not known."""
+    name = obj.get("kind")
+    if name is None:
+        near = suggestion("kind", obj)
+        raise Rejected("missing_field", f"the record has no 'kind'{near}; expected one of {', '.join(KINDS)}, or load the file with --kind")
+    if not isinstance(name, str) or name not in KINDS:
+        nearest = [] if not isinstance(name, str) else difflib.get_close_matches(name, KINDS, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; expected one of {', '.join(KINDS)}"
+        raise Rejected("unknown_kind", f"there is no kind {shown(name)}{hint}")
+    return KINDS[name]
+
+
+def missing(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[str, Any]) -> Rejected:
+    """The refusal of a record that lacks a required field, with the nearest name among the fields that nobody knows."""
+    if name in obj:
+        return Rejected("missing_field", f"{name!r} of a {kind.name} is null; expected {named(kind.fields[name])}")
+    return Rejected("missing_field", f"a {kind.name} needs {name!r} ({named(kind.fields[name])}); it has none{suggestion(name, extra)}")
+
+
+def suggestion(name: str, others: Mapping[str, Any]) -> str:
+    """`; it has 'timestamp': rename it to 'at'` where one of the other fields looks like `name`, else nothing."""
+    near = [each for each in others if each.lower() in OTHER_NAMES.get(name, ()) or each.lower().strip("_ ") == name]
+    near = near or difflib.get_close_matches(name, [each for each in others if len(each) > 2], n=1, cutoff=0.7)
+    return f"; it has {near[0]!r}: rename it to {name!r}, or load with --map {near[0]}={name}" if near else ""
+
+
+def check_label(value: Any, zone: tzinfo | None) -> dict[str, Any]:
+    """An inline label: {"value", and what else it says, "extra"}."""
+    if value.__class__ in SCALARS:
+        return {"value": value, "extra": {}}
+    if not isinstance(value, dict):
+        raise Rejected("wrong_type", f"'label' is a value, or an object with 'value'; got {shown(value)}")
+    checks = KINDS["label"].checks
+    own = {name: checks[name](each, zone) for name, each in value.items() if each is not None and name in INLINE}
+    if "value" not in own:
+        raise Rejected("missing_field", f"'label' has no 'value'{suggestion('value', value)}")
+    return own | {"extra": {name: each for name, each in value.items() if name not in INLINE}}
+
+
+def document() -> str:
+    """The record kinds as a table in Markdown: for the README and `--help`."""
+    rows = ["| kind | what | required | optional |", "|---|---|---|---|"]
+    for kind in KINDS.values():
+        required, optional = (
+            ", ".join(f"`{each.name}`" + (f" ({', '.join(each.values)})" if each.values else "") for each in fields)
+            for fields in (kind.required, kind.optional)
+        )
+        if kind.at_least_one:
+            failed = " unless it failed" if kind.name == "prediction" else ""
+            required += f", and{failed} one of " + ", ".join(f"`{name}`" for name in kind.at_least_one)
+        rows.append(f"| `{kind.name}` | {kind.doc} | {required} | {optional} |")
+    return "\n".join(rows)

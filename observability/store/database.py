@@ -1,0 +1,241 @@
+"""How is the one database of a home opened, read by many threads and written by one?
+
+DuckDB lets one process own a file. Inside that process every reader takes a cursor of its own, and all writing goes through `Store.write`: one
+writer at a time, one transaction, and a generation that grows with every commit, by which caches know that they are old.
+"""
+
+import fcntl
+import os
+import shutil
+import struct
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from observability.catalog import Catalog
+from observability.errors import StoreBrokenError, StoreBusyError
+from observability.store.catalog_store import read_catalog
+from observability.store.migrate import migrate
+
+DATABASE = "store.duckdb"
+FLOOR_BYTES = 512 * 1024 * 1024
+"""Free disk space below which nothing more is written: a full disk at a checkpoint stops the whole database."""
+PER_CONNECTION = ("max_execution_time", "operator_memory_limit", "threads")
+"""Options that stay open to change; everything else is locked once the store is open."""
+
+
+class Store:
+    """One open database. Safe under threads. `generation` grows with every commit that changes what can be read.
+
+    loading, reconciled: the loader's, that one thread loads landing at a time, and that loaded segments were compared with the manifest.
+    """
+
+    def __init__(self, home: Path, memory_limit: str, threads: int | None) -> None:
+        self.home = home
+        self.generation = 0
+        self.loading = threading.Lock()
+        self.reconciled = False
+        self._memory_limit, self._threads = memory_limit, threads or os.cpu_count() or 1
+        self._mutex = threading.RLock()
+        self._writing = threading.Lock()
+        self._writer: int | None = None
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._catalog: tuple[int, Catalog] | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = self._connect()
+
+    @classmethod
+    def open(cls, home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> Self:
+        """Opens the store of a home; makes it where there is none, and migrates an older schema.
+
+        Raises StoreBusyError where another process has it open, StoreBrokenError where it cannot be read or its schema is newer.
+        """
+        home = Path(home).absolute()
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.rmtree(home / "tmp", ignore_errors=True)
+            (home / "tmp").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreBrokenError(
+                "the home folder cannot be made", where=str(home), got=error.strerror, attempt="Set OBSERVABILITY_HOME to a folder you own"
+            ) from error
+        store = cls(home, memory_limit, threads)
+        try:
+            with store.write() as writer:
+                migrate(writer)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.home / DATABASE
+
+    @property
+    def landing(self) -> Path:
+        """The folder in which records arrive (client/spool.py)."""
+        return self.home / "landing"
+
+    @property
+    def threads(self) -> int:
+        """Threads that a query may use."""
+        return self._threads
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A new connection to the database, for one thread and use. A database that a fatal error stopped is reopened, once a call."""
+        with self._mutex:
+            if self._connection is None:
+                raise StoreBrokenError("the store is closed", where=str(self.path))
+            try:
+                return self._fresh()
+            except duckdb.FatalException:
+                self._reopen()
+                return self._fresh()
+
+    def catalog(self) -> Catalog:
+        """Every model, version, column and edge that the store holds; the same object until something is committed."""
+        generation, cached = self.generation, self._catalog
+        if cached is None or cached[0] != generation:
+            cursor = self.cursor()
+            try:
+                cached = generation, read_catalog(cursor)
+            finally:
+                cursor.close()
+            self._catalog = cached
+        return cached[1]
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The one writer's cursor inside one transaction, committed at the end of the block, undone where it raises.
+
+        Not for use inside itself. Raises StoreBrokenError where the disk refused; what had been committed before stays.
+        """
+        if self._writer == threading.get_ident():
+            raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
+        with self._writing:
+            cursor = self.cursor()
+            self._writer = threading.get_ident()
+            try:
+                cursor.begin()
+                yield cursor
+                cursor.commit()
+            except (duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+                with suppress(duckdb.Error):
+                    cursor.rollback()
+                raise StoreBrokenError(
+                    "the store could not be written", where=str(self.path), got=first_line(error),
+                    attempt="Free some disk space and try again; what was stored before is intact",
+                ) from error  # fmt: skip
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.rollback()
+                raise
+            finally:
+                self._writer = None
+                self.generation += 1
+                with suppress(duckdb.Error):
+                    cursor.close()
+
+    def free_bytes(self) -> int:
+        """Free space on the disk that holds the store."""
+        return shutil.disk_usage(self.home).free
+
+    def require_space(self) -> None:
+        """Raises StoreBrokenError below the floor of free disk space, so that nothing is begun that could not be finished."""
+        if (free := self.free_bytes()) < FLOOR_BYTES:
+            raise StoreBrokenError(
+                "the disk is nearly full, so nothing more is loaded", where=str(self.home), got=f"{free // 2**20} MB free",
+                expected=f"at least {FLOOR_BYTES // 2**20} MB", attempt="Free some space; what waits in landing is kept",
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Closes every connection. A second call does nothing."""
+        with self._mutex:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                self._close(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fresh(self) -> duckdb.DuckDBPyConnection:
+        assert self._connection is not None
+        cursor = self._connection.cursor()
+        cursor.execute("SELECT 1")
+        self._cursors.add(cursor)
+        return cursor
+
+    def _reopen(self) -> None:
+        if self._connection is not None:
+            self._close(self._connection)
+        self._connection = None
+        self._connection = self._connect()
+        self.generation += 1
+
+    def _close(self, connection: duckdb.DuckDBPyConnection) -> None:
+        for each in [*self._cursors, connection]:
+            with suppress(duckdb.Error):
+                each.close()
+        self._cursors.clear()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        old_mask = os.umask(0o077)
+        try:
+            connection = duckdb.connect(
+                str(self.path),
+                config={
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                    "temp_directory": str(self.home / "tmp"),
+                    "memory_limit": self._memory_limit,
+                    "threads": self._threads,
+                    "checkpoint_threshold": "256MB",
+                    "python_enable_replacements": False,
+                    "perfect_ht_threshold": 20,
+                },
+            )
+        except duckdb.Error as error:
+            raise self._refused(error) from error
+        finally:
+            os.umask(old_mask)
+        quoted = str(self.home).replace("'", "''")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_directories = ['{quoted}/']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute(f"SET allowed_configs = {list(PER_CONNECTION)}")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+    def _refused(self, error: duckdb.Error) -> StoreBusyError | StoreBrokenError:
+        if isinstance(error, duckdb.IOException) and (owner := locked_by(self.path)) is not None:
+            return StoreBusyError(
+                "the store is in use by another process", where=str(self.path), got=f"PID {owner}",
+                attempt="Ask the dashboard that runs, or stop it first",
+            )  # fmt: skip
+        return StoreBrokenError(
+            "the store cannot be opened", where=str(self.path), got=first_line(error),
+            attempt="Restore a backup, or move the file aside and load the records again",
+        )  # fmt: skip
+
+
+def locked_by(path: Path) -> int | None:
+    """PID of another process that holds a lock on the file, None where nobody does. Only for a file that this process has not open."""
+    with suppress(OSError), path.open("rb+") as file:
+        query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, query))
+        return None if kind == fcntl.F_UNLCK else int(pid)
+    return None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, without its final stop."""
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

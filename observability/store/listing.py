@@ -1,0 +1,206 @@
+"""Which single rows are there: a repeatable sample, a small table for a page, one prediction, what happened, who is active?"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+
+from observability.aggregate import Sample
+from observability.catalog import Model
+from observability.errors import NotFoundError
+from observability.stats.binning import bin_numbers
+from observability.store.catalog_store import streams
+from observability.store.outcomes import SCORE_PLAN
+from observability.store.raw import used
+from observability.store.references import Field, find_field
+from observability.store.schema import OUTCOMES, PREDICTION_COLUMNS, model_table
+from observability.store.source import Rows, from_clause, rows_of, snapshot, stored
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.database import Store
+
+PLAIN = ("id", "at", "subject", "arrived")
+"""Columns beside the column references: the prediction's id, event time, subject, and when it arrived."""
+
+
+def sample(store: "Store", sample: Sample, window: Window) -> "DataFrame":
+    """At most `sample.rows` rows of a window, those with the smallest stored hash of the id, in order of it: the same on every engine.
+
+    One column a reference: numbers float64, `decision`, `label` and `score_bin` int64, times naive UTC, others objects (None where
+    missing). Raises NotFoundError for an unknown model, version or column.
+    """
+    model = store.catalog().model(window.model)
+    fields = fields_of(model, sample.columns, outcomes=sample.table == "outcomes")
+    with snapshot(store) as cursor:
+        found = rows_of(model, window, streams(cursor, model.key))
+        table = model_table("predictions", model.key)
+        chosen = cursor.execute(
+            f"SELECT rowid FROM {table} WHERE {found.where} ORDER BY sample_hash, id LIMIT {int(sample.rows)}", found.values
+        )
+        return fetched(cursor, found, fields, [number for (number,) in chosen.fetchall()], "p.sample_hash, p.id")
+
+
+def rows(
+    store: "Store", window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True
+) -> "DataFrame":
+    """At most `limit` raw rows of a window as a table, for a page; columns and types as in `sample`.
+
+    order: a column reference or one of PLAIN, descending where a `-` stands before it; missing values come last, ties by id.
+    """
+    model = store.catalog().model(window.model)
+    fields = fields_of(model, columns, outcomes=outcomes)
+    by = fields_of(model, [order.removeprefix("-")], outcomes=outcomes)[0]
+    ordering = f"{by.sql} {'DESC' if order.startswith('-') else 'ASC'} NULLS LAST, p.id"
+    with snapshot(store) as cursor:
+        found = rows_of(model, window, streams(cursor, model.key))
+        clause, source, parameters = from_clause(cursor, found, [by.sql], by.labelled)
+        source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
+        chosen = cursor.execute(
+            f"{clause} SELECT p.place {source} ORDER BY {ordering} LIMIT {int(limit)}", used(clause + source, parameters)
+        )
+        return fetched(cursor, found, fields, [number for (number,) in chosen.fetchall()], ordering, extra=(by,))
+
+
+def fields_of(model: Model, columns: Sequence[str], *, outcomes: bool) -> list[Field]:
+    """The fields of a table's columns."""
+    return [
+        Field(name, f'p."{name}"', "code") if name in PLAIN else find_field(model, name, outcomes=outcomes, role="sample")
+        for name in columns
+    ]  # fmt: skip
+
+
+def fetched(
+    cursor: duckdb.DuckDBPyConnection, found: Rows, fields: Sequence[Field], places: list[int], ordering: str, extra: Sequence[Field] = ()
+) -> "DataFrame":
+    """The rows with these row numbers, in an order."""
+    some = replace(found, conditions=("rowid IN (SELECT unnest($places::BIGINT[]))",), parameters=(("places", places),))
+    needed = [*fields, *extra]
+    clause, source, parameters = from_clause(cursor, some, [each.sql for each in needed], any(each.labelled for each in needed))
+    picked = ", ".join(f"{each.sql} AS x{place}" for place, each in enumerate(fields)) or "p.id"
+    frame = cursor.execute(f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used(clause + source, parameters)).df()
+    versions = {number: version.name for number, version in found.streams.items()}
+    return typed(frame, fields, versions)
+
+
+def typed(frame: "DataFrame", fields: Sequence[Field], versions: dict[int, str]) -> "DataFrame":
+    """The frame with the names and types that `sample` promises."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for place, field in enumerate(fields):
+        values = frame[f"x{place}"]
+        if field.reference in ("at", "arrived"):
+            columns[field.reference] = values.astype("datetime64[us]")
+        elif field.reference == "score_bin":
+            scores = values.to_numpy(np.float64, na_value=np.nan)
+            columns[field.reference] = pd.Series(
+                bin_numbers(scores, SCORE_PLAN, ~np.isnan(scores)).astype(np.int64) if field.sql != "-1" else scores.astype(np.int64)
+            )
+        elif field.reference in ("decision", "label"):
+            columns[field.reference] = values.astype(np.int64)
+        elif field.kind == "number":
+            columns[field.reference] = values.astype(np.float64)
+        else:
+            texts = values.map(versions) if field.reference == "version" else values
+            texts = texts.astype(object)
+            columns[field.reference] = texts.where(texts.notna(), None)
+    return pd.DataFrame(columns)
+
+
+def row(store: "Store", model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+    """Everything that is stored about one prediction: its fields, `version`, `environment`, `features` and `groups` by name, and
+    `labels`, every revision in order of arrival, the current one (greatest at, arrived, value) with `current` true.
+
+    Times are naive UTC. Raises NotFoundError where the model or the id is not there.
+    """
+    known = store.catalog().model(model)
+    table, labels = model_table("predictions", known.key), model_table("labels", known.key)
+    with snapshot(store) as cursor:
+        names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [each.column for each in known.columns]
+        held = cursor.execute(f"SELECT {', '.join(names)} FROM {table} WHERE id_hash = hash($id) AND id = $id", {"id": id}).fetchall()
+        if not held:
+            raise NotFoundError(
+                f"prediction {id!r} is not in {model}", attempt="Check the id; predictions that were rejected are on the store's page"
+            )
+        values = dict(zip([*PREDICTION_COLUMNS, *(each.column for each in known.columns)], held[0], strict=True))
+        of_stream = {number: key for key, number in streams(cursor, known.key).items()}
+        revisions = cursor.execute(
+            f"""SELECT "at", arrived, value, number, source, annotator, guideline, extra FROM {labels}
+            WHERE id_hash = hash($id) AND id = $id""",
+            {"id": id},
+        )
+        fields = [column[0] for column in revisions.description or ()]
+        found = sorted(
+            (dict(zip(fields, each, strict=True)) for each in revisions.fetchall()),
+            key=lambda each: (each["arrived"], each["at"], each["value"]),
+        )
+    current = max(found, key=lambda each: (each["at"], each["arrived"], each["value"]), default=None)
+    version, environment = of_stream[values.pop("stream")]
+    by_id = {each.id: each.reference for each in known.columns}
+    record: dict[str, Any] = {
+        name: decoded(name, value) for name, value in values.items() if name in PREDICTION_COLUMNS and not name.endswith("_hash")
+    }
+    for name in ("absent", "wrong"):
+        record[name] = [by_id[each] for each in values[name] or () if each in by_id]
+    return record | {
+        "model": known.name,
+        "version": version,
+        "environment": environment,
+        "features": {each.name: values[each.column] for each in known.features()},
+        "groups": {each.name: values[each.column] for each in known.columns if each.role == "group"},
+        "labels": [{**each, "extra": decoded("extra", each["extra"]), "current": each is current} for each in found],
+    }
+
+
+def decoded(name: str, value: Any) -> Any:
+    """A stored value, JSON read."""
+    kind = PREDICTION_COLUMNS.get(name)
+    return json.loads(value) if kind == "JSON" and isinstance(value, str) else value
+
+
+def events(store: "Store", model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    """Deploys, incidents, notes and other events in [start, end), in order of time: `at` (naive UTC), `model`, `version`, `what`, `text`,
+    `prediction`, `subject`; of one model together with those that name none, or of all models.
+    """
+    with snapshot(store) as cursor:
+        frame = cursor.execute(
+            """SELECT "at", model, version, what, text, prediction, subject FROM events
+            WHERE "at" >= $start AND "at" < $end AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
+            {"start": stored(start), "end": stored(end), "model": model},
+        ).df()
+    for name in frame.columns.drop("at"):
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame.astype({"at": "datetime64[us]"})
+
+
+def activity(store: "Store") -> "DataFrame":
+    """Every version in every environment that has rows: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour
+    of the oldest and of the newest prediction, naive UTC), `last_arrived` (the newest arrival of a prediction or label, rounded up to the
+    hour).
+
+    From the rollups, without reading a raw row. The three times are NaT of a reference.
+    """
+    import pandas as pd
+
+    found: list[tuple[Any, ...]] = []
+    with snapshot(store) as cursor:
+        for model in store.catalog().models:
+            of_stream = {number: key for key, number in streams(cursor, model.key).items()}
+            counted = cursor.execute(
+                f"""SELECT stream, sum(n)::BIGINT, min(period), max(period), max(arrived) FROM {model_table("counts", model.key)}
+                WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY stream HAVING sum(n) > 0 ORDER BY stream"""
+            )
+            found += [(model.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
+    frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
+    timeless = (frame["environment"] == "reference").to_numpy(bool)
+    for name in ("first", "last", "last_arrived"):
+        hours = frame[name].to_numpy(np.int64).astype("datetime64[h]").astype("datetime64[us]")
+        frame[name] = pd.Series(np.where(timeless, np.datetime64("NaT"), hours).astype("datetime64[us]"))
+    return frame.astype({"model": object, "version": object, "environment": object, "rows": np.int64})

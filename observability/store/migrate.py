@@ -1,0 +1,114 @@
+"""Does the schema of the database fit this code, and if it is older, what has to be done?
+
+Steps are numbered and each is run once, in order, in the transaction that opens the store. The tables of the other kinds of records follow
+`record.KINDS`: a kind or a field that is new gets its table or column at the next start.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import duckdb
+
+from observability.errors import StoreBrokenError
+from observability.record import KINDS
+from observability.store.catalog_store import naive
+from observability.store.query import first, one
+from observability.store.schema import BASE_TABLES, create_table, quoted
+
+Step = Callable[[duckdb.DuckDBPyConnection], object]
+
+FIELD_TYPES: dict[str, str] = {
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "time": "TIMESTAMP",
+    "boolean": "BOOLEAN",
+    "object": "JSON",
+    "list": "JSON",
+    "scalar": "VARCHAR",
+    "score": "JSON",
+    "label": "JSON",
+}
+HASH_PROBE = "observability"
+"""A text whose hash is kept: another version of DuckDB may hash otherwise, and then all stored hashes are computed again."""
+
+
+def first_schema(writer: duckdb.DuckDBPyConnection) -> None:
+    """The tables every store has."""
+    for statement in BASE_TABLES.split(";"):
+        if statement.strip():
+            writer.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (first_schema,)
+"""Step i leads to schema version i + 1."""
+
+
+def migrate(writer: duckdb.DuckDBPyConnection) -> None:
+    """Brings the schema up to date. Raises StoreBrokenError where it is newer than this code."""
+    writer.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at TIMESTAMP NOT NULL)")
+    version = schema_version(writer)
+    if version > len(STEPS):
+        raise StoreBrokenError(
+            "the store was written by a newer version of this software", got=f"schema {version}", expected=f"at most {len(STEPS)}",
+            attempt="Update the software, or use another home",
+        )  # fmt: skip
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        step(writer)
+        writer.execute("INSERT INTO migrations VALUES (?, ?)", [number, naive(datetime.now(UTC))])
+    follow_kinds(writer)
+    follow_hash(writer)
+
+
+def schema_version(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last step that was applied. Read-only."""
+    return int(one(cursor, "SELECT coalesce(max(version), 0) FROM migrations")[0])
+
+
+def kind_tables() -> dict[str, str]:
+    """Kind to table, of every kind that has one table for all models: `batch` to `batches`."""
+    return {name: f"{name}es" if name.endswith(("ch", "s")) else f"{name}s" for name in KINDS if name not in ("prediction", "label")}
+
+
+def kind_columns(kind: str) -> dict[str, str]:
+    """Columns of a kind's table and their SQL types."""
+    fields = {each.name: FIELD_TYPES[each.type] for each in KINDS[kind].fields.values() if each.name != "received_at"}
+    return {**fields, "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT"}
+
+
+def follow_kinds(writer: duckdb.DuckDBPyConnection) -> None:
+    """Makes the tables and columns of the kinds that are not there yet."""
+    rows = writer.execute("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'main'").fetchall()
+    there: dict[str, set[str]] = {}
+    for table, column in rows:
+        there.setdefault(table, set()).add(column)
+    for kind, table in kind_tables().items():
+        columns = kind_columns(kind)
+        if table not in there:
+            writer.execute(create_table(table, columns))
+            continue
+        for column, type_name in columns.items():
+            if column not in there[table]:
+                writer.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column)} {type_name}")
+
+
+def follow_hash(writer: duckdb.DuckDBPyConnection) -> None:
+    """Computes all stored hashes again where this DuckDB hashes otherwise than the one that stored them."""
+    (now,) = one(writer, "SELECT hash(?)", [HASH_PROBE])
+    known = first(writer, "SELECT value FROM hashing")
+    if known is not None and known[0] == now:
+        return
+    if known is not None:
+        for (key,) in writer.execute("SELECT key FROM models").fetchall():
+            writer.execute(f"UPDATE predictions_{key} SET id_hash = hash(id)")
+            writer.execute(f"UPDATE labels_{key} SET id_hash = hash(id)")
+        for kind, table in kind_tables().items():
+            writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
+    writer.execute("DELETE FROM hashing")
+    writer.execute("INSERT INTO hashing VALUES (?)", [now])
+
+
+def content_hash(kind: str) -> str:
+    """The SQL expression of the hash over the typed fields of a kind (JSON in canonical text); `received_at` and unknown fields are left out."""
+    typed = {each.name: FIELD_TYPES[each.type] for each in KINDS[kind].fields.values() if each.name != "received_at"}
+    return f"hash({', '.join(f'{quoted(name)}::VARCHAR' if type_name == 'JSON' else quoted(name) for name, type_name in typed.items())})"

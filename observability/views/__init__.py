@@ -1,0 +1,1 @@
+"""What a person sees: the shell, the page frame, charts, tables and links; pages/ puts them together."""

@@ -1,0 +1,109 @@
+"""How is one model, answered in order: is it up, are its inputs normal, is it right, what changed?
+
+Each answer is a heading, one sentence with a status, a small chart with its table, and a link to the page that shows more.
+"""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from observability.finding import Finding
+from observability.measure import HEADLINE
+from observability.views import charts_time, fleet, frame, links, series, text
+from observability.views.fleet import Standing
+from observability.views.frame import Here
+from observability.views.table import table
+
+UP = ("volume", "freshness_hours", "silence_hours")
+"""Metrics of data/quality that are about arrival, not about values."""
+Question = Callable[[Here, Standing], None]
+
+
+def is_it_up(here: Here, standing: Standing) -> None:
+    """Traffic, errors, freshness."""
+    traffic = standing.traffic
+    n, errors = float(traffic["n"].sum()), float(traffic["errors"].sum())
+    found = [each for each in standing.of("data/quality") if each.metric in UP]
+    said = f"{n:,.0f} predictions in {text.span(here.window.start, here.window.end)}" + (
+        f", {text.share(errors / n)} of them failed." if n else "."
+    )
+    heading("Is it up?", found, said, "quality", here)
+    if n:
+        shown = traffic[["period", "n"]].rename(columns={"n": "value"})
+        figure = charts_time.small(shown, name="predictions", unit="predictions", marks=standing.events)
+        frame.chart(figure, traffic, key="model-traffic", alt=f"Traffic: {said}", metrics=("volume", "freshness_hours"))
+
+
+def are_inputs_normal(here: Here, standing: Standing) -> None:
+    """Quality of the values, and drift."""
+    quality = [each for each in standing.of("data/quality") if each.metric not in UP]
+    drift = standing.of("serving/drift")
+    both = fleet.worst([*quality, *drift])
+    moved = [each for each in drift if each.severity in ("act", "watch")]
+    broken = [each for each in quality if each.severity in ("act", "watch")]
+    said = (
+        f"{len(moved)} of {len(drift)} inputs and scores moved away from the reference; {text.plural(len(broken), 'problem')} with values."
+    )
+    heading("Are its inputs normal?", both, said, "drift", here)
+    worst = next((each for each in drift if each.evidence.get("by_day")), None)
+    if worst is not None:
+        days = series.drift_by_day([worst]).rename(columns={"day": "period"})
+        figure = charts_time.small(
+            days[["period", "value"]], name=f"PSI of {worst.subject}", unit="", limit=fleet.single(worst), marks=standing.events
+        )
+        st.caption(f"The input that moved most, {text.plain(worst.subject)}, by day.")
+        frame.chart(figure, days, key="model-drift", alt=worst.because.replace("`", ""), metrics=("psi",))
+
+
+def is_it_right(here: Here, standing: Standing) -> None:
+    """The headline metric, measured, and how many labels are in."""
+    found = standing.of("serving/performance")
+    main = next((each for each in found if each.metric == HEADLINE.get(here.model.task or "")), None)
+    ripe = next((each for each in found if each.metric == "label_maturity"), None)
+    said = main.because if main else "Nothing could be measured."
+    heading("Is it right?", found, said, "performance", here, after=ripe.because if ripe else None)
+    if main is not None and main.value is not None:
+        days = series.of_metric(main)
+        figure = charts_time.metric(
+            days,
+            name=text.metric_title(main.metric),
+            unit=main.unit,
+            limit=fleet.single(main),
+            baseline=main.evidence.get("baseline"),
+            marks=standing.events,
+            height=200,
+        )
+        frame.chart(figure, days, key="model-outcome", alt=main.because.replace("`", ""), metrics=(main.metric, "label_maturity"))
+
+
+def what_changed(here: Here, standing: Standing) -> None:
+    """Events, and findings that the window before did not have."""
+    rows = fleet.changes([standing], here.scope)
+    events, fresh = len(standing.events), len(standing.fresh)
+    said = f"{text.plural(events, 'event')} and {text.plural(fresh, 'finding')} that the same time before did not have."
+    heading("What changed?", standing.fresh, said, "findings", here)
+    if rows:
+        table("changed", "Events and new findings", [fleet.CHANGE_COLUMNS[0], fleet.CHANGE_COLUMNS[2]], rows[:12], compact=True)
+
+
+def heading(question: str, found: Sequence[Finding], sentence: str, page: str, here: Here, after: str | None = None) -> None:
+    """The question, the answer with its status, the worst finding where it needs a person, and the link."""
+    worst = found[0] if found else None
+    severity = worst.severity if worst and worst.severity in ("act", "watch") else fleet.settled(found)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.header(question, anchor=False, width="content")
+        st.page_link(
+            str(links.page_files()[page]),
+            label=links.about(links.page_files()[page])[0],
+            icon=":material/arrow_forward:",
+            icon_position="right",
+            query_params=here.scope.parameters(),
+        )
+    st.markdown(f"{text.status(severity)}: {text.sentence(sentence)}")
+    if worst and severity in ("act", "watch") and worst.because != sentence:
+        st.markdown(f":gray[Worst:] {text.sentence(worst.because)}")
+    if after:
+        st.caption(text.sentence(after))
+
+
+QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, what_changed)

@@ -1,0 +1,195 @@
+// A table of cells with icons, sparklines, bars and intervals. Every text is set with textContent and every link is built by the page's own
+// helper, so nothing in the data can become markup. Rows become cards on a narrow screen. A plain click on a link asks the app to go there
+// without loading it anew; the address is a real one, for a new tab.
+
+const SVG = "http://www.w3.org/2000/svg"
+
+const ICONS = {
+  ok: ["circle", "M4.6 8.3l2.3 2.3 4.6-4.9"],
+  watch: ["triangle", "M8 6v3.4M8 11.6v.2"],
+  act: ["octagon", "M8 4.4v4.4M8 11.3v.2"],
+  unknown: ["ring", "M6.2 6.4a1.9 1.9 0 1 1 2.5 1.9c-.5.2-.7.5-.7 1M8 11.3v.2"],
+}
+
+const SHAPES = {
+  circle: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1z",
+  ring: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1z",
+  triangle: "M8 1.4 15.3 14.2H.7z",
+  octagon: "M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z",
+}
+
+function html(tag, name, text) {
+  const element = document.createElement(tag)
+  if (name) element.className = name
+  if (text !== undefined && text !== null) element.textContent = String(text)
+  return element
+}
+
+function write(element, text) {
+  String(text).split("`").forEach((part, index) => element.append(index % 2 ? html("code", "", part) : part))
+  return element
+}
+
+function svg(tag, attributes) {
+  const element = document.createElementNS(SVG, tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+  return element
+}
+
+function icon(status) {
+  const [shape, glyph] = ICONS[status] ?? ICONS.unknown
+  const picture = svg("svg", { viewBox: "0 0 16 16", class: `icon ${status}`, "aria-hidden": "true" })
+  picture.append(svg("path", { d: SHAPES[shape], class: "shape" }), svg("path", { d: glyph, class: "glyph" }))
+  return picture
+}
+
+function spark(data) {
+  const width = data.width ?? 120
+  const height = data.height ?? 28
+  const values = data.y.map((each) => (each === null ? NaN : each))
+  const lows = data.low ?? values
+  const highs = data.high ?? values
+  const known = [...values, ...lows, ...highs].filter((each) => each !== null && Number.isFinite(each))
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "spark", role: "img", "aria-label": data.label ?? "" })
+  picture.style.width = `${width}px`
+  picture.style.height = `${height}px`
+  if (!known.length) return picture
+  let [low, high] = [Math.min(...known), Math.max(...known)]
+  if (data.zero) low = Math.min(low, 0)
+  if (data.limit !== undefined && data.limit !== null) [low, high] = [Math.min(low, data.limit), Math.max(high, data.limit)]
+  if (high - low < 1e-12) [low, high] = [low - Math.abs(low || 1) * 0.5, high + Math.abs(high || 1) * 0.5]
+  const x = (index) => 2 + (index * (width - 5)) / Math.max(values.length - 1, 1)
+  const y = (value) => height - 3 - ((value - low) / (high - low)) * (height - 6)
+  if (data.bars) {
+    const step = (width - 4) / values.length
+    values.forEach((value, index) => {
+      if (!Number.isFinite(value)) return
+      picture.append(svg("rect", { x: (2 + index * step).toFixed(1), y: y(value).toFixed(1), width: Math.max(step - 1, 1).toFixed(1), height: Math.max(y(low) - y(value), 0.5).toFixed(1), class: "bar" }))
+    })
+    return picture
+  }
+  if (data.limit !== undefined && data.limit !== null) picture.append(svg("line", { x1: 0, x2: width, y1: y(data.limit), y2: y(data.limit), class: "limit" }))
+  if (data.low && data.high) {
+    const there = values.map((_, index) => index).filter((index) => Number.isFinite(lows[index]) && Number.isFinite(highs[index]) && lows[index] !== null)
+    if (there.length > 1) {
+      const up = there.map((index) => `${x(index).toFixed(1)} ${y(highs[index]).toFixed(1)}`)
+      const down = there.toReversed().map((index) => `${x(index).toFixed(1)} ${y(lows[index]).toFixed(1)}`)
+      picture.append(svg("path", { d: `M${up.join("L")}L${down.join("L")}z`, class: "band" }))
+    }
+  }
+  let path = ""
+  let open = false
+  let last = null
+  values.forEach((value, index) => {
+    if (!Number.isFinite(value)) { open = false; return }
+    path += `${open ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`
+    if (!open && !Number.isFinite(values[index + 1])) path += "h.1"
+    open = true
+    last = index
+  })
+  picture.append(svg("path", { d: path, class: "line" }))
+  if (last !== null) picture.append(svg("circle", { cx: x(last), cy: y(values[last]), r: 2, class: "dot" }))
+  return picture
+}
+
+function bar(data) {
+  const box = html("span", "meter")
+  box.setAttribute("aria-hidden", "true")
+  const fill = html("span", `fill ${data.tone ?? ""}`)
+  fill.style.width = `${Math.max(0, Math.min(1, data.v / data.max)) * 100}%`
+  box.append(fill)
+  if (data.limit !== undefined && data.limit !== null) {
+    const mark = html("span", "mark")
+    mark.style.left = `${Math.max(0, Math.min(1, data.limit / data.max)) * 100}%`
+    box.append(mark)
+  }
+  return box
+}
+
+function interval(data) {
+  const width = data.width ?? 150
+  const height = 16
+  const x = (value) => 3 + ((value - data.min) / (data.max - data.min || 1)) * (width - 6)
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "interval", "aria-hidden": "true" })
+  picture.style.width = `${width}px`
+  picture.style.height = `${height}px`
+  if (data.whole !== undefined && data.whole !== null) picture.append(svg("line", { x1: x(data.whole), x2: x(data.whole), y1: 0, y2: height, class: "whole" }))
+  if (data.low !== null && data.high !== null) picture.append(svg("line", { x1: x(data.low), x2: x(data.high), y1: height / 2, y2: height / 2, class: "whisker" }))
+  picture.append(svg("circle", { cx: x(data.v), cy: height / 2, r: 3.4, class: `dot ${data.tone ?? ""}` }))
+  return picture
+}
+
+function cell(content, go) {
+  const box = html("div", "cell")
+  if (content === null || content === undefined) return box
+  if (content.title) box.title = content.title
+  const line = html("div", "main")
+  if (content.s) line.append(icon(content.s))
+  if (content.href) {
+    const link = html("a")
+    write(link, content.t)
+    link.href = content.href
+    link.addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+      event.preventDefault()
+      go(content.go)
+    })
+    line.append(link)
+  } else if (content.t !== undefined) {
+    line.append(write(html("span", "text"), content.t))
+  }
+  if (content.mark) line.append(html("span", "badge", content.mark))
+  if (line.childNodes.length) box.append(line)
+  if (content.sub) box.append(html("div", "sub", content.sub))
+  if (content.spark) box.append(spark(content.spark))
+  if (content.bar) box.append(bar(content.bar))
+  if (content.interval) box.append(interval(content.interval))
+  return box
+}
+
+function table(data, go) {
+  const grid = html("table", data.compact ? "compact" : "")
+  const caption = html("caption", "hidden", data.caption)
+  const head = html("thead")
+  const titles = html("tr")
+  for (const column of data.columns) {
+    const title = html("th", column.align ?? "", column.label)
+    title.scope = "col"
+    if (column.help) title.title = column.help
+    if (column.width) title.style.width = column.width
+    titles.append(title)
+  }
+  head.append(titles)
+  grid.append(caption, head)
+  for (const row of data.rows) {
+    const body = html("tbody", `${row.tone ?? ""}${row.note ? " noted" : ""}${row.selected ? " selected" : ""}`)
+    const line = html("tr")
+    data.columns.forEach((column, index) => {
+      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}`)
+      if (index === 0) place.scope = "row"
+      place.dataset.label = column.label
+      place.append(cell(row.cells[column.key], go))
+      line.append(place)
+    })
+    body.append(line)
+    if (row.note) {
+      const under = html("tr", "note")
+      const place = html("td")
+      place.colSpan = data.columns.length
+      place.append(cell(row.note, go))
+      under.append(place)
+      body.append(under)
+    }
+    grid.append(body)
+  }
+  return grid
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  const root = parentElement.querySelector("#ledger")
+  const said = JSON.stringify(data)
+  if (!root || root.dataset.said === said) return
+  root.dataset.said = said
+  root.replaceChildren(table(data, (target) => setTriggerValue("go", target)))
+}

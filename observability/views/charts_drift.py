@@ -1,0 +1,187 @@
+"""How do distributions compare: which moved most, on which days, and what do reference and current look like on top of each other?
+
+Pure functions from frames to plotly figures.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from observability.views import text, theme
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+MOST_BARS = 25
+MOST_CELLS = 40
+ACT = 0.2
+"""Limits from here on are drawn in the colour of `act`."""
+
+
+def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
+    """Horizontal bars, largest first, coloured by severity, with the interval and the limit of each.
+
+    frame: subject, value, low, high, limit, severity, n; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
+    """
+    import plotly.graph_objects as go
+
+    rows = frame.head(MOST_BARS).iloc[::-1].reset_index(drop=True)
+    names = theme.labels(list(rows["subject"]))
+    figure = go.Figure()
+    figure.add_bar(
+        y=list(range(len(rows))),
+        x=rows["value"],
+        orientation="h",
+        marker={"color": [theme.TONES[each] for each in rows["severity"]]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": (rows["high"] - rows["value"]).fillna(0),
+            "arrayminus": (rows["value"] - rows["low"]).fillna(0),
+            "color": theme.NEUTRAL,
+            "thickness": 1,
+            "width": 2,
+        },
+        customdata=[
+            [
+                subject,
+                f"PSI {text.number(value)} ({text.number(low)} to {text.number(high)})<br>{n:,} predictions, {text.STATUS_WORDS[severity].lower()}",
+            ]
+            for subject, value, low, high, n, severity in zip(
+                rows["subject"], rows["value"], rows["low"], rows["high"], rows["n"], rows["severity"]
+            )
+        ],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+        width=0.62,
+        unselected={"marker": {"opacity": 1}},
+    )
+    theme.themed(figure, height=max(140, 26 * len(rows) + 70), x="population stability index (nats)")
+    for value, severity in sorted({(float(limit), "act" if limit >= ACT else "watch") for limit in rows["limit"].dropna()}):
+        side = "right" if severity == "watch" else "left"
+        figure.add_vline(x=value, line={"color": theme.TONES[severity], "width": 1.2, "dash": "dash"})
+        figure.add_annotation(
+            x=value, y=1, yref="paper", yanchor="bottom", xanchor=side, text=f"{severity} {value:g}", showarrow=False, font={"size": 11}
+        )
+    ticks = [f"<b>{name}</b>" if subject == selected else name for name, subject in zip(names, rows["subject"])]
+    figure.update_yaxes(tickmode="array", tickvals=list(range(len(rows))), ticktext=ticks, showgrid=False, range=[-0.6, len(rows) - 0.4])
+    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, rangemode="tozero", tickformat=",.3~g")
+    figure.update_layout(margin={"t": 30})
+    return figure
+
+
+def heatmap(frame: "DataFrame", *, value: str, unit: str, top: float, selected: str | None = None) -> "Figure":
+    """Subject × day as colours; a click gives `customdata[0]`, the subject, and `customdata[1]`, the day.
+
+    frame: subject, day (timestamps), value, n; subjects are drawn in the order of their first row. top: the value of the strongest colour.
+    A click on a heatmap gives no event, so transparent squares lie over it and carry hover and click.
+    """
+    import plotly.graph_objects as go
+
+    subjects = list(dict.fromkeys(frame["subject"]))[:MOST_CELLS]
+    days = sorted(frame["day"].unique())
+    known = {(subject, day): (score, n) for subject, day, score, n in frame[["subject", "day", "value", "n"]].to_numpy().tolist()}
+    grid = [[known.get((subject, day), (None, 0))[0] for day in days] for subject in subjects]
+    shown = text.share if unit == "share" else text.number
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=days,
+        y=list(range(len(subjects))),
+        z=grid,
+        zmin=0,
+        zmax=top,
+        colorscale=theme.SEQUENTIAL,
+        xgap=1,
+        ygap=1,
+        hoverinfo="skip",
+        colorbar={
+            "title": {"text": value, "side": "right", "font": {"size": 11}},
+            "thickness": 8,
+            "outlinewidth": 0,
+            "tickformat": ",.0%" if unit == "share" else ",.2~g",
+            "tickfont": {"size": 11},
+        },
+    )
+    cells = [(x, y, subject, *known[subject, x]) for y, subject in enumerate(subjects) for x in days if (subject, x) in known]
+    figure.add_scatter(
+        x=[cell[0] for cell in cells],
+        y=[cell[1] for cell in cells],
+        mode="markers",
+        opacity=0,
+        marker={"symbol": "square", "size": 18},
+        customdata=[
+            [subject, str(x)[:10], f"{theme.label(subject, 60)}<br>{value} {shown(score)}, {int(n):,} predictions"]
+            for x, _, subject, score, n in cells
+        ],
+        hovertemplate="%{x|%a %e %b %Y}<br>%{customdata[2]}<extra></extra>",
+        showlegend=False,
+        unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+    )
+    theme.themed(figure, height=max(150, 24 * len(subjects) + 60))
+    names = theme.labels(subjects)
+    ticks = [f"<b>{name}</b>" if subject == selected else name for name, subject in zip(names, subjects)]
+    figure.update_yaxes(tickmode="array", tickvals=list(range(len(subjects))), ticktext=ticks, autorange="reversed", showgrid=False)
+    return figure
+
+
+def overlay_numbers(frame: "DataFrame", *, name: str) -> "Figure":
+    """Reference and current of a number as steps on the same bins.
+
+    frame: low, high (ends of each bin), reference, current (shares of each side's finite values).
+    """
+    import plotly.graph_objects as go
+
+    edges = [*frame["low"], frame["high"].iloc[-1]]
+    figure = go.Figure()
+    hover = [
+        f"{text.number(low)} to {text.number(high)}<br>reference {text.share(then)}, current {text.share(now)}"
+        for low, high, then, now in zip(frame["low"], frame["high"], frame["reference"], frame["current"])
+    ]
+    for side, colour, fill in (("reference", theme.NEUTRAL, True), ("current", theme.PRIMARY, False)):
+        values = [*frame[side], frame[side].iloc[-1]]
+        if fill:
+            figure.add_scatter(**area(edges, list(frame[side])), fillcolor=colour, opacity=0.2)
+        figure.add_scatter(
+            x=edges,
+            y=values,
+            name=side,
+            mode="lines",
+            line={"shape": "hv", "color": colour, "width": 1.2 if fill else 2},
+            customdata=[*hover, hover[-1]],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    theme.themed(figure, height=300, x=theme.label(name, 60), y="share of values", legend=True)
+    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
+    return figure
+
+
+def area(edges: list[float], values: list[float]) -> dict[str, Any]:
+    """The area under steps, as a closed outline: plotly fades only areas of that kind."""
+    x = [edge for edge in edges for _ in range(2)]
+    y = [0.0, *(value for value in values for _ in range(2)), 0.0]
+    return {"x": x, "y": y, "fill": "toself", "mode": "none", "hoverinfo": "skip", "showlegend": False}
+
+
+def overlay_levels(frame: "DataFrame", *, name: str) -> "Figure":
+    """Reference and current of a category as paired bars. frame: level, reference, current (shares), n_reference, n_current."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    names = theme.labels(list(frame["level"]), 18)
+    for side, colour in (("reference", theme.NEUTRAL), ("current", theme.PRIMARY)):
+        figure.add_bar(
+            x=list(range(len(frame))),
+            y=frame[side],
+            name=side,
+            marker_color=colour,
+            opacity=0.55 if side == "reference" else 1,
+            customdata=[
+                f"{theme.label(level, 60)}<br>{side} {text.share(share)}, {int(n):,} predictions"
+                for level, share, n in zip(frame["level"], frame[side], frame[f"n_{side}"])
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    theme.themed(figure, height=300, x=theme.label(name, 60), y="share of predictions", legend=True)
+    figure.update_xaxes(tickmode="array", tickvals=list(range(len(frame))), ticktext=names)
+    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
+    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
+    return figure

@@ -1,0 +1,118 @@
+"""Which column does the drift page look at, and what does it say about it?"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from observability.finding import Finding
+from observability.views import charts_drift, distributions, frame, text
+from observability.views.frame import Here
+from observability.views.sidebar import BIND
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def summary(judged: Sequence[Finding]) -> str:
+    """How many moved, in one sentence."""
+    bad = [each for each in judged if each.severity in ("act", "watch")]
+    early = sum(each.severity == "unknown" for each in judged)
+    said = f"{len(bad)} of {len(judged)} columns moved away from the reference"
+    if bad:
+        said += f", {bad[0].subject} most"
+    return said + (f"; {early} cannot be judged yet." if early else ".")
+
+
+def ranking(judged: Sequence[Finding]) -> "DataFrame":
+    """What the bars draw: subject, value, low, high, limit, severity, n; in the order of the findings' ranks."""
+    import pandas as pd
+
+    rows = sorted(judged, key=lambda each: -each.rank)
+    columns = ["subject", "value", "low", "high", "limit", "severity", "n"]
+    frame_ = pd.DataFrame([[getattr(each, name) for name in columns] for each in rows], columns=columns)
+    return frame_.astype({"value": float, "low": float, "high": float, "limit": float})
+
+
+def chosen(judged: Sequence[Finding]) -> Finding:
+    """The column that the address names, else the one that moved most; one that is not there is said."""
+    named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
+    found = next((each for each in judged if each.subject == named), None)
+    if named and found is None:
+        st.warning(f"The link names {text.plain(named)}, which is not among the columns that were judged.", icon=":material/link_off:")
+    return found or max(judged, key=lambda each: each.rank)
+
+
+def box(judged: Sequence[Finding]) -> None:
+    """The box to choose a column, bound to the address; clicks on the charts write to it."""
+    names = [each.subject for each in sorted(judged, key=lambda one: -one.rank)]
+    st.header("Reference and current", anchor=False)
+    st.selectbox("Column", names, index=None, placeholder="The one that moved most", key="feature", bind=BIND, width=320)
+
+
+def click(key: str) -> Callable[[], None]:
+    """After a click on a mark of the chart `key`: look at the column that the mark stands for."""
+
+    def look() -> None:
+        points = st.session_state[key].selection.points
+        if points and points[0].get("customdata"):
+            st.session_state["feature"] = str(points[0]["customdata"][0])
+
+    return look
+
+
+def overlay(here: Here, finding: Finding) -> None:
+    """Reference and current of one column on top of each other, with n and effect sizes."""
+    version, window = distributions.judged_version(here.model, here.window, finding.version)
+    st.markdown(f"{text.status(finding.severity)}: {text.sentence(finding.because)}")
+    if version is None:
+        return
+    column = str(finding.evidence.get("column") or distributions.reference_of(here.model, finding.subject))
+    edges = distributions.edges_of(version, column)
+    current, reference = distributions.histograms(window, (column,))
+    if edges is None or current.empty or reference.empty:
+        st.caption("The distributions of this column are not kept.")
+        return
+    sizes = f"{int(reference['n'].sum()):,} predictions in the reference, {int(current['n'].sum()):,} in this window"
+    st.caption(text.plain(f"{sizes}. {effects(finding)}"))
+    if edges.levels:
+        twin = distributions.levels(edges, current, reference)
+        figure = charts_drift.overlay_levels(twin, name=finding.subject)
+    else:
+        twin = distributions.numbers(edges, current, reference)
+        figure = charts_drift.overlay_numbers(twin, name=finding.subject)
+    metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")
+    frame.chart(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics)
+    if not edges.levels:
+        missing(current, reference)
+
+
+def effects(finding: Finding) -> str:
+    """The effect sizes of a finding in one line."""
+    words = {
+        "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
+        "wasserstein": "Wasserstein (reference sd)",
+        "mean_shift": "mean shift (reference sd)",
+        "l_infinity": "L-infinity",
+        "jensen_shannon_distance": "Jensen-Shannon",
+    }
+    parts = [f"PSI {text.number(finding.value)} ({text.number(finding.low)} to {text.number(finding.high)})"]
+    parts += [f"{word} {text.number(finding.evidence[key])}" for key, word in words.items() if finding.evidence.get(key) is not None]
+    if finding.evidence.get("null_95") is not None:
+        parts.append(f"chance alone stays under PSI {text.number(finding.evidence['null_95'])}")
+    return ", ".join(parts) + "."
+
+
+def missing(current: "DataFrame", reference: "DataFrame") -> None:
+    """Values that the steps leave out, on both sides."""
+    now, then = distributions.special_shares(current), distributions.special_shares(reference)
+    names = list(dict.fromkeys([*now, *then]))
+    if names:
+        said = ", ".join(f"{name} {text.share(now.get(name, 0.0))} (reference {text.share(then.get(name, 0.0))})" for name in names)
+        st.caption(text.plain(f"Not drawn: {said}."))
+
+
+def day_sentence(days: "DataFrame") -> str:
+    """What the heatmap shows most of all."""
+    worst = days.iloc[int(days["value"].argmax())]
+    return f"Largest on one day: {worst['subject']} on {text.day(worst['day'])}, PSI {text.number(worst['value'])}."

@@ -1,0 +1,40 @@
+"""What does a page say when there is nothing to show, and what is the next step?"""
+
+import streamlit as st
+
+from observability.views import links, text
+
+
+def nothing(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
+    """An empty state: what is missing, the next step, and a link to the page where it is done. Messages are Markdown of our own."""
+    with st.container(border=True, horizontal_alignment="center", key=f"empty-{abs(hash(message)) % 10**8}"):
+        st.markdown(f":gray[:material/inbox:] {message}", text_alignment="center")
+        if step:
+            st.caption(step, text_alignment="center")
+        if page:
+            st.page_link(str(links.page_files()[page]), label=label or "Go there", icon=":material/arrow_forward:")
+
+
+def problem(error: Exception) -> None:
+    """A failure that a person can mend, in its own words."""
+    st.error(text.plain(str(error)), title="This cannot be shown", icon=":material/error:")
+
+
+def no_models() -> None:
+    """The store is empty."""
+    nothing(
+        "No predictions have arrived yet.",
+        "Add a model from a file here, load the sample with `python -m observability demo`, or log to this home with `observability.Logger`.",
+        "add_model",
+        "Add a model",
+    )
+
+
+def no_rows(what: str = "predictions") -> None:
+    """The window is empty."""
+    nothing(f"No {what} in this window.", "Choose a longer window, or another model, version or slice, in the sidebar.")
+
+
+def nothing_to_report() -> None:
+    """Findings were looked for and there are none."""
+    st.markdown(f"{text.status('ok')}: nothing in this window needs a person.")

@@ -1,0 +1,196 @@
+"""How is a finding shown: as a row of a table, as a card with its evidence, as CSV and JSON?"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from observability.finding import SEVERITIES, Finding, worst_first
+from observability.views import empty, frame, links, text
+from observability.views.choice import choose
+from observability.views.scope import Scope
+from observability.views.table import Cell, column, row, table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+EVIDENCE_WORDS = {
+    "baseline": "Held against",
+    "baseline_n": "Rows behind that",
+    "n_reference": "Rows of the reference",
+    "null_95": "What chance alone stays under (95 %)",
+    "p_value": "How often chance does this",
+    "p_adjusted": "The same, corrected for all that was looked at",
+    "label_maturity": "Share of labels that are in",
+    "worse_by": "Worse by",
+    "jensen_shannon_distance": "Jensen-Shannon distance",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
+    "wasserstein": "Wasserstein distance (reference sd)",
+    "l_infinity": "L-infinity distance",
+    "mean_shift": "Shift of the mean (reference sd)",
+    "missing_share": "Missing now",
+    "missing_share_reference": "Missing in the reference",
+    "importance": "Importance of the feature",
+}
+COLUMNS = (
+    column("severity", "Status", width="6.5rem"),
+    column("because", "What", help="The claim in one sentence, and what it is called"),
+    column("value", "Value", align="right", help="With its 95 % interval", width="9rem"),
+    column("n", "n", align="right", help="Rows that the value rests on", width="5rem"),
+)
+MODEL_COLUMN = column("model", "Model", width="9rem")
+
+
+def count_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
+    """How many there are of each severity, worst first."""
+    return {severity: sum(each.severity == severity for each in findings) for severity in SEVERITIES}
+
+
+def worst(findings: Sequence[Finding]) -> list[Finding]:
+    """Worst first."""
+    return worst_first(list(findings))
+
+
+def listed(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *, most: int = 50, models: bool = False) -> None:
+    """A table of findings, worst first as they come; each sentence links to the page that shows it. models: say whose it is."""
+    if not findings:
+        empty.nothing_to_report()
+        return
+    columns = [COLUMNS[0], MODEL_COLUMN, *COLUMNS[1:]] if models else list(COLUMNS)
+    table(key, caption, columns, [as_row(each, scope) for each in findings[:most]])
+    if len(findings) > most:
+        st.caption(f"The worst {most} of {len(findings):,}. All of them are on the findings page.")
+
+
+def as_row(finding: Finding, scope: Scope, *, selected: bool = False) -> dict[str, Any]:
+    """One finding as a table's row."""
+    return row(
+        {
+            "severity": {"s": finding.severity, "t": text.STATUS_WORDS[finding.severity]},
+            "model": {"t": finding.model or "–", "sub": f"version {finding.version}" if finding.version else None},
+            "because": {**links.of_finding(finding, scope, finding.because), "sub": term(finding)},
+            "value": value_cell(finding),
+            "n": {"t": text.short(finding.n), "title": f"{finding.n:,} rows"},
+        },
+        selected=selected,
+    )
+
+
+def term(finding: Finding) -> str:
+    """The term of art under the sentence: subject, metric, what it was held against, since when, which event."""
+    parts = [text.metric_title(finding.metric)]
+    if finding.subject != "model":
+        parts.insert(0, finding.subject)
+    if finding.slice:
+        parts.append(text.condition(finding.slice))
+    if finding.onset:
+        parts.append(f"since {text.day(finding.onset)}")
+    if finding.event:
+        parts.append(f"after {finding.event.get('what', 'an event')} {str(finding.event.get('text', ''))[:60]}".strip())
+    return " · ".join(parts)
+
+
+def value_cell(finding: Finding) -> Cell:
+    """Value over interval and limit; measured goes without saying, estimated and simulated are marked."""
+    if finding.value is None:
+        return {"t": text.DASH}
+    under = []
+    if finding.low is not None and finding.high is not None:
+        under.append(f"{text.amount(finding.low, finding.unit)} to {text.amount(finding.high, finding.unit)}")
+    if finding.limit is not None:
+        under.append(f"limit {limit(finding)}")
+    return {
+        "t": text.amount(finding.value, finding.unit),
+        "sub": "\n".join(under) or None,
+        "mark": None if finding.basis == "measured" else finding.basis,
+    }
+
+
+def limit(finding: Finding) -> str:
+    """The limit in the finding's unit."""
+    if isinstance(finding.limit, tuple):
+        return " to ".join(text.amount(each, finding.unit) for each in finding.limit)
+    return text.amount(finding.limit, finding.unit)
+
+
+def chooser(findings: Sequence[Finding]) -> Finding | None:
+    """A box to choose one finding; its id stands in the address, and one that is not listed is said."""
+    by_id = {each.id: each for each in findings}
+    label = {key: f"{text.STATUS_WORDS[each.severity]}: {each.because}".replace("`", "")[:140] for key, each in by_id.items()}
+    chosen = choose(
+        "finding",
+        "Show what a finding rests on",
+        list(by_id),
+        words=lambda key: label.get(key, key),
+        placeholder="Choose a finding",
+        missing="The link names the finding {}, which is not in this list.",
+    )
+    return by_id.get(chosen or "")
+
+
+def card(finding: Finding, scope: Scope) -> None:
+    """One finding with its evidence and a link to the page that shows it."""
+    with st.container(border=True):
+        st.markdown(f"{text.status(finding.severity)} **{text.sentence(finding.because)}**")
+        st.caption(text.plain(term(finding)))
+        facts = {
+            "Model": f"{finding.model}, version {finding.version}",
+            "Window": f"{text.span(finding.start, finding.end)} UTC",
+            "Value": f"{text.amount(finding.value, finding.unit)} ({finding.unit}, {finding.basis})",
+            "Interval": interval(finding),
+            "Limit": limit(finding) if finding.limit is not None else text.DASH,
+            "Rows": f"{finding.n:,}",
+            "Held against": {"reference": "the reference", "past": "its own past", "level": "a stated level", "peers": "its peers"}[
+                finding.against
+            ],
+            "Likely source": finding.likely_source or text.DASH,
+            **{
+                EVIDENCE_WORDS[key]: text.number(value)
+                for key, value in finding.evidence.items()
+                if key in EVIDENCE_WORDS and isinstance(value, int | float)
+            },
+        }
+        st.table(
+            {key: text.plain(value) for key, value in facts.items()}, border="horizontal", width="content", alt="Evidence of the finding"
+        )
+        with st.container(horizontal=True):
+            target = links.of_finding(finding, scope, "")
+            if target["go"]["page"] != "findings":
+                st.button(
+                    "Open the page that shows it", icon=":material/arrow_forward:", type="primary", on_click=links.go, args=(target["go"],)
+                )
+            frame.explain(finding.metric)
+
+
+def interval(finding: Finding) -> str:
+    """The 95 % interval in words."""
+    if finding.low is None or finding.high is None:
+        return text.DASH
+    return f"{text.amount(finding.low, finding.unit)} to {text.amount(finding.high, finding.unit)}"
+
+
+def as_frame(findings: Sequence[Finding]) -> "DataFrame":
+    """The findings as a flat table: the contract's fields, with the nested ones as JSON."""
+    import pandas as pd
+
+    rows = []
+    for each in findings:
+        body = each.to_json()
+        body |= {"start": body["window"]["start"], "end": body["window"]["end"]}
+        del body["window"]
+        rows.append({key: json.dumps(value, default=str) if isinstance(value, dict | list) else value for key, value in body.items()})
+    return pd.DataFrame(rows)
+
+
+def downloads(findings: Sequence[Finding], name: str) -> None:
+    """CSV and JSON of exactly these findings."""
+    with st.container(horizontal=True, gap="small"):
+        frame.download(f"{name}.csv", lambda: as_frame(findings).to_csv(index=False), "CSV", key=f"{name}-csv")
+        frame.download(
+            f"{name}.json",
+            lambda: json.dumps([each.to_json() for each in findings], indent=1, default=str),
+            "JSON",
+            key=f"{name}-json",
+            kind="application/json",
+        )

@@ -1,0 +1,215 @@
+"""What does the fleet look like in thirty seconds: one row a model, from rollups and findings only?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.catalog import Model
+from observability.finding import SEVERITIES, Finding, Severity, worst_first
+from observability.measure import HEADLINE
+from observability.views import links, load, series, text
+from observability.views.scope import Scope
+from observability.views.table import Cell, column, row, spark
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = (
+    column("model", "Model", width="13rem", strong=True),
+    column("status", "Status", width="6.5rem"),
+    column("traffic", "Traffic", help="Predictions a day over the window", width="11rem"),
+    column("errors", "Errors", align="right", help="Share of predictions whose status is not ok"),
+    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness"),
+    column("drift", "Input drift", help="Features that moved away from the reference"),
+    column("outcome", "Outcome", help="The model's main metric, measured on the labels that are in", width="13rem"),
+    column("labels", "Labels in", align="right", help="Share of the window's predictions whose label is known"),
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model in its window: findings worst first, traffic by day, events, findings that the window before did not have."""
+
+    model: Model
+    window: Window
+    findings: tuple[Finding, ...]
+    traffic: "DataFrame"
+    events: "DataFrame"
+    fresh: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> Finding | None:
+        """The finding that a person should read first; None where nothing needs a person."""
+        return next((each for each in self.findings if each.severity in ("act", "watch")), None)
+
+    @property
+    def severity(self) -> Severity:
+        """The worst severity; `unknown` only where nothing at all could be told."""
+        if self.worst:
+            return self.worst.severity
+        return "ok" if any(each.severity == "ok" for each in self.findings) else "unknown"
+
+    def of(self, analyzer: str) -> list[Finding]:
+        """Findings of one analyzer."""
+        return [each for each in self.findings if each.analyzer == analyzer]
+
+
+def standing(scope: Scope, model: Model) -> Standing:
+    """Everything the fleet page says about one model."""
+    window = load.window(scope, model.name)
+    return Standing(
+        model,
+        window,
+        tuple(load.findings(window)),
+        series.traffic(window),
+        series.marks(model.name, window),
+        tuple(load.new_findings(window)),
+    )
+
+
+def neediest_first(standings: list[Standing]) -> list[Standing]:
+    """Models that need a person first."""
+    return sorted(standings, key=lambda each: (SEVERITIES.index(each.severity), each.model.name))
+
+
+def as_row(each: Standing, scope: Scope) -> dict[str, Any]:
+    """The model's row, with its worst finding as a sentence under it."""
+    about = scope.about(each.model.name)
+    note: Cell | None = None
+    if each.worst:
+        note = {"s": each.worst.severity, **links.of_finding(each.worst, scope, each.worst.because)}
+    return row(
+        {
+            "model": {**links.link(each.model.name, "model", about), "sub": subtitle(each)},
+            "status": {"s": each.severity, "t": text.STATUS_WORDS[each.severity], "sub": needs(each)},
+            "traffic": traffic_cell(each),
+            "errors": errors_cell(each),
+            "quality": verdict(each.of("data/quality"), "normal"),
+            "drift": moved(each.of("serving/drift")),
+            "outcome": outcome(each),
+            "labels": labels(each),
+        },
+        note,
+    )
+
+
+def subtitle(each: Standing) -> str:
+    """Task and version; the window's dates where it does not end now."""
+    served = sorted({one.version for one in each.findings if one.version})
+    versions = f"version {served[0]}" if len(served) == 1 else text.plural(len(served), "version")
+    said = f"{each.model.task or 'not registered'}, {versions}"
+    return said if each.window.end >= load.now() else f"{said}\n{text.span(each.window.start, each.window.end)}"
+
+
+def needs(each: Standing) -> str | None:
+    """How many findings need a person."""
+    n = sum(one.severity in ("act", "watch") for one in each.findings)
+    return text.plural(n, "finding") if n else None
+
+
+def traffic_cell(each: Standing) -> Cell:
+    """Predictions a day with a sparkline."""
+    days = max(each.window.days, 1 / 24)
+    total = float(each.traffic["n"].sum())
+    return {
+        "t": f"{text.short(total / days)} a day",
+        "title": f"{total:,.0f} predictions in {text.span(each.window.start, each.window.end)}",
+        "spark": spark(each.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in all", bars=True),
+    }
+
+
+def errors_cell(each: Standing) -> Cell:
+    """Share of predictions that failed."""
+    n, errors = float(each.traffic["n"].sum()), float(each.traffic["errors"].sum())
+    return {"t": text.share(errors / n) if n else text.DASH, "title": f"{errors:,.0f} of {n:,.0f} predictions"}
+
+
+def verdict(findings: list[Finding], good: str) -> Cell:
+    """The worst of some findings in a word."""
+    if not findings:
+        return {"s": "unknown", "t": "not judged"}
+    worst = findings[0]
+    bad = [each for each in findings if each.severity in ("act", "watch")]
+    if bad:
+        return {"s": worst.severity, "t": text.plural(len(bad), "problem"), "title": worst.because.replace("`", "")}
+    known = any(each.severity == "ok" for each in findings)
+    return {"s": "ok" if known else "unknown", "t": good if known else "too early", "title": worst.because.replace("`", "")}
+
+
+def moved(findings: list[Finding]) -> Cell:
+    """How many inputs drifted."""
+    cell = verdict(findings, "stable")
+    bad = [each for each in findings if each.severity in ("act", "watch")]
+    return {**cell, "t": f"{len(bad)} of {len(findings)} moved"} if bad else cell
+
+
+def outcome(each: Standing) -> Cell:
+    """The headline metric, measured, with its sparkline."""
+    headline = HEADLINE.get(each.model.task or "")
+    found = next((one for one in each.of("serving/performance") if one.metric == headline), None)
+    if found is None or found.value is None:
+        return {"s": "unknown", "t": "no labels yet" if found is not None else "not judged", "title": found.because if found else None}
+    days = series.of_metric(found)
+    title = text.metric_title(found.metric)
+    return {
+        "t": f"{title} {text.amount(found.value, found.unit)}",
+        "mark": found.basis,
+        "title": f"{found.because.replace('`', '')} n = {found.n:,}",
+        "spark": spark(
+            days["value"].tolist(), f"{title} by day", low=days["low"].tolist(), high=days["high"].tolist(), limit=single(found), width=150
+        )
+        if len(days) > 1
+        else None,
+    }
+
+
+def worst(findings: list[Finding]) -> list[Finding]:
+    """Findings of several analyzers, worst first."""
+    return worst_first(findings)
+
+
+def settled(findings: Sequence[Finding]) -> Severity:
+    """The severity of findings none of which needs a person: fine where at least one could be judged."""
+    return "ok" if any(each.severity == "ok" for each in findings) or not findings else "unknown"
+
+
+def single(finding: Finding) -> float | None:
+    """A limit that is one number."""
+    return finding.limit if isinstance(finding.limit, int | float) else None
+
+
+def labels(each: Standing) -> Cell:
+    """Share of the labels that are in."""
+    found = next((one for one in each.of("serving/performance") if one.metric == "label_maturity"), None)
+    if found is None or found.value is None:
+        return {"t": text.DASH}
+    return {"t": text.share(found.value), "s": None if found.severity == "ok" else found.severity, "title": found.because}
+
+
+def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
+    """What changed, newest first: events of the windows, and findings that the same time before did not have."""
+    rows: list[tuple[datetime, dict[str, Any]]] = []
+    for each in standings:
+        about = scope.about(each.model.name)
+        for at, what, words in zip(each.events["at"], each.events["what"], each.events["text"]):
+            when = at.to_pydatetime()
+            cells = {
+                "at": {"t": text.minute(when)},
+                "model": links.link(each.model.name, "model", about),
+                "what": {"t": str(words), "sub": str(what)},
+            }
+            rows.append((when, row(cells)))
+        for finding in each.fresh:
+            since = series.naive(finding.onset or finding.start)
+            cells = {
+                "at": {"t": f"since {text.day(since)}" if finding.onset else "new in this window"},
+                "model": links.link(each.model.name, "model", about),
+                "what": {"s": finding.severity, **links.of_finding(finding, scope, finding.because), "sub": "not so in the window before"},
+            }
+            rows.append((since, row(cells)))
+    return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
+
+
+CHANGE_COLUMNS = (column("at", "When (UTC)", width="10rem"), column("model", "Model", width="9rem"), column("what", "What"))

@@ -1,0 +1,203 @@
+"""What stands around every page: its title, the scope it is about, how fresh the data are, help, and a link to copy?
+
+And around every chart: the sentence before it, the table behind it, its CSV, and what its metric means.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import streamlit as st
+
+from observability.catalog import Model
+from observability.errors import ObservabilityError
+from observability.metrics import METRICS
+from observability.views import empty, links, load, text, theme
+from observability.views import scope as scopes
+from observability.views.scope import SPANS, Scope
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Here:
+    """What a page is about once its frame is drawn: the scope, and the model and its window where the page is about one model."""
+
+    page: str
+    scope: Scope
+    model: Model
+    window: Window
+
+
+def begin(page: str) -> Scope:
+    """Title, help and scope of a page about the whole fleet. Stops where the store is empty."""
+    scope = scopes.read(st.session_state)
+    title(page, scope, None)
+    said()
+    if not load.catalog().models:
+        empty.no_models()
+        st.stop()
+    return scope
+
+
+def heading(page: str) -> None:
+    """Title and help of a page that is about the store as a whole, empty or not."""
+    title(page, scopes.read(st.session_state), None)
+    said()
+
+
+def begin_model(page: str) -> Here:
+    """Title, help, scope chips and freshness of a page about one model. Stops with the next step where no model is chosen or it cannot be shown."""
+    scope = scopes.read(st.session_state)
+    models = load.catalog().models
+    if not models or scope.model is None:
+        title(page, scope, None)
+        said()
+        choose(page, scope) if models else empty.no_models()
+        st.stop()
+    try:
+        model = load.catalog().model(scope.model)
+        window = load.window(scope, model.name)
+        for name, _ in scope.slice.conditions if scope.slice else ():
+            model.resolve(name)
+        check_slice()
+    except ObservabilityError as error:
+        title(page, scope, None)
+        said()
+        empty.problem(error)
+        st.stop()
+    title(page, scope, window)
+    chips(scope, model, window)
+    said()
+    return Here(page, scope, model, window)
+
+
+def guarded(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` gives; a failure that a person can mend is said, and the page stops."""
+    try:
+        return ask()
+    except ObservabilityError as error:
+        empty.problem(error)
+        st.stop()
+
+
+def check_slice() -> None:
+    """Raise UsageError where the box holds a slice that cannot be read: then nothing is shown, rather than all rows."""
+    from observability.window import Slice
+
+    Slice.parse(st.session_state.get("slice"))
+
+
+def title(page: str, scope: Scope, window: Window | None) -> None:
+    """The heading, with the page's help and the link to copy beside it."""
+    heading, _, help_text = links.about(links.page_files()[page])
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
+        st.title(heading, anchor=False, width="content")
+        with st.container(horizontal=True, width="content", gap="small"):
+            with st.popover("About", type="tertiary", icon=":material/info:"):
+                st.markdown(help_text)
+            with st.popover("Copy link", type="tertiary", icon=":material/link:"):
+                st.caption("Opens this view again, with these absolute times.")
+                st.code(links.absolute(page, scope, window, **own_parameters()), language=None, wrap_lines=True)
+
+
+def own_parameters() -> dict[str, str | None]:
+    """Choices of this page that stand in its address beside the scope."""
+    found: dict[str, str | None] = {}
+    for key in links.OWN_KEYS:
+        value = st.session_state.get(key)
+        if isinstance(value, str) and key in st.query_params:
+            found[key] = value
+    return found
+
+
+def chips(scope: Scope, model: Model, window: Window) -> None:
+    """One line: model, version, window, slice, and how fresh the records are. Edited in the sidebar."""
+    parts = [f":blue-badge[{text.plain(model.name)}]"]
+    parts.append(f":gray-badge[version {text.plain(scope.version)}]" if scope.version else ":gray-badge[all versions]")
+    how = "" if scope.span == "dates" else f"{SPANS[scope.span].lower()}: "
+    parts.append(f":gray-badge[{text.plain(how + text.span(window.start, window.end))} UTC]")
+    parts.append(f":orange-badge[{text.plain(text.condition(str(scope.slice)))}]" if scope.slice else ":gray-badge[all rows]")
+    st.markdown(" ".join(parts) + f"  :gray[:small[{freshness(model.name)}]]")
+    moved = load.note(scope, model.name)
+    if moved and scope.span != "dates":
+        st.caption(text.plain(moved))
+
+
+def freshness(model: str) -> str:
+    """When the newest record of a model happened, for one line."""
+    newest = load.newest_record(model)
+    if newest is None:
+        return "no prediction yet"
+    return f"newest record {text.plain(text.minute(newest))} UTC, {text.plain(text.ago(newest, load.now()))}"
+
+
+def said() -> None:
+    """What could not be read in the link."""
+    for message in st.session_state.get("unread", []):
+        st.warning(message, icon=":material/link_off:")
+
+
+def choose(page: str, scope: Scope) -> None:
+    """The page is about one model and none is chosen: offer them, none is taken silently."""
+    from observability.views.table import column, row, table
+
+    st.markdown("This page is about one model. Which one?")
+    rows = [
+        row({"model": links.link(each.name, page, scope.about(each.name)), "task": {"t": each.task or "not registered"}})
+        for each in load.catalog().models
+    ]
+    table("choose", "Models", [column("model", "Model", strong=True), column("task", "Task")], rows, compact=True)
+
+
+def explain(*metrics: str) -> None:
+    """A "What is this?" button: meaning, formula and source of metrics."""
+    with st.popover("What is this?", type="tertiary", icon=":material/help:"):
+        for name in metrics:
+            known = METRICS.get(name)
+            if known:
+                better = {"high": " Higher is better.", "low": " Lower is better."}.get(known.better or "", "")
+                st.markdown(f"**{text.plain(known.title)}**: {text.plain(known.meaning)}{better}")
+                st.caption(f"{text.plain(known.formula)} ({text.plain(known.unit)}). Source: {text.plain(known.source)}.")
+
+
+def chart(
+    figure: "Figure",
+    twin: "DataFrame",
+    *,
+    key: str,
+    alt: str,
+    metrics: tuple[str, ...] = (),
+    on_select: Callable[[], None] | None = None,
+    columns: dict[str, Any] | None = None,
+) -> None:
+    """A chart with its table, its CSV (exactly what is drawn) and what its metrics mean.
+
+    alt: the takeaway, in one plain sentence. on_select: called after a click on a mark; read `st.session_state[key]` there.
+    """
+    st.plotly_chart(
+        figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt, on_select=on_select or "ignore", selection_mode="points"
+    )
+    with st.container(horizontal=True, gap="small"):
+        if metrics:
+            explain(*metrics)
+        with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
+            st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420), column_config=columns)
+        download(f"{key}.csv", lambda: twin.to_csv(index=False), "CSV", key=f"{key}-csv")
+
+
+def download(name: str, data: Callable[[], str], label: str, *, key: str, kind: str = "text/csv") -> None:
+    """A quiet download button; the data are made when it is pressed."""
+    st.download_button(label, data, name, kind, key=key, type="tertiary", icon=":material/download:", on_click="ignore")
+
+
+def stamp_of(instant: datetime) -> str:
+    """For the names of files."""
+    return instant.strftime("%Y-%m-%d")

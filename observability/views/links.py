@@ -1,0 +1,88 @@
+"""Where is which page, and how does a link to it keep the scope?
+
+Pages are named by their file. Their addresses are flat (`/drift`), and the health page is `/`. Every link in the product is made here: it has a
+real relative address, for a new tab, and a target that the app goes to without loading anew.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import streamlit as st
+
+from observability.finding import Finding
+from observability.views.scope import KEYS, SPANS, Scope, parse_instant
+from observability.window import Window
+
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+DEFAULT_PAGE = "health"
+PAGE_OF_ANALYZER = {"data/quality": "quality", "serving/drift": "drift", "serving/performance": "performance"}
+BOUND_KEYS = ("feature", "by", "severity", "analyzer", "subject")
+OWN_KEYS = (*BOUND_KEYS, "metric", "finding")
+"""Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
+
+
+@cache
+def page_files() -> dict[str, Path]:
+    """Every page by its name: pages/<section>/<name>.py. Two pages may not share a name."""
+    return {path.stem: path for path in sorted(PAGES.glob("*/*.py"))}
+
+
+@cache
+def about(path: Path) -> tuple[str, str, str]:
+    """Title, icon and help of a page, read from its docstring: the first line is `title :material/icon:`, the rest is the help."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem.replace("_", " ").capitalize()
+    first, _, rest = text.partition("\n")
+    title, _, icon = first.partition(" :material/")
+    return title.strip(), f":material/{icon.strip()}" if icon else ":material/monitoring:", " ".join(rest.split())
+
+
+def address(page: str, scope: Scope | None = None, **own: str | None) -> str:
+    """The relative address of a page with its scope, as `./drift?model=loan&feature=age`."""
+    parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
+    path = "./" if page == DEFAULT_PAGE else f"./{page}"
+    return path + (f"?{urlencode(parameters, quote_via=quote)}" if parameters else "")
+
+
+def link(text: str, page: str, scope: Scope | None = None, **own: str | None) -> dict[str, Any]:
+    """The part of a table's cell (observability/views/table.py) that links to a page."""
+    parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
+    return {"t": text, "href": address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
+
+
+def absolute(page: str, scope: Scope, window: Window | None, **own: str | None) -> str:
+    """The address that a copied link carries: every parameter is in it, with absolute times, so it means the same tomorrow."""
+    fixed = scope.at(window.start, window.end) if window else scope
+    base = (st.context.url or "").split("?")[0].rstrip("/")
+    here = base.removesuffix(f"/{page}") if page != DEFAULT_PAGE else base
+    return here + address(page, fixed, **own).removeprefix(".")
+
+
+def go(target: dict[str, Any]) -> None:
+    """Go to a link's target: set the bound widgets to its parameters and switch the page. Only known parameters and pages are followed."""
+    parameters = target.get("parameters") or {}
+    path = page_files().get(str(target.get("page")))
+    if path is None:
+        return
+    st.session_state.pop("unread", None)
+    for key in (*KEYS, *BOUND_KEYS):
+        value = parameters.get(key)
+        if key in ("from", "to"):
+            st.session_state[key] = parse_instant(value) if value else None
+        elif key == "window":
+            st.session_state[key] = value or SPANS["7d"]
+        elif value is not None or key in KEYS:
+            st.session_state[key] = value
+    st.switch_page(str(path), query_params={key: str(parameters[key]) for key in OWN_KEYS if parameters.get(key)})
+
+
+def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
+    """The link to the page that shows what a finding is about."""
+    page = PAGE_OF_ANALYZER.get(finding.analyzer, "findings")
+    about = scope.about(finding.model)
+    own = {"feature": finding.subject} if page in ("drift", "quality") and finding.subject not in ("model", "score") else {}
+    if page == "performance":
+        own = {"metric": finding.metric}
+    return link(text, page, about, **own)

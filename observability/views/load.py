@@ -1,0 +1,215 @@
+"""What does a page read, and what is kept between reruns?
+
+The only module of the pages that asks the store, and the only one that caches. Everything is kept by the store's generation, which grows with
+each commit, so a page never shows what is no longer so; the clock moves in steps of five minutes, so a window that ends now stays the same
+between two clicks. Frames and reports come back as copies.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from observability.aggregate import Aggregate
+from observability.catalog import Catalog
+from observability.errors import StoreBusyError
+from observability.finding import Finding, worst_first
+from observability.run import Report
+from observability.views.scope import DAYS, Scope
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.database import Store
+
+CLOCK_STEP = timedelta(minutes=5)
+Stamp = tuple[str, int]
+"""Which state of which store: its home and its generation."""
+
+
+def store() -> "Store":
+    """The store that this process owns."""
+    from observability import owner
+
+    return owner.current_store()
+
+
+def home() -> Path:
+    """The home of the store."""
+    return store().home
+
+
+def stamp() -> Stamp:
+    """The state of the store that is read now."""
+    current = store()
+    return str(current.home), current.generation
+
+
+def now() -> datetime:
+    """The clock, in steps of five minutes, UTC."""
+    instant = datetime.now(UTC)
+    return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % CLOCK_STEP
+
+
+def catalog() -> Catalog:
+    """Every model that the store has seen."""
+    return store().catalog()
+
+
+def activity() -> "DataFrame":
+    """Model, version, environment, rows, first, last, last_arrived (naive UTC)."""
+    return cached_activity(stamp())
+
+
+def window(scope: Scope, model: str) -> Window:
+    """The window of a model that the scope stands for.
+
+    A relative window ends where `check` ends it: now, or at the end of the last record's day where the newest is older than 30 days.
+    Everything is from the day of the first record to there. Raises NotFoundError for an unknown model, UsageError where it ends before it starts.
+    """
+    from observability import run
+
+    seen = activity()
+    known = catalog().model(model)
+    found, _ = run.window_of(known, seen, start=scope.start, end=scope.end, as_of=None, now=now())
+    if scope.span in DAYS:
+        found = replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
+    elif scope.span == "all":
+        first = first_record(seen, model)
+        found = replace(found, start=first) if first and first < found.end else found
+    same = scope.model == model
+    return replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
+
+
+def first_record(seen: "DataFrame", model: str) -> datetime | None:
+    """Midnight of the day of a model's first production prediction; None where there is none."""
+    rows = seen[(seen["model"] == model) & (seen["environment"] == "production")]
+    if rows.empty:
+        return None
+    return rows["first"].min().to_pydatetime().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+
+
+def newest_record(model: str) -> datetime | None:
+    """Event time of a model's newest production prediction; None where there is none."""
+    from observability import run
+
+    return run.newest(catalog().model(model), activity())
+
+
+def note(scope: Scope, model: str) -> str | None:
+    """A sentence where the window was moved for the model, because its records are old."""
+    from observability import run
+
+    return run.window_of(catalog().model(model), activity(), start=scope.start, end=scope.end, as_of=None, now=now())[1]
+
+
+def findings(asked: Window) -> list[Finding]:
+    """What every analyzer says about a model in a window, worst first."""
+    return list(cached_report(stamp(), asked, now()).findings)
+
+
+def report(scope: Scope) -> list[Finding]:
+    """Findings of the scope: of its model, or of every model in its own window; worst first."""
+    models = [scope.model] if scope.model else [each.name for each in catalog().models]
+    return worst_first([each for model in models for each in findings(window(scope, model))])
+
+
+def new_findings(asked: Window) -> list[Finding]:
+    """Watch and act findings of a window that the same length of time before it did not have."""
+    before = {claim(each) for each in findings(asked.past(max(round(asked.days), 1))) if each.severity in ("watch", "act")}
+    return [each for each in findings(asked) if each.severity in ("watch", "act") and claim(each) not in before]
+
+
+def claim(finding: Finding) -> tuple[str | None, ...]:
+    """What a finding is about, whatever the window and the version."""
+    return finding.analyzer, finding.model, finding.subject, finding.metric, finding.slice
+
+
+def frame(aggregate: Aggregate, asked: Window) -> "DataFrame":
+    """The answer of the store to an aggregate."""
+    return cached_frame(stamp(), aggregate, asked)
+
+
+def events(model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    """Deploys and other events: at (naive UTC), model, what, text."""
+    return cached_events(stamp(), model, start, end)
+
+
+def status() -> dict[str, Any]:
+    """The store itself: sizes, backlog, rejected counts, versions; kept for five seconds, since landing files arrive without a commit."""
+    return cached_status(stamp())
+
+
+def loader_failure() -> str | None:
+    """Why the loader thread last failed, None where it is fine (or where no loader runs in this process)."""
+    from observability import owner
+
+    try:
+        return owner.current().loader.failure
+    except StoreBusyError:
+        return None
+
+
+def rejected(limit: int, model: str | None = None) -> "DataFrame":
+    """The newest rejected lines."""
+    return cached_rejected(stamp(), limit, model)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_activity(key: Stamp) -> "DataFrame":
+    """See `activity`."""
+    from observability.store import engine
+
+    return engine.activity(store())
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def cached_report(key: Stamp, asked: Window, instant: datetime) -> Report:
+    """See `findings`."""
+    from observability import run
+
+    return run.check(
+        store(),
+        model=asked.model,
+        version=asked.version,
+        start=asked.start,
+        end=asked.end,
+        as_of=asked.as_of,
+        slice=asked.slice,
+        now=instant,
+    )
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def cached_frame(key: Stamp, aggregate: Aggregate, asked: Window) -> "DataFrame":
+    """See `frame`."""
+    from observability.store import engine
+
+    return engine.ask(store(), aggregate, asked)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def cached_events(key: Stamp, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    """See `events`."""
+    from observability.store import engine
+
+    return engine.events(store(), model, start, end)
+
+
+@st.cache_data(max_entries=2, ttl=5, show_spinner=False)
+def cached_status(key: Stamp) -> dict[str, Any]:
+    """See `status`."""
+    from observability.store import admin
+
+    return admin.status(store())
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_rejected(key: Stamp, limit: int, model: str | None) -> "DataFrame":
+    """See `rejected`."""
+    from observability.store import admin
+
+    return admin.rejected(store(), limit, model)

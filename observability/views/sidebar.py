@@ -1,0 +1,114 @@
+"""How does a person choose the model, the version, the window and the slice?
+
+Four boxes, bound to the address. None has a silent default that depends on the store, so a link never changes its meaning. What a link names
+and the store does not have is said, and nothing is put in its place.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from observability.catalog import Model
+from observability.views import load, text
+from observability.views.scope import SPANS, WINDOWS, parse_instant
+from observability.window import Slice
+
+BIND: Final = "query-params"
+MOST_LEVELS = 24
+"""Levels of one column that are offered as slices; others can be typed."""
+
+
+def draw() -> None:
+    """The boxes. What is wrong with them is said on the page (`frame.begin`), where a phone shows it too."""
+    state = st.session_state
+    models = {each.name: each for each in load.catalog().models}
+    read_address(list(models))
+    if state.get("model") and state["model"] not in models:
+        changed("model", "version", "slice")
+    with st.sidebar:
+        st.selectbox(
+            "Model",
+            list(models),
+            index=None,
+            placeholder="All models",
+            key="model",
+            bind=BIND,
+            on_change=changed,
+            args=("version", "slice"),
+        )
+        model = models.get(state.get("model") or "")
+        if model:
+            versions = [each.name for each in model.versions]
+            named = st.query_params.get("version")
+            if named and named not in versions:
+                unread(f"The link names version {text.plain(named)}, which this model does not have; all versions are shown.")
+            st.selectbox("Version", versions, index=None, placeholder="All versions", key="version", bind=BIND, on_change=changed)
+        st.selectbox("Window", list(WINDOWS), key="window", bind=BIND, on_change=changed)
+        if state.get("window") == SPANS["dates"]:
+            st.datetime_input("From (UTC)", value=None, key="from", bind=BIND, format="YYYY-MM-DD", step=3600, on_change=changed)
+            st.datetime_input("To (UTC)", value=None, key="to", bind=BIND, format="YYYY-MM-DD", step=3600, on_change=changed)
+        if model:
+            slices(model)
+
+
+def changed(*dependent: str) -> None:
+    """A box changed: clear those that depend on it, and what was said about the link."""
+    for key in dependent:
+        st.session_state[key] = None
+    st.session_state.pop("unread", None)
+
+
+def unread(message: str) -> None:
+    """Keep a message about the link until a box changes; a box throws away what it cannot read, so it is seen only once."""
+    messages: list[str] = st.session_state.setdefault("unread", [])
+    if message not in messages:
+        messages.append(message)
+
+
+def read_address(models: list[str]) -> None:
+    """Look at the address before the boxes do: bring its times into their form, and say what cannot be read."""
+    state, asked = st.session_state, st.query_params
+    if asked.get("model") and asked["model"] not in models:
+        unread(f"The link names the model {text.plain(asked['model'])}, which is not in this store; nothing was put in its place.")
+    if asked.get("window") in SPANS and "window" not in state:
+        state["window"] = SPANS[asked["window"]]  # type: ignore[index]
+    elif asked.get("window") and asked["window"] not in WINDOWS and asked["window"] not in SPANS:
+        unread(f"The link names the window {text.plain(asked['window'])}, which there is not; the last 7 days are shown.")
+    for key in ("from", "to"):
+        written = asked.get(key)
+        if not written:
+            continue
+        instant = parse_instant(written)
+        if instant is None:
+            unread(f"The link names {text.plain(written)} as {key}, which is no time. Write it as 2013-07-01 or 2013-07-01T06:00.")
+        elif not isinstance(state.get(key), datetime):
+            state[key] = instant
+            state["window"] = SPANS["dates"]
+
+
+def slices(model: Model) -> None:
+    """The box for a slice: levels of categories to choose from, or `name=value&name=value` to type."""
+    st.selectbox(
+        "Slice",
+        options(model),
+        index=None,
+        placeholder="All rows",
+        key="slice",
+        bind=BIND,
+        accept_new_options=True,
+        on_change=changed,
+        help="A part of the rows. Type name=value for any feature, group, version, replica, device or status; join several with &.",
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def options(model: Model) -> list[str]:
+    """Slices of one level that are offered: sensitive columns first, then categories with few levels."""
+    found: list[str] = []
+    edges = {reference: each for version in model.versions for reference, each in version.edges.items()}
+    for each in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):
+        levels = edges[each.reference].levels if each.reference in edges else ()
+        if each.kind != "number" and 1 < len(levels) <= MOST_LEVELS:
+            found += [str(Slice(((each.name, level),))) for level in levels]
+    return found

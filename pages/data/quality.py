@@ -1,0 +1,46 @@
+"""Data quality :material/fact_check:
+Do predictions arrive as they should, and are their values whole? Volume by hour or day against what was expected, then each feature against its
+checks: nulls, NaN, absent, of another type, never seen in the reference, out of its range, constant, stuck.
+"""
+
+import streamlit as st
+
+from observability.views import charts_drift, charts_time, distributions, empty, findings, frame, load, quality, series, text
+from observability.views.table import table
+
+here = frame.begin_model("quality")
+with st.skeleton(height=240):
+    found = [each for each in load.findings(here.window) if each.analyzer == "data/quality"]
+
+st.header("Arrival", anchor=False)
+volume = quality.volume(here.window, found)
+said = quality.arrival_sentence(found)
+st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if said else "No expectation yet: the model has no past.")
+if volume["n"].sum() > 0:
+    figure = charts_time.volume(volume, series.marks(here.model.name, here.window))
+    frame.chart(
+        figure,
+        volume,
+        key="volume",
+        alt=said.because.replace("`", "") if said else "Predictions over time",
+        metrics=("volume", "silence_hours"),
+    )
+else:
+    empty.no_rows()
+
+st.header("Features and their checks", anchor=False)
+checks = quality.checks(found)
+days = distributions.missing_by_day(here.window, quality.columns(here.model, here.window))
+if checks:
+    table("checks", "Features by check", quality.check_columns(checks), quality.check_rows(checks, days, here.scope), compact=True)
+    frame.explain("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate", "constant", "stuck_hours")
+
+if len(days) and days["day"].nunique() > 1:
+    st.header("Missing values by day", anchor=False)
+    st.markdown(quality.missing_sentence(days))
+    top = max(float(days["value"].max()), 0.05)
+    figure = charts_drift.heatmap(days, value="missing", unit="share", top=top)
+    frame.chart(figure, days, key="missing", alt=quality.missing_sentence(days), metrics=("null_rate",))
+
+st.header("Findings", anchor=False)
+findings.listed("findings", "Findings about data quality", [each for each in found if each.severity != "ok"], here.scope)

@@ -1,0 +1,19 @@
+"""Model :material/deployed_code:
+One model's window, answers in order: is it up, are its inputs normal, is it right, what changed? Each answer is a sentence, a small chart and a
+link to the page that shows more.
+"""
+
+import streamlit as st
+
+from observability.views import answers, findings, fleet, frame
+
+here = frame.begin_model("model")
+standing = fleet.standing(here.scope, here.model)
+
+for question in answers.QUESTIONS:
+    with st.container(border=True):
+        question(here, standing)
+
+st.header("Findings", anchor=False)
+needy = [each for each in standing.findings if each.severity in ("act", "watch")]
+findings.listed("findings", f"Findings about {here.model.name} that need a person", needy, here.scope, most=12)

@@ -1,0 +1,43 @@
+"""Input drift :material/ssid_chart:
+Have the inputs or the scores moved away from the reference, which most, and on which days? Ranked by how far (and how important the feature is,
+where that is known); click a bar, a cell, or choose a feature, to see reference and current on top of each other.
+"""
+
+import streamlit as st
+
+from observability.views import charts_drift, drift, empty, findings, frame, load, series, text
+
+here = frame.begin_model("drift")
+with st.skeleton(height=300):
+    found = [each for each in load.findings(here.window) if each.analyzer == "serving/drift"]
+judged = [each for each in found if each.value is not None]
+if not judged:
+    for each in found:
+        st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    empty.nothing(
+        "Nothing can be compared yet.",
+        "Register this version with held-out predictions, or choose a longer window.",
+        "add_model",
+        "Register",
+    )
+    st.stop()
+
+st.markdown(f"**{text.plain(drift.summary(judged))}**")
+chosen = drift.chosen(judged)
+st.header("Which moved most", anchor=False)
+bars = drift.ranking(judged)
+figure = charts_drift.ranked(bars, selected=chosen.subject)
+frame.chart(figure, bars, key="ranking", alt=drift.summary(judged), metrics=("psi",), on_select=drift.click("ranking"))
+
+drift.box(judged)
+drift.overlay(here, chosen)
+
+days = series.drift_by_day(judged)
+if days["day"].nunique() > 1:
+    st.header("On which days", anchor=False)
+    st.markdown("Each cell is one day of one column against the whole reference; small days read higher by chance.")
+    figure = charts_drift.heatmap(days, value="PSI", unit="", top=0.5, selected=chosen.subject)
+    frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=drift.click("days"))
+
+st.header("Findings", anchor=False)
+findings.listed("findings", "Findings about drift", [each for each in found if each.severity != "ok"], here.scope)

@@ -1,0 +1,54 @@
+"""Performance :material/query_stats:
+Is the model right, as far as labels tell? The metric over time with its 95 % interval, the limit and events; grey where most labels are still to
+come. Below: which errors it makes, and the levels of a column where it is worst, with how many rows and how sure.
+"""
+
+import streamlit as st
+
+from observability.views import charts_time, empty, findings, frame, load, performance, series, text
+from observability.views.table import table
+
+here = frame.begin_model("performance")
+with st.skeleton(height=300):
+    found = [each for each in load.findings(here.window) if each.analyzer == "serving/performance"]
+metrics = performance.measured(found)
+ripe = next((each for each in found if each.metric == "label_maturity"), None)
+if not metrics:
+    for each in found:
+        st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    empty.nothing(
+        "Nothing could be measured in this window.",
+        "Labels may still be on their way: choose an earlier window, or log labels by the id of their prediction.",
+    )
+    st.stop()
+
+finding = performance.choose(metrics, here.model)
+st.markdown(f"{text.status(finding.severity)}: **{text.sentence(finding.because)}**")
+if ripe:
+    st.caption(text.sentence(ripe.because))
+
+st.header("Over time", anchor=False)
+days = (
+    series.of_metric(finding) if series.grain(here.window) == "day" else series.metric_by(here.model, here.window, "hour", finding.metric)
+)
+figure = charts_time.metric(
+    days,
+    name=text.metric_title(finding.metric),
+    unit=finding.unit,
+    limit=performance.limit(finding),
+    baseline=finding.evidence.get("baseline"),
+    marks=series.marks(here.model.name, here.window),
+)
+frame.chart(figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"))
+
+left, right = st.columns([4, 5], gap="large")
+with left:
+    st.header("Which errors", anchor=False)
+    performance.errors(here)
+with right:
+    st.header("Where it is worst", anchor=False)
+    performance.slices_of(here, finding)
+
+st.header("All metrics", anchor=False)
+table("metrics", "Measured metrics", performance.COLUMNS, performance.rows(found), compact=True)
+findings.downloads(found, "performance")

@@ -1,0 +1,61 @@
+"""What must a reader of the fleet be told: each model's settings, and which file holds what?
+
+Both are TOML files that the product reads: the settings of a model (contract section 3, `--settings`), and fleet.toml, from which the `demo`
+command registers the models and loads the files. So the product names no model of the fleet.
+"""
+
+import json
+from pathlib import Path
+
+from sample_data.spec import VERSION, Spec
+
+HEAD = "# Written by sample_data/make.py.\n"
+
+
+def toml(value: object) -> str:
+    """A text, number, boolean or list as TOML writes it (for these, as JSON does)."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None:
+    """The settings file of one model."""
+    lines = [HEAD, "[settings]", *(f"{name} = {toml(value)}" for name, value in spec.settings.items()), ""]
+    lines += ["# Share of each feature in the mean absolute SHAP value over reference rows.", "[importance]"]
+    lines += [f"{name} = {share:.4f}" for name, share in importance.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_fleet(specs: list[Spec], out: Path) -> None:
+    """fleet.toml: the models to register, in order, and the files to load after that."""
+    parts = [HEAD + "# Paths are relative to this file."]
+    for spec in specs:
+        fields = {
+            "name": spec.name,
+            "task": spec.task,
+            "version": VERSION,
+            "reference": spec.reference,
+            "label": "label",
+            "score": "score",
+            "at": "at",
+            "features": list(spec.features),
+            "sensitive": list(spec.sensitive),
+            "artifact": spec.artifact,
+            "settings": spec.settings_file,
+        }
+        parts.append("\n".join(["[[model]]", *(f"{name} = {toml(value)}" for name, value in fields.items())]))
+        for kind in ("prediction", "label"):
+            path = out / f"{spec.name}.{kind}s.parquet"
+            if path.exists():
+                parts.append(file_entry(path.name, kind, spec))
+    parts += [file_entry("training.jsonl"), file_entry("events.jsonl")]
+    (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> str:
+    """One [[file]] of fleet.toml. JSONL needs no kind: each of its lines says it."""
+    fields: dict[str, object] = {"path": name}
+    if kind and spec:
+        fields |= {"kind": kind, "model": spec.name}
+        if kind == "prediction":
+            fields |= {"version": VERSION, "features": list(spec.features)}
+    return "\n".join(["[[file]]", *(f"{key} = {toml(value)}" for key, value in fields.items())])

@@ -1,0 +1,66 @@
+"""How does the whole fleet come about: read, train, serve, collect, describe?"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from observability import Logger
+from sample_data import collecting, describing, employment, flights, serving, sources, training
+from sample_data.events import log_events
+from sample_data.spec import Rows, Spec, total_bytes
+
+HERE = Path(__file__).resolve().parent
+LIMIT_BYTES = 8_000_000
+
+
+def main() -> None:
+    """Makes the fleet; says how long each part took."""
+    options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+
+    def say(text: str) -> None:
+        print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
+
+    tables = flights.flights(sources.read_flights(options.cache))
+    people = sources.read_employment(options.cache)
+    fleet: list[tuple[Spec, Rows]] = [(spec, flights.rows_for(spec, tables)) for spec in (flights.DELAY, flights.LATE)]
+    fleet.append((employment.EMPLOYMENT, employment.rows_for(employment.EMPLOYMENT, people)))
+    (options.out / "LICENSE-nannyml.txt").write_text(sources.licence(options.cache), encoding="utf-8")
+    say("the sources are read")
+    with tempfile.TemporaryDirectory(prefix="sample-fleet-") as home:
+        make(fleet, Path(home), options.out, say)
+    size = total_bytes(options.out)
+    say(f"{size:,} bytes in {options.out}")
+    if size > LIMIT_BYTES:
+        raise SystemExit(f"the fleet has {size:,} bytes, more than {LIMIT_BYTES:,}")
+
+
+def make(fleet: list[tuple[Spec, Rows]], home: Path, out: Path, say: Callable[[str], None]) -> None:
+    """Trains, serves and collects; `home` is the product's home that the Logger writes to."""
+    for spec, rows in fleet:
+        with Logger(home, fsync="never", segment_seconds=3600) as log:
+            trained = training.train(spec, rows, log)
+        trained.booster.save_model(out / spec.artifact)
+        describing.write_settings(spec, trained.importance, out / spec.settings_file)
+        reference = rows.train.assign(score=trained.scores)[rows.in_reference]
+        collecting.write_table(reference[["id", "at", "score", "label", *spec.features]].copy(), out / spec.reference)
+        say(f"{spec.name}: trained on {len(rows.train):,} rows, {len(reference):,} of them in the reference")
+        serving.serve(spec, rows, out / spec.artifact, home)
+        say(f"{spec.name}: served {len(rows.serve):,} rows")
+    specs = [spec for spec, _ in fleet]
+    with Logger(home) as log:
+        log_events(specs, log)
+    collecting.collect(home, specs, out)
+    describing.write_fleet(specs, out)
+
+
+def arguments() -> argparse.Namespace:
+    """Where to keep the downloads and where to write."""
+    parser = argparse.ArgumentParser(description="Makes the sample fleet again from its sources.")
+    cache = Path(tempfile.gettempdir()) / "observability-sample-data"
+    parser.add_argument("--cache", type=Path, default=cache, help="folder for the downloads, outside the tree (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to (default: the one of make.py)")
+    return parser.parse_args()

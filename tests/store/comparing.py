@@ -1,0 +1,24 @@
+"""When are two answers of two engines the same?"""
+
+import numpy as np
+
+FIGURES = ("n", "w", "w2", "total", "squares", "low", "high")
+
+
+def assert_same(got, wanted, *, extremes=True, about=None):
+    """Equal columns, types, keys and counts; floats within 1e-9, relative to what was added up. extremes: low and high too (else wider is
+    fine).
+    """
+    assert list(got.columns) == list(wanted.columns), about
+    keys = [name for name in wanted.columns if name not in FIGURES]
+    assert got[[*keys, "n"]].to_dict("list") == wanted[[*keys, "n"]].to_dict("list"), about
+    assert [str(kind) for kind in got.dtypes] == [str(kind) for kind in wanted.dtypes], about
+    for name in set(FIGURES) & set(wanted.columns):
+        a, b = got[name].to_numpy(np.float64), wanted[name].to_numpy(np.float64)
+        if name in ("low", "high"):
+            slack = 1e-9 * np.maximum(np.abs(b), 1e-3)
+            within = np.abs(a - b) <= slack if extremes else (a <= b + slack) if name == "low" else (a >= b - slack)
+            assert within.all(), (about, name, a, b)
+            continue
+        scale = np.sqrt(wanted["w"] * wanted["squares"]).to_numpy() if name == "total" else np.abs(b)
+        assert (np.abs(a - b) <= 1e-9 * np.maximum(scale, np.abs(b)) + 1e-12).all(), (about, name, a, b)

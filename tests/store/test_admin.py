@@ -1,0 +1,130 @@
+"""Does the store say what is in it, and does a removed model leave nothing behind?"""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.catalog import Version
+from observability.errors import NotFoundError
+from observability.store import admin, catalog_store, landing, rollup
+from observability.store.loader import load_landing
+from observability.window import Window
+from tests.store.conftest import land, query
+from tests.store.test_loader import OTHERS, label, prediction
+
+
+def test_an_empty_store_has_a_status(store):
+    body = admin.status(store)
+    json.dumps(body)
+    assert body["models"] == [] and body["rejected"] == {"total": 0, "reasons": {}, "last": None}
+    assert body["landing"] == {"segments": 0, "bytes": 0, "open": 0, "failed": 0}
+    assert body["versions"]["duckdb"] and body["versions"]["python"] == sys.version.split()[0] and body["database"]["schema"] >= 1
+
+
+def test_status_counts_what_is_stored_and_what_waits(store, landed):
+    landed(*(prediction(i, at=f"2024-03-0{1 + i}T10:00:00Z") for i in range(5)), label(0), {"kind": "event", **OTHERS["event"]}, b"{", b"[]")
+    path = land(store, prediction(7))
+    body = admin.status(store)
+    (model,) = body["models"]
+    assert (model["model"], model["predictions"], model["labels"], model["versions"]) == ("loan", 5, 1, 1)
+    assert (model["first"], model["last"]) == ("2024-03-01T10:00:00Z", "2024-03-05T10:00:00Z")
+    expected = (datetime.now(UTC) - datetime(2024, 3, 5, 10, tzinfo=UTC)) / timedelta(hours=1)
+    assert model["hours_since_last"] == pytest.approx(expected, abs=0.1)
+    assert body["rejected"]["total"] == 2 and sum(body["rejected"]["reasons"].values()) == 2
+    assert body["landing"] == {"segments": 1, "bytes": path.stat().st_size, "open": 0, "failed": 0}
+    assert body["records"]["event"] == 1 and body["loaded"]["segments"] == 1
+    store.cursor().execute("CHECKPOINT")
+    assert admin.status(store)["models"][0]["bytes"] > 0
+
+
+def test_status_loads_no_heavy_library(store, landed):
+    landed(prediction())
+    store.close()
+    script = (
+        "import sys; from pathlib import Path; from observability.store.database import Store; from observability.store import admin\n"
+        "admin.status(Store.open(Path(sys.argv[1])))\n"
+        "print([name for name in ('streamlit', 'sklearn', 'shap', 'evidently', 'pandas', 'plotly', 'scipy.stats') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_rejected_lines_are_shown_newest_first(store, landed):
+    landed(b"{", prediction())
+    landed(prediction(score="high"), b"[1]")
+    frame = admin.rejected(store, 2)
+    assert len(frame) == 2 and frame["at_loaded"].is_monotonic_decreasing
+    assert set(frame["raw"]) == {json.dumps(prediction(score="high")), "[1]"}
+    assert admin.rejected(store, 10, "loan")["raw"].tolist() == [json.dumps(prediction(score="high"))]
+
+
+def window(**fields):
+    return Window("loan", datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC), **fields)
+
+
+def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
+    first = [prediction(i, received_at="2024-03-02T10:30:00Z") for i in range(3)]
+    landed(*first, *first[:2], prediction(9, received_at="2024-03-09T00:00:00Z"), label(0))
+    found = admin.counters(store, "loan", window())
+    assert found == {"lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "unknown_columns": {}}
+    assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 10, tzinfo=UTC)))["lines"] == 0
+    assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 11, tzinfo=UTC)))["lines"] == 5
+    with pytest.raises(NotFoundError):
+        admin.counters(store, "laon", window())
+
+
+def test_a_feature_that_was_not_registered_is_an_unknown_column(store, landed):
+    landed(prediction(0, features={"age": 1}))
+    with store.write() as writer:
+        catalog_store.save_version(writer, 1, Version("1", datetime.now(UTC), ("age",)))
+        rollup.rebuild(writer, "loan")
+    landed(prediction(1, features={"age": 1, "shoe": 42}), prediction(2, features={"age": 1, "shoe": None}), prediction(3, features={"age": 2, "shoe": 1}))
+    assert admin.counters(store, "loan", window())["unknown_columns"] == {"shoe": 2}
+    assert admin.counters(store, "loan", window(version="2"))["unknown_columns"] == {}
+
+
+def test_a_removed_model_leaves_nothing_behind(store, landed):
+    records = [{"kind": kind, **record} for kind, record in OTHERS.items()]
+    landed(prediction(), label(), prediction(model="other"), prediction(score=0.9), *records)
+    artifact = store.home / "artifacts" / "model.txt"
+    artifact.parent.mkdir()
+    artifact.write_text("trees")
+    with store.write() as writer:
+        catalog_store.save_version(writer, 1, Version("1", artifact="artifacts/model.txt"))
+    done = admin.remove_model(store, "loan")
+    assert (done["predictions"], done["labels"], done["rejected"], done["artifacts"]) == (1, 1, 1, 1)
+    assert [model.name for model in store.catalog().models] == ["other"]
+    assert not artifact.exists()
+    names = [name for (name,) in query(store, "SELECT table_name FROM duckdb_tables()")]
+    assert not [name for name in names if name.endswith("_1")] and "predictions_2" in names
+    for table in names:
+        assert "loan" not in str(query(store, f"SELECT * FROM {table}")), table
+    assert query(store, "SELECT count(*) FROM prices") == [(1,)]
+    for segment in landing.plain_files(store.landing / "loaded"):
+        assert b'"loan"' not in segment.path.read_bytes() and b'"other"' in segment.path.read_bytes()
+    with pytest.raises(NotFoundError):
+        admin.remove_model(store, "loan")
+    assert load_landing(store).lines == 0
+
+
+def test_a_model_can_come_again_after_it_was_removed(store, landed):
+    landed(prediction(), prediction(model="other"))
+    admin.remove_model(store, "loan")
+    assert landed(prediction(score=0.75)).stored == 1
+    assert query(store, f"SELECT score FROM predictions_{store.catalog().model('loan').key}") == [(0.75,)]
+    assert query(store, f"SELECT count(*) FROM predictions_{store.catalog().model('other').key}") == [(1,)]
+
+
+def test_an_artifact_that_another_model_names_stays(store, landed):
+    landed(prediction(), prediction(model="other"))
+    artifact = store.home / "artifacts" / "model.txt"
+    artifact.parent.mkdir()
+    artifact.write_text("trees")
+    with store.write() as writer:
+        for key in (1, 2):
+            catalog_store.save_version(writer, key, Version("1", artifact="artifacts/model.txt"))
+    assert admin.remove_model(store, "loan")["artifacts"] == 0
+    assert artifact.exists()

@@ -1,0 +1,396 @@
+"""Is every line stored, a duplicate, or rejected with a reason, exactly once, whatever it is and however the loading was interrupted?"""
+
+import json
+import os
+import random
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from observability.errors import StoreBrokenError
+from observability.record import KINDS
+from observability.store import block as blocks
+from observability.store import catalog_store, database, landing, loader
+from observability.store.database import Store
+from observability.store.ledger import LoadReport
+from observability.store.loader import load_landing
+from observability.store.migrate import kind_tables
+from tests.store.conftest import land, query, rollups
+
+AT = "2024-03-01T10:00:00Z"
+
+
+def prediction(i=0, **fields):
+    return {
+        "kind": "prediction", "id": f"p{i}", "at": AT, "model": "loan", "version": "1", "features": {"age": 30 + i, "job": "cook"}, "score": 0.25,
+    } | fields  # fmt: skip
+
+
+def label(i=0, value=1, **fields):
+    return {"kind": "label", "id": f"p{i}", "at": "2024-03-02T00:00:00Z", "model": "loan", "value": value} | fields
+
+
+def figures(report):
+    return report.lines, report.stored, report.duplicates, report.rejected
+
+
+def counted(store):
+    """Stored lines as the tables have them: inline labels belong to the line of their prediction."""
+    models = store.catalog().models
+    predictions, labels = ([query(store, f"SELECT count(*) FROM {table}_{model.key}")[0][0] for model in models] for table in ("predictions", "labels"))
+    others = [query(store, f"SELECT count(*) FROM {table}")[0][0] for table in kind_tables().values()]
+    return sum(predictions), sum(labels), sum(others)
+
+
+def test_a_model_a_version_and_its_columns_are_made_when_first_seen(store, landed):
+    assert figures(landed(prediction(), prediction(1, version="2", environment="shadow"))) == (2, 2, 0, 0)
+    model = store.catalog().model("loan")
+    assert model.task is None and [each.name for each in model.versions] == ["1", "2"]
+    assert [(each.reference, each.kind) for each in model.columns] == [("feature.age", "number"), ("feature.job", "category")]
+    assert catalog_store.streams(store.cursor(), model.key) == {("1", "production"): 0, ("2", "shadow"): 1}
+    assert query(store, 'SELECT id, "at", status, f1, f2 FROM predictions_1 WHERE stream = 0') == [("p0", datetime(2024, 3, 1, 10), "ok", 30, "cook")]
+
+
+def test_a_feature_that_comes_later_gets_its_column_in_the_same_load(store, landed):
+    landed(prediction())
+    landed(prediction(1, features={"age": 31, "job": "cook", "Age": 7, "new feature; DROP TABLE x": True}))
+    model = store.catalog().model("loan")
+    by_name = {each.name: each.column for each in model.columns}
+    assert len(by_name) == 4 and len(set(by_name.values())) == 4
+    assert query(store, f"SELECT {by_name['Age']}, {by_name['new feature; DROP TABLE x']} FROM predictions_1 ORDER BY id") == [(None, None), (7, True)]
+
+
+def test_hashes_and_sample_order_are_those_that_are_documented(store, landed):
+    import hashlib
+
+    landed(prediction())
+    ((id_hash, sample),) = query(store, "SELECT id_hash = hash(id), sample_hash FROM predictions_1")
+    assert id_hash and sample == int.from_bytes(hashlib.md5(b"p0").digest()[:8], "little")
+
+
+def test_the_same_content_is_a_duplicate_and_other_content_is_rejected(store, landed):
+    assert figures(landed(prediction(), prediction(1))) == (2, 2, 0, 0)
+    shuffled = json.dumps(dict(reversed(prediction().items()))).encode()
+    report = landed(shuffled, prediction(1, received_at="2024-03-09T00:00:00Z"), prediction(1, unheard_of=3), prediction(0, score=0.26))
+    assert figures(report) == (4, 0, 3, 1)
+    assert report.reasons == {"conflicting_duplicate": 1}
+    ((line, reason, kind, model, raw),) = query(store, "SELECT line, reason, kind, model, raw FROM rejected")
+    assert (line, reason, kind, model) == (4, "conflicting_duplicate", "prediction", "loan") and json.loads(raw)["score"] == 0.26
+    assert query(store, "SELECT count(*) FROM predictions_1") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": {"age": 31, "job": "cook"}}, {"features": {"age": 30}}, {"features": {"age": 30, "job": "cook", "more": 1}}, {"version": "2"},
+        {"at": "2024-03-01T10:00:00.000001Z"}, {"environment": "shadow"}, {"status": "fallback"}, {"latency_ms": 3}, {"prediction": "1"},
+        {"subject": "s"}, {"weight": 2}, {"groups": {"sex": "F"}}, {"attributions": {"age": 0.5}}, {"feature_at": {"age": AT}}, {"threshold": 0.4},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+@pytest.mark.parametrize("together", [True, False], ids=["in one segment", "in two loads"])
+def test_any_other_content_conflicts(landed, change, together):
+    if together:
+        assert figures(landed(prediction(), prediction(**change))) == (2, 1, 0, 1)
+    else:
+        landed(prediction())
+        assert figures(landed(prediction(**change))) == (1, 0, 0, 1)
+
+
+def test_objects_are_compared_whatever_the_order_of_their_keys(landed):
+    one = prediction(attributions={"age": 0.5, "job": -1}, feature_at={"age": AT, "job": AT}, base_value=0.1)
+    other = prediction(attributions={"job": -1, "age": 0.5}, feature_at={"job": AT, "age": AT}, base_value=0.1)
+    assert figures(landed(one, other)) == (2, 1, 1, 0)
+    assert figures(landed(other)) == (1, 0, 1, 0)
+
+
+def test_a_missing_number_is_apart_from_null(store, landed):
+    report = landed(prediction(features={"age": "NaN"}), prediction(features={"age": "NaN"}), prediction(1, features={"age": None}))
+    assert figures(report) == (3, 2, 1, 0)
+    assert figures(landed(prediction(1, features={"age": "NaN"}))) == (1, 0, 0, 1)
+
+
+def test_ids_are_unique_within_a_model_and_free_between_models(landed):
+    assert figures(landed(prediction(), prediction(model="other"))) == (2, 2, 0, 0)
+
+
+def test_a_label_is_stored_once_and_a_changed_one_is_a_revision(store, landed):
+    assert figures(landed(label(), prediction(), label(), label(received_at="2024-04-01T00:00:00Z"))) == (4, 2, 2, 0)
+    assert figures(landed(label(), label(value=0), label(value=1, source="human"), label(at="2024-03-03T00:00:00Z"))) == (4, 3, 1, 0)
+    assert query(store, "SELECT count(*) FROM labels_1") == [(4,)]
+    assert query(store, "SELECT value, number FROM labels_1 WHERE value = '0'") == [("0", 0.0)]
+
+
+def test_labels_of_equal_meaning_have_one_spelling(store, landed):
+    assert figures(landed(label(value=1), label(value=1.0), label(value=True), label(value="yes"))) == (4, 3, 1, 0)
+    assert query(store, "SELECT value, number FROM labels_1 ORDER BY value") == [("1", 1.0), ("true", 1.0), ("yes", None)] or query(
+        store, "SELECT value FROM labels_1 ORDER BY value"
+    ) == [("1",), ("true",), ("yes",)]
+
+
+def test_an_inline_label_belongs_to_its_line(store, landed):
+    assert figures(landed(prediction(label=1), prediction(1))) == (2, 2, 0, 0)
+    assert query(store, 'SELECT id, value, "at" FROM labels_1') == [("p0", "1", datetime(2024, 3, 1, 10))]
+    assert figures(landed(prediction(label=1))) == (1, 0, 1, 0)
+    assert figures(landed(prediction(1, label=0))) == (1, 1, 0, 0)  # nothing new but its label
+    assert figures(landed(prediction(score=0.9, label=0))) == (1, 0, 0, 1)  # and the label of a rejected line is not stored
+    assert query(store, "SELECT id, value FROM labels_1 ORDER BY id") == [("p0", "1"), ("p1", "0")]
+
+
+OTHERS = {
+    "run": {"run": "r", "at": AT, "event": "start", "model": "loan", "params": {"depth": 3, "rate": 0.1}},
+    "step": {"run": "r", "at": AT, "step": 1, "metrics": {"loss": 0.5, "auc": "NaN"}},
+    "resource": {"at": AT, "device": "gpu0", "watts": 200, "run": "r"},
+    "annotation": {"project": "p", "item": "i", "annotator": "a", "at": AT, "label": "cat"},
+    "batch": {"batch": "b", "at": AT, "source": "s", "rows": 10, "stats": {"age": {"mean": 3}}},
+    "event": {"at": AT, "what": "deploy", "text": "version 2", "model": "loan"},
+    "price": {"from": AT, "resource": "kwh", "amount": 0.3, "currency": "EUR"},
+    "dataset": {"dataset": "d", "version": "1", "at": AT, "rows": 5, "parents": ["c"]},
+    "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
+    "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
+    "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
+}
+
+
+def test_there_is_an_example_of_every_other_kind():
+    assert {*OTHERS, "prediction", "label"} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_records_of_other_kinds_are_known_by_their_content(store, landed, kind):
+    record = {"kind": kind, **OTHERS[kind]}
+    turned = {key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in reversed(record.items())}
+    assert figures(landed(record, turned)) == (2, 1, 1, 0)
+    assert figures(landed(record | {"received_at": AT}, record | {"note to self": 1})) == (2, 0, 2, 0)
+    time_field = "from" if kind == "price" else "at"
+    assert figures(landed(record | {time_field: "2024-03-01T10:00:01Z"})) == (1, 1, 0, 0)
+    assert query(store, f"SELECT count(*) FROM {kind_tables()[kind]}") == [(2,)]
+
+
+def test_unknown_fields_are_kept(store, landed):
+    landed(prediction(colour="red"), {"kind": "event", **OTHERS["event"], "colour": "blue"})
+    assert json.loads(query(store, "SELECT extra FROM predictions_1")[0][0]) == {"colour": "red"}
+    assert json.loads(query(store, "SELECT extra FROM events")[0][0]) == {"colour": "blue"}
+
+
+def test_arrival_is_when_it_was_received_else_the_time_of_loading(store, landed):
+    before = datetime.now(UTC).replace(tzinfo=None)
+    landed(prediction(received_at="2024-03-01T10:59:59Z"), prediction(1), label(received_at="2024-03-05T01:00:00Z"))
+    arrived = dict(query(store, "SELECT id, arrived FROM predictions_1"))
+    assert arrived["p0"] == datetime(2024, 3, 1, 10, 59, 59) and before <= arrived["p1"] <= datetime.now(UTC).replace(tzinfo=None)
+    rows = query(store, "SELECT kind, hour, stored FROM arrivals WHERE hour < '2025-01-01' ORDER BY hour")
+    assert rows == [("prediction", datetime(2024, 3, 1, 10), 1), ("label", datetime(2024, 3, 5, 1), 1)]
+
+
+def test_segments_are_loaded_together_and_counted_apart(store):
+    one = land(store, prediction(0), prediction(1), b"not json", name="20240101T000000-1-a.jsonl")
+    two = land(store, prediction(1), label(0), prediction(0, score=0.5), name="20240101T000001-1-b.jsonl")
+    with one.open("ab") as file:
+        file.write(json.dumps(prediction(2)).encode()[:-5])  # a writer that died in the middle of a line
+    report = load_landing(store)
+    assert figures(report) == (7, 3, 1, 3) and report.files == 2
+    assert query(store, "SELECT segment, lines, stored, duplicates, rejected FROM manifest ORDER BY segment") == [(one.name, 4, 2, 0, 2), (two.name, 3, 1, 1, 1)]
+    assert query(store, "SELECT segment, line FROM rejected ORDER BY segment, line") == [(one.name, 3), (one.name, 4), (two.name, 3)]
+    assert landing.ready(store.landing) == [] and len(landing.plain_files(store.landing / "loaded")) == 2
+
+
+def test_a_segment_is_loaded_once_even_where_it_could_not_be_moved(store, monkeypatch):
+    path = land(store, prediction(), {"kind": "event", **OTHERS["event"]})
+    monkeypatch.setattr(landing, "retire", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))  # dies between commit and move
+    with pytest.raises(KeyboardInterrupt):
+        load_landing(store)
+    monkeypatch.undo()
+    assert path.exists()
+    assert figures(load_landing(store)) == (0, 0, 0, 0)
+    assert not path.exists() and counted(store) == (1, 0, 1)
+
+
+def test_nothing_of_a_segment_stays_where_its_load_fails(store, monkeypatch):
+    land(store, prediction())
+    monkeypatch.setattr(loader, "write_manifest", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        load_landing(store)
+    assert store.catalog().models == () and query(store, "SELECT count(*) FROM arrivals") == [(0,)]
+    monkeypatch.undo()
+    assert figures(load_landing(store)) == (1, 1, 0, 0)
+
+
+def test_what_the_store_lost_comes_back_from_loaded_segments(tmp_path):
+    with Store.open(tmp_path) as store:
+        kept, lost = land(store, prediction()), land(store, prediction(1))
+        load_landing(store)
+        with store.write() as writer:  # as if the last commit had been lost with a damaged log
+            writer.execute("DELETE FROM manifest WHERE segment = ?", [lost.name])
+            writer.execute("DELETE FROM predictions_1 WHERE id = 'p1'")
+    with Store.open(tmp_path) as store:
+        assert figures(load_landing(store)) == (1, 1, 0, 0)
+        assert query(store, "SELECT id FROM predictions_1 ORDER BY id") == [("p0",), ("p1",)]
+        assert (store.landing / "loaded" / kept.name).exists() and (store.landing / "loaded" / lost.name).exists()
+
+
+def test_loaded_segments_are_deleted_after_a_week(tmp_path):
+    with Store.open(tmp_path) as store:
+        path = land(store, prediction())
+        load_landing(store)
+    loaded = tmp_path / "landing" / "loaded" / path.name
+    with Store.open(tmp_path) as store:
+        load_landing(store)
+        assert loaded.exists()
+    os.utime(loaded, (time.time() - 8 * 86400,) * 2)
+    with Store.open(tmp_path) as store:
+        assert figures(load_landing(store)) == (0, 0, 0, 0)
+        assert not loaded.exists() and query(store, "SELECT count(*) FROM predictions_1") == [(1,)]
+
+
+def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monkeypatch):
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(landing.blocks, "__defaults__", (2000,))
+    records = [prediction(i, features={"age": i, f"f{i // 20}": i}) for i in range(100)]
+    path = land(store, *records[:50], b"{", *records[50:], records[0], prediction(3, score=0.9))
+    parsed, generation, seen = [], store.generation, []
+    monkeypatch.setattr(loader, "parse", lambda *args, real=loader.parse: parsed.append(args[1]) or real(*args))
+    report = load_landing(store, progress=lambda done, total, lines: seen.append((done, total, lines)))
+    assert figures(report) == (103, 100, 1, 2) and len(parsed) > 5 and store.generation == generation + 1
+    assert query(store, "SELECT line FROM rejected ORDER BY line") == [(51,), (103,)]
+    size = (store.landing / "loaded" / path.name).stat().st_size
+    assert query(store, "SELECT bytes, lines FROM manifest") == [(size, 103)]
+    assert seen == sorted(seen) and seen[-1] == (size, size, 103)
+    before = rollups(store)
+    with store.write() as writer:
+        from observability.store.rollup import rebuild
+
+        rebuild(writer, "loan")
+    assert rollups(store) == before
+
+
+def test_a_line_without_end_is_refused_and_the_next_one_read(store, monkeypatch):
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(landing, "LINE_BYTES", 3000)
+    monkeypatch.setattr(landing.blocks, "__defaults__", (2000,))
+    land(store, prediction(), prediction(1, note="x" * 20_000), prediction(2))
+    report = load_landing(store)
+    assert figures(report) == (3, 2, 0, 1) and report.reasons == {"line_too_long": 1}
+    assert query(store, "SELECT line FROM rejected") == [(2,)]
+
+
+def test_a_segment_that_cannot_be_loaded_holds_up_no_other(store, monkeypatch):
+    land(store, prediction())
+    poison = land(store, prediction(13))
+    land(store, prediction(2))
+    real = loader.store_parsed
+
+    def store_parsed(writer, parsed, block, *rest):
+        if b"p13" in block.raw:
+            raise ZeroDivisionError("a bug")
+        return real(writer, parsed, block, *rest)
+
+    monkeypatch.setattr(loader, "store_parsed", store_parsed)
+    assert figures(load_landing(store)) == (2, 2, 0, 0)
+    assert [each.name for each in landing.plain_files(store.landing / "failed")] == [poison.name]
+    assert landing.backlog(store.landing) == {"segments": 0, "bytes": 0, "open": 0, "failed": 1}
+
+
+def test_below_the_floor_of_free_space_nothing_is_loaded_and_nothing_lost(store, monkeypatch):
+    land(store, prediction())
+    monkeypatch.setattr(database, "FLOOR_BYTES", 2**62)
+    with pytest.raises(StoreBrokenError, match="nearly full"):
+        load_landing(store)
+    monkeypatch.undo()
+    assert figures(load_landing(store)) == (1, 1, 0, 0)
+
+
+def test_links_in_landing_are_left_alone(store, tmp_path):
+    secret = tmp_path / "secret.jsonl"
+    secret.write_text(json.dumps(prediction()))
+    land(store, prediction(1))
+    (store.landing / "ready" / "20230101T000000-1-link.jsonl").symlink_to(secret)
+    assert figures(load_landing(store)) == (1, 1, 0, 0)
+
+
+def test_the_segment_of_a_living_writer_stays_and_that_of_a_dead_one_is_taken(store):
+    import fcntl
+
+    opened = store.landing / "open"
+    opened.mkdir(parents=True)
+    (store.landing / "ready").mkdir()
+    for name, i in (("alive.jsonl", 0), ("dead.jsonl", 1)):
+        (opened / name).write_text(json.dumps(prediction(i)) + "\n")
+    with (opened / "alive.jsonl").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert figures(load_landing(store)) == (1, 1, 0, 0)
+    assert figures(load_landing(store)) == (1, 1, 0, 0)
+
+
+def test_reports_add_up_and_say_what_the_contract_says():
+    total = LoadReport(3, 1, 1, 1, {"bad_time": 1}, 0.5, 1) + LoadReport(2, 1, 0, 1, {"bad_time": 1}, 0.5, 1)
+    assert total.to_json() == {"lines": 5, "stored": 2, "duplicates": 1, "rejected": 2, "reasons": {"bad_time": 2}}
+    assert (total.seconds, total.files) == (1.0, 2)
+
+
+def mutated(pick, lines):
+    """A line with something wrong in it, or not: bytes changed, cut, doubled; fields dropped, swapped, of another type."""
+    line = pick.choice(lines)
+    way = pick.randrange(8)
+    if way == 0:
+        place = pick.randrange(len(line))
+        line = line[:place] + bytes([pick.randrange(256)]) + line[place + 1 :]
+    elif way == 1:
+        line = line[: pick.randrange(len(line))]
+    elif way == 2:
+        cut = pick.randrange(len(line))
+        line = line[:cut] + line[cut + pick.randrange(12) :]
+    elif way == 3:
+        line = line + pick.choice([b"}", b" ", b",", b'{"kind":"label"}', b"\r"])
+    elif way in (4, 5, 6):
+        record = json.loads(line)
+        name = pick.choice(list(record))
+        value = pick.choice([None, 0, -1, 1e400, "NaN", "", "x" * 50, [], {}, {"a": {"b": []}}, True, "2024-02-30T00:00:00Z", "2024-03-01", 2**70, "é\u0000"])
+        if way == 4:
+            del record[name]
+        elif way == 5:
+            record[name] = value
+        elif isinstance(record.get("features"), dict):
+            record["features"][pick.choice(["age", "job", "Age", "new", ""])] = value
+        line = json.dumps(record).encode()
+    elif way == 7:
+        record = json.loads(line)
+        if "id" in record:
+            record["id"] += str(pick.randrange(3000))
+        line = json.dumps(record, ensure_ascii=pick.random() < 0.5).encode()
+    line = line.replace(b"\n", b" ")
+    return line if line.strip() else b"{}"
+
+
+def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
+    pick = random.Random(0)
+    samples = [prediction(i, label=1) if i % 3 == 0 else prediction(i, version=str(i % 2), score={"a": 0.25, "b": 0.75}, model="many") for i in range(12)]
+    samples += [label(i) for i in range(4)] + [{"kind": kind, **record} for kind, record in OTHERS.items()]
+    lines = [json.dumps(each).encode() for each in samples]
+    total = LoadReport()
+    for _ in range(12):
+        batch = [mutated(pick, lines) for _ in range(900)]
+        for start in range(0, 900, 300):
+            land(store, *batch[start : start + 300])
+        total += load_landing(store)
+    assert total.lines == 12 * 900 >= 10_000
+    assert total.lines == total.stored + total.duplicates + total.rejected
+    assert total.stored > 500 and total.duplicates > 500 and total.rejected > 2000 and sum(total.reasons.values()) == total.rejected
+    assert query(store, "SELECT sum(lines), sum(stored), sum(duplicates), sum(rejected), count(*) FROM manifest") == [(*figures(total), 36)]
+    assert query(store, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected OR lines <> 300") == [(0,)]
+    assert query(store, "SELECT sum(stored), sum(duplicates), sum(rejected) FROM arrivals") == [figures(total)[1:]]
+    assert query(store, "SELECT count(*), count(DISTINCT (segment, line)), count(*) FILTER (length(message) = 0) FROM rejected") == [(total.rejected,) * 2 + (0,)]
+    predictions, labels, others = counted(store)
+    keys = [model.key for model in store.catalog().models]
+    own = sum(query(store, f"SELECT count(*) FROM labels_{key} WHERE id NOT IN (SELECT id FROM predictions_{key})")[0][0] for key in keys)
+    assert predictions + others + own <= total.stored <= predictions + labels + others
+    for model in store.catalog().models:
+        assert query(store, f"SELECT count(*) - count(DISTINCT id) FROM predictions_{model.key}") == [(0,)]
+        before = rollups(store, model.key)
+        with store.write() as writer:
+            from observability.store.rollup import rebuild
+
+            rebuild(writer, model.name)
+        assert rollups(store, model.key) == before
+    assert landing.backlog(store.landing)["failed"] == 0
+    assert blocks.CONFLICT in total.reasons

@@ -1,0 +1,569 @@
+"""Does registering store the reference, all or nothing, so that counts from it equal what numpy and scikit-learn say of the file?"""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    log_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    roc_auc_score,
+)
+
+from observability.errors import NotFoundError, UsageError
+from observability.settings import ModelSettings
+from observability.stats.scores import SCORE_EDGES, bin_middles
+from observability.store import register as registering
+from observability.store.artifacts import intact, stored
+from observability.store.database import Store
+from observability.store.register import Request, infer_file, register, update_settings
+from observability.store.rollup import rebuild
+from observability.store.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
+from observability.store.sensitive import band_names
+from observability.store.stage import insert_predictions
+
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "home", threads=1) as opened:
+        yield opened
+
+
+def loans(n=1500, seed=0):
+    random = np.random.default_rng(seed)
+    p = random.random(n).round(4)
+    income = random.normal(3e4, 1e4, n).round(2)
+    return pd.DataFrame(
+        {
+            "income": np.where(random.random(n) < 0.03, np.nan, income), "age": random.integers(18, 90, n), "sex": random.choice(["F", "M"], n),
+            "race": random.integers(1, 5, n), "owner": random.random(n) < 0.5, "p": p,
+            "outcome": np.where(random.random(n) < p, "yes", "no"), "day": pd.date_range("2024-01-01", periods=n, freq="h", tz="Europe/Paris"),
+        }
+    )  # fmt: skip
+
+
+def write(tmp_path, frame, name="reference.parquet"):
+    path = tmp_path / name
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    return path
+
+
+def request(path, **more):
+    return Request("loan", "3", **{"task": "binary", "label": "outcome", "score": ("p",), "reference": path, "at": "day", **more})
+
+
+def rows(store, query, *parameters):
+    cursor = store.cursor()
+    try:
+        return cursor.execute(query, list(parameters)).fetchall()
+    finally:
+        cursor.close()
+
+
+def contents(store):
+    """Everything in every table, for comparing before and after."""
+    tables = [name for (name,) in rows(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1")]
+    return {name: sorted(map(repr, rows(store, f'SELECT * FROM "{name}"'))) for name in tables}
+
+
+def histogram(store, key, measure, stream):
+    return dict(
+        rows(
+            store,
+            f"SELECT bin, sum(n)::BIGINT FROM counts_{key} WHERE measure = ? AND slice = 0 AND stream = ? GROUP BY bin",
+            measure,
+            stream,
+        )
+    )
+
+
+def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_path):
+    frame = loans()
+    done = register(store, request(write(tmp_path, frame), sensitive=("sex", "age", "race")), now=NOW)
+    model = store.catalog().model("loan")
+    version = model.version("3")
+    assert (model.task, model.classes, done.rows, version.reference_rows) == ("binary", ("no", "yes"), 1500, 1500)
+    assert version.registered_at == NOW and version.inferred == done.sentences and not version.in_sample
+    assert version.features == ("income", "age", "sex", "race", "owner")
+    kinds = {each.name: (each.kind, each.role, each.sensitive) for each in model.columns}
+    assert (
+        kinds["race"] == ("category", "feature", True)
+        and kinds["age"] == ("number", "feature", True)
+        and kinds["owner"] == ("boolean", "feature", False)
+    )
+
+    for name in ("income", "age"):
+        column = model.column(f"feature.{name}")
+        edges = np.array(version.edges[column.reference].edges)
+        values = frame[name].to_numpy(np.float64)
+        expected = np.bincount(np.searchsorted(edges, values[np.isfinite(values)], side="right"))
+        found = histogram(store, model.key, column.id, 0)
+        missing = int(np.isnan(values).sum())
+        assert found.pop(-1, 0) + found.pop(-2, 0) == missing
+        assert found == {i: n for i, n in enumerate(expected) if n}
+        total, n = rows(store, f"SELECT sum(total), sum(n) FROM sums_{model.key} WHERE measure = ? AND slice = 0", column.id)[0]
+        assert total == pytest.approx(np.nansum(values), rel=1e-12) and n == 1500 - missing
+    for name in ("sex", "race", "owner"):
+        column = model.column(f"feature.{name}")
+        counts = frame[name].map(lambda value: str(value).lower() if isinstance(value, bool) else str(value)).value_counts()
+        levels = version.edges[column.reference].levels
+        assert {levels[i]: n for i, n in histogram(store, model.key, column.id, 0).items()} == counts.to_dict()
+    assert "band.age" in version.edges and band_names(version.edges["band.age"].edges)[0] in "\n".join(done.sentences)
+
+
+def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
+    frame = loans()
+    register(store, request(write(tmp_path, frame), sensitive=("sex",)))
+    y, p = (frame["outcome"] == "yes").astype(int), frame["p"]
+    counts = rows(store, f"SELECT label, decision, bin, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL")
+    matrix = np.zeros((2, 2), int)
+    for label, decision, _, n in counts:
+        matrix[label, decision] += n
+    assert (matrix == confusion_matrix(y, p >= 0.5)).all()
+    middles = bin_middles(SCORE_EDGES)
+    labels, scores, weights = zip(*[(label, middles[bin_], n) for label, _, bin_, n in counts])
+    assert roc_auc_score(labels, scores, sample_weight=weights) == pytest.approx(roc_auc_score(y, p), abs=1e-3)
+    for name, exact in (("log_loss", log_loss(y, p)), ("brier", brier_score_loss(y, p)), ("correct", accuracy_score(y, p >= 0.5))):
+        ((mean,),) = rows(store, f"SELECT sum(total) / sum(w) FROM sums_1 WHERE measure = {SUM_MEASURES[name]} AND slice = 0")
+        assert mean == pytest.approx(exact, rel=1e-9)
+    by_sex = rows(
+        store,
+        f"""SELECT level, sum(n) FILTER (label = decision)::BIGINT, sum(n)::BIGINT FROM counts_1 JOIN slices_1 s USING (slice)
+        WHERE measure = {OUTCOMES} AND s.reference = 'feature.sex' GROUP BY level""",
+    )
+    for level, right, n in by_sex:
+        mask = frame["sex"] == level
+        assert (right, n) == (((p >= 0.5) == (y == 1))[mask].sum(), mask.sum())
+    assert len(by_sex) == 2
+
+
+def test_raw_rows_of_a_reference(store, tmp_path):
+    frame = loans(50)
+    register(store, request(write(tmp_path, frame)), now=NOW)
+    found = rows(store, 'SELECT id, "at", arrived, status, score, prediction, decision FROM predictions_1 ORDER BY "at"')
+    instants = frame["day"].dt.tz_convert("UTC").dt.tz_localize(None)
+    assert [row[0] for row in found] == [f"reference/3/{i}" for i in range(1, 51)]
+    assert [row[1] for row in found] == [each.to_pydatetime() for each in instants]
+    assert {row[2] for row in found} == {NOW.replace(tzinfo=None)} and {row[3] for row in found} == {"ok"}
+    assert [row[4] for row in found] == frame["p"].tolist()
+    assert [row[6] for row in found] == (frame["p"] >= 0.5).astype(int).tolist()
+    labels = rows(store, "SELECT value, number FROM labels_1 ORDER BY split_part(id, '/', 3)::INT")
+    assert [row[0] for row in labels] == frame["outcome"].tolist() and {row[1] for row in labels} == {None}
+    assert rows(store, "SELECT version, environment FROM streams") == [("3", "reference")]
+
+
+def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=800), "y": random.normal(10, 3, 800)})
+    frame["guess"] = frame["y"] + random.normal(0.5, 2, 800)
+    frame.loc[:9, "y"] = np.nan
+    register(store, Request("delay", "1", task="regression", label="y", score=("guess",), reference=write(tmp_path, frame)))
+    model = store.catalog().model("delay")
+    edges = model.version("1").edges
+    assert set(edges) == {"feature.x", "score", "error"} and model.classes == ()
+    known = frame.dropna()
+    error = (known["guess"] - known["y"]).to_numpy()
+    for measure, values, name in ((ERROR, error, "error"), (SCORE, frame["guess"].to_numpy(), "score")):
+        expected = np.bincount(np.searchsorted(edges[name].edges, values, side="right"))
+        assert histogram(store, model.key, measure, 0) == {i: n for i, n in enumerate(expected) if n}
+    sums = dict(rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
+    assert sums[SUM_MEASURES["absolute_error"]] == pytest.approx(mean_absolute_error(known["y"], known["guess"]), rel=1e-9)
+    assert sums[SUM_MEASURES["squared_error"]] == pytest.approx(mean_squared_error(known["y"], known["guess"]), rel=1e-9)
+    assert sums[SUM_MEASURES["error"]] == pytest.approx(error.mean(), rel=1e-9)
+
+
+def multiclass(tmp_path, n=600):
+    random = np.random.default_rng(2)
+    p = random.dirichlet([1, 2, 1], n)
+    names = np.array(["cat", "dog", "ee/l"])
+    label = names[[random.choice(3, p=row) for row in p]]
+    frame = pd.DataFrame({"x": random.normal(size=n), "y": label, "p0": p[:, 0], "p1": p[:, 1], "p2": p[:, 2]})
+    return (
+        frame,
+        p,
+        names,
+        Request(
+            "pets",
+            "1",
+            task="multiclass",
+            label="y",
+            score=("cat=p0", "dog=p1", "ee/l=p2"),
+            reference=write(tmp_path, frame, "pets.parquet"),
+        ),
+    )
+
+
+def test_multiclass_probabilities_are_kept_and_judged(store, tmp_path):
+    frame, p, names, wanted = multiclass(tmp_path)
+    register(store, wanted)
+    model = store.catalog().model("pets")
+    assert model.classes == ("cat", "dog", "ee/l")
+    sums = dict(rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
+    assert sums[SUM_MEASURES["correct"]] == pytest.approx(accuracy_score(frame["y"], names[p.argmax(axis=1)]))
+    assert sums[SUM_MEASURES["log_loss"]] == pytest.approx(log_loss(frame["y"], p, labels=list(names)), rel=1e-9)
+    first = json.loads(rows(store, "SELECT probabilities FROM predictions_1 WHERE id = 'reference/1/1'")[0][0])
+    assert first == dict(zip(names.tolist(), p[0].tolist()))
+
+
+def test_new_classes_of_a_later_version_come_after_the_known_ones(store, tmp_path):
+    frame, _, _, wanted = multiclass(tmp_path)
+    register(store, wanted)
+    frame["y"] = frame["y"].replace("cat", "ape")
+    path = write(tmp_path, frame, "second.parquet")
+    register(store, replace(wanted, version="2", score=("ape=p0", "dog=p1", "ee/l=p2"), reference=path))
+    model = store.catalog().model("pets")
+    assert model.classes == ("cat", "dog", "ee/l", "ape")
+    codes = dict(
+        rows(store, f"SELECT label, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = 1 GROUP BY label")
+    )
+    assert codes == {model.classes.index(name): n for name, n in frame["y"].value_counts().items()}
+
+
+def test_registering_again_replaces_the_reference_and_equals_registering_once(store, tmp_path):
+    register(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
+    later = NOW.replace(hour=20)
+    register(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+    with Store.open(tmp_path / "other", threads=1) as other:
+        register(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+        first, second = contents(store), contents(other)
+    for table in ("predictions_1", "labels_1", "counts_1", "edges"):
+        assert first[table] == second[table], table
+    version = store.catalog().model("loan").version("3")
+    assert version.reference_rows == 700 and version.registered_at == NOW
+
+
+def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
+    frame = loans()
+    register(store, request(write(tmp_path, frame), sensitive=("sex", "age")))
+    before = store.catalog().model("loan")
+    second = frame.drop(columns=["income"]).assign(Age=frame["age"] / 2, score=frame["p"] ** 2)
+    register(
+        store, replace(request(write(tmp_path, second), features=("Age", "age", "owner", "race"), sensitive=("race", "age")), version="4")
+    )
+    model = store.catalog().model("loan")
+    assert model.columns[: len(before.columns)][0] == before.columns[0]
+    assert {each.name for each in model.columns} == {"income", "age", "sex", "race", "owner", "Age"}
+    assert model.version("3").edges.keys() == before.version("3").edges.keys()
+    assert model.version("4").features == ("Age", "age", "owner", "race")
+    assert model.version("4").edges["band.age"] == model.version("3").edges["band.age"]
+    assert model.column("feature.race").kind == "number"
+    assert {each.name for each in model.columns if each.sensitive} == {"sex", "age", "race"}
+    expected = np.bincount(np.searchsorted(model.version("4").edges["feature.Age"].edges, second["Age"], side="right"))
+    assert histogram(store, 1, model.column("feature.Age").id, 1) == {i: n for i, n in enumerate(expected) if n}
+    assert sum(histogram(store, 1, model.column("feature.income").id, 0).values()) == 1500
+
+
+@pytest.mark.parametrize(
+    "change, frame, parts",
+    [
+        ({"task": "regression", "label": "age", "score": ("p",)}, {}, ["loan is a binary model", "another name"]),
+        ({}, {"outcome": ["good", "bad"] * 750}, ["positive class"]),
+        ({"positive": "good"}, {"outcome": ["good", "bad"] * 750}, ["classes are not those", "bad, good", "no, yes"]),
+        ({}, {"income": ["low", "high"] * 750}, ["feature 'income' is a number in another version", "a category"]),
+        ({"settings": "missing.toml"}, {}, ["settings file is not there"]),
+        ({"artifact": "model.pkl"}, {}, ["run code"]),
+        ({"reference": "nothing.parquet"}, {}, ["file is not there"]),
+        ({"score": ("q",)}, {}, ["score column 'q'"]),
+    ],
+)
+def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts):
+    register(store, request(write(tmp_path, loans())))
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
+    before = contents(store)
+    change = {name: tmp_path / value if name in ("settings", "artifact", "reference") else value for name, value in change.items()}
+    path = write(tmp_path, loans().assign(**frame), "second.parquet")
+    with pytest.raises(UsageError) as raised:
+        register(store, replace(request(path), version="4", **change))
+    assert all(part in str(raised.value) for part in parts), raised.value
+    assert contents(store) == before
+    assert not (store.home / "artifacts").exists()
+
+
+@pytest.mark.parametrize("step", ["rebuild", "insert_predictions", "save_version", "reference_edges"])
+def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeypatch, step):
+    artifact = tmp_path / "model.txt"
+    artifact.write_text("tree\nversion=v4\nfirst")
+    register(store, request(write(tmp_path, loans(300)), artifact=artifact))
+    before, files = contents(store), sorted(store.home.rglob("artifacts/**/*"))
+    artifact.write_text("tree\nversion=v4\nsecond")
+
+    def broken(*_, **__):
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registering, step, broken)
+        with pytest.raises(RuntimeError, match="broken"):
+            register(store, request(write(tmp_path, loans(400)), artifact=artifact))
+        with pytest.raises(RuntimeError, match="broken"):
+            register(store, replace(request(write(tmp_path, loans(400)), artifact=artifact), model="brand new"))
+    assert contents(store) == before and [each for each in sorted(store.home.rglob("artifacts/**/*")) if each.is_file()] == [
+        each for each in files if each.is_file()
+    ]
+    register(store, request(write(tmp_path, loans(400)), artifact=artifact))
+    kept = stored(store.catalog().model("loan").version("3").artifact)
+    assert kept.kind == "lightgbm" and intact(store.home, kept) and kept.file(store.home).read_text().endswith("second")
+    assert len([each for each in store.home.rglob("artifacts/**/*") if each.is_file()]) == 1
+    register(store, request(write(tmp_path, loans(400))))
+    assert stored(store.catalog().model("loan").version("3").artifact) == kept
+
+
+def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp_path):
+    from observability.store.catalog_store import add_columns, add_model, find_model
+
+    frame = loans(400, seed=4)
+    at = pa.array(frame["day"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]"))
+    ids = pa.array([f"id{i}" for i in range(400)])
+    empty = {name: pa.nulls(400, kind) for name, kind in (("received_at", pa.timestamp("us")), ("status", pa.string()), ("prediction", pa.string()),
+             ("threshold", pa.float64()), ("probabilities", pa.string()))}  # fmt: skip
+    predictions = pa.table({"id": ids, "version": ["3"] * 400, "environment": ["production"] * 400, "at": at, "score": frame["p"].to_numpy(), **empty,
+                            "feature.income": frame["income"].to_numpy(), "feature.race": frame["race"].to_numpy().astype(float)})  # fmt: skip
+    labels = pa.table({"id": ids, "at": at, "received_at": empty["received_at"], "value": frame["outcome"].to_numpy(object), "number": pa.nulls(400, pa.float64()),
+                       **{name: pa.nulls(400, pa.string()) for name in ("source", "annotator", "guideline", "extra")}})  # fmt: skip
+    with store.write() as writer:
+        add_model(writer, "loan")
+        add_columns(writer, 1, [("feature", "income", "number"), ("feature", "race", "number")])
+        insert_predictions(writer, find_model(writer, "loan"), predictions, labels, now=NOW)
+        rebuild(writer, "loan")
+    register(store, request(write(tmp_path, loans()), sensitive=("race",)))
+    model = store.catalog().model("loan")
+    streams = {environment: stream for stream, environment in rows(store, "SELECT stream, environment FROM streams")}
+    column = model.column("feature.income")
+    values = frame["income"].dropna().to_numpy()
+    expected = np.bincount(np.searchsorted(model.version("3").edges["feature.income"].edges, values, side="right"))
+    found = histogram(store, 1, column.id, streams["production"])
+    assert {bin_: n for bin_, n in found.items() if bin_ >= 0} == {i: n for i, n in enumerate(expected) if n}
+    race = model.column("feature.race")
+    levels = model.version("3").edges["feature.race"].levels
+    assert (
+        race.kind == "category"
+        and {levels[i]: n for i, n in histogram(store, 1, race.id, streams["production"]).items()}
+        == frame["race"].astype(str).value_counts().to_dict()
+    )
+    counts = rows(
+        store,
+        f"SELECT label, decision, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = ? GROUP BY ALL",
+        streams["production"],
+    )
+    matrix = np.zeros((2, 2), int)
+    for label, decision, n in counts:
+        matrix[label, decision] = n
+    assert (matrix == confusion_matrix(frame["outcome"] == "yes", frame["p"] >= 0.5)).all()
+
+
+def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path):
+    frame = loans(500)
+    register(store, request(write(tmp_path, frame.drop(columns=["day"])), at=None, features=("income", "age", "owner"), sensitive=("sex",)))
+    lines = []
+    for i, row in enumerate(frame.to_dict("records")):
+        features = {"income": None if row["income"] != row["income"] else row["income"], "age": row["age"], "owner": row["owner"]}
+        record = {
+            "kind": "prediction",
+            "id": str(i),
+            "at": row["day"].isoformat(),
+            "model": "loan",
+            "version": "4",
+            "features": features,
+            "groups": {"sex": row["sex"]},
+            "score": row["p"],
+        }
+        if i % 2:
+            record["label"] = row["outcome"] if i % 4 == 1 else {"value": row["outcome"], "source": "human"}
+        lines.append(record)
+        if not i % 2:
+            lines.append({"kind": "label", "id": str(i), "at": "2025-01-01T00:00:00Z", "model": "loan", "value": "wrong"})
+            lines.append({"kind": "label", "id": str(i), "at": "2025-02-01T00:00:00Z", "model": "loan", "value": row["outcome"]})
+    lines.append(
+        {
+            "kind": "prediction",
+            "id": "failed",
+            "at": "2025-01-01T00:00:00Z",
+            "model": "loan",
+            "version": "4",
+            "features": {},
+            "status": "timeout",
+        }
+    )
+    path = tmp_path / "records.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    done = register(store, Request("loan", "4", task="binary", label="label", score=("score",), reference=path))
+    model = store.catalog().model("loan")
+    flat, nested = model.version("3"), model.version("4")
+    assert nested.edges == flat.edges and nested.features == flat.features and done.rows == 500
+    outcomes = f"SELECT bin, decision, label, sum(n) FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = ? GROUP BY ALL ORDER BY ALL"
+    assert rows(store, outcomes, 0) == rows(store, outcomes, 1)
+    assert any("1 predictions failed" in each for each in done.sentences)
+
+
+def test_json_lines_with_mixed_values(store, tmp_path):
+    random = np.random.default_rng(0)
+    lines = [{"x": float(v), "c": "a", "y": int(v > 0), "p": 0.5} for v in random.normal(size=200)]
+    lines[3]["x"], lines[4]["x"], lines[5]["x"], lines[6]["c"] = "NaN", "-Infinity", "broken", 7
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    done = register(store, Request("m", "1", task="binary", label="y", score=("p",), reference=path))
+    text = "\n".join(done.sentences)
+    assert "1 values of 'x' are no number" in text and "1 values of 'c' are no text" in text
+    found = histogram(store, 1, store.catalog().model("m").column("feature.x").id, 0)
+    assert found[-1] == 1 and found[-2] == 1 and found[0] == 1
+    path.write_text('{"x": 1}\n{"x": \n')
+    with pytest.raises(UsageError, match="line 2"):
+        infer_file(Request("m", "1", reference=path))
+    path.write_text("[1]\n")
+    with pytest.raises(UsageError, match="line 1"):
+        infer_file(Request("m", "1", reference=path))
+
+
+def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
+    frame = loans()
+    toml = tmp_path / "settings.toml"
+    toml.write_text('[settings]\nthreshold = 0.3\nowner = "credit"\nimmutable = ["age", "nothing"]\n[importance]\nage = 2\nincome = 6\n')
+    done = register(store, request(write(tmp_path, frame), settings=toml))
+    model = store.catalog().model("loan")
+    assert model.settings == ModelSettings(
+        threshold=0.3, owner="credit", immutable=("age", "nothing"), importance={"age": 0.25, "income": 0.75}
+    )
+    assert any("immutable names what is no feature of this version: nothing" in each for each in done.sentences)
+    assert "The decision is yes where the score is at least 0.3." in done.sentences
+
+    def selected():
+        return rows(store, f"SELECT sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND decision = 1")[0][0]
+
+    assert selected() == (frame["p"] >= 0.3).sum()
+    with store.write() as writer:
+        writer.execute("UPDATE predictions_1 SET threshold = 0.95 WHERE id = 'reference/3/1'")
+        writer.execute("UPDATE predictions_1 SET prediction = 'no' WHERE id = 'reference/3/2'")
+    sentences = update_settings(store, "loan", replace(model.settings, threshold=0.8))
+    expected = (frame["p"] >= 0.8).to_numpy().copy()
+    expected[0], expected[1] = frame["p"][0] >= 0.95, False
+    assert selected() == expected.sum() and "0.8 now (it was 0.3)" in sentences[0]
+    assert update_settings(store, "loan", replace(store.catalog().model("loan").settings, owner="risk")) == []
+    assert store.catalog().model("loan").settings.owner == "risk"
+    register(store, request(write(tmp_path, frame)))
+    assert store.catalog().model("loan").settings.threshold == 0.8
+    with pytest.raises(NotFoundError, match="Did you mean 'loan'"):
+        update_settings(store, "lone", ModelSettings())
+
+
+def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):
+    path = write(tmp_path, loans())
+    register(store, request(path))
+    register(store, request(path, positive="no"))
+    assert store.catalog().model("loan").classes == ("yes", "no")
+
+
+def test_in_sample_and_progress_are_said(store, tmp_path):
+    said = []
+    done = register(store, request(write(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
+    model = store.catalog().model("loan")
+    assert model.version("3").in_sample and model.sample and "figures flatter" in done.sentences[0]
+    assert said[0] == "reading the reference" and said[-1] == "counting"
+
+
+def test_hostile_names_go_round(store, tmp_path):
+    names = ["a b", "a'b", 'a"b', "Ünï", "x\ny", "drop table;--", "A", "a", "feature.a", "a=b", "score ", "f1", "at"]
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"y'": random.integers(0, 2, 300), "p;": random.random(300), **{name: random.random(300) for name in names}})
+    wanted = Request(
+        "m'odel\"",
+        "v/1 '",
+        task="binary",
+        label="y'",
+        score=("p;",),
+        reference=write(tmp_path, frame),
+        features=tuple(names),
+        sensitive=("A",),
+    )
+    register(store, wanted)
+    model = store.catalog().model("m'odel\"")
+    assert [each.name for each in model.features()] == names
+    for column in model.columns:
+        found = histogram(store, 1, column.id, 0)
+        assert sum(found.values()) == 300 and min(found) > 0
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
+def test_names_of_models_and_versions(name):
+    with pytest.raises(UsageError, match="needs a name"):
+        Request(name, "1")
+    with pytest.raises(UsageError, match="needs a name"):
+        Request("m", name)
+
+
+def csv_file(tmp_path, frame, delimiter=",", **more):
+    path = tmp_path / "strange.csv"
+    frame.to_csv(path, index=False, sep=delimiter, **more)
+    return path
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_csv_with_other_names_gives_what_parquet_gives(store, tmp_path, delimiter):
+    frame = loans(500).drop(columns=["day"])
+    register(store, request(write(tmp_path, frame), at=None))
+    strange = frame.rename(columns={"p": "P(default)", "outcome": "Résultat", "income": "annual, gross"})
+    path = csv_file(tmp_path, strange, delimiter, encoding="utf-8-sig")
+    wanted = Request("loan", "4", task="binary", label="Résultat", score=("P(default)",), reference=path, renames={"annual, gross": "income", "P(default)": "score"})
+    register(store, wanted)
+    model = store.catalog().model("loan")
+    assert model.version("4").edges == model.version("3").edges
+    outcomes = f"SELECT measure, bin, decision, label, sum(n) FROM counts_1 WHERE slice = 0 AND stream = ? GROUP BY ALL ORDER BY ALL"
+    assert rows(store, outcomes, 0) == rows(store, outcomes, 1)
+
+
+def test_cells_of_a_csv(tmp_path):
+    path = tmp_path / "cells.csv"
+    lines = ['n,b,t,zip,comma,mixed,empty,q,y,p'] + [f'{v},{"True" if i % 2 else "false"},x{i % 3},0213{i % 10},"1,{i % 5}",{"a" if i == 7 else i % 5},,"say ""hi"", {i % 2}\nthere",{i % 2},0.{i % 9 + 1}'
+             for i, v in enumerate([" 5", "1e3", "NaN", "", "-inf"] + list(range(115)))]
+    path.write_text("\n".join(lines) + "\n\n")
+    found = infer_file(Request("m", "1", task="binary", label="y", score=("p",), reference=path))
+    assert found.kinds == {"n": "number", "b": "boolean", "t": "category", "zip": "number", "comma": "category", "mixed": "category", "empty": "category", "q": "category"}
+    text = "\n".join(found.warnings)
+    assert "'zip' holds digits with leading zeros" in text and "decimal comma" in text and found.rows == 120
+
+
+@pytest.mark.parametrize(
+    "name, content, part",
+    [
+        ("a.csv", b"PK\x03\x04rest", "a spreadsheet or zip file"),
+        ("a.csv", b"a,b\n", "no rows"),
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"y,p,x\n1,0.5\n0,0.2\n", "2 of 2 rows do not fit the header"),
+        ("a.csv", "y,p,x\n1,0.5,é\n".encode("latin-1"), "UTF-8"),
+        ("a.csv", "y,p\n1,0".encode("utf-16"), "UTF-16"),
+        ("a.csv", b"<!DOCTYPE html><html>", "web page"),
+        ("a.csv", b"y,p,p\n1,0.5,1\n", "'p' stands twice"),
+        ("a.parquet", b"no parquet at all", "no Parquet file"),
+        ("a.parquet", b"PAR1 and then nothing", "damaged"),
+        ("a.jsonl", b"[1, 2]", "JSON"),
+        ("a.jsonl", b'{"y": 1}\n{"y"', "line 2"),
+        ("a.jsonl.gz", b"not gzip", "gzip"),
+        ("a.jsonl.gz", b"\x1f\x8bbroken", "damaged"),
+        ("a.xlsx", b"PK", "ending"),
+    ],
+)
+def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, part):
+    (tmp_path / name).write_bytes(content)
+    before = contents(store)
+    with pytest.raises(UsageError) as raised:
+        register(store, Request("m", "1", task="binary", label="y", score=("p",), reference=tmp_path / name))
+    assert part in str(raised.value) and "\n" not in str(raised.value), raised.value
+    assert contents(store) == before
+
+
+def test_compressed_lines_are_read(store, tmp_path):
+    import gzip
+
+    frame = loans(200).drop(columns=["day"])
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(frame.to_json(orient="records", lines=True).encode()))
+    assert register(store, request(path, at=None)).rows == 200

@@ -1,0 +1,417 @@
+"""Do the rollups say the same as a plain walk over the events, in whatever order these arrived and were loaded?"""
+
+import json
+import math
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from observability.catalog import Edges, Version
+from observability.settings import ModelSettings
+from observability.stats.quantile import LOG_EDGES
+from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
+from observability.store import catalog_store, rollup
+from observability.store.loader import load_landing
+from observability.store.schema import STATUS_CODES, SUM_MEASURES
+from tests.store.conftest import land, query, rollups
+
+START = datetime(2024, 3, 1, 20, tzinfo=UTC)
+CLASSES = {"binary": ("0", "1"), "multiclass": ("cat", "dog", "owl"), "regression": ()}
+X, LEVELS = (0.0, 1.0, 2.5), ("a", "b")
+SCORES, ERRORS = (0.5, 1.5, 2.5), (-1.0, 0.0, 1.0)
+THRESHOLD = 0.3
+
+
+def register(store, task, version="1"):
+    """A model with a registered version, its edges, and a sensitive group."""
+    edges = {"feature.x": Edges(edges=X), "feature.c": Edges(levels=LEVELS), "feature.f": Edges(levels=("false", "true")), "group.g": Edges(levels=LEVELS)}
+    if task == "regression":
+        edges |= {"score": Edges(edges=SCORES), "error": Edges(edges=ERRORS)}
+    with store.write() as writer:
+        key = catalog_store.add_model(writer, "m", task=task, classes=CLASSES[task], settings=ModelSettings(threshold=THRESHOLD))
+        wanted = [("feature", "x", "number"), ("feature", "c", "category"), ("feature", "f", "boolean"), ("group", "g", "category")]
+        catalog_store.add_columns(writer, key, wanted, ["group.g"])
+        catalog_store.save_version(writer, key, Version(version, START, ("x", "c", "f"), edges))
+        catalog_store.stream(writer, key, version, "production")
+    return key
+
+
+def instant(moment):
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def history(task, seed, predictions=40):
+    """Random records of one model: predictions, late, early, repeated and revised labels, in order of nothing."""
+    pick = random.Random(seed)
+    some = lambda most: timedelta(seconds=pick.randrange(int(most * 3600)))
+    records = []
+    for i in range(predictions):
+        at = START + some(30)
+        record = {
+            "kind": "prediction", "id": f"p{i}", "model": "m", "version": "1", "at": instant(at), "received_at": instant(at + some(5)),
+            "features": {
+                "x": pick.choice([0, 0.5, 1, 2.4999, 7.25, -3, None, "NaN", "Infinity"]), "c": pick.choice(["a", "b", "new", None]),
+                "f": pick.choice([True, False, None]),
+            },
+            "groups": {"g": pick.choice(["a", "b", None])}, "replica": pick.choice(["r1", "r2"]),
+        }  # fmt: skip
+        for name in list(record["features"]):
+            if pick.random() < 0.1:
+                del record["features"][name]
+        if pick.random() < 0.1:
+            record["features"]["x"] = "abc"
+        if pick.random() < 0.3:
+            record["weight"] = pick.choice([1, 2.5, 10])
+        if pick.random() < 0.7:
+            record["latency_ms"] = pick.choice([0.001, 3.25, 40, 1e6])
+        record["status"] = pick.choice(["ok", "ok", "fallback", "error", "timeout"])
+        if record["status"] in ("ok", "fallback") or pick.random() < 0.3:
+            score = pick.choice([0, 0.005, 0.2, 0.3, 0.5, 0.731, 1])
+            if task == "multiclass":
+                record["score"] = {"cat": score, "dog": round((1 - score) / 2, 6), "owl": round((1 - score) / 2, 6)}
+            else:
+                record["score"] = score * (4 if task == "regression" else 1)
+        if task != "regression" and pick.random() < 0.3:
+            record["prediction"] = pick.choice(CLASSES[task])
+        if task == "binary" and pick.random() < 0.2:
+            record["threshold"] = 0.7
+        values = {"binary": [0, 1, True, "0"], "multiclass": ["cat", "dog", "owl", "cow"], "regression": [0, 1.5, 3, -2.25]}[task]
+        if pick.random() < 0.2:
+            record["label"] = pick.choice(values)
+        records.append(record)
+        for revision in range(pick.choice([0, 0, 1, 1, 2, 4])):
+            labelled = at + some(3)
+            label = {
+                "kind": "label", "id": f"p{i}", "model": "m", "value": pick.choice(values), "at": instant(labelled), "annotator": f"a{revision}",
+                "received_at": instant(at - some(2) if pick.random() < 0.2 else at + some(40)),
+            }  # fmt: skip
+            records.append(label)
+            if pick.random() < 0.2:
+                records.append(dict(label))
+    records.append({"kind": "label", "id": "nobody", "model": "m", "value": values[0], "at": instant(START)})
+    pick.shuffle(records)
+    return records
+
+
+def text(value):
+    """Canonical text of a scalar, by hand."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+
+
+def up(moment):
+    """Whole hours since 1970, rounded up."""
+    return math.ceil(datetime.fromisoformat(moment).timestamp() / 3600)
+
+
+def walk(task, records, hour):
+    """What had arrived by an hour: rows (prediction, current label or None), by a plain loop over the records."""
+    labels = defaultdict(list)
+    for record in records:
+        if record["kind"] == "label" and "received_at" in record:
+            labels[record["id"]].append((record["at"], record["received_at"], text(record["value"]), record["value"]))
+        elif record["kind"] == "prediction" and "label" in record:
+            labels[record["id"]].append((record["at"], record["received_at"], text(record["label"]), record["label"]))
+    for record in records:
+        if record["kind"] == "prediction" and up(record["received_at"]) <= hour:
+            known = [each for each in labels[record["id"]] if up(each[1]) <= hour]
+            yield record, (max(known)[3] if known else None)
+
+
+def cell(task, record, label):
+    """Score, score bin, decision and label code of a row."""
+    score, classes = record.get("score"), CLASSES[task]
+    by_class = [score[name] for name in classes] if isinstance(score, dict) else None
+    if by_class:
+        score = max(by_class)
+    bin_ = -1 if score is None or task == "regression" else int(np.searchsorted(SCORE_EDGES, score, side="right"))
+    decision = -1
+    if "prediction" in record:
+        decision = classes.index(record["prediction"])
+    elif score is not None and task == "binary":
+        decision = int(score >= record.get("threshold", THRESHOLD))
+    elif score is not None and task == "multiclass":
+        decision = by_class.index(score)
+    if label is None:
+        code = -1
+    elif task == "regression":
+        code = 0
+    elif task == "binary":
+        code = int(label)
+    else:
+        code = classes.index(label) if label in classes else -1
+    return score, by_class, bin_, decision, code
+
+
+def period(record, hours=1):
+    return int(datetime.fromisoformat(record["at"]).timestamp() // (3600 * hours)) * hours
+
+
+def expected(task, records, hour):
+    """Outcome counts {(period, bin, decision, label, status): [n, w, w2]}, and sums {(period, measure): [n, total, squares]}."""
+    counts, sums = defaultdict(lambda: np.zeros(3)), defaultdict(lambda: np.zeros(3))
+    for record, label in walk(task, records, hour):
+        score, by_class, bin_, decision, code = cell(task, record, label)
+        w = record.get("weight", 1)
+        counts[period(record), bin_, decision, code, STATUS_CODES[record["status"]]] += [1, w, w * w]
+        figures = {"latency_ms": record.get("latency_ms"), "score": score}
+        if label is not None and not (task == "multiclass"):
+            figures["label_value"] = float(label)
+        if task == "regression" and score is not None and code == 0:
+            error = score - label
+            figures |= {"error": error, "absolute_error": abs(error), "squared_error": error**2}
+        if task != "regression" and code >= 0:
+            if decision >= 0:
+                figures["correct"] = float(decision == code)
+            if score is not None:
+                shares = by_class or [1 - score, score]
+                figures["log_loss"] = -math.log(min(max(shares[code], 2.220446049250313e-16), 1 - 2.220446049250313e-16))
+                squares = [(share - (k == code)) ** 2 for k, share in enumerate(shares)]
+                figures["brier"] = sum(squares) if task == "multiclass" else squares[1]
+        for name, value in figures.items():
+            if value is not None:
+                sums[period(record), SUM_MEASURES[name]] += [1, w * value, w * value * value]
+    return counts, sums
+
+
+def assert_equal(found, wanted):
+    wanted = {key: value for key, value in wanted.items() if np.abs(value).max() > 1e-9}
+    found = {key: np.array(value, float) for key, value in found.items() if np.abs(np.array(value, float)).max() > 1e-9}
+    assert set(found) == set(wanted)
+    for key, value in wanted.items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-9, err_msg=str(key))
+
+
+def load_in_pieces(store, records, pick):
+    """Lands records in random pieces, some of them together, and loads."""
+    rest = list(records)
+    while rest:
+        size = pick.randrange(1, 40)
+        land(store, *rest[:size])
+        rest = rest[size:]
+        if pick.random() < 0.6:
+            load_landing(store)
+    return load_landing(store)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("task", CLASSES)
+def test_rollups_equal_a_plain_walk_at_every_hour_whatever_the_order_of_loading(store, task, seed):
+    register(store, task)
+    records = history(task, seed)
+    load_in_pieces(store, records, random.Random(seed))
+    arrivals = sorted({up(record["received_at"]) for record in records if "received_at" in record})
+    for hour in [arrivals[0] - 1, *arrivals[:: len(arrivals) // 6], arrivals[-1]]:
+        counts, sums = expected(task, records, hour)
+        rows = query(
+            store,
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+        )
+        assert_equal({row[:5]: row[5:] for row in rows}, counts)
+        rows = query(
+            store,
+            f"SELECT period, measure, sum(n), sum(total), sum(squares) FROM sums_1 WHERE measure < 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+        )
+        assert_equal({row[:2]: row[2:] for row in rows}, sums)
+    before = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild(writer, "m")
+    assert rollups(store) == before
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_slices_are_counted_by_day_on_coarse_bins(store, task):
+    register(store, task)
+    records = history(task, 11)
+    load_in_pieces(store, records, random.Random(3))
+    wanted = defaultdict(lambda: np.zeros(2))
+    for record, label in walk(task, records, 10**9):
+        _, _, bin_, decision, code = cell(task, record, label)
+        score = cell(task, record, label)[0]
+        coarse = -1 if bin_ == -1 else int(np.searchsorted(COARSE_EDGES, score, side="right"))
+        for reference, level in (("group.g", record["groups"]["g"] or "null"), ("replica", record["replica"])):
+            w = record.get("weight", 1)
+            wanted[reference, level, period(record, 24), coarse, decision, code, STATUS_CODES[record["status"]]] += [1, w]
+    rows = query(
+        store,
+        """SELECT s.reference, s.level, period, bin, decision, label, status, sum(n), sum(w) FROM counts_1 JOIN slices_1 s USING (slice)
+        WHERE measure = 0 GROUP BY ALL""",
+    )
+    assert_equal({row[:7]: row[7:] for row in rows}, wanted)
+
+
+def test_features_are_counted_by_day_on_the_edges_of_their_version(store):
+    register(store, "binary")
+    records = history("binary", 5, predictions=120)
+    load_in_pieces(store, records, random.Random(5))
+    wanted, sums = defaultdict(lambda: np.zeros(2)), defaultdict(lambda: np.zeros(5))
+    sums_of = defaultdict(list)
+    for record in (each for each in records if each["kind"] == "prediction"):
+        w = record.get("weight", 1)
+        for measure, name in ((1, "x"), (2, "c"), (3, "f"), (4, "g")):
+            value = record["groups"]["g"] if name == "g" else record["features"].get(name, "nothing at all")
+            if value == "nothing at all":
+                bin_ = -3
+            elif value is None:
+                bin_ = -1
+            elif name == "x":
+                number = float(value) if value != "abc" else None
+                bin_ = -4 if number is None else -2 if math.isnan(number) else int(np.searchsorted(X, number, side="right"))
+                if number is not None and math.isfinite(number):
+                    sums_of[period(record, 24)].append((number, w))
+            else:
+                levels = ("false", "true") if name == "f" else LEVELS
+                bin_ = levels.index(text(value)) if text(value) in levels else -5
+            wanted[measure, period(record, 24), bin_] += [1, w]
+    rows = query(store, "SELECT measure, period, bin, sum(n), sum(w) FROM counts_1 WHERE measure > 0 GROUP BY ALL")
+    assert_equal({row[:3]: row[3:] for row in rows}, wanted)
+    for day, values in sums_of.items():
+        x, w = np.array(values).T
+        sums[day] = np.array([len(x), (w * x).sum(), (w * x * x).sum(), x.min(), x.max()])
+    rows = query(store, "SELECT period, sum(n), sum(total), sum(squares), min(low), max(high) FROM sums_1 WHERE measure = 1 GROUP BY ALL")
+    assert_equal({row[0]: row[1:] for row in rows}, sums)
+
+
+def test_latency_errors_and_class_probabilities_have_histograms(store, tmp_path):
+    register(store, "regression")
+    records = history("regression", 8)
+    load_in_pieces(store, records, random.Random(8))
+    latency, scores, errors = (defaultdict(lambda: np.zeros(1)) for _ in range(3))
+    for record, label in walk("regression", records, 10**9):
+        value, score = record.get("latency_ms"), record.get("score")
+        bin_ = -1 if value is None else int(np.searchsorted(LOG_EDGES, value, side="right"))
+        latency[period(record), bin_, STATUS_CODES[record["status"]]] += 1
+        scores[period(record, 24), -1 if score is None else int(np.searchsorted(SCORES, score, side="right"))] += 1
+        if label is not None:
+            errors[period(record, 24), -1 if score is None else int(np.searchsorted(ERRORS, score - label, side="right"))] += 1
+    for wanted, measure, keys in ((latency, -1, "period, bin, status"), (scores, -2, "period, bin"), (errors, -3, "period, bin")):
+        rows = query(store, f"SELECT {keys}, sum(n) FROM counts_1 WHERE measure = {measure} GROUP BY ALL")
+        assert_equal({row[:-1]: row[-1:] for row in rows}, wanted)
+
+
+def test_probabilities_of_classes_follow_the_label(store):
+    register(store, "multiclass")
+    records = history("multiclass", 9)
+    load_in_pieces(store, records, random.Random(9))
+    wanted = defaultdict(lambda: np.zeros(1))
+    for record, label in walk("multiclass", records, 10**9):
+        _, by_class, _, _, code = cell("multiclass", record, label)
+        for k in range(3):
+            bin_ = -1 if by_class is None else int(np.searchsorted(SCORE_EDGES, by_class[k], side="right"))
+            wanted[-100 - k, period(record, 24), bin_, code] += 1
+    rows = query(store, "SELECT measure, period, bin, label, sum(n) FROM counts_1 WHERE measure <= -100 GROUP BY ALL")
+    assert_equal({row[:4]: row[4:] for row in rows}, wanted)
+
+
+def test_a_model_registered_after_its_logs_counts_as_if_it_had_been_registered_before(store, tmp_path):
+    records = history("binary", 21)
+    load_in_pieces(store, records, random.Random(1))
+    assert query(store, "SELECT DISTINCT decision, label FROM counts_1 WHERE measure = 0") == [(-1, -1)]
+    with store.write() as writer:
+        catalog_store.update_model(writer, 1, task="binary", classes=("0", "1"), settings=ModelSettings(threshold=THRESHOLD))
+        rollup.rebuild(writer, "m")
+    counts, _ = expected("binary", records, 10**9)
+    rows = query(store, "SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL")
+    assert_equal({row[:5]: row[5:] for row in rows}, counts)
+
+
+def test_a_rebuild_of_some_streams_leaves_the_others(store):
+    register(store, "binary")
+    records = history("binary", 2)
+    shadows = [dict(record, id="s" + record["id"], version="2", environment="shadow") for record in records if record["kind"] == "prediction"]
+    load_in_pieces(store, records + shadows, random.Random(2))
+    before = rollups(store)
+    with store.write() as writer:
+        writer.execute("UPDATE counts_1 SET n = n + 1 WHERE stream = 0")
+        rollup.rebuild(writer, "m", [0])
+    assert rollups(store) == before
+
+
+def test_merging_changes_no_answer_and_leaves_out_what_cancelled(store):
+    register(store, "binary")
+    load_in_pieces(store, history("binary", 4), random.Random(4))
+    before, (rows,) = rollups(store), query(store, "SELECT count(*) FROM counts_1")
+    with store.write() as writer:
+        rollup.merge(writer, store.catalog().model("m"))
+    assert rollups(store) == before
+    assert query(store, "SELECT count(*) FROM counts_1") == [(len(before[0]),)] and len(before[0]) <= rows[0]
+    kinds = query(store, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'counts_1'")
+    assert dict(kinds)["n"] == "BIGINT" and dict(kinds)["bin"] == "SMALLINT"
+
+
+def test_rollups_are_merged_as_they_grow(store, monkeypatch):
+    monkeypatch.setattr(rollup, "MERGE_FROM", 50)
+    register(store, "binary")
+    records = history("binary", 6)
+    for start in range(0, len(records), 10):
+        land(store, *records[start : start + 10])
+        load_landing(store)
+    (count,), (merged,) = query(store, "SELECT count(*) FROM counts_1"), query(store, "SELECT merged_rows FROM rollups")
+    assert 0 < merged[0] and count[0] <= 2 * merged[0] + 50
+
+
+def test_compaction_keeps_answers_at_midnights_and_says_its_limit(store):
+    register(store, "binary")
+    records = history("binary", 7)
+    load_in_pieces(store, records, random.Random(7))
+    with store.write() as writer:
+        limit = rollup.compact(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
+    assert limit % 24 == 0 and rollup.compacted_before(store.cursor()) == {1: limit}
+    for hour in range(limit - 72, limit + 72, 24):
+        counts, _ = expected("binary", records, hour)
+        rows = query(
+            store,
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+        )
+        assert_equal({row[:5]: row[5:] for row in rows}, counts)
+
+
+def test_reference_rows_lie_outside_time(store):
+    import pyarrow as pa
+
+    from observability.store.stage import delete_stream, insert_predictions
+
+    register(store, "binary")
+    rows = {
+        "id": ["reference/1/0", "reference/1/1"], "version": ["1", "1"], "environment": ["reference"] * 2, "score": [0.25, 0.75],
+        "at": pa.array([datetime(2020, 1, 1), datetime(2021, 1, 1)], pa.timestamp("us")), "received_at": pa.nulls(2, pa.timestamp("us")),
+        "feature.x": [0.5, None], "status": [None, None],
+    }  # fmt: skip
+    labels = {
+        "id": rows["id"], "at": rows["at"], "received_at": rows["received_at"], "value": ["0", "1"], "number": [0.0, 1.0], "source": [None] * 2,
+        "annotator": [None] * 2, "guideline": [None] * 2, "extra": [None] * 2,
+    }  # fmt: skip
+    model = store.catalog().model("m")
+    with store.write() as writer:
+        assert insert_predictions(writer, model, pa.table(rows), pa.table(labels), now=datetime.now(UTC)) == 2
+        rollup.rebuild(writer, "m")
+    assert query(store, "SELECT DISTINCT period, arrived FROM counts_1") == [(0, 0)]
+    assert query(store, "SELECT decision, label, sum(n) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL ORDER BY ALL") == [(0, 0, 1), (1, 1, 1)]
+    assert query(store, "SELECT bin, sum(n) FROM counts_1 WHERE measure = 1 GROUP BY ALL ORDER BY ALL") == [(-1, 1), (1, 1)]
+    with store.write() as writer:
+        assert delete_stream(writer, model, "1", "reference") == 2
+    assert query(store, "SELECT (SELECT count(*) FROM counts_1), (SELECT count(*) FROM labels_1)") == [(0, 0)]
+
+
+def test_at_most_so_many_levels_of_a_column_are_slices(store):
+    register(store, "binary")
+    record = next(each for each in history("binary", 1) if each["kind"] == "prediction")
+    land(store, *(dict(record, id=f"d{i}", device=f"d{i:03d}") for i in range(80)))
+    load_landing(store)
+    assert query(store, "SELECT count(*), max(level) FROM slices_1 WHERE reference = 'device'") == [(50, "d049")]
+    before = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild(writer, "m")
+    assert rollups(store) == before
+
+
+def test_the_history_of_these_tests_is_rich():
+    records = history("binary", 0, predictions=300)
+    labels = [record for record in records if record["kind"] == "label"]
+    assert len(json.dumps(records)) > 50_000 and len(labels) > 200
+    revised = {record["id"] for record in labels if sum(each["id"] == record["id"] for each in labels) > 1}
+    assert len(revised) > 50
