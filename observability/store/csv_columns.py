@@ -6,8 +6,10 @@ A column whose cells are all numbers holds numbers, one of true and false boolea
 import csv
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from observability.errors import UsageError
@@ -16,6 +18,8 @@ from observability.store.score_columns import listed
 
 MOST_BAD_SHARE = 0.05
 """Share of rows with too few or too many values from which a file is refused."""
+MOST_WORDS_SHARE = 0.1
+"""Share of cells that are no number up to which a column of text looks like one of numbers."""
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -75,19 +79,31 @@ def typed_column(name: str, column: pa.ChunkedArray, said: list[str]) -> pa.Chun
         texts = encoded.chunk(0).dictionary.to_pylist()
         if all(text.lower() in ("true", "false") for text in texts):
             return pc.equal(pc.utf8_lower(column), "true")
-        values = []
-        for text in texts:
-            value = number_of(text)
-            if value is None:
-                if all(map(decimal_comma, texts[:1000])):
-                    said.append(f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point.")
-                return column
-            values.append(float(value))
+        values = [number_of(text) for text in texts]
+        if any(value is None for value in values):
+            said += odd_texts(name, texts, values, np.bincount(encoded.combine_chunks().indices.drop_null(), minlength=len(texts)))
+            return column
+        values = [float(value) for value in values if value is not None]
         whole = encoded.combine_chunks()
         return pa.chunked_array([pa.array(values, pa.float64()).take(whole.indices)])
     if pc.any(pc.match_substring_regex(column, r"^[+-]?0[0-9]")).as_py():
-        said.append(f"{name!r} holds digits with leading zeros, which are read as numbers: write them otherwise (with a letter) where they are codes.")
+        said.append(
+            f"{name!r} holds digits with leading zeros, which are read as numbers: write them otherwise (with a letter) where they are codes."
+        )
     return found
+
+
+def odd_texts(name: str, texts: list[str], values: list[float | int | None], times: NDArray[np.int64]) -> list[str]:
+    """A sentence where a column of texts looks like one of numbers: texts with their numbers, if any, and how often each stands there."""
+    if all(map(decimal_comma, texts[:1000])):
+        return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point."]
+    words = [place for place, value in enumerate(values) if value is None]
+    count = int(times[words].sum())
+    if count > MOST_WORDS_SHARE * times.sum():
+        return []
+    return [
+        f"{name!r} holds numbers, but {texts[words[0]][:40]!r} as well ({count:,} cells are no number), so all of it is read as text: leave such cells empty."
+    ]
 
 
 def decimal_comma(text: str) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from observability.record import canonical_text
 from observability.store.parse_json import canonical_json
-from observability.store.parse_plan import OBJECTS, ModelPlan
+from observability.store.parse_plan import ModelPlan
 from observability.store.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather
 from observability.store.parse_schema import Schema
 from observability.store.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME
@@ -235,22 +235,16 @@ def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> p
 
 
 def extra(rows: Rows, schema: Schema) -> pa.Array:
-    """The fields that no record has, and the features that are null and have no column, as JSON text."""
-    nulls = {
-        part: [(name, rows.states[column]) for (of, name), column in sorted(schema.nulls.items()) if of == part and rows.states[column].any()]
-        for part in OBJECTS
-    }
-    fields = {name: column for name, column in schema.extras.items() if rows.states[column].any()}
-    if not fields and not any(nulls.values()):
+    """The fields that no record has, as JSON text."""
+    fields = sorted((name, column) for name, column in schema.extras.items() if rows.states[column].any())
+    if not fields:
         return pa.nulls(rows.count, TEXT)
-    columns = [piece_of(rows, schema, name, column) for name, column in fields.items()]
-    columns += [null_pieces(part, found, rows.count) for part, found in nulls.items() if found]
-    columns.sort(key=lambda each: each[0])
-    joined = [",".join(filter(None, pieces)) for pieces in zip(*(pieces for _, pieces in columns), strict=True)]
+    columns = [pieces_of(rows, schema, name, column) for name, column in fields]
+    joined = [",".join(filter(None, pieces)) for pieces in zip(*columns, strict=True)]
     return pa.array([f"{{{each}}}" if each else None for each in joined], TEXT)
 
 
-def piece_of(rows: Rows, schema: Schema, name: str, column: int) -> tuple[str, list[str]]:
+def pieces_of(rows: Rows, schema: Schema, name: str, column: int) -> list[str]:
     """A field nobody knows: of each row `"name":value`, empty where it is absent."""
     key, slot = json.dumps(name, ensure_ascii=False), schema.columns[column].text
     pieces = []
@@ -263,11 +257,4 @@ def piece_of(rows: Rows, schema: Schema, name: str, column: int) -> tuple[str, l
             text = rows.text(slot, row)
             plain = text if state in (RAW, BOOLEANS) else canonical_json(json.loads(text)) if state == ODD_NUMBER else f'"{text}"'
             pieces.append(f"{key}:{plain}")
-    return name, pieces
-
-
-def null_pieces(part: str, found: list[tuple[str, Array]], count: int) -> tuple[str, list[str]]:
-    """The features (groups) that are null and have no column: of each row `"features":{"name":null}`."""
-    inner = [[f"{json.dumps(name, ensure_ascii=False)}:null" if there else "" for there in state.tolist()] for name, state in found]
-    rows = [",".join(filter(None, each)) for each in zip(*inner, strict=True)]
-    return part, [f'"{part}":{{{each}}}' if each else "" for each in rows]
+    return pieces

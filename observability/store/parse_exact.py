@@ -139,7 +139,8 @@ class Reader:
                     if place is None:
                         if value is None:
                             plan.nulls[part].add(name)
-                        extra.setdefault(part, {})[name] = value
+                        else:
+                            extra.setdefault(part, {})[name] = value
                         continue
                     values.append(None)
                 if value is None:

@@ -117,6 +117,7 @@ def counts(asked: Query) -> "DataFrame":
 def categories(asked: Query, item: int, field: Field) -> "DataFrame":
     """The histogram of a column of texts or booleans, on the levels of each row's version."""
     text = f"{field.sql}::VARCHAR" if field.kind == "boolean" else field.sql
+    own_stream = "p.stream" if len(asked.rows.streams) > 1 else f"{min(asked.rows.streams, default=0)}::SMALLINT"
     streams, names, places = [], [], []
     for stream, version in asked.rows.streams.items():
         for place, level in enumerate(bins_of(asked.model, version, field.reference).levels):
@@ -128,7 +129,7 @@ def categories(asked: Query, item: int, field: Field) -> "DataFrame":
     found = asked.cursor.execute(
         f"""{clause} SELECT {asked.grouped}{item} AS item, CASE WHEN held.level IS NULL THEN {NULL} ELSE coalesce(bin, {UNSEEN}) END AS bin,
             sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
-        FROM (SELECT {asked.selected}p.stream AS in_stream, {text} AS level, {asked.figures()} {source} GROUP BY ALL) held
+        FROM (SELECT {asked.selected}{own_stream} AS in_stream, {text} AS level, {asked.figures()} {source} GROUP BY ALL) held
         LEFT JOIN ({levels}) known ON known.stream = held.in_stream AND known.level = held.level GROUP BY ALL""",
         used(clause + source + "$streams $names $places", parameters | {"streams": streams, "names": names, "places": places}),
     )

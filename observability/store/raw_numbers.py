@@ -1,6 +1,6 @@
 """How many values of numeric columns are in each bin, from raw rows, fast and in bounded memory?
 
-Rows stream from the database as Arrow batches; two threads take turns in fetching one and bin it in compiled loops (stats/binning.py).
+Rows stream from the database as Arrow batches; two threads take turns in fetching one and bin it in compiled loops (stats/counting.py).
 Memory beside the database's own stays under MEMORY_LIMIT whatever the number of rows: a few batches and the counts themselves.
 """
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from observability.catalog import Version
 from observability.stats.binning import SPECIALS, BinPlan, bin_numbers, compiled, histogram_numbers
-from observability.store.outcomes import SCORE_PLAN, plan_of
+from observability.stats.counting import count_bins, fine_plan
+from observability.store.outcomes import SCORE_PLAN
 from observability.store.raw import Query, used
 from observability.store.references import Field, bins_of
 from observability.store.source import from_clause
@@ -31,8 +32,6 @@ BATCH_CELLS = 61_440 * 20
 THREADS = 2
 DENSE_CELLS = 500_000
 """Groups × bins up to which a batch is counted in a dense array."""
-MOST_RUNS = 8
-"""Runs of rows of one group in a batch up to which each is counted by itself."""
 COMPACT_ROWS = 500_000
 """Rows of the sparse counts of one column from which equal ones are added up."""
 Ints = NDArray[np.int64]
@@ -48,14 +47,16 @@ class Counts:
     width: int
     rows: list[Sparse] = field(default_factory=list)
     held: int = 0
+    limit: int = COMPACT_ROWS
 
     def add(self, place: Ints, n: Ints, w: Floats | None, w2: Floats | None) -> None:
         """Adds the counts of a batch."""
         self.rows.append((place, n, w, w2))
         self.held += place.size
-        if self.held > COMPACT_ROWS:
+        if self.held > self.limit:
             self.rows = [self.total()]
-            self.held = 2 * self.rows[0][0].size
+            self.held = self.rows[0][0].size
+            self.limit = max(COMPACT_ROWS, 2 * self.held)
 
     def total(self) -> Sparse:
         """Everything, equal places added up."""
@@ -97,7 +98,7 @@ def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Fie
     """The histograms over the rows of one version."""
     import pandas as pd
 
-    plans = [plan_of(bins_of(asked.model, version, each.reference).edges) for _, each in items]
+    plans = [fine_plan(bins_of(asked.model, version, each.reference).edges) for _, each in items]
     rows = asked.rows.of_version(version)
     labelled = any(key.labelled for key in asked.keys) or any(each.labelled for _, each in items)
     clause, source, parameters = from_clause(asked.cursor, rows, [each.sql for _, each in items], labelled)
@@ -109,7 +110,6 @@ def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Fie
     batches = iter(
         asked.cursor.sql(statement, params=used(statement, parameters)).to_arrow_reader(max(BATCH_CELLS // (len(items) + len(keys)), 2048))
     )
-    compiled(BATCH_CELLS)
     fetching, adding = threading.Lock(), threading.Lock()
 
     def work() -> None:
@@ -139,43 +139,44 @@ def key_values(values: list[Any], group: Ints) -> NDArray[Any]:
     return np.array(values, object if any(not isinstance(value, int) for value in values) else np.int64)[group]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """A batch of rows. local: group of each row within the batch (None: one group); numbers: number of each of those groups over all batches.
+    cells: values in all columns.
+    """
+
+    rows: pa.RecordBatch
+    local: Ints | None
+    numbers: Ints
+    weights: Floats | None
+    cells: int
+
+
 def count_batch(
-    batch: pa.RecordBatch, asked: Query, plans: Sequence[BinPlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
+    rows: pa.RecordBatch, asked: Query, plans: Sequence[BinPlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
 ) -> None:
     """Adds one batch of rows to the counts."""
-    if not batch.num_rows:
+    if not rows.num_rows:
         return
     first = len(asked.keys)
-    local, keys = grouped(batch, asked)
+    local, keys = grouped(rows, asked)
     with adding:
         numbers = groups.number(keys)
-    for part, in_part, of_part in runs(batch, local, numbers):
-        weights = part.column(first).to_numpy() if asked.weighted else None
-        for place, (each, held) in enumerate(zip(plans, counts, strict=True), start=first + asked.weighted):
-            values, valid = numbers_of(part.column(place))
-            added = counted(values, valid, each, weights, in_part, of_part, held.width)
-            with adding:
-                held.add(*added)
-
-
-def runs(batch: pa.RecordBatch, local: Ints | None, numbers: Ints) -> Iterator[tuple[pa.RecordBatch, Ints | None, Ints]]:
-    """The batch in parts of one group each where its rows are nearly in order of the groups (time, mostly), which are counted faster; else whole."""
-    if local is None or numbers.size == 1:
-        yield batch, None, numbers
-        return
-    cuts = np.flatnonzero(np.diff(local)) + 1
-    if cuts.size > MOST_RUNS:
-        yield batch, local, numbers
-        return
-    for start, end in zip([0, *cuts.tolist()], [*cuts.tolist(), local.size], strict=True):
-        yield batch.slice(start, end - start), None, numbers[local[start : start + 1]]
+    weights = rows.column(first).to_numpy() if asked.weighted else None
+    batch = Batch(rows, local, numbers, weights, rows.num_rows * len(plans))
+    if weights is not None:
+        compiled(batch.cells)
+    for place, (each, held) in enumerate(zip(plans, counts, strict=True), start=first + asked.weighted):
+        added = counted(batch, place, each, held.width)
+        with adding:
+            held.add(*added)
 
 
 def grouped(batch: pa.RecordBatch, asked: Query) -> tuple[Ints | None, list[tuple[Any, ...]]]:
     """Group of each row of a batch (None: one group), and the keys of each group."""
     if not asked.keys:
         return None, [()]
-    combined = np.zeros(batch.num_rows, np.int64)
+    combined: Ints = np.zeros(1, np.int64)
     levels: list[list[Any]] = []
     for place, key in enumerate(asked.keys):
         column = batch.column(place)
@@ -185,6 +186,8 @@ def grouped(batch: pa.RecordBatch, asked: Query) -> tuple[Ints | None, list[tupl
         coded = column.dictionary_encode(null_encoding="encode")
         levels.append(coded.dictionary.to_pylist())
         combined = combined * len(levels[-1]) + coded.indices.to_numpy()
+    if len(levels) == 1:
+        return combined, [(value,) for value in levels[0]]
     coded = pa.array(combined).dictionary_encode()
     rest, parts = coded.dictionary.to_numpy(), []
     for each in reversed(levels):
@@ -200,16 +203,22 @@ def numbers_of(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
     return values, column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
-def counted(
-    values: Floats, valid: NDArray[np.bool_] | None, each: BinPlan, weights: Floats | None, local: Ints | None, numbers: Ints, width: int
-) -> Sparse:
+def counted(batch: Batch, place: int, each: BinPlan, width: int) -> Sparse:
     """Counts of one column of a batch."""
+    values, valid = numbers_of(batch.rows.column(place))
+    local, numbers, weights = batch.local, batch.numbers, batch.weights
     if numbers.size * width <= DENSE_CELLS:
-        found = histogram_numbers(values, each, weights, valid, local, numbers.size)
-        flat = found.n.reshape(-1)
-        filled = np.flatnonzero(flat)
+        w: Floats | None = None
+        w2: Floats | None = None
+        if weights is None:
+            flat = count_bins(values, each, valid, local, numbers.size, batch.cells).reshape(-1)
+            filled = np.flatnonzero(flat)
+        else:
+            found = histogram_numbers(values, each, weights, valid, local, numbers.size)
+            flat = found.n.reshape(-1)
+            filled = np.flatnonzero(flat)
+            w, w2 = (None if part is None else part.reshape(-1)[filled] for part in (found.w, found.w2))
         group, code = np.divmod(filled, width)
-        w, w2 = (None if part is None else part.reshape(-1)[filled] for part in (found.w, found.w2))
         return numbers[group] * width + code, flat[filled], w, w2
     codes = bin_numbers(values, each, valid).astype(np.int64) + SPECIALS
     places, inverse, n = np.unique(numbers[local] * width + codes, return_inverse=True, return_counts=True)

@@ -65,7 +65,10 @@ def score_columns(
         wanted = [pair for pair in pairs if pair[0] == classes[1] or (classes == DEFAULT_CLASSES and pair[0] == "true")]
         if len(wanted) != 1:
             raise UsageError(
-                "which score is that of the positive class?", where=where, got=listed(given), expected=f"--score {shown(classes[1])}=COLUMN"
+                "no score is said to be that of the positive class",
+                where=where,
+                got=listed(given),
+                expected=f"--score {shown(classes[1])}=COLUMN",
             )
         return ((None, wanted[0][1]),)
     if len(pairs) > 1:
@@ -115,7 +118,9 @@ def score_matrix(table: pa.Table, pairs: ScoreColumns, task: Task, where: str | 
         names, matrix = probability_objects(column, pairs[0][1], where)
         return tuple((name, pairs[0][1]) for name in names), matrix
     if task == "multiclass" and any(name is None for name, _ in pairs):
-        raise UsageError("which score column belongs to which class?", where=where, expected="--score class=COLUMN for each class")
+        raise UsageError(
+            "the score columns do not say which class each belongs to", where=where, expected="--score class=COLUMN for each class"
+        )
     return pairs, np.column_stack([score_numbers(table[column], column, where) for _, column in pairs])
 
 

@@ -195,7 +195,7 @@ def guess(columns: list[str], names: tuple[str, ...], what: str, option: str) ->
     for name in names:
         if name in lowered:
             return lowered[name]
-    raise UsageError(f"which column is the {what}?", got=f"columns {listed(columns, 20)}", attempt=f"Name it with {option}")
+    raise UsageError(f"no column is named like the {what}", got=f"columns {listed(columns, 20)}", attempt=f"Name it with {option}")
 
 
 def guess_task(column: pa.ChunkedArray, several_scores: bool) -> Task:
@@ -224,7 +224,7 @@ def binary_classes(levels: list[tuple[str, int]], positive: str | None, label: s
         matches = [name for name in seen if name.strip().casefold() in POSITIVES]
         if len(matches) != 1:
             raise UsageError(
-                f"which value of the label {label!r} is the positive class?", got=said, expected="one of 1, true or yes",
+                f"no value of the label {label!r} is plainly the positive class", got=said, expected="one of 1, true or yes",
                 attempt=f"Say it with --positive, for example --positive {shown(seen[-1])}",
             )  # fmt: skip
         positive = matches[0]

@@ -24,9 +24,8 @@ def is_it_up(here: Here, standing: Standing) -> None:
     traffic = standing.traffic
     n, errors = float(traffic["n"].sum()), float(traffic["errors"].sum())
     found = [each for each in standing.of("data/quality") if each.metric in UP]
-    said = f"{n:,.0f} predictions in {text.span(here.window.start, here.window.end)}" + (
-        f", {text.share(errors / n)} of them failed." if n else "."
-    )
+    failed = f"{text.share(errors / n)} of them failed" if errors else "none of them failed"
+    said = f"{n:,.0f} predictions in {text.span(here.window.start, here.window.end)}" + (f", {failed}." if n else ".")
     heading("Is it up?", found, said, "quality", here)
     if n:
         shown = traffic[["period", "n"]].rename(columns={"n": "value"})
@@ -83,7 +82,7 @@ def what_changed(here: Here, standing: Standing) -> None:
     said = f"{text.plural(events, 'event')} and {text.plural(fresh, 'finding')} that the same time before did not have."
     heading("What changed?", standing.fresh, said, "findings", here)
     if rows:
-        table("changed", "Events and new findings", [fleet.CHANGE_COLUMNS[0], fleet.CHANGE_COLUMNS[2]], rows[:12], compact=True)
+        table("changed", "Events and new findings", fleet.CHANGE_COLUMNS, rows[:12], compact=True)
 
 
 def heading(question: str, found: Sequence[Finding], sentence: str, page: str, here: Here, after: str | None = None) -> None:

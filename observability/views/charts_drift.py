@@ -74,6 +74,7 @@ def heatmap(frame: "DataFrame", *, value: str, unit: str, top: float, selected: 
     frame: subject, day (timestamps), value, n; subjects are drawn in the order of their first row. top: the value of the strongest colour.
     A click on a heatmap gives no event, so transparent squares lie over it and carry hover and click.
     """
+    import pandas as pd
     import plotly.graph_objects as go
 
     subjects = list(dict.fromkeys(frame["subject"]))[:MOST_CELLS]
@@ -119,33 +120,36 @@ def heatmap(frame: "DataFrame", *, value: str, unit: str, top: float, selected: 
     theme.themed(figure, height=max(150, 24 * len(subjects) + 60))
     names = theme.labels(subjects)
     ticks = [f"<b>{name}</b>" if subject == selected else name for name, subject in zip(names, subjects)]
-    figure.update_yaxes(tickmode="array", tickvals=list(range(len(subjects))), ticktext=ticks, autorange="reversed", showgrid=False)
+    figure.update_yaxes(
+        tickmode="array", tickvals=list(range(len(subjects))), ticktext=ticks, range=[len(subjects) - 0.5, -0.5], showgrid=False
+    )
+    if days:
+        half = pd.Timedelta(hours=12)
+        figure.update_xaxes(range=[days[0] - half, days[-1] + half])
     return figure
 
 
 def overlay_numbers(frame: "DataFrame", *, name: str) -> "Figure":
     """Reference and current of a number as steps on the same bins.
 
-    frame: low, high (ends of each bin), reference, current (shares of each side's finite values).
+    frame: low, high (ends of each step as drawn), step (in words), reference, current (shares of each side's values).
     """
     import plotly.graph_objects as go
 
     edges = [*frame["low"], frame["high"].iloc[-1]]
     figure = go.Figure()
     hover = [
-        f"{text.number(low)} to {text.number(high)}<br>reference {text.share(then)}, current {text.share(now)}"
-        for low, high, then, now in zip(frame["low"], frame["high"], frame["reference"], frame["current"])
+        f"{step}<br>reference {text.share(then)}, current {text.share(now)}"
+        for step, then, now in zip(frame["step"], frame["reference"], frame["current"])
     ]
-    for side, colour, fill in (("reference", theme.NEUTRAL, True), ("current", theme.PRIMARY, False)):
-        values = [*frame[side], frame[side].iloc[-1]]
-        if fill:
-            figure.add_scatter(**area(edges, list(frame[side])), fillcolor=colour, opacity=0.2)
+    figure.add_scatter(**area(edges, list(frame["reference"])), fillcolor=theme.NEUTRAL, opacity=0.2)
+    for side, colour, width in (("reference", theme.NEUTRAL, 1.2), ("current", theme.PRIMARY, 2.0)):
         figure.add_scatter(
             x=edges,
-            y=values,
+            y=[*frame[side], frame[side].iloc[-1]],
             name=side,
             mode="lines",
-            line={"shape": "hv", "color": colour, "width": 1.2 if fill else 2},
+            line={"shape": "hv", "color": colour, "width": width},
             customdata=[*hover, hover[-1]],
             hovertemplate="%{customdata}<extra></extra>",
         )

@@ -67,7 +67,7 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Fig
 def errors(frame: "DataFrame") -> "Figure":
     """How far predictions were off: the share of labelled predictions by error, in steps, with no error marked.
 
-    frame: low, high (ends of each bin, label's unit), current, and reference where there is one (shares).
+    frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
     """
     import plotly.graph_objects as go
 
@@ -75,10 +75,7 @@ def errors(frame: "DataFrame") -> "Figure":
     figure = go.Figure()
     sides = [("reference", theme.NEUTRAL, 1.2)] if "reference" in frame else []
     for side, colour, width in [*sides, ("current", theme.PRIMARY, 2.0)]:
-        hover = [
-            f"{text.number(low)} to {text.number(high)}<br>{side} {text.share(value)}"
-            for low, high, value in zip(frame["low"], frame["high"], frame[side])
-        ]
+        hover = [f"{step}<br>{side} {text.share(value)}" for step, value in zip(frame["step"], frame[side])]
         figure.add_scatter(
             x=edges,
             y=[*frame[side], frame[side].iloc[-1]],

@@ -81,7 +81,7 @@ def metric(
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
-        level(figure, baseline, theme.NEUTRAL, "reference", "dot")
+        level(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
     if limit is not None:
         level(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=height, y=name)
@@ -149,11 +149,18 @@ def band(figure: "Figure", x: "Series[Any]", low: "Series[Any]", high: "Series[A
     )
 
 
-def level(figure: "Figure", value: float, colour: str, name: str, dash: str) -> None:
-    """A horizontal line with its name at its right end."""
+def level(figure: "Figure", value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
+    """A horizontal line with its name at its right end (x 1) or its left (x 0)."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
     figure.add_annotation(
-        x=1, xref="paper", xanchor="right", y=value, yanchor="bottom", text=name, showarrow=False, font={"size": 11, "color": colour}
+        x=x,
+        xref="paper",
+        xanchor="right" if x else "left",
+        y=value,
+        yanchor="bottom",
+        text=name,
+        showarrow=False,
+        font={"size": 11, "color": colour},
     )
 
 

@@ -3,19 +3,18 @@
 Frames only. The histogram that the overlay draws is the aggregate that the drift finding rests on.
 """
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from numpy.typing import NDArray
 
 from observability.aggregate import ABSENT, NAN, NULL, SPECIAL_BINS, UNSEEN, WRONG_TYPE, Aggregate, Bucket
 from observability.catalog import Edges, Model, Version
 from observability.stats.edges import atom_bins
-from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
-from observability.views import load
+from observability.views import load, text
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -49,15 +48,18 @@ def edges_of(version: Version, column: str) -> Edges | None:
 
 
 def numbers(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
-    """Both sides of a number on the same few steps: low, high, reference, current (shares of ordinary values), n_reference, n_current.
+    """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference, n_current.
 
-    Steps are whole groups of stored bins, so that no count is split, and of equal width as far as the stored edges have them. Values beyond the
-    outer steps are in the outer steps.
+    Steps are whole groups of stored bins, so that no count is split. Steps of a number of many values are of equal width between the reference's
+    0.5 % and 99.5 % points, with an outer step on each side that holds everything beyond, wherever it lies; it is drawn as wide as the others.
     """
     import pandas as pd
 
-    cuts, group = steps(edges)
-    frame = pd.DataFrame({"low": cuts[:-1], "high": cuts[1:]})
+    cuts, group, outer = steps(edges)
+    names = [f"{text.number(low)} to {text.number(high)}" for low, high in itertools.pairwise(cuts)]
+    if outer:
+        names[0], names[-1] = f"below {text.number(cuts[1])}", f"{text.number(cuts[-2])} and above"
+    frame = pd.DataFrame({"step": names, "low": cuts[:-1], "high": cuts[1:]})
     counts = {}
     for name, rows in (("reference", reference), ("current", current)):
         inside = rows[rows["bin"] >= 0]
@@ -69,28 +71,31 @@ def numbers(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "Data
     return frame
 
 
-def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Ends of the steps that are drawn, and which step each stored bin belongs to.
+def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
+    """Ends of the steps that are drawn, which step each stored bin belongs to, and whether the outer ones hold all that lies beyond.
 
     A column of few values, each in a bin of its own, is cut half way between them.
     """
     at = np.asarray(edges.edges, np.float64)
     atoms = np.flatnonzero(atom_bins(at))
-    if at.size > 1 and 2 * atoms.size >= at.size - 1:
+    lower = np.concatenate([[-np.inf], at])
+    if at.size > 1 and atoms.size <= STEPS and 2 * atoms.size >= at.size - 1:
         values = at[atoms - 1]
-        middle = (values[1:] + values[:-1]) / 2
         half = float(np.min(np.diff(values))) / 2 if values.size > 1 else 0.5
-        cuts = np.concatenate([[values[0] - half], middle, [values[-1] + half]])
-        holds = np.concatenate([[-np.inf], at])
-        return cuts, np.clip(np.searchsorted(cuts, holds, side="right") - 1, 0, cuts.size - 2)
+        cuts = np.concatenate([[values[0] - half], (values[1:] + values[:-1]) / 2, [values[-1] + half]])
+        return cuts, np.clip(np.searchsorted(cuts, lower, side="right") - 1, 0, cuts.size - 2), False
     low = edges.low if edges.low is not None else float(at[0])
     high = edges.high if edges.high is not None else float(at[-1])
+    if not low < high:
+        low, high = float(at[0]), max(float(at[-1]), float(at[0]) + 1.0)
     wanted = np.linspace(low, high, STEPS + 1)
     right = np.clip(np.searchsorted(at, wanted), 1, at.size - 1)
     near = np.where(np.abs(at[right] - wanted) < np.abs(at[right - 1] - wanted), at[right], at[right - 1])
-    cuts = np.unique(near)
-    cuts = cuts if cuts.size > 1 else np.array([at[0], at[-1] if at[-1] > at[0] else at[0] + 1.0])
-    return cuts, np.clip(np.searchsorted(cuts, np.concatenate([[-np.inf], at]), side="right") - 1, 0, cuts.size - 2)
+    inner = np.unique(near)
+    inner = inner if inner.size > 1 else np.array([low, high])
+    width = float(np.median(np.diff(inner)))
+    cuts = np.concatenate([[inner[0] - width], inner, [inner[-1] + width]])
+    return cuts, np.searchsorted(inner, lower, side="right"), True
 
 
 def levels(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":

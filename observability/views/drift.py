@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+BEYOND = 0.05
+"""From this share on, values beyond the reference's range are spoken of."""
+
+
 def summary(judged: Sequence[Finding]) -> str:
     """How many moved, in one sentence."""
     bad = [each for each in judged if each.severity in ("act", "watch")]
@@ -84,6 +88,7 @@ def overlay(here: Here, finding: Finding) -> None:
     metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")
     frame.chart(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics)
     if not edges.levels:
+        beyond(twin)
         missing(current, reference)
 
 
@@ -101,6 +106,18 @@ def effects(finding: Finding) -> str:
     if finding.evidence.get("null_95") is not None:
         parts.append(f"chance alone stays under PSI {text.number(finding.evidence['null_95'])}")
     return ", ".join(parts) + "."
+
+
+def beyond(twin: "DataFrame") -> None:
+    """Say where much of the window lies outside what the reference held."""
+    for place in (0, -1):
+        step = twin.iloc[place]
+        if step["current"] - step["reference"] >= BEYOND:
+            st.caption(
+                text.plain(
+                    f"{text.share(step['current'])} of the values are {step['step']}, {text.share(step['reference'])} in the reference; they are drawn in one step."
+                )
+            )
 
 
 def missing(current: "DataFrame", reference: "DataFrame") -> None:

@@ -10,6 +10,7 @@ from observability.finding import SEVERITIES, Finding, worst_first
 from observability.views import empty, frame, links, text
 from observability.views.choice import choose
 from observability.views.scope import Scope
+from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ EVIDENCE_WORDS = {
 }
 COLUMNS = (
     column("severity", "Status", width="6.5rem"),
-    column("because", "What", help="The claim in one sentence, and what it is called"),
+    column("because", "What", wide=True, help="The claim in one sentence, and what it is called"),
     column("value", "Value", align="right", help="With its 95 % interval", width="9rem"),
     column("n", "n", align="right", help="Rows that the value rests on", width="5rem"),
 )
@@ -63,15 +64,21 @@ def listed(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *,
         st.caption(f"The worst {most} of {len(findings):,}. All of them are on the findings page.")
 
 
-def as_row(finding: Finding, scope: Scope, *, selected: bool = False) -> dict[str, Any]:
-    """One finding as a table's row."""
+def as_row(finding: Finding, scope: Scope, *, selected: bool = False, details: bool = False) -> dict[str, Any]:
+    """One finding as a table's row. details: its sentence leads to its evidence, not to the page that shows it."""
+    own = {key: str(st.session_state[key]) for key in ("analyzer", "subject") if details and st.session_state.get(key)}
+    target = (
+        links.link(finding.because, "findings", scope, finding=finding.id, **own)
+        if details
+        else links.of_finding(finding, scope, finding.because)
+    )
     return row(
         {
             "severity": {"s": finding.severity, "t": text.STATUS_WORDS[finding.severity]},
             "model": {"t": finding.model or "–", "sub": f"version {finding.version}" if finding.version else None},
-            "because": {**links.of_finding(finding, scope, finding.because), "sub": term(finding)},
+            "because": {**target, "sub": term(finding)},
             "value": value_cell(finding),
-            "n": {"t": text.short(finding.n), "title": f"{finding.n:,} rows"},
+            "n": {"t": f"{finding.n:,}"},
         },
         selected=selected,
     )
@@ -111,7 +118,20 @@ def limit(finding: Finding) -> str:
     """The limit in the finding's unit."""
     if isinstance(finding.limit, tuple):
         return " to ".join(text.amount(each, finding.unit) for each in finding.limit)
-    return text.amount(finding.limit, finding.unit)
+    value = finding.limit
+    return text.amount(value, finding.unit) if finding.unit == "share" or value is None else f"{value:.4g}".replace("-", text.MINUS)
+
+
+def severity_filter() -> list[str]:
+    """Which severities are chosen, none meaning all; in the address as words, and understood there as codes too."""
+    codes = {words: code for code, words in text.STATUS_WORDS.items()}
+    if "severity" not in st.session_state:
+        asked = [text.STATUS_WORDS.get(each, each) for each in st.query_params.get_all("severity")]
+        if asked:
+            st.session_state["severity"] = [each for each in asked if each in codes]
+    options = [text.STATUS_WORDS[each] for each in SEVERITIES]
+    chosen = st.pills("Severity", options, selection_mode="multi", key="severity", bind=BIND)
+    return [codes[each] for each in chosen]
 
 
 def chooser(findings: Sequence[Finding]) -> Finding | None:

@@ -153,16 +153,16 @@ def outcome(each: Standing) -> Cell:
         return {"s": "unknown", "t": "no labels yet" if found is not None else "not judged", "title": found.because if found else None}
     days = series.of_metric(found)
     title = text.metric_title(found.metric)
-    return {
-        "t": f"{title} {text.amount(found.value, found.unit)}",
+    cell: Cell = {
+        "t": text.amount(found.value, found.unit),
         "mark": found.basis,
+        "sub": title,
         "title": f"{found.because.replace('`', '')} n = {found.n:,}",
-        "spark": spark(
-            days["value"].tolist(), f"{title} by day", low=days["low"].tolist(), high=days["high"].tolist(), limit=single(found), width=150
-        )
-        if len(days) > 1
-        else None,
     }
+    if len(days) > 1:
+        low, high = days["low"].tolist(), days["high"].tolist()
+        cell["spark"] = spark(days["value"].tolist(), f"{title} by day", low=low, high=high, limit=single(found), width=150)
+    return cell
 
 
 def worst(findings: list[Finding]) -> list[Finding]:
@@ -189,27 +189,44 @@ def labels(each: Standing) -> Cell:
 
 
 def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
-    """What changed, newest first: events of the windows, and findings that the same time before did not have."""
+    """What changed, newest first: events of the windows, and findings that the same time before did not have, one row an analyzer and model."""
     rows: list[tuple[datetime, dict[str, Any]]] = []
     for each in standings:
         about = scope.about(each.model.name)
         for at, what, words in zip(each.events["at"], each.events["what"], each.events["text"]):
             when = at.to_pydatetime()
-            cells = {
-                "at": {"t": text.minute(when)},
-                "model": links.link(each.model.name, "model", about),
-                "what": {"t": str(words), "sub": str(what)},
-            }
+            cells = {"at": {"t": text.minute(when)}, "what": {"t": str(words), "sub": f"{each.model.name}, {what}"}}
             rows.append((when, row(cells)))
-        for finding in each.fresh:
-            since = series.naive(finding.onset or finding.start)
-            cells = {
-                "at": {"t": f"since {text.day(since)}" if finding.onset else "new in this window"},
-                "model": links.link(each.model.name, "model", about),
-                "what": {"s": finding.severity, **links.of_finding(finding, scope, finding.because), "sub": "not so in the window before"},
-            }
-            rows.append((since, row(cells)))
+        analyzers = dict.fromkeys(one.analyzer for one in each.fresh)
+        rows += [new_row(each, [one for one in each.fresh if one.analyzer == analyzer], about) for analyzer in analyzers]
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
-CHANGE_COLUMNS = (column("at", "When (UTC)", width="10rem"), column("model", "Model", width="9rem"), column("what", "What"))
+def new_row(each: Standing, fresh: list[Finding], scope: Scope) -> tuple[datetime, dict[str, Any]]:
+    """Findings of one analyzer that the window before did not have: the claim itself where it is one, else who they are about."""
+    first = fresh[0]
+    said = first.because if len(fresh) == 1 else f"{len(fresh)} new: {listed([claim(one) for one in fresh])}"
+    since = series.naive(min(one.onset or one.start for one in fresh))
+    cells = {
+        "at": {"t": f"since {text.day(since)}" if first.onset else "new"},
+        "what": {
+            "s": first.severity,
+            **links.of_finding(first, scope, said),
+            "sub": f"{each.model.name}, {first.analyzer}; not so in the window before",
+        },
+    }
+    return since, row(cells)
+
+
+def claim(finding: Finding) -> str:
+    """What a finding is about in a word or two."""
+    return f"`{finding.subject}`" if finding.subject != "model" else text.metric_title(finding.metric)
+
+
+def listed(words: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 4 more`."""
+    kept = list(dict.fromkeys(words))
+    return ", ".join(kept[:most]) + (f" and {len(kept) - most} more" if len(kept) > most else "")
+
+
+CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))

@@ -73,7 +73,7 @@ def begin_model(page: str) -> Here:
         said()
         empty.problem(error)
         st.stop()
-    title(page, scope, window)
+    title(page, scope, window, model.name if page == "model" else None)
     chips(scope, model, window)
     said()
     return Here(page, scope, model, window)
@@ -95,11 +95,11 @@ def check_slice() -> None:
     Slice.parse(st.session_state.get("slice"))
 
 
-def title(page: str, scope: Scope, window: Window | None) -> None:
-    """The heading, with the page's help and the link to copy beside it."""
-    heading, _, help_text = links.about(links.page_files()[page])
+def title(page: str, scope: Scope, window: Window | None, heading: str | None = None) -> None:
+    """The heading (the page's title where it is not given), with the page's help and the link to copy beside it."""
+    name, _, help_text = links.about(links.page_files()[page])
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
-        st.title(heading, anchor=False, width="content")
+        st.title(text.plain(heading or name), anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             with st.popover("About", type="tertiary", icon=":material/info:"):
                 st.markdown(help_text)
@@ -126,6 +126,10 @@ def chips(scope: Scope, model: Model, window: Window) -> None:
     parts.append(f":gray-badge[{text.plain(how + text.span(window.start, window.end))} UTC]")
     parts.append(f":orange-badge[{text.plain(text.condition(str(scope.slice)))}]" if scope.slice else ":gray-badge[all rows]")
     st.markdown(" ".join(parts) + f"  :gray[:small[{freshness(model.name)}]]")
+    if model.settings.description:
+        st.caption(
+            text.plain(model.settings.description) + (f" Owner: {text.plain(model.settings.owner)}." if model.settings.owner else "")
+        )
     moved = load.note(scope, model.name)
     if moved and scope.span != "dates":
         st.caption(text.plain(moved))
@@ -182,15 +186,18 @@ def chart(
 
     alt: the takeaway, in one plain sentence. on_select: called after a click on a mark; read `st.session_state[key]` there.
     """
-    st.plotly_chart(
-        figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt, on_select=on_select or "ignore", selection_mode="points"
-    )
-    with st.container(horizontal=True, gap="small"):
-        if metrics:
-            explain(*metrics)
-        with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
-            st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420), column_config=columns)
-        download(f"{key}.csv", lambda: twin.to_csv(index=False), "CSV", key=f"{key}-csv")
+    with st.container(gap=None):
+        st.plotly_chart(
+            figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt, on_select=on_select or "ignore", selection_mode="points"
+        )
+        with st.container(horizontal=True, gap="small"):
+            if metrics:
+                explain(*metrics)
+            with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
+                st.dataframe(
+                    twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420), column_config=columns
+                )
+            download(f"{key}.csv", lambda: twin.to_csv(index=False), "CSV", key=f"{key}-csv")
 
 
 def download(name: str, data: Callable[[], str], label: str, *, key: str, kind: str = "text/csv") -> None:

@@ -37,8 +37,8 @@ class Scope:
             "model": self.model,
             "version": self.version,
             "window": SPANS[self.span] if self.span != "7d" else None,
-            "from": wire(self.start) if self.span == "dates" else None,
-            "to": wire(self.end) if self.span == "dates" else None,
+            "from": wire(self.start) if self.span == "dates" and self.start else None,
+            "to": wire(self.end) if self.span == "dates" and self.end else None,
             "slice": str(self.slice) if self.slice else None,
         }
         return {key: value for key, value in parts.items() if value}
@@ -75,9 +75,9 @@ def aware(instant: datetime | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant else None
 
 
-def wire(instant: datetime | None) -> str | None:
-    """An instant as the address carries it: UTC to the minute, without a zone, which is how Streamlit's date and time widget writes it."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if instant else None
+def wire(instant: datetime) -> str:
+    """An instant (or a naive UTC time) as the address carries it: UTC to the minute, without a zone, as Streamlit's date and time box writes it."""
+    return (instant.astimezone(UTC) if instant.tzinfo else instant).strftime("%Y-%m-%dT%H:%M")
 
 
 def parse_instant(text: str) -> datetime | None:

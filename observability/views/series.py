@@ -76,6 +76,14 @@ def whole_days(frame: "DataFrame") -> "DataFrame":
     return full.assign(labelled=full["labelled"].fillna(0), served=full["served"].fillna(0))
 
 
+def metric_over(model: Model, window: Window, finding: Finding) -> "DataFrame":
+    """A metric over the whole window: from the finding's own evidence, or from the same aggregate where that is coarser or shorter than the window."""
+    if grain(window) == "hour":
+        return metric_by(model, window, "hour", finding.metric)
+    kept = finding.evidence.get("by_day") or []
+    return of_metric(finding) if window.days <= len(kept) + 1 else whole_days(metric_by(model, window, "day", finding.metric))
+
+
 def metric_by(model: Model, window: Window, period: str, metric: str) -> "DataFrame":
     """A metric by hour or day, measured anew: the columns of `of_metric`."""
     import pandas as pd

@@ -45,6 +45,9 @@ def main() -> None:
     st.set_page_config(page_title="Observability", page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state="auto")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.png"), size="large")
     page = st.navigation(navigation(), expanded=True)
+    corrected = sidebar.corrected_address()
+    if corrected:
+        st.switch_page(page, query_params=corrected)
     sidebar.draw()
     page.run()
 

@@ -11,10 +11,11 @@ import streamlit as st
 
 from observability.catalog import Model
 from observability.views import load, text
-from observability.views.scope import SPANS, WINDOWS, parse_instant
+from observability.views.scope import SPANS, WINDOWS, parse_instant, wire
 from observability.window import Slice
 
 BIND: Final = "query-params"
+FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
 MOST_LEVELS = 24
 """Levels of one column that are offered as slices; others can be typed."""
 
@@ -46,8 +47,28 @@ def draw() -> None:
             st.selectbox("Version", versions, index=None, placeholder="All versions", key="version", bind=BIND, on_change=changed)
         st.selectbox("Window", list(WINDOWS), key="window", bind=BIND, on_change=changed)
         if state.get("window") == SPANS["dates"]:
-            st.datetime_input("From (UTC)", value=None, key="from", bind=BIND, format="YYYY-MM-DD", step=3600, on_change=changed)
-            st.datetime_input("To (UTC)", value=None, key="to", bind=BIND, format="YYYY-MM-DD", step=3600, on_change=changed)
+            st.datetime_input(
+                "From (UTC)",
+                value=None,
+                min_value=FIRST,
+                max_value=LAST,
+                key="from",
+                bind=BIND,
+                format="YYYY-MM-DD",
+                step=3600,
+                on_change=changed,
+            )
+            st.datetime_input(
+                "To (UTC)",
+                value=None,
+                min_value=FIRST,
+                max_value=LAST,
+                key="to",
+                bind=BIND,
+                format="YYYY-MM-DD",
+                step=3600,
+                on_change=changed,
+            )
         if model:
             slices(model)
 
@@ -67,24 +88,34 @@ def unread(message: str) -> None:
 
 
 def read_address(models: list[str]) -> None:
-    """Look at the address before the boxes do: bring its times into their form, and say what cannot be read."""
-    state, asked = st.session_state, st.query_params
+    """Look at the address before the boxes do, and say what cannot be read."""
+    asked = st.query_params
     if asked.get("model") and asked["model"] not in models:
         unread(f"The link names the model {text.plain(asked['model'])}, which is not in this store; nothing was put in its place.")
-    if asked.get("window") in SPANS and "window" not in state:
-        state["window"] = SPANS[asked["window"]]  # type: ignore[index]
-    elif asked.get("window") and asked["window"] not in WINDOWS and asked["window"] not in SPANS:
+    if asked.get("window") and asked["window"] not in WINDOWS:
         unread(f"The link names the window {text.plain(asked['window'])}, which there is not; the last 7 days are shown.")
     for key in ("from", "to"):
-        written = asked.get(key)
-        if not written:
-            continue
-        instant = parse_instant(written)
-        if instant is None:
-            unread(f"The link names {text.plain(written)} as {key}, which is no time. Write it as 2013-07-01 or 2013-07-01T06:00.")
-        elif not isinstance(state.get(key), datetime):
-            state[key] = instant
-            state["window"] = SPANS["dates"]
+        if asked.get(key) and parse_instant(asked[key]) is None:
+            unread(f"The link names {text.plain(asked[key])} as {key}, which is no time. Write it as 2013-07-01 or 2013-07-01T06:00.")
+
+
+def corrected_address() -> dict[str, list[str]] | None:
+    """The address in the form that the boxes write, where it is in another that is understood: codes of windows, dates, times with an offset.
+
+    None where it needs no correction.
+    """
+    asked = {key: st.query_params.get_all(key) for key in st.query_params}
+    fixed = {key: list(values) for key, values in asked.items()}
+    instants = {key: parse_instant(asked[key][-1]) for key in ("from", "to") if key in asked}
+    for key, instant in instants.items():
+        if instant is not None:
+            fixed[key] = [wire(instant)]
+    window = asked["window"][-1] if "window" in asked else None
+    if any(instants.values()) and window in (None, "dates"):
+        fixed["window"] = [SPANS["dates"]]
+    elif window in SPANS:
+        fixed["window"] = [SPANS[window]]
+    return fixed if fixed != asked else None
 
 
 def slices(model: Model) -> None:

@@ -37,9 +37,12 @@ def column(
     help: str | None = None,  # noqa: A002
     width: str | None = None,
     strong: bool = False,
+    wide: bool = False,
 ) -> dict[str, Any]:
-    """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; strong for names of things."""
-    return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong}
+    """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; strong for names of things;
+    wide for sentences, which a narrow screen shows without their title.
+    """
+    return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide}
 
 
 def row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = False) -> dict[str, Any]:

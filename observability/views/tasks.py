@@ -5,11 +5,17 @@ from typing import Any
 import streamlit as st
 
 from observability.views import links, load, text
-from observability.views.fleet import Standing
+from observability.views.fleet import Standing, claim
+from observability.views.fleet import listed as listed_words
 from observability.views.scope import Scope
 from observability.views.table import column, row, table
 
-COLUMNS = (column("what", "What"), column("model", "Where", width="10rem"))
+COLUMNS = (column("what", "What", wide=True),)
+WORDS = {
+    "data/quality": "Values to repair, {}",
+    "serving/drift": "Inputs that moved far, {}",
+    "serving/performance": "Metrics that fell, {}",
+}
 
 
 def listed(standings: list[Standing], scope: Scope) -> None:
@@ -22,15 +28,18 @@ def listed(standings: list[Standing], scope: Scope) -> None:
 
 
 def to_act_on(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
-    """The worst act finding of each analyzer of each model; the others are one click away."""
+    """Findings to act on, one row an analyzer and model: the claim itself where it is one, else who they are about."""
     rows = []
     for each in standings:
         acts = [one for one in each.findings if one.severity == "act"]
         for analyzer in dict.fromkeys(one.analyzer for one in acts):
             same = [one for one in acts if one.analyzer == analyzer]
-            more = f"and {text.plural(len(same) - 1, 'more like it', 'more like it')}" if len(same) > 1 else None
-            cells = {"what": {"s": "act", **links.of_finding(same[0], scope, same[0].because), "sub": more}}
-            rows.append(row({**cells, "model": links.link(each.model.name, "model", scope.about(each.model.name))}))
+            said = (
+                same[0].because
+                if len(same) == 1
+                else WORDS.get(analyzer, "Look at {}").format(f"{len(same)}: {listed_words([claim(one) for one in same])}")
+            )
+            rows.append(row({"what": {"s": "act", **links.of_finding(same[0], scope, said), "sub": f"{each.model.name}, {analyzer}"}}))
     return rows
 
 
@@ -42,7 +51,13 @@ def to_register(standings: list[Standing]) -> list[dict[str, Any]]:
         for version in each.model.versions:
             if not version.registered and version.name in served:
                 words = f"Register {each.model.name} version {version.name}: it serves without a reference, so drift cannot be judged"
-                rows.append(row({"what": {"s": "watch", **links.link(words, "add_model")}, "model": {"t": each.model.name}}))
+                rows.append(
+                    row(
+                        {
+                            "what": {"s": "watch", **links.link(words, "add_model")},
+                        }
+                    )
+                )
     return rows
 
 
@@ -51,4 +66,10 @@ def of_the_store() -> list[dict[str, Any]]:
     failure = load.loader_failure()
     if not failure:
         return []
-    return [row({"what": {"s": "act", **links.link(f"Loading stopped: {failure}", "store")}, "model": {"t": "store"}})]
+    return [
+        row(
+            {
+                "what": {"s": "act", **links.link(f"Loading stopped: {failure}", "store")},
+            }
+        )
+    ]

@@ -120,9 +120,9 @@ def ago(instant: datetime | None, now: datetime) -> str:
     seconds = (now - instant.replace(tzinfo=instant.tzinfo or UTC)).total_seconds()
     if seconds < 0:
         return f"{minute(instant)} (ahead of this clock)"
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+    for size, unit in ((730 * 86400, "year"), (60 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            n = int(seconds // size)
+            n = int(seconds // {"year": 365.25 * 86400, "month": 30.44 * 86400}.get(unit, size))
             return f"{n:,} {unit}{'s' if n != 1 else ''} ago"
     return "just now"
 

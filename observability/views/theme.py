@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
 
 def themed(figure: "Figure", *, height: int = 280, x: str | None = None, y: str | None = None, legend: bool = False) -> "Figure":
     """The figure with the house's colorway, margins, grid and titles of the axes; changed in place and returned."""
+    quiet = {"color": NEUTRAL, "size": 11}
     figure.update_layout(
         colorway=COLORWAY,
         height=height,
@@ -38,11 +39,11 @@ def themed(figure: "Figure", *, height: int = 280, x: str | None = None, y: str 
         bargap=0.25,
     )
     if x:
-        figure.update_xaxes(title={"text": x, "standoff": 8})
+        figure.update_xaxes(title={"text": x, "standoff": 8, "font": quiet})
     if y:
-        figure.update_yaxes(title={"text": y, "standoff": 8})
-    figure.update_xaxes(showgrid=False, zeroline=False, automargin=True, linecolor=QUIET)
-    figure.update_yaxes(gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, rangemode="normal")
+        figure.update_yaxes(title={"text": y, "standoff": 8, "font": quiet})
+    figure.update_xaxes(tickfont=quiet, showgrid=False, zeroline=False, automargin=True, linecolor=QUIET)
+    figure.update_yaxes(tickfont=quiet, gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, rangemode="normal")
     return figure
 
 

@@ -15,7 +15,7 @@ with st.skeleton(height=240):
 st.header("Arrival", anchor=False)
 volume = quality.volume(here.window, found)
 said = quality.arrival_sentence(found)
-st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if said else "No expectation yet: the model has no past.")
+st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if said else "What to expect is not known yet.")
 if volume["n"].sum() > 0:
     figure = charts_time.volume(volume, series.marks(here.model.name, here.window))
     frame.chart(
@@ -28,10 +28,10 @@ if volume["n"].sum() > 0:
 else:
     empty.no_rows()
 
-st.header("Features and their checks", anchor=False)
 checks = quality.checks(found)
 days = distributions.missing_by_day(here.window, quality.columns(here.model, here.window))
 if checks:
+    st.header("Features and their checks", anchor=False)
     table("checks", "Features by check", quality.check_columns(checks), quality.check_rows(checks, days, here.scope), compact=True)
     frame.explain("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate", "constant", "stuck_hours")
 

@@ -5,7 +5,6 @@ what it rests on. The filters are in the address, and the downloads hold exactly
 
 import streamlit as st
 
-from observability.finding import SEVERITIES
 from observability.views import empty, findings, frame, load, text
 from observability.views.table import table
 
@@ -14,14 +13,7 @@ with st.skeleton(height=240):
     everything = frame.guarded(lambda: load.report(scope))
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    severities = st.pills(
-        "Severity",
-        SEVERITIES,
-        selection_mode="multi",
-        format_func=lambda each: text.STATUS_WORDS[each],
-        key="severity",
-        bind="query-params",
-    )
+    severities = findings.severity_filter()
     analyzer = st.selectbox(
         "Analyzer",
         sorted({each.analyzer for each in everything}),
@@ -58,7 +50,9 @@ chosen = findings.chooser(shown)
 if chosen:
     findings.card(chosen, scope)
 columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
-table("list", "Findings, worst first", columns, [findings.as_row(each, scope, selected=each is chosen) for each in shown[:100]])
+table(
+    "list", "Findings, worst first", columns, [findings.as_row(each, scope, selected=each is chosen, details=True) for each in shown[:100]]
+)
 if len(shown) > 100:
     st.caption(f"The first 100 of {len(shown):,}; the downloads hold all of them.")
 findings.downloads(shown, "findings")

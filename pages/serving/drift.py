@@ -26,6 +26,8 @@ st.markdown(f"**{text.plain(drift.summary(judged))}**")
 chosen = drift.chosen(judged)
 st.header("Which moved most", anchor=False)
 bars = drift.ranking(judged)
+if here.model.settings.importance:
+    st.caption("In the order of importance × drift: how far a column moved, and how much the model leans on it (a heuristic).")
 figure = charts_drift.ranked(bars, selected=chosen.subject)
 frame.chart(figure, bars, key="ranking", alt=drift.summary(judged), metrics=("psi",), on_select=drift.click("ranking"))
 
@@ -36,7 +38,7 @@ days = series.drift_by_day(judged)
 if days["day"].nunique() > 1:
     st.header("On which days", anchor=False)
     st.markdown("Each cell is one day of one column against the whole reference; small days read higher by chance.")
-    figure = charts_drift.heatmap(days, value="PSI", unit="", top=0.5, selected=chosen.subject)
+    figure = charts_drift.heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
     frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=drift.click("days"))
 
 st.header("Findings", anchor=False)

@@ -28,9 +28,7 @@ if ripe:
     st.caption(text.sentence(ripe.because))
 
 st.header("Over time", anchor=False)
-days = (
-    series.of_metric(finding) if series.grain(here.window) == "day" else series.metric_by(here.model, here.window, "hour", finding.metric)
-)
+days = series.metric_over(here.model, here.window, finding)
 figure = charts_time.metric(
     days,
     name=text.metric_title(finding.metric),

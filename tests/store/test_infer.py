@@ -93,7 +93,7 @@ def test_classes_of_a_binary_label(label, positive, classes):
 @pytest.mark.parametrize(
     "change, table, parts",
     [
-        ({}, {"outcome": ["good", "bad"] * 300}, ["positive class?", "good (300 rows)", "bad (300 rows)", "--positive"]),
+        ({}, {"outcome": ["good", "bad"] * 300}, ["plainly the positive class", "good (300 rows)", "bad (300 rows)", "--positive"]),
         ({}, {"outcome": ["a", "b", "c"] * 200}, ["3 different values", "a (200 rows)", "multiclass"]),
         ({"positive": "best"}, {"outcome": ["good", "bad"] * 300}, ["no row has the positive label 'best'", "good (300 rows)"]),
         ({"score": ("pp",)}, {}, ["score column 'pp' is not in the file", "Did you mean 'p'?"]),
@@ -187,7 +187,7 @@ def test_multiclass_trouble():
     request = Request("m", "1", task="multiclass", label="y")
     with pytest.raises(UsageError, match="row 1"):
         infer(table, replace(request, score=("o",)))
-    with pytest.raises(UsageError, match="which class"):
+    with pytest.raises(UsageError, match="which class each"):
         infer(table, replace(request, score=("a", "b")))
     assert any("do not add up to 1" in each for each in infer(table, replace(request, score=("cat=a", "dog=b"))).warnings)
     numbered = pa.table({"x": p[:, 0], "y": np.arange(300) % 11, "pred": np.arange(300) % 11})
@@ -200,9 +200,9 @@ def test_task_label_and_score_are_guessed_from_usual_names_where_nobody_said():
     table = pa.table({"x": random.random(300), "Target": label == "cat", "y_prob": p[:, 0]})
     found = infer(table, Request("m", "1"))
     assert (found.task, found.label, found.scores) == ("binary", "Target", ((None, "y_prob"),))
-    with pytest.raises(UsageError, match="which column is the label"):
+    with pytest.raises(UsageError, match="named like the label"):
         infer(table.drop_columns(["Target"]), Request("m", "1"))
-    with pytest.raises(UsageError, match="which column is the score"):
+    with pytest.raises(UsageError, match="named like the score"):
         infer(table.drop_columns(["y_prob"]), Request("m", "1"))
 
 

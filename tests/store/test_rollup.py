@@ -159,8 +159,8 @@ def expected(task, records, hour):
         w = record.get("weight", 1)
         counts[period(record), bin_, decision, code, STATUS_CODES[record["status"]]] += [1, w, w * w]
         figures = {"latency_ms": record.get("latency_ms"), "score": score}
-        if label is not None and not (task == "multiclass"):
-            figures["label_value"] = float(label)
+        if isinstance(label, int | float) and not isinstance(label, bool):
+            figures["label_value"] = label
         if task == "regression" and score is not None and code == 0:
             error = score - label
             figures |= {"error": error, "absolute_error": abs(error), "squared_error": error**2}

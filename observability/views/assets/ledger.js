@@ -165,7 +165,7 @@ function table(data, go) {
     const body = html("tbody", `${row.tone ?? ""}${row.note ? " noted" : ""}${row.selected ? " selected" : ""}`)
     const line = html("tr")
     data.columns.forEach((column, index) => {
-      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}`)
+      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}`)
       if (index === 0) place.scope = "row"
       place.dataset.label = column.label
       place.append(cell(row.cells[column.key], go))

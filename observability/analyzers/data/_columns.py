@@ -1,0 +1,116 @@
+"""How often was each value of a column there: in which bin, on which day?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE
+from observability.catalog import Edges
+from observability.stats.interval import effective_n
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CHECKS = {
+    "null_rate": NULL,
+    "nan_rate": NAN,
+    "absent_rate": ABSENT,
+    "wrong_type_rate": WRONG_TYPE,
+    "unseen_rate": UNSEEN,
+    "out_of_range_rate": None,
+}
+"""Rates that are looked at, and the special bin of each; out of range is the first and the last bin of a number."""
+OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some rows of others: Σw of those, Σw and Σw² of all, and how many rows all are."""
+
+    hits: float
+    total: float
+    squares: float
+    rows: int
+
+    @property
+    def value(self) -> float:
+        """The share; NaN without rows."""
+        return self.hits / self.total if self.total > 0 else float("nan")
+
+    @property
+    def n(self) -> float:
+        """Effective rows."""
+        return effective_n(self.total, self.squares)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The rows of one column in a histogram answer, in any order: bin, day (empty where it was not asked by day), n, Σw, Σw²."""
+
+    bins: NDArray[np.int64]
+    days: NDArray[np.datetime64]
+    n: NDArray[np.int64]
+    w: NDArray[np.float64]
+    w2: NDArray[np.float64]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return int(self.n.sum())
+
+    def where(self, kept: NDArray[np.bool_]) -> "Counts":
+        """Some of them."""
+        return Counts(self.bins[kept], self.days[kept] if self.days.size else self.days, self.n[kept], self.w[kept], self.w2[kept])
+
+    def by_day(self) -> Iterator[tuple[np.datetime64, "Counts"]]:
+        """Each day with its rows, in order."""
+        for day in np.unique(self.days):
+            yield day, self.where(self.days == day)
+
+    def share(self, metric: str, edges: Edges) -> Share:
+        """The share of one check: special bins of all rows, out of range of the values."""
+        special = CHECKS[metric]
+        counted = self if special is not None else self.values()
+        hit = counted.bins == special if special is not None else outside(counted.bins, edges)
+        return Share(float(counted.w[hit].sum()), float(counted.w.sum()), float(counted.w2.sum()), counted.rows)
+
+    def values(self) -> "Counts":
+        """The rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
+        return self.where(self.bins >= 0)
+
+    def by_bin(self) -> dict[int, float]:
+        """Σw of each bin."""
+        names, places = np.unique(self.bins, return_inverse=True)
+        return dict(zip(names.tolist(), np.bincount(places, self.w, names.size).tolist())) if names.size else {}
+
+
+def counted(frame: "DataFrame") -> dict[str, Counts]:
+    """A histogram answer by column."""
+    found = {}
+    for name, part in frame.groupby("column", sort=True):
+        days = part["period"].to_numpy("datetime64[D]") if "period" in part else np.empty(0, "datetime64[D]")
+        figures = (part[each].to_numpy(kind) for each, kind in (("n", np.int64), ("w", np.float64), ("w2", np.float64)))
+        found[str(name)] = Counts(part["bin"].to_numpy(np.int64), days, *figures)
+    return found
+
+
+def outside(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Which ordinary bins of a number lie outside of the reference's range."""
+    return np.asarray((bins == 0) | (bins == len(edges.edges)), bool)
+
+
+def interior(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Which bins hold values of one kind: a level, or a number inside the reference's range (outside of it a bin has no end)."""
+    return np.asarray((bins >= 0) & ~outside(bins, edges) if edges.edges else bins >= 0, bool)
+
+
+def checks_of(kind: str, edges: Edges, *, feature: bool = True) -> tuple[str, ...]:
+    """The rates that can be told of a column: of its kind, and of the edges that it has."""
+    if not feature:
+        return ("null_rate", "nan_rate", *(("out_of_range_rate",) if edges.edges else ()))
+    if kind == "number":
+        return (*OF_NUMBERS, *(("out_of_range_rate",) if edges.edges else ()))
+    return (*OF_CATEGORIES, *(("unseen_rate",) if edges.levels else ()))

@@ -1,0 +1,153 @@
+"""Does a column stand still that moves in the reference: one value in all of the window, or over whole days?"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from observability.analyzer import Context
+from observability.analyzers.data._claims import Claim, blank, limits, percent, plural, weight_of
+from observability.analyzers.data._columns import Counts, interior
+from observability.analyzers.data._values import MINIMUM_ROWS, ROWS_A_DAY, Column
+from observability.finding import Severity
+from observability.stats.change import runs_of_equal_values, two_proportion_test
+from observability.stats.interval import effective_n, rate_interval
+
+CONSTANT_SHARE = 0.995
+"""A bin that holds all but one value in two hundred stands still for every purpose of a model."""
+VARIES_BELOW = 0.9
+"""A reference whose commonest bin holds more is nearly constant itself: one dry week holds no rain, and nobody is to blame."""
+VARIES_MUCH_BELOW = 0.5
+"""Up to here a constant is an act; above it weather, seasons and small groups stand still by themselves for a week now and then: a watch."""
+STUCK_WATCH, STUCK_ACT = 24.0, 48.0
+"""Hours: one whole day of one value is worth a look, two need somebody."""
+OTHER_DAYS = 3
+"""A single day of one value says something only beside this many days that hold several: a weekday is one value every day."""
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """The longest run of whole days in one bin: its first day, its days, its rows, the share of that bin in the reference."""
+
+    first: datetime
+    days: int
+    bin: int
+    rows: int
+    usual: float
+    looked_at: int
+
+
+def still_claims(column: Column, context: Context) -> list[Claim]:
+    """Claims that the column is constant or was stuck; none where the reference does not vary or is too small, or rows are too few."""
+    before = column.before.values()
+    if column.baseline != "reference" or effective_n(before.w.sum(), before.w2.sum()) < MINIMUM_ROWS:
+        return []
+    usual = before.by_bin()
+    return [*constant(column, before, usual, context), *stuck(column, before, usual, context)]
+
+
+def constant(column: Column, before: Counts, usual: dict[int, float], context: Context) -> list[Claim]:
+    """One bin holds nearly all values, though the reference's commonest bin holds fewer than nine in ten."""
+    now = column.now.values()
+    total, squares = float(now.w.sum()), float(now.w2.sum())
+    if effective_n(total, squares) < MINIMUM_ROWS:
+        return []
+    bins = now.by_bin()
+    top = max(bins, key=lambda each: (bins[each], -each))
+    commonest, share = max(usual.values()) / before.w.sum(), bins[top] / total
+    at = context.model.settings.limits.get("data/quality/constant", CONSTANT_SHARE)
+    if not interior(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or share < at:
+        return []
+    known = rate_interval(bins[top], total, squares)
+    test = two_proportion_test(bins[top], total, usual.get(top, 0.0), float(before.w.sum()), squares, float(before.w2.sum()))
+    severity: Severity = "act" if commonest < VARIES_MUCH_BELOW else "watch"
+    said = (
+        f"{start(column)} hardly varies: {value_of(column, top)} is {percent(share)} of {plural(now.rows, 'value')}; in the reference it is "
+        f"{percent(usual.get(top, 0.0) / before.w.sum())} and no value is more than {percent(commonest)}."
+    )
+    finding = replace(
+        blank(context, column.subject, "constant", now.rows, said),
+        value=known.value,
+        low=known.low,
+        high=known.high,
+        severity=severity,
+        likely_source="input" if column.feature else "model",
+        rank=1 + weight_of(context, column.subject),
+        evidence={"column": column.reference, "baseline": commonest, "baseline_n": before.rows},
+    )
+    return [Claim(finding, 1.0 if test.p_value is None else test.p_value, (at, at))]
+
+
+def stuck(column: Column, before: Counts, usual: dict[int, float], context: Context) -> list[Claim]:
+    """Whole days in one bin that the reference says are improbable."""
+    found = longest(column, float(before.w.sum()), usual, context)
+    if found is None:
+        return []
+    hours = 24.0 * found.days
+    at = limits(context, "stuck_hours", STUCK_WATCH, STUCK_ACT)
+    chance = min(found.looked_at * max(found.usual, 1 / before.w.sum()) ** found.rows, 1.0)
+    since = f"{found.first:%Y-%m-%d}"
+    said = (
+        f"{start(column)} kept one value, {value_of(column, found.bin)}, for {plural(found.days, 'whole day')} from {since} over "
+        f"{plural(found.rows, 'value')}; in the reference it is {percent(found.usual)} of the values."
+    )
+    finding = replace(
+        blank(context, column.subject, "stuck_hours", found.rows, said),
+        value=hours,
+        low=hours,
+        high=hours,
+        severity="act" if hours >= at[1] else "watch",
+        likely_source="input" if column.feature else "model",
+        onset=found.first,
+        rank=1 + weight_of(context, column.subject),
+        evidence={"column": column.reference, "baseline": found.usual, "baseline_n": before.rows, "days": found.days},
+    )
+    return [Claim(finding, chance, at)]
+
+
+def longest(column: Column, total: float, usual: dict[int, float], context: Context) -> Standstill | None:
+    """The longest run of whole days in one bin that is less than half of the reference; None where there is none.
+
+    A run of a single day counts only beside three days that hold several values; such a bin is then seen on no other whole day.
+    """
+    days = whole_days(column.now, context)
+    bins = [only_bin(rows, column) for _, rows in days]
+    runs = [each for each in runs_of_equal_values(bins) if each.value is not None and usual.get(each.value, 0.0) < VARIES_MUCH_BELOW * total]
+    run = max(runs, key=lambda each: each.length, default=None)
+    if run is None:
+        return None
+    filled = sum(rows.values().rows >= ROWS_A_DAY for _, rows in days)
+    if run.length == 1 and (sum(each is not None for each in bins) > 1 or filled <= OTHER_DAYS):
+        return None
+    rows = sum(part.values().rows for _, part in days[run.start : run.start + run.length])
+    return Standstill(days[run.start][0], run.length, run.value, rows, usual.get(run.value, 0.0) / total, len(days))
+
+
+def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]]:
+    """Each day that lies wholly inside the window and is over, with its rows; a day without rows has none."""
+    of = {day.astype("datetime64[s]").item().replace(tzinfo=UTC): rows for day, rows in counts.by_day()}
+    nothing = counts.where(np.zeros(counts.bins.size, bool))
+    end = min(context.window.end, context.now)
+    first = context.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    first += DAY if first < context.window.start else timedelta()
+    return [(day, of.get(day, nothing)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
+
+
+def only_bin(rows: Counts, column: Column) -> int | None:
+    """The bin that holds every value of a day; None where there are several, or hardly any value."""
+    values = rows.values()
+    bins = np.unique(values.bins[values.n != 0])
+    return int(bins[0]) if bins.size == 1 and values.rows >= ROWS_A_DAY and interior(bins, column.edges)[0] else None
+
+
+def value_of(column: Column, place: int) -> str:
+    """The value of a bin, as far as the bins tell."""
+    if column.edges.levels:
+        return f"`{column.edges.levels[place]}`"
+    return f"about {column.edges.positions[place]:.4g}" if place < len(column.edges.positions) else "one bin of it"
+
+
+def start(column: Column) -> str:
+    """The column at the start of a sentence."""
+    return column.text if column.feature else "The score"

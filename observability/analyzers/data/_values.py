@@ -1,0 +1,205 @@
+"""Are the values of a column whole: present, of their type, of known categories, inside the range?"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from observability.analyzer import Context
+from observability.analyzers.data._claims import (
+    DAYS_KEPT,
+    NAME,
+    Claim,
+    blank,
+    by_size,
+    limits,
+    percent,
+    plural,
+    weight_of,
+)
+from observability.analyzers.data._columns import Counts, Share, checks_of
+from observability.catalog import Edges
+from observability.finding import Against, Finding
+from observability.stats.change import needed_n_for_proportion, two_proportion_test
+from observability.stats.interval import rate_interval
+
+WATCH, ACT = 0.02, 0.05
+"""A rate that grew by 2 points is worth a look, by 5 points it needs somebody: terms.md takes 5 points as the change that matters, and a
+column that loses one value in fifty is where imputation begins to show in a model's errors. `limits` of the settings override the act limit."""
+MINIMUM_ROWS = 100
+"""Below this many rows no rate is judged, on either side."""
+ROWS_A_DAY = 20
+"""Days with fewer rows are passed over when the first bad day is sought."""
+SAID = {
+    "null_rate": "null",
+    "nan_rate": "NaN",
+    "absent_rate": "absent",
+    "wrong_type_rate": "of another type",
+    "unseen_rate": "a category that the reference never had",
+    "out_of_range_rate": "outside the reference's range",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column on both sides. subject: how findings name it. feature: False for the score. baseline: "reference" or "past"."""
+
+    reference: str
+    subject: str
+    kind: str
+    feature: bool
+    edges: Edges
+    now: Counts
+    before: Counts
+    baseline: Against
+
+    @property
+    def text(self) -> str:
+        """The column in a sentence."""
+        return f"`{self.subject}`" if self.feature else "the score"
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The rates that are looked at; the past of a version without a reference knows no ranges and categories."""
+        known = checks_of(self.kind, self.edges, feature=self.feature)
+        return known if self.baseline == "reference" else tuple(each for each in known if each not in ("unseen_rate", "out_of_range_rate"))
+
+
+def rate_claims(column: Column, context: Context) -> list[Claim]:
+    """A claim for each rate that occurs on one of the sides: what occurs on neither cannot have grown, and is no look at all."""
+    claims = []
+    for metric in column.checks:
+        now, before = column.now.share(metric, column.edges), column.before.share(metric, column.edges)
+        if now.hits + before.hits > 0 and min(now.n, before.n) >= MINIMUM_ROWS:
+            claims.append(rate_claim(column, metric, now, before, context))
+    return claims
+
+
+def rate_claim(column: Column, metric: str, now: Share, before: Share, context: Context) -> Claim:
+    """How much one rate grew, and how easily chance does that."""
+    at = limits(context, metric, WATCH, ACT)
+    growth = now.value - before.value
+    test = two_proportion_test(now.hits, now.total, before.hits, before.total, now.squares, before.squares)
+    known = rate_interval(now.hits, now.total, now.squares)
+    series = by_day(column, metric)
+    finding = replace(
+        blank(context, column.subject, metric, now.rows, sentence(column, metric, now, before), against=column.baseline),
+        value=known.value,
+        low=known.low,
+        high=known.high,
+        severity=by_size(growth, at),
+        likely_source="input" if column.feature else "model",
+        onset=onset(series, before, at[0], context),
+        rank=1 + max(growth, 0.0) * weight_of(context, column.subject),
+        evidence={
+            "column": column.reference,
+            "baseline": before.value,
+            "baseline_n": before.rows,
+            "by_day": [[str(day), share.value, share.rows] for day, share in series][-DAYS_KEPT:],
+        },
+    )
+    return Claim(finding, 1.0 if test.p_value is None else test.p_value, (edge(before, at[0]), edge(before, at[1])))
+
+
+def edge(before: Share, growth: float) -> float:
+    """The rate at which the growth is reached."""
+    return min(before.value + growth, 1.0)
+
+
+def by_day(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
+    """The rate on each day of the window."""
+    return [(day, counts.share(metric, column.edges)) for day, counts in column.now.by_day()]
+
+
+def onset(series: list[tuple[np.datetime64, Share]], before: Share, watch: float, context: Context) -> datetime | None:
+    """The first day of the unbroken run of days that are worse by the limit and by more than chance, up to the window's end."""
+    first = None
+    for day, share in reversed(series):
+        if share.rows < ROWS_A_DAY:
+            continue
+        low = rate_interval(share.hits, share.total, share.squares).low
+        if share.value < before.value + watch or low is None or low <= before.value:
+            break
+        first = day
+    return None if first is None else max(first.astype("datetime64[s]").item().replace(tzinfo=UTC), context.window.start)
+
+
+def sentence(column: Column, metric: str, now: Share, before: Share) -> str:
+    """The rate now and before, in plain words."""
+    of = plural(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
+    how = {"absent_rate": f"absent from {percent(now.value)} of {of}"}.get(metric, f"{SAID[metric]} in {percent(now.value)} of {of}")
+    start = column.text if column.feature else "The score"
+    return f"{start} is {how}; {had(column)} {percent(before.value)}."
+
+
+def had(column: Column) -> str:
+    """What the rate is held against, as a sentence's subject."""
+    return "the reference had" if column.baseline == "reference" else "the 28 days before had"
+
+
+def summary(column: Column, context: Context) -> Finding:
+    """The one finding about a column of which nothing is reported: as it was; or too little to tell."""
+    metric = "null_rate"
+    now, before = column.now.share(metric, column.edges), column.before.share(metric, column.edges)
+    at = limits(context, metric, WATCH, ACT)
+    known = rate_interval(now.hits, now.total, now.squares)
+    rates = {each: (column.now.share(each, column.edges), column.before.share(each, column.edges)) for each in column.checks}
+    base = replace(
+        blank(context, column.subject, metric, now.rows, "", against=column.baseline),
+        value=known.value,
+        low=known.low,
+        high=known.high,
+        rank=weight_of(context, column.subject) * 0.1,
+        evidence={"column": column.reference, "rates": {each: [none_if_nan(side.value) for side in both] for each, both in rates.items()}},
+    )
+    start = column.text if column.feature else "The score"
+    if before.n < MINIMUM_ROWS:
+        more = "a larger reference" if column.baseline == "reference" else f"about {plural(max(MINIMUM_ROWS - before.n, 1), 'prediction')} more past"
+        return replace(base, because=f"{start} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
+    needed = rows_needed(before, at[1])
+    if now.n < needed:
+        more = f"about {max(round(needed - now.n), 1):,} more"
+        return replace(base, because=f"{start} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
+    evidence = base.evidence | {
+        "baseline": before.value,
+        "baseline_n": before.rows,
+        "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
+    }
+    said = [f"null in {percent(now.value)} ({percent(before.value)})"]
+    said += [
+        f"{SAID[each]} in {percent(a.value)} ({percent(b.value)})"
+        for each, (a, b) in rates.items()
+        if each != metric and a.rows and b.rows and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
+    ]
+    whole = "in the reference" if column.baseline == "reference" else "in the 28 days before"
+    because = f"{start} is as it was {whole}: of {plural(now.rows, 'prediction')} {', '.join(said)}."
+    return replace(base, severity="ok", limit=edge(before, at[0]), evidence=evidence, because=because)
+
+
+def rows_needed(before: Share, growth: float) -> float:
+    """Rows that find a growth by the act limit four times in five, and never fewer than the minimum."""
+    needed = needed_n_for_proportion(before.value, min(growth, 1 - before.value))
+    return MINIMUM_ROWS if needed is None else max(MINIMUM_ROWS, needed)
+
+
+def none_if_nan(value: float) -> Any:
+    """NaN has no place in JSON."""
+    return None if value != value else value
+
+
+def no_rows(context: Context) -> Finding:
+    """The window is empty."""
+    return blank(context, "model", "judged", 0, "No predictions in this window, so no values can be judged.")
+
+
+def no_reference(context: Context, rows: int) -> Finding:
+    """Nobody registered the version."""
+    because = (
+        f"Version {context.version.name} has no reference: register it with held-out predictions to have ranges, categories and types judged; "
+        f"until then its values are held against the {28} days before."
+    )
+    return blank(context, "model", "judged", rows, because)
+
+
+__all__ = ["NAME", "Column", "no_reference", "no_rows", "rate_claims", "summary"]

@@ -1,0 +1,51 @@
+"""How are the values of many rows counted by bin when nothing but counts is asked? The compiled loop, without sums and weights.
+
+A third of the time of binning_compiled.counts, which keeps sums as well. Importing this file imports numba; counting.py does so when it pays.
+"""
+
+from observability.stats.binning_compiled import jit
+
+MOST_STEPS = 4
+"""Edges in one cell up to which stepping through them beats halving."""
+
+
+@jit
+def count_only(values, valid, groups, edges, first, origin, per_unit, n):  # type: ignore[no-untyped-def]
+    """Counts added to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group."""
+    masked, grouped = valid.size > 0, groups.size > 0
+    cells, last = first.size - 3, edges.size
+    group = 0
+    for i in range(values.size):
+        if grouped:
+            group = groups[i]
+            if group < 0:
+                continue
+        if masked and not valid[i]:
+            n[group, 1] += 1
+            continue
+        x = values[i]
+        if x != x:
+            n[group, 0] += 1
+            continue
+        place = (x - origin) * per_unit
+        if 0.0 <= place < cells:
+            cell = int(place) + 1
+            low, high = first[cell], first[cell + 1]
+        elif last == 0 or x < edges[0]:
+            low, high = 0, 0
+        elif x >= edges[last - 1]:
+            low, high = last, last
+        else:
+            cell = 0 if place < 0.0 else cells + 1
+            low, high = first[cell], first[cell + 1]
+        if high - low > MOST_STEPS:
+            while low < high:
+                middle = (low + high) // 2
+                if edges[middle] <= x:
+                    low = middle + 1
+                else:
+                    high = middle
+        else:
+            while low < high and edges[low] <= x:
+                low += 1
+        n[group, low + 2] += 1

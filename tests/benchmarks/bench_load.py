@@ -1,0 +1,175 @@
+"""How fast are validated logs of 25 features loaded with their rollups, against DuckDB's own typed read_json, in how much memory, how small?
+
+`python tests/benchmarks/bench_load.py [lines] [repeats]` prints, for files of one shape, of a few shapes, with 1 % bad lines and of a different
+shape on each line, the rate and its ratio to the peer's (medians, each repetition against the peer run just before it); then the size of the
+rollups beside the raw rows, and the peak memory of a process that loads eight times as many lines.
+"""
+
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import duckdb  # noqa: E402
+import numpy as np  # noqa: E402
+
+from observability.catalog import Edges, Version  # noqa: E402
+from observability.stats.edges import numeric_edges  # noqa: E402
+from observability.store import catalog_store, rollup  # noqa: E402
+from observability.store.admin import table_bytes  # noqa: E402
+from observability.store.database import Store  # noqa: E402
+from observability.store.loader import load_files  # noqa: E402
+from observability.store.parse import Defaults  # noqa: E402
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+NUMBERS, CATEGORIES = [f"number_{i:02d}" for i in range(20)], [f"category_{i}" for i in range(5)]
+LEVELS = [f"level {i}" for i in range(12)]
+A_DAY = 50_000
+GOALS = {"one shape": 0.20, "few shapes": 0.20, "1 % bad": 0.15, "any shape": 0.08}
+
+
+def records(count: int, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Predictions with 20 numbers and 5 categories, 50,000 a day."""
+    values = np.random.default_rng(seed).normal(size=(min(count, 20_000), 20)).round(6).tolist()
+    pick = random.Random(seed)
+    for i in range(count):
+        features = dict(zip(NUMBERS, values[i % len(values)])) | {name: pick.choice(LEVELS) for name in CATEGORIES}
+        yield {
+            "kind": "prediction", "id": f"{seed}-{i:09d}", "at": (START + timedelta(days=i / A_DAY)).isoformat().replace("+00:00", "Z"), "model": "loan",
+            "version": "1", "features": features, "score": round(pick.random(), 6), "latency_ms": round(pick.lognormvariate(1, 1), 3), "replica": f"r{i % 3}",
+        }  # fmt: skip
+
+
+def shuffled(record: dict[str, object], pick: random.Random) -> dict[str, object]:
+    """The record with its keys and its features in another order."""
+    features = record["features"]
+    assert isinstance(features, dict)
+    record = record | {"features": dict(pick.sample(list(features.items()), len(features)))}
+    return dict(pick.sample(list(record.items()), len(record)))
+
+
+def write_file(path: Path, count: int, shape: str) -> None:
+    """A file of `count` lines."""
+    pick = random.Random(1)
+    with path.open("w", encoding="utf-8") as file:
+        for i, record in enumerate(records(count)):
+            if shape == "any shape":
+                record = shuffled(record, pick)
+            elif shape == "few shapes":
+                record = shuffled(record, random.Random(i % 4))
+            line = json.dumps(record)
+            if shape == "1 % bad" and i % 100 == 50:
+                line = pick.choice([line[:-7], line.replace('"score": ', '"score": 1'), line.replace("prediction", "predictino"), line.replace("Z", "")])
+            file.write(line + "\n")
+
+
+def new_store(home: Path) -> Store:
+    """A store with the registered model."""
+    edges = numeric_edges(np.random.default_rng(5).normal(size=20_000))
+    numbers = Edges(tuple(edges.edges.tolist()), tuple(edges.deciles.tolist()), tuple(edges.positions.tolist()))
+    store = Store.open(home)
+    with store.write() as writer:
+        key = catalog_store.add_model(writer, "loan", task="binary", classes=("0", "1"))
+        wanted = [("feature", name, "number") for name in NUMBERS] + [("feature", name, "category") for name in CATEGORIES]
+        columns = catalog_store.add_columns(writer, key, wanted, ["feature.category_0"])  # type: ignore[arg-type]
+        bins = {reference: numbers if each.kind == "number" else Edges(levels=tuple(LEVELS)) for reference, each in columns.items()}
+        catalog_store.save_version(writer, key, Version("1", START, (*NUMBERS, *CATEGORIES), bins))
+    return store
+
+
+def ours(path: Path) -> float:
+    """Seconds to load a file into a new store."""
+    with tempfile.TemporaryDirectory() as home, new_store(Path(home)) as store:
+        start = time.perf_counter()
+        report = load_files(store, [path], Defaults())
+        seconds = time.perf_counter() - start
+        assert report.lines == report.stored + report.duplicates + report.rejected and report.stored > 0.98 * report.lines, report
+        return seconds
+
+
+def peer(path: Path, count: int) -> float:
+    """Seconds that DuckDB's read_json takes to put the same file into a typed table."""
+    features = ", ".join([f'"{name}" DOUBLE' for name in NUMBERS] + [f'"{name}" VARCHAR' for name in CATEGORIES])
+    columns = {"kind": "VARCHAR", "id": "VARCHAR", "at": "TIMESTAMPTZ", "model": "VARCHAR", "version": "VARCHAR", "features": f"STRUCT({features})"}
+    columns |= {"score": "DOUBLE", "latency_ms": "DOUBLE", "replica": "VARCHAR"}
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/peer.duckdb") as connection:
+        start = time.perf_counter()
+        connection.execute(
+            f"""CREATE TABLE t AS SELECT * EXCLUDE (features), unnest(features)
+            FROM read_json('{path}', columns = {columns}, format = 'newline_delimited', ignore_errors = true)"""
+        )
+        seconds = time.perf_counter() - start
+        assert connection.execute("SELECT count(*) FROM t").fetchall()[0][0] >= 0.9 * count
+        return seconds
+
+
+def compare(count: int, repeats: int) -> None:
+    """Rates and ratios for each kind of file."""
+    with tempfile.TemporaryDirectory() as folder:
+        warm = Path(folder) / "warm.jsonl"
+        write_file(warm, 30_000, "one shape")
+        ours(warm)
+        for shape, goal in GOALS.items():
+            path = Path(folder) / "logs.jsonl"
+            write_file(path, count, shape)
+            pairs = [(peer(path, count), ours(path)) for _ in range(repeats)]
+            rate = count / statistics.median(own for _, own in pairs)
+            ratio = statistics.median(theirs / own for theirs, own in pairs)
+            theirs = count / statistics.median(theirs for theirs, _ in pairs)
+            print(f"{shape:<11} {rate:>9,.0f} lines/s   peer {theirs:>9,.0f}   ratio {ratio:.3f} (goal {goal:.2f}){'' if ratio >= goal else '   BELOW'}")
+
+
+def sizes(count: int) -> None:
+    """Bytes of the rollups beside the raw rows."""
+    with tempfile.TemporaryDirectory() as folder, new_store(Path(folder) / "home") as store:
+        path = Path(folder) / "logs.jsonl"
+        write_file(path, count, "one shape")
+        load_files(store, [path], Defaults())
+        with store.write() as writer:
+            rollup.merge(writer, store.catalog().model("loan"))
+        cursor = store.cursor()
+        cursor.execute("CHECKPOINT")
+        held = {table: table_bytes(cursor, f"{table}_1") / 1e6 for table in ("predictions", "counts", "sums")}
+        rolled = held["counts"] + held["sums"]
+        print(f"rollups {rolled:.2f} MB beside {held['predictions']:.1f} MB of raw rows: {rolled / held['predictions']:.2%} (goal: under 5 % or 20 MB)")
+
+
+def memory(path: str) -> None:
+    """Loads one file in this process and prints its peak memory in MB."""
+    ours(Path(path))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def peak(count: int) -> None:
+    """Peak memory of a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "logs.jsonl"
+        write_file(path, count, "one shape")
+        done = subprocess.run([sys.executable, __file__, "--memory", str(path)], capture_output=True, text=True, check=True, env=os.environ)
+        print(f"peak memory of loading {path.stat().st_size / 1e6:,.0f} MB: {float(done.stdout):,.0f} MB (goal: under 1,000 MB)")
+
+
+def main(count: int = 100_000, repeats: int = 5) -> None:
+    """Prints everything."""
+    print(f"DuckDB {duckdb.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores, {count:,} lines a file, median of {repeats}")
+    compare(count, repeats)
+    sizes(4 * count)
+    peak(8 * count)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--memory"]:
+        memory(sys.argv[2])
+    else:
+        main(*map(int, sys.argv[1:3]))
