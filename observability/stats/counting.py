@@ -5,6 +5,7 @@ The same bins as stats/binning.py, about four times as fast on many rows, becaus
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,29 @@ CELLS = 4096
 """Cells of the look-up table: nearly every one holds at most one edge, and 16 kB stay in the processor's first cache."""
 
 
+@dataclass(frozen=True)
+class FinePlan:
+    """A plan with a fine look-up table. padded: its edges with two infinities behind them, so that two can be compared at once."""
+
+    plan: BinPlan
+    padded: NDArray[np.float64]
+
+    @property
+    def bins(self) -> int:
+        """len(edges) + 1."""
+        return self.plan.bins
+
+
 @functools.lru_cache(maxsize=1024)
-def fine_plan(edges: tuple[float, ...]) -> BinPlan:
-    """The plan of a column's edges with a fine look-up table, made once."""
-    return bin_plan(edges, CELLS)
+def fine_plan(edges: tuple[float, ...]) -> FinePlan:
+    """The plan of a column's edges, made once."""
+    plan = bin_plan(edges, CELLS)
+    return FinePlan(plan, np.concatenate([plan.edges, [np.inf, np.inf]]))
 
 
 def count_bins(
     values: NDArray[np.float64],
-    plan: BinPlan,
+    fine: FinePlan,
     valid: NDArray[np.bool_] | None = None,
     groups: NDArray[np.int64] | None = None,
     group_count: int = 1,
@@ -34,6 +49,7 @@ def count_bins(
     valid: mask, None where all are valid. groups: group of each row from 0, a negative one leaves it out; None: all are in group 0. cells: how
     many values are counted altogether, of other columns as well, which says whether compiling pays.
     """
+    plan = fine.plan
     loop = loaded(values.size if cells is None else cells)
     if loop is None:
         found = histogram_numbers(values, plan, None, valid, groups, group_count)
@@ -44,7 +60,7 @@ def count_bins(
         values,
         all_valid if valid is None else valid,
         none if groups is None else groups,
-        plan.edges,
+        fine.padded,
         plan.first,
         plan.origin,
         plan.per_unit,

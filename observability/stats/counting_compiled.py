@@ -5,15 +5,18 @@ A third of the time of binning_compiled.counts, which keeps sums as well. Import
 
 from observability.stats.binning_compiled import jit
 
-MOST_STEPS = 4
-"""Edges in one cell up to which stepping through them beats halving."""
+AT_ONCE = 2
+"""Edges of a cell that are compared without a branch; cells with more are halved."""
 
 
 @jit
 def count_only(values, valid, groups, edges, first, origin, per_unit, n):  # type: ignore[no-untyped-def]
-    """Counts added to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group."""
+    """Counts added to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group.
+
+    edges: with AT_ONCE infinities behind them. first: see binning.BinPlan.
+    """
     masked, grouped = valid.size > 0, groups.size > 0
-    cells, last = first.size - 3, edges.size
+    cells, last = first.size - 3, edges.size - AT_ONCE
     group = 0
     for i in range(values.size):
         if grouped:
@@ -24,28 +27,29 @@ def count_only(values, valid, groups, edges, first, origin, per_unit, n):  # typ
             n[group, 1] += 1
             continue
         x = values[i]
-        if x != x:
-            n[group, 0] += 1
-            continue
         place = (x - origin) * per_unit
         if 0.0 <= place < cells:
             cell = int(place) + 1
-            low, high = first[cell], first[cell + 1]
+            low = first[cell]
+            high = first[cell + 1]
+            if high - low <= AT_ONCE:
+                n[group, low + (edges[low] <= x) + (edges[low + 1] <= x) + 2] += 1
+                continue
+        elif x != x:
+            n[group, 0] += 1
+            continue
         elif last == 0 or x < edges[0]:
             low, high = 0, 0
         elif x >= edges[last - 1]:
             low, high = last, last
         else:
             cell = 0 if place < 0.0 else cells + 1
-            low, high = first[cell], first[cell + 1]
-        if high - low > MOST_STEPS:
-            while low < high:
-                middle = (low + high) // 2
-                if edges[middle] <= x:
-                    low = middle + 1
-                else:
-                    high = middle
-        else:
-            while low < high and edges[low] <= x:
-                low += 1
+            low = first[cell]
+            high = first[cell + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if edges[middle] <= x:
+                low = middle + 1
+            else:
+                high = middle
         n[group, low + 2] += 1

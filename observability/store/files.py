@@ -213,29 +213,34 @@ def csv_dialect(path: Path) -> str:
     return max(",;\t|", key=header.count)
 
 
+MOSTLY = 0.95
+"""Share of a CSV column's values that make it a column of numbers (or booleans): one bad cell costs its own row's feature, not the column."""
+
+
 def csv_columns(path: Path) -> tuple[list[str], dict[str, str]]:
-    """Names of the columns of a CSV file, and for each whether all of its values are numbers or booleans (else text)."""
+    """Names of the columns of a CSV file, and for each whether nearly all of its values are numbers or booleans (else text)."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=csv_dialect(path))
         names = [name.strip() for name in next(reader, [])]
-        numbers, booleans, seen = [True] * len(names), [True] * len(names), [False] * len(names)
-        rows = 0
+        filled, numbers, booleans = ([0] * len(names) for _ in range(3))
+        count = 0
         try:
             for row in reader:
-                rows += 1
+                count += 1
                 for place, value in enumerate(row[: len(names)]):
                     if value == "":
                         continue
-                    seen[place] = True
-                    if numbers[place] and number_of(value) is None:
-                        numbers[place] = False
-                    if booleans[place] and value.lower() not in ("true", "false"):
-                        booleans[place] = False
+                    filled[place] += 1
+                    numbers[place] += number_of(value) is not None
+                    booleans[place] += value.lower() in ("true", "false")
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError("the CSV file cannot be read", where=f"{path.name}, line {reader.line_num}", got=error) from None
-    if not rows:
+    if not count:
         raise UsageError("the file has a header and no rows", where=path.name)
-    kinds = {name: "number" if numbers[i] and seen[i] else "boolean" if booleans[i] and seen[i] else "text" for i, name in enumerate(names)}
+    kinds = {}
+    for name, values, as_numbers, as_booleans in zip(names, filled, numbers, booleans, strict=True):
+        least = max(MOSTLY * values, 1)
+        kinds[name] = "number" if as_numbers >= least else "boolean" if as_booleans >= least else "text"
     return names, kinds
 
 

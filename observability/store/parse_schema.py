@@ -146,9 +146,10 @@ def prediction_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
     fields = KINDS["prediction"].fields
     probability = {"low": 0.0, "high": 1.0}
     whole = {name: names_of(name, defaults) for name in ("kind", "model", *fields)}
+    needed = (*not_given(defaults, "prediction", plan.name), *(() if defaults.version is not None else ("version",)))
 
     def put(name: str, kind: int, flags: int = 0, **more: Any) -> None:
-        required = REQUIRED if name in ("id", "at") or (name in ("kind", "model", "version") and getattr(defaults, name) is None) else 0
+        required = REQUIRED if name in ("id", "at", *needed) else 0
         column = schema.add(0, name, ColumnSpec(name, kind, flags | required, **more))
         schema.keys[-1:] = [(0, key, column) for key in whole[name]]
         schema.by_name[name] = column
@@ -211,10 +212,10 @@ def add_features(schema: Schema, plan: ModelPlan, flat: set[str], defaults: Defa
 
 def label_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
     """The schema of a model's labels."""
-    schema = Schema()
+    schema, needed = Schema(), not_given(defaults, "label", plan.name)
 
     def put(name: str, kind: int, flags: int = 0, **more: Any) -> None:
-        required = REQUIRED if name in ("id", "at", "value") or (name in ("kind", "model") and getattr(defaults, name) is None) else 0
+        required = REQUIRED if name in ("id", "at", "value", *needed) else 0
         column = schema.add(0, name, ColumnSpec(name, kind, flags | required, **more))
         schema.keys[-1:] = [(0, key, column) for key in names_of(name, defaults)]
         schema.by_name[name] = column
@@ -228,6 +229,11 @@ def label_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
     put("source", ENUM, options=KINDS["label"].fields["source"].values)
     put("value", SCALAR, NUMBERS_ONLY if plan.task == "regression" else 0)
     return schema
+
+
+def not_given(defaults: Defaults, kind: str, model: str) -> list[str]:
+    """Which of `kind` and `model` a line must say itself, since it is not what the defaults say."""
+    return [name for name, given, wanted in (("kind", defaults.kind, kind), ("model", defaults.model, model)) if given != wanted]
 
 
 def names_of(name: str, defaults: Defaults) -> list[str]:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from observability.catalog import Version
-from observability.stats.binning import SPECIALS, BinPlan, bin_numbers, compiled, histogram_numbers
-from observability.stats.counting import count_bins, fine_plan
+from observability.stats.binning import SPECIALS, bin_numbers, compiled, histogram_numbers
+from observability.stats.counting import FinePlan, count_bins, fine_plan
 from observability.store.outcomes import SCORE_PLAN
 from observability.store.raw import Query, used
 from observability.store.references import Field, bins_of
@@ -153,7 +153,7 @@ class Batch:
 
 
 def count_batch(
-    rows: pa.RecordBatch, asked: Query, plans: Sequence[BinPlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
+    rows: pa.RecordBatch, asked: Query, plans: Sequence[FinePlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
 ) -> None:
     """Adds one batch of rows to the counts."""
     if not rows.num_rows:
@@ -203,7 +203,7 @@ def numbers_of(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
     return values, column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
-def counted(batch: Batch, place: int, each: BinPlan, width: int) -> Sparse:
+def counted(batch: Batch, place: int, each: FinePlan, width: int) -> Sparse:
     """Counts of one column of a batch."""
     values, valid = numbers_of(batch.rows.column(place))
     local, numbers, weights = batch.local, batch.numbers, batch.weights
@@ -214,13 +214,13 @@ def counted(batch: Batch, place: int, each: BinPlan, width: int) -> Sparse:
             flat = count_bins(values, each, valid, local, numbers.size, batch.cells).reshape(-1)
             filled = np.flatnonzero(flat)
         else:
-            found = histogram_numbers(values, each, weights, valid, local, numbers.size)
+            found = histogram_numbers(values, each.plan, weights, valid, local, numbers.size)
             flat = found.n.reshape(-1)
             filled = np.flatnonzero(flat)
             w, w2 = (None if part is None else part.reshape(-1)[filled] for part in (found.w, found.w2))
         group, code = np.divmod(filled, width)
         return numbers[group] * width + code, flat[filled], w, w2
-    codes = bin_numbers(values, each, valid).astype(np.int64) + SPECIALS
+    codes = bin_numbers(values, each.plan, valid).astype(np.int64) + SPECIALS
     places, inverse, n = np.unique(numbers[local] * width + codes, return_inverse=True, return_counts=True)
     if weights is None:
         return places, n.astype(np.int64), None, None

@@ -63,8 +63,7 @@ def reference() -> None:
 def forget() -> None:
     """Drop what was being added, and the copy of its file."""
     intake.discard(state().get("path"))
-    st.session_state[STATE] = {}
-    state()
+    state().clear()
 
 
 def inferred() -> "Inference | None":
@@ -75,7 +74,8 @@ def inferred() -> "Inference | None":
         with st.spinner("Looking at the file"):
             found = look(adding)
     except ObservabilityError as error:
-        empty.problem(error)
+        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt="Say it below")
+        st.warning(text.plain(said), title="The file does not say everything", icon=":material/edit:")
     if found is not None:
         for sentence in intake.sentences(found):
             warning = sentence.startswith("Warning: ")

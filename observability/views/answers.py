@@ -40,9 +40,9 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
     both = fleet.worst([*quality, *drift])
     moved = [each for each in drift if each.severity in ("act", "watch")]
     broken = [each for each in quality if each.severity in ("act", "watch")]
-    said = (
-        f"{len(moved)} of {len(drift)} inputs and scores moved away from the reference; {text.plural(len(broken), 'problem')} with values."
-    )
+    judged = [each for each in drift if each.value is not None]
+    said = f"{len(moved)} of {len(judged)} inputs and scores moved away from the reference"
+    said = drift[0].because if drift and not judged else f"{said}; {text.plural(len(broken), 'problem')} with values."
     heading("Are its inputs normal?", both, said, "drift", here)
     worst = next((each for each in drift if each.evidence.get("by_day")), None)
     if worst is not None:
@@ -59,7 +59,7 @@ def is_it_right(here: Here, standing: Standing) -> None:
     found = standing.of("serving/performance")
     main = next((each for each in found if each.metric == HEADLINE.get(here.model.task or "")), None)
     ripe = next((each for each in found if each.metric == "label_maturity"), None)
-    said = main.because if main else "Nothing could be measured."
+    said = main.because if main else found[0].because if found else "Nothing could be measured."
     heading("Is it right?", found, said, "performance", here, after=ripe.because if ripe else None)
     if main is not None and main.value is not None:
         days = series.of_metric(main)

@@ -14,24 +14,24 @@ MINUS = "−"
 STATUS_WORDS = {"ok": "Fine", "watch": "Watch", "act": "Act", "unknown": "Unknown"}
 STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", "act": ":material/error:", "unknown": ":material/help:"}
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}
+ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)
 MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 
 
 def plain(text: object) -> str:
     """The text with every sign that Markdown or Streamlit's extensions could read escaped, on one line."""
-    return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+    return inert(" ".join(str(text).split()))
+
+
+def inert(text: str) -> str:
+    """`plain` that keeps blanks. Addresses are broken by an invisible word joiner, because escaping does not keep Markdown from linking them."""
+    return MARKUP.sub(r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", text))
 
 
 def sentence(text: str) -> str:
     """A finding's sentence as Markdown: names that it puts between backticks stay code, all else is inert."""
-    return "".join(
-        f"`{part}`" if index % 2 and part else plain_keep(part) for index, part in enumerate(" ".join(text.split(" ")).split("`"))
-    )
-
-
-def plain_keep(part: str) -> str:
-    """`plain` that keeps the blanks at both ends, for a part of a sentence."""
-    return MARKUP.sub(r"\\\1", part.replace("\n", " "))
+    parts = text.replace("\n", " ").split("`")
+    return "".join(f"`{part}`" if index % 2 and part else inert(part) for index, part in enumerate(parts))
 
 
 def status(severity: str, word: str | None = None) -> str:

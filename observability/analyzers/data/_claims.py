@@ -13,6 +13,8 @@ NAME = "data/quality"
 ACT_SHARE = 0.2
 """An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
 DAYS_KEPT = 62
+PAST_DAYS = 28
+"""Four weeks: each hour of the week is met four times."""
 Limit = float | tuple[float, float]
 
 

@@ -12,6 +12,7 @@ from observability.analyzers.data._values import MINIMUM_ROWS, ROWS_A_DAY, Colum
 from observability.finding import Severity
 from observability.stats.change import runs_of_equal_values, two_proportion_test
 from observability.stats.interval import effective_n, rate_interval
+from observability.stats.scores import bin_middles
 
 CONSTANT_SHARE = 0.995
 """A bin that holds all but one value in two hundred stands still for every purpose of a model."""
@@ -63,7 +64,7 @@ def constant(column: Column, before: Counts, usual: dict[int, float], context: C
     test = two_proportion_test(bins[top], total, usual.get(top, 0.0), float(before.w.sum()), squares, float(before.w2.sum()))
     severity: Severity = "act" if commonest < VARIES_MUCH_BELOW else "watch"
     said = (
-        f"{start(column)} hardly varies: {value_of(column, top)} is {percent(share)} of {plural(now.rows, 'value')}; in the reference it is "
+        f"{column.text} hardly varies: {value_of(column, top)} is {percent(share)} of {plural(now.rows, 'value')}; in the reference it is "
         f"{percent(usual.get(top, 0.0) / before.w.sum())} and no value is more than {percent(commonest)}."
     )
     finding = replace(
@@ -89,7 +90,7 @@ def stuck(column: Column, before: Counts, usual: dict[int, float], context: Cont
     chance = min(found.looked_at * max(found.usual, 1 / before.w.sum()) ** found.rows, 1.0)
     since = f"{found.first:%Y-%m-%d}"
     said = (
-        f"{start(column)} kept one value, {value_of(column, found.bin)}, for {plural(found.days, 'whole day')} from {since} over "
+        f"{column.text} kept one value, {value_of(column, found.bin)}, for {plural(found.days, 'whole day')} from {since} over "
         f"{plural(found.rows, 'value')}; in the reference it is {percent(found.usual)} of the values."
     )
     finding = replace(
@@ -145,9 +146,6 @@ def value_of(column: Column, place: int) -> str:
     """The value of a bin, as far as the bins tell."""
     if column.edges.levels:
         return f"`{column.edges.levels[place]}`"
-    return f"about {column.edges.positions[place]:.4g}" if place < len(column.edges.positions) else "one bin of it"
+    positions = column.edges.positions or tuple(bin_middles())
+    return f"about {positions[min(place, len(positions) - 1)]:.4g}"
 
-
-def start(column: Column) -> str:
-    """The column at the start of a sentence."""
-    return column.text if column.feature else "The score"

@@ -9,7 +9,7 @@ import numpy as np
 from observability.analyzer import Context
 from observability.analyzers.data._claims import (
     DAYS_KEPT,
-    NAME,
+    PAST_DAYS,
     Claim,
     blank,
     by_size,
@@ -56,8 +56,8 @@ class Column:
 
     @property
     def text(self) -> str:
-        """The column in a sentence."""
-        return f"`{self.subject}`" if self.feature else "the score"
+        """The column at the start of a sentence."""
+        return f"`{self.subject}`" if self.feature else "The score"
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def rate_claims(column: Column, context: Context) -> list[Claim]:
     claims = []
     for metric in column.checks:
         now, before = column.now.share(metric, column.edges), column.before.share(metric, column.edges)
-        if now.hits + before.hits > 0 and min(now.n, before.n) >= MINIMUM_ROWS:
+        if now.hits + before.hits != 0 and min(now.n, before.n) >= MINIMUM_ROWS:
             claims.append(rate_claim(column, metric, now, before, context))
     return claims
 
@@ -129,13 +129,12 @@ def sentence(column: Column, metric: str, now: Share, before: Share) -> str:
     """The rate now and before, in plain words."""
     of = plural(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
     how = {"absent_rate": f"absent from {percent(now.value)} of {of}"}.get(metric, f"{SAID[metric]} in {percent(now.value)} of {of}")
-    start = column.text if column.feature else "The score"
-    return f"{start} is {how}; {had(column)} {percent(before.value)}."
+    return f"{column.text} is {how}; {had(column)} {percent(before.value)}."
 
 
 def had(column: Column) -> str:
     """What the rate is held against, as a sentence's subject."""
-    return "the reference had" if column.baseline == "reference" else "the 28 days before had"
+    return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 
 
 def summary(column: Column, context: Context) -> Finding:
@@ -153,14 +152,13 @@ def summary(column: Column, context: Context) -> Finding:
         rank=weight_of(context, column.subject) * 0.1,
         evidence={"column": column.reference, "rates": {each: [none_if_nan(side.value) for side in both] for each, both in rates.items()}},
     )
-    start = column.text if column.feature else "The score"
     if before.n < MINIMUM_ROWS:
         more = "a larger reference" if column.baseline == "reference" else f"about {plural(max(MINIMUM_ROWS - before.n, 1), 'prediction')} more past"
-        return replace(base, because=f"{start} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
+        return replace(base, because=f"{column.text} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
     needed = rows_needed(before, at[1])
     if now.n < needed:
         more = f"about {max(round(needed - now.n), 1):,} more"
-        return replace(base, because=f"{start} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
+        return replace(base, because=f"{column.text} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
     evidence = base.evidence | {
         "baseline": before.value,
         "baseline_n": before.rows,
@@ -172,8 +170,8 @@ def summary(column: Column, context: Context) -> Finding:
         for each, (a, b) in rates.items()
         if each != metric and a.rows and b.rows and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
     ]
-    whole = "in the reference" if column.baseline == "reference" else "in the 28 days before"
-    because = f"{start} is as it was {whole}: of {plural(now.rows, 'prediction')} {', '.join(said)}."
+    whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
+    because = f"{column.text} is as it was {whole}: of {plural(now.rows, 'prediction')} {', '.join(said)}."
     return replace(base, severity="ok", limit=edge(before, at[0]), evidence=evidence, because=because)
 
 
@@ -197,9 +195,6 @@ def no_reference(context: Context, rows: int) -> Finding:
     """Nobody registered the version."""
     because = (
         f"Version {context.version.name} has no reference: register it with held-out predictions to have ranges, categories and types judged; "
-        f"until then its values are held against the {28} days before."
+        f"until then its values are held against the {PAST_DAYS} days before."
     )
     return blank(context, "model", "judged", rows, because)
-
-
-__all__ = ["NAME", "Column", "no_reference", "no_rows", "rate_claims", "summary"]

@@ -1,0 +1,115 @@
+"""Do predictions arrive as they should, and are their values whole?
+
+Each feature and the score is held against the reference (its own past month where nobody registered one): nulls, NaN, absent, of another type,
+unseen, out of range, constant, stuck. What arrives is held against what was expected at that hour of the week. Something is reported when it is
+large enough to matter and more than chance explains, the false discovery rate controlled over everything that the run looked at.
+"""
+
+from typing import TYPE_CHECKING
+
+from observability.aggregate import Aggregate, Bucket
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.data._arrival import arrival_claims
+from observability.analyzers.data._claims import NAME, PAST_DAYS, Claim, settled, worst_of_each
+from observability.analyzers.data._columns import Counts, counted
+from observability.analyzers.data._hours import hours_of
+from observability.analyzers.data._lines import line_claims
+from observability.analyzers.data._still import still_claims
+from observability.analyzers.data._values import Column, no_reference, no_rows, rate_claims, summary
+from observability.catalog import Edges
+from observability.finding import Finding
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+KNOWN_BY_NOTHING = frozenset({-1})
+"""Bins of a column of which not one value was ever seen: null only."""
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Predictions of the model by hour, now and in the past month; histograms of the columns by day, and of the reference or the past."""
+    by_hour = Aggregate("predictions", keys=(Bucket("hour"),))
+    asks = {"arrivals": Ask(by_hour, scope="model"), "past_arrivals": Ask(by_hour, span="past", days=PAST_DAYS, scope="model")}
+    if columns := asked(context):
+        asks["current"] = Ask(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns))
+        whole = Aggregate("predictions", histogram=columns)
+        if context.version.reference_rows:
+            asks["reference"] = Ask(whole, span="reference")
+        else:
+            asks["past"] = Ask(whole, span="past", days=PAST_DAYS, scope="model")
+    return asks
+
+
+def asked(context: Context) -> tuple[str, ...]:
+    """References of the features that the version was registered with (all that were seen, where it was not), and of the score."""
+    names = context.version.features if context.version.reference_rows else tuple(each.name for each in context.model.features())
+    features = [f"feature.{name}" for name in names if context.model.column(f"feature.{name}")]
+    has_score = bool(context.model.classes) or "score" in context.version.edges
+    return (*features, *(("score",) if has_score else ()))
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Findings about arrival and lines, and for each column what is wrong with it or that nothing is."""
+    hours = hours_of(frames["arrivals"], frames["past_arrivals"], context)
+    claims, said = arrival_claims(hours, context)
+    columns = sides(frames, context)
+    rows = max((each.now.rows for each in columns), default=0)
+    claims += line_claims(context, rows)
+    of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
+    judged = worst_of_each(settled([*claims, *of_columns], context.budget))
+    kept = [each for each in judged if each.metric in {claim.finding.metric for claim in claims} or each.severity in ("watch", "act")]
+    if "current" not in frames or not frames["current"]["n"].sum():
+        said.append(no_rows(context))
+    elif "reference" not in frames:
+        said.append(no_reference(context, rows))
+    wrong = {each.subject for each in kept}
+    return [*kept, *said, *(summary(each, context) for each in columns if each.subject not in wrong)]
+
+
+def sides(frames: Frames, context: Context) -> list[Column]:
+    """Every column that both answers hold; one that could not be answered is reported by whoever asked."""
+    if "current" not in frames:
+        return []
+    baseline = "reference" if "reference" in frames else "past"
+    now, before = counted(frames["current"]), counted(frames[baseline])
+    found = []
+    for reference in asked(context):
+        if reference not in now or (reference not in before and frames[baseline]["n"].sum()):
+            continue
+        feature = reference != "score"
+        name = subject(reference, context)
+        column = context.model.column(reference)
+        edges = context.version.edges.get(reference, Edges())
+        mine, theirs = now[reference], before.get(reference, nothing(now[reference]))
+        if baseline == "past" and never_seen(mine) and never_seen(theirs):
+            continue
+        found.append(Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline))
+    return found
+
+
+def subject(reference: str, context: Context) -> str:
+    """How findings name a column. The score is `model` where a feature is called `score`, so that two claims never share one id."""
+    if reference != "score":
+        return reference.partition(".")[2]
+    return "model" if context.model.column("feature.score") else "score"
+
+
+def nothing(like: Counts) -> Counts:
+    """No rows."""
+    return like.where(like.n < 0)
+
+
+def never_seen(counts: Counts) -> bool:
+    """Whether no row had a value: a column that began to arrive later, or on other versions only."""
+    return set(counts.bins.tolist()) <= KNOWN_BY_NOTHING
+
+
+def total(frame: "DataFrame") -> int:
+    """Rows of an answer."""
+    return int(frame["n"].sum())
+
+
+ANALYZER = Analyzer(NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}))
+"""Exempt from law 1: that nothing arrived is a finding about arrival, held against what was expected."""
+
+__all__ = ["ANALYZER", "Claim"]
