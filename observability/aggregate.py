@@ -9,6 +9,7 @@ Columns are named by reference, so that a feature called "score" and the score a
 |---|---|
 | `feature.NAME` | a feature |
 | `group.NAME` | a sensitive attribute that is no feature |
+| `band.NAME` | to group by: the band that a sensitive number falls into, as its version's edges cut it (catalog.band_names); None where it has none |
 | `score`, `score.0`… | the score (binary: of the positive class; multiclass: the confidence), and the probability of each class by its index |
 | `latency_ms`, `energy_j`, `cost` | fields of the record |
 | `status`, `version`, `replica`, `device`, `batch` | fields to group by |

@@ -4,6 +4,8 @@ The catalog is read once from the store's own tables and passed around as plain 
 """
 
 import difflib
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -54,12 +56,24 @@ class Edges:
     high: float | None = None
     levels: tuple[str, ...] = ()
 
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """What each bin of numbers is called where the bins are bands of a sensitive attribute."""
+        return tuple(band_names(self.edges))
+
+
+def band_names(limits: Iterable[float]) -> list[str]:
+    """What each band between limits holds, in words; a band is closed on the left."""
+    texts = [f"{limit:.12g}" for limit in limits]
+    return [f"below {texts[0]}", *(f"{a} to below {b}" for a, b in itertools.pairwise(texts)), f"{texts[-1]} and above"] if texts else []
+
 
 @dataclass(frozen=True)
 class Version:
     """One version of a model. Unregistered (seen in predictions only): `registered_at` is None, no edges, no reference.
 
-    edges: by column reference (`feature.age`, `score` and `error` of a regression). features: names of the features it was registered with.
+    edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
+    a sensitive number). features: names of the features it was registered with.
     in_sample: the reference holds rows the model was fitted on. reference_rows: 0 where there is none.
     """
 

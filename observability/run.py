@@ -78,7 +78,7 @@ def check(
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
-        findings += model_findings(store, each, window, min(filter(None, (now, window.end, as_of))), only)
+        findings += model_findings(store, each, window, judged_at(each, activity, window, now), only)
     return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
 
 
@@ -100,6 +100,20 @@ def window_of(
     if start is None:
         start = end - timedelta(days=DEFAULT_DAYS)
     return Window(model.name, start, end, as_of=as_of), note
+
+
+def judged_at(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
+    """The instant as of which a window is judged: its end, or now, or its as_of, whichever is first.
+
+    In the last window of a model whose newest record is older than 30 days it is the hour in which that record came: the silence after a model's
+    end is no news, and a default window ends with that day.
+    """
+    limit = min(filter(None, (now, window.as_of)))
+    at = min(limit, window.end)
+    last = newest(model, activity)
+    if last is None or limit - last < timedelta(days=LIVE_DAYS) or not timedelta(0) <= at - last <= timedelta(days=1):
+        return at
+    return min(at, last.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
 
 
 def newest(model: Model, activity: "DataFrame") -> datetime | None:

@@ -1,7 +1,7 @@
 """What does the dashboard's process answer beside its pages?
 
-`GET /readyz`, the command route of the owner (loopback only, its own token), redirects from /section/page to /page, and the headers that keep
-everything on this machine.
+`GET /readyz`, the command route of the owner (loopback only, its own token), redirects from /section/page to /page, the document of a deep
+link, and the headers that keep everything on this machine.
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import json
 import queue
 import threading
 from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +32,8 @@ POLICY = (
 )
 """Streamlit sets no content security policy; this one lets its own front end and plotly work and nothing else."""
 COMMAND_BYTES = 1_000_000
+WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
+"""Tells Streamlit's front end where its server is. Else, on a deep link, it asks under the page's own address first, and two requests fail."""
 
 
 class Headers:
@@ -104,6 +108,24 @@ def redirects() -> list[BaseRoute]:
     return [Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files()]
 
 
+def documents() -> list[BaseRoute]:
+    """The document of each page that has an address of its own: Streamlit's, with a line that says where the server is."""
+    from observability.views.links import DEFAULT_PAGE
+    from observability.views.shell import page_files
+
+    async def document(_request: Request) -> Response:
+        return HTMLResponse(index(), headers={"Cache-Control": "no-cache"})
+
+    return [Route(f"/{file.stem}", document) for file in page_files() if file.stem != DEFAULT_PAGE]
+
+
+@cache
+def index() -> str:
+    """Streamlit's document with our line at the head of its scripts."""
+    text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    return text.replace("<head>", f"<head>\n    {WHERE}", 1)
+
+
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """From the start of the server to its end: the loader thread runs, and commands find this process."""
@@ -118,5 +140,5 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 def parts() -> dict[str, Any]:
     """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port."""
-    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *redirects()]
+    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *redirects(), *documents()]
     return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

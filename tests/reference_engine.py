@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Bucket
+from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Bucket, By
 from observability.catalog import Edges, Version
+from observability.errors import NotFoundError
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
 
@@ -112,7 +113,18 @@ class Row:
             return int(self.fields["decision"])
         if name == "score_bin":
             return self.bin("score") if self.model.classes else -1
-        return self.text(name)
+        return self.band(name[5:]) if name.startswith("band.") else self.text(name)
+
+    def band(self, name):
+        """The band of a sensitive number, None where it is missing or the version has no bands."""
+        column = self.model.column(f"feature.{name}") or self.model.column(f"group.{name}")
+        limits, value = self.version.edges.get(f"band.{name}", Edges()).edges, self.fields[column.column]
+        if not limits or missing(value):
+            return None
+        place = sum(limit <= value for limit in limits)
+        if place in (0, len(limits)):
+            return f"below {limits[0]:.12g}" if place == 0 else f"{limits[-1]:.12g} and above"
+        return f"{limits[place - 1]:.12g} to below {limits[place]:.12g}"
 
     def text(self, name):
         """A field, feature or group as text, None where missing."""
@@ -209,8 +221,19 @@ def in_slice(row, reference, value):
     return (row.text(reference) or "null") == value
 
 
+def refuse_unknown(model, references, table):
+    """Raises NotFoundError for a column that the model, or the table, does not have."""
+    of_labels = {"label", "label_value", *(("error", "absolute_error", "squared_error") if model.task == "regression" else ("log_loss", "brier", "correct"))}
+    known = {*FIELDS, "version", "decision", "score_bin", *(each.reference for each in model.columns), *(of_labels if table == "outcomes" else ())}
+    known |= {f"score.{k}" for k in range(len(model.classes))} if model.task == "multiclass" else set()
+    if not set(references) <= known:
+        raise NotFoundError("no such column", got=sorted(set(references) - known))
+
+
 def ask(store, aggregate, window, *, source="auto"):
     """The answer to an aggregate, in the form of observability.store.engine.ask."""
+    asked = [key.column for key in aggregate.keys if isinstance(key, By)]
+    refuse_unknown(store.catalog().model(window.model), [*asked, *aggregate.histogram, *aggregate.sums], aggregate.table)
     groups = defaultdict(list)
     for row in rows_of(store, window):
         keys = tuple(row.key(key) for key in aggregate.keys)
@@ -240,13 +263,14 @@ def ask(store, aggregate, window, *, source="auto"):
             ]
         answer.append((*named, *figures))
     names = [*aggregate.key_names, "n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ())]
-    return typed(pd.DataFrame(answer, columns=names))
+    return typed(store.catalog().model(window.model), pd.DataFrame(answer, columns=names))
 
 
 def sample(store, sample, window):
     """The rows of a Sample, in the form of observability.store.engine.sample."""
     chosen = sorted(rows_of(store, window), key=lambda row: (row.fields["sample_hash"], row.fields["id"]))[: sample.rows]
-    return typed(pd.DataFrame([[cell(row, name) for name in sample.columns] for row in chosen], columns=list(sample.columns)), sample=True)
+    cells = [[cell(row, name) for name in sample.columns] for row in chosen]
+    return typed(store.catalog().model(window.model), pd.DataFrame(cells, columns=list(sample.columns)), sample=True)
 
 
 def cell(row, name):
@@ -258,7 +282,7 @@ def cell(row, name):
     return row.bin("score") if name == "score_bin" and row.model.classes else -1 if name == "score_bin" else row.number(name)
 
 
-def typed(frame, sample=False):
+def typed(model, frame, sample=False):
     """The promised types."""
     for name in frame.columns:
         if name in ("period", "at", "arrived"):
@@ -269,8 +293,8 @@ def typed(frame, sample=False):
             sample and (name in ("latency_ms", "energy_j", "cost", *LABEL_NUMBERS) or name.startswith("score"))
         ):
             frame[name] = frame[name].astype("float64")
-        elif not (sample and all(isinstance(value, float | None) and not isinstance(value, bool) for value in frame[name])):
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
-        else:
+        elif sample and (column := model.column(name)) is not None and column.kind == "number":
             frame[name] = frame[name].astype("float64")
+        else:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame

@@ -224,7 +224,7 @@ def forget_lines(store: Store, name: str) -> None:
     needle = json.dumps(name)[1:-1].encode()
     for segment in landing.plain_files(store.landing / "loaded"):
         lines = landing.read(segment.path).splitlines(keepends=True)
-        kept = [line for line in lines if needle not in line and name.encode() not in line or not is_of(line, name)]
+        kept = [line for line in lines if (needle not in line and name.encode() not in line) or not is_of(line, name)]
         if len(kept) < len(lines):
             draft = segment.path.with_suffix(".draft")
             draft.write_bytes(b"".join(kept))
@@ -244,4 +244,3 @@ def stamp(instant: datetime | None) -> str | None:
     """A naive UTC instant as RFC 3339."""
     known = aware(instant)
     return None if known is None else known.isoformat().replace("+00:00", "Z")
-

@@ -37,7 +37,9 @@ def store_parsed(writer: Cursor, parsed: Parsed, block: Block, catalog: Catalog,
         store_model(writer, catalog.model(name), parsed.predictions.get(name), parsed.labels.get(name), block, ledger, now, threads)
     for kind, table in parsed.others.items():
         store_others(writer, kind, table, ledger, now)
-    if any(pair not in {(model.name, version.name) for model in catalog.models for version in model.versions} for pair in seen_versions(parsed)):
+    if any(
+        pair not in {(model.name, version.name) for model in catalog.models for version in model.versions} for pair in seen_versions(parsed)
+    ):
         catalog = read_catalog(writer)
     return ledger, catalog
 
@@ -60,7 +62,14 @@ def seen_versions(parsed: Parsed) -> set[tuple[str, str]]:
 
 
 def store_model(
-    writer: Cursor, model: Model, predictions: pa.Table | None, labels: pa.Table | None, block: Block, ledger: Ledger, now: datetime, threads: int
+    writer: Cursor,
+    model: Model,
+    predictions: pa.Table | None,
+    labels: pa.Table | None,
+    block: Block,
+    ledger: Ledger,
+    now: datetime,
+    threads: int,
 ) -> None:
     """Stores the predictions and labels of one model, and adds them to its rollups."""
     rows = stage_predictions(writer, model, predictions, now) if predictions is not None and predictions.num_rows else None

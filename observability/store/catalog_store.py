@@ -17,7 +17,6 @@ from observability.catalog import Catalog, Column, Edges, Kind, Model, Task, Ver
 from observability.settings import ModelSettings
 from observability.store.query import one
 from observability.store.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
-from observability.window import Environment
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -158,7 +157,7 @@ def streams(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
     return {(version, environment): stream for version, environment, stream in rows}
 
 
-def stream(writer: Cursor, key: int, version: str, environment: Environment) -> int:
+def stream(writer: Cursor, key: int, version: str, environment: str) -> int:
     """Number of the stream of a version in an environment, made where it is new; so is a version that nobody registered."""
     known = streams(writer, key)
     if (version, environment) in known:
@@ -172,7 +171,8 @@ def stream(writer: Cursor, key: int, version: str, environment: Environment) -> 
 
 def edges_from(body: dict[str, Any]) -> Edges:
     """Edges from their JSON object."""
-    return Edges(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    return Edges(**fields)
 
 
 def settings_text(settings: ModelSettings) -> str:

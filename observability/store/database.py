@@ -25,7 +25,9 @@ from observability.store.migrate import migrate
 DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
 """Free disk space below which nothing more is written: a full disk at a checkpoint stops the whole database."""
-PER_CONNECTION = ("max_execution_time", "operator_memory_limit", "threads")
+CACHE_BYTES = 256 * 1024 * 1024
+"""Blocks of the file that stay in memory after a load; without a limit a long load would fill all that queries may use."""
+OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
 """Options that stay open to change; everything else is locked once the store is open."""
 
 
@@ -154,6 +156,18 @@ class Store:
                 expected=f"at least {FLOOR_BYTES // 2**20} MB", attempt="Free some space; what waits in landing is kept",
             )  # fmt: skip
 
+    def trim(self) -> None:
+        """Lets go of cached blocks beyond CACHE_BYTES, so that loading takes a bounded amount of memory whatever it loads."""
+        cursor = self.cursor()
+        try:
+            (used,) = cursor.execute("SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()").fetchall()[0]
+            if used > CACHE_BYTES:
+                with suppress(duckdb.OutOfMemoryException):  # a query beside it holds more just now
+                    cursor.execute(f"SET memory_limit = '{CACHE_BYTES}B'")
+                cursor.execute(f"SET memory_limit = '{self._memory_limit}'")
+        finally:
+            cursor.close()
+
     def close(self) -> None:
         """Closes every connection. A second call does nothing."""
         with self._mutex:
@@ -211,7 +225,7 @@ class Store:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = ['{quoted}/']")
         connection.execute("SET enable_external_access = false")
-        connection.execute(f"SET allowed_configs = {list(PER_CONNECTION)}")
+        connection.execute(f"SET allowed_configs = {list(OPEN_OPTIONS)}")
         connection.execute("SET lock_configuration = true")
         return connection
 

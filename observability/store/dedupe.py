@@ -54,8 +54,9 @@ def fetched(writer: Cursor, table: str, columns: list[str], rowids: pa.ChunkedAr
         return arrow(writer, f"SELECT {names} FROM {table} LIMIT 0")
     ends = pc.min_max(rowids).as_py()
     writer.register("wanted_rows", pa.table({"stored": rowids}))
-    rows = arrow(writer,
-        f"SELECT {names} FROM {table} WHERE rowid BETWEEN {ends['min']} AND {ends['max']} AND rowid IN (SELECT stored FROM wanted_rows)"
+    rows = arrow(
+        writer,
+        f"SELECT {names} FROM {table} WHERE rowid BETWEEN {ends['min']} AND {ends['max']} AND rowid IN (SELECT stored FROM wanted_rows)",
     )
     writer.unregister("wanted_rows")
     return rows
@@ -121,9 +122,7 @@ def new_labels(writer: Cursor, incoming: pa.Table, stored: pa.Table) -> pa.Table
     writer.register("incoming_labels", incoming)
     writer.register("stored_labels", stored)
     unknown = f"WHERE NOT EXISTS (FROM stored_labels s WHERE s.id = i.id AND {same})" if stored.num_rows else ""
-    kept = arrow(writer,
-        f"SELECT * FROM incoming_labels i {unknown} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY line) = 1"
-    )
+    kept = arrow(writer, f"SELECT * FROM incoming_labels i {unknown} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY line) = 1")
     writer.unregister("incoming_labels")
     writer.unregister("stored_labels")
     return kept
@@ -132,10 +131,11 @@ def new_labels(writer: Cursor, incoming: pa.Table, stored: pa.Table) -> pa.Table
 def new_records(writer: Cursor, table: str, incoming: pa.Table) -> pa.Table:
     """The incoming records of another kind whose content is not stored, the first of each content."""
     writer.register("incoming_records", incoming)
-    kept = arrow(writer,
+    kept = arrow(
+        writer,
         f"""SELECT * FROM incoming_records i WHERE content_hash NOT IN (
             SELECT content_hash FROM {table} WHERE content_hash IN (SELECT content_hash FROM incoming_records))
-        QUALIFY row_number() OVER (PARTITION BY content_hash ORDER BY line) = 1"""
+        QUALIFY row_number() OVER (PARTITION BY content_hash ORDER BY line) = 1""",
     )
     writer.unregister("incoming_records")
     return kept

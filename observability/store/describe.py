@@ -1,8 +1,9 @@
 """How is what was inferred from a reference said in plain words?"""
 
+from observability.catalog import band_names
 from observability.store.register_types import Feature, Inference
 from observability.store.score_columns import listed, shown
-from observability.store.sensitive import CODE_VALUES, band_names
+from observability.store.sensitive import CODE_VALUES
 
 KIND_WORDS = {"number": ("number", "numbers"), "category": ("category", "categories"), "boolean": ("true or false", "true or false")}
 

@@ -88,7 +88,9 @@ def label_of(model: Model, value: str = "value", number: str = "number") -> str:
     return f"coalesce({class_of(value, model)}, -1)::SMALLINT"
 
 
-def labelled_measures(model: Model, score: str = "score", label: str = "label", number: str = "number", decision: str = "decision") -> dict[str, str]:
+def labelled_measures(
+    model: Model, score: str = "score", label: str = "label", number: str = "number", decision: str = "decision"
+) -> dict[str, str]:
     """What a labelled row adds to the sums, by the name of the measure; NULL where it adds nothing.
 
     score: binary the probability of the positive class. multiclass rows have a column `by_class` (probabilities_of).

@@ -60,7 +60,13 @@ class Deltas:
         group = np.flatnonzero(n)
         figures = (n, w, w2, histogram.total, histogram.squares, histogram.low, histogram.high)
         self.sums.append(
-            (groups.stream[group], groups.day[group], np.full(group.size, measure), groups.arrived[group], *(each[group] for each in figures))
+            (
+                groups.stream[group],
+                groups.day[group],
+                np.full(group.size, measure),
+                groups.arrived[group],
+                *(each[group] for each in figures),
+            )
         )
 
 
@@ -158,7 +164,13 @@ Arrays = tuple[Ints, Floats | None, Floats | None]
 
 
 def less_marked(
-    deltas: Deltas, groups: Groups, measure: int, marked: Mapping[int, dict[int, Ints]], weights: Floats | None, arrays: Arrays, null_place: int
+    deltas: Deltas,
+    groups: Groups,
+    measure: int,
+    marked: Mapping[int, dict[int, Ints]],
+    weights: Floats | None,
+    arrays: Arrays,
+    null_place: int,
 ) -> Arrays:
     """The arrays with rows marked absent or of a wrong type taken out of null; they are added to `deltas` in bins of their own."""
     n, w, w2 = arrays
@@ -182,10 +194,12 @@ def counted(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width:
     if not kept.all():
         of_row, codes, weights = of_row[kept], codes[kept], None if weights is None else weights[kept]
     flat = of_row * width + codes
-    n = np.bincount(flat, minlength=size * width).reshape(size, width)
-    if weights is None:
-        return n, None, None
-    return n, *(np.bincount(flat, weights**power, size * width).reshape(size, width) for power in (1, 2))
+
+    def total(weight: Floats | None) -> NDArray[np.generic]:
+        return np.bincount(flat, weight, size * width).reshape(size, width)
+
+    n = total(None).astype(np.int64)
+    return (n, None, None) if weights is None else (n, total(weights).astype(np.float64), total(weights**2).astype(np.float64))
 
 
 def level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
@@ -221,7 +235,12 @@ def write(writer: duckdb.DuckDBPyConnection, model: Model, deltas: Deltas) -> No
 
 
 def insert(
-    writer: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, str], names: list[str], columns: list[NDArray[np.generic]], fixed: Mapping[str, int]
+    writer: duckdb.DuckDBPyConnection,
+    table: str,
+    types: Mapping[str, str],
+    names: list[str],
+    columns: list[NDArray[np.generic]],
+    fixed: Mapping[str, int],
 ) -> None:
     """Inserts arrays as rows of a rollup table."""
     if not columns or not columns[0].size:

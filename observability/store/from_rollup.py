@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 
 from observability.aggregate import Aggregate, Bucket
 from observability.store.expressions import text
@@ -63,10 +64,10 @@ def read(
     level: the reference among the keys whose levels are the slices of the part.
     """
     table = items[0][1].table
-    measures = sorted({kept.measure for _, kept in items})
+    places = {kept.measure: place for place, kept in items}
     keys = "".join(f"{key_sql(key, part, level)} AS k{place}, " for place, key in enumerate(aggregate.keys))
     named = bool(aggregate.histogram or aggregate.sums)
-    item = f"CASE measure {' '.join(f'WHEN {kept.measure} THEN {place}' for place, kept in items)} END AS item, " if named else ""
+    item = "measure AS item, " if named else ""
     figures = "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2"
     if table == "sums":
         figures += ", sum(total) AS total, sum(squares) AS squares, min(low) AS low, max(high) AS high"
@@ -74,8 +75,11 @@ def read(
         item += "bin, "
     frame = cursor.execute(
         f"""SELECT {keys}{item}{figures} FROM {model_table(table, part.rows.model.key)}
-        WHERE measure IN ({", ".join(map(str, measures))}) AND {part.where} GROUP BY ALL HAVING sum(n) <> 0"""
+        WHERE measure IN ({", ".join(map(str, sorted(places)))}) AND {part.where} GROUP BY ALL HAVING sum(n) <> 0"""
     ).df()
+    if named:
+        measures = np.array(sorted(places))
+        frame["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, frame["item"].to_numpy())]
     return with_levels(frame, aggregate, part, level)
 
 

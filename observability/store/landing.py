@@ -86,7 +86,9 @@ def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[Block, bytes]]
                 start = raw.rfind(b"\n") + 1
                 line = first + raw.count(b"\n")
                 shown = raw[start : start + SHOWN_BYTES].decode("utf-8", "replace")
-                refused = (Refused(line, shown, "line_too_long", f"the line has {len(raw) - start + rest:,} bytes, more than {LINE_BYTES:,}"),)
+                refused = (
+                    Refused(line, shown, "line_too_long", f"the line has {len(raw) - start + rest:,} bytes, more than {LINE_BYTES:,}"),
+                )
                 raw = raw[:start]
             yield Block(raw, first, path.name, refused), read_bytes
             first += raw.count(b"\n") + len(refused)

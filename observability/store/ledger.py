@@ -100,5 +100,5 @@ class Ledger:
 
     def report(self) -> LoadReport:
         """The totals."""
-        counts = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else [0, 0, 0]
-        return LoadReport(sum(counts), *counts, reasons=dict(self.reasons))
+        stored, duplicates, rejected = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else (0, 0, 0)
+        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons))

@@ -22,13 +22,14 @@ from observability.client.spool import publish_abandoned
 from observability.errors import ObservabilityError
 from observability.store import landing
 from observability.store.block import store_parsed
-from observability.store.catalog_store import naive
+from observability.store.catalog_store import naive, read_catalog
 from observability.store.database import Store
 from observability.store.expressions import EPOCH
 from observability.store.landing import Segment
 from observability.store.ledger import Ledger, LoadReport
 from observability.store.parse import parse
 from observability.store.parse_types import Block, Defaults
+from observability.store.rollup import compact, wants_compaction
 
 LOG = logging.getLogger(__name__)
 Progress = Callable[[int, int, int], object]
@@ -49,9 +50,16 @@ def load_landing(store: Store, progress: Progress | None = None) -> LoadReport:
         total, done, report = sum(each.size for each in waiting), 0, LoadReport()
         for group in landing.groups(waiting):
             store.require_space()
-            note = None if progress is None else lambda more, lines, before=done, so_far=report.lines: progress(before + more, total, so_far + lines)
+            note = (
+                None
+                if progress is None
+                else lambda more, lines, before=done, so_far=report.lines: progress(before + more, total, so_far + lines)
+            )
             report += load_or_set_aside(store, group, note)
+            store.trim()
             done += sum(each.size for each in group)
+        if report.lines:
+            keep_small(store)
         return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -73,10 +81,12 @@ def load_files(store: Store, paths: Sequence[Path], defaults: Defaults, progress
             with store.write() as writer:
                 ledger, _ = load_block(writer, store, block, store.catalog(), defaults, now)
             report += ledger.report()
+            store.trim()
             if progress:
                 progress(done + file.position(), total, report.lines)
         done += file.size
         report = replace(report, files=report.files + 1)
+    keep_small(store)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -91,6 +101,17 @@ def prepare(store: Store) -> None:
         LOG.warning("segment %s was loaded but the store does not have it; it is loaded again", path.name)
     landing.purge(store.landing)
     store.reconciled = True
+
+
+def keep_small(store: Store) -> None:
+    """Compacts the rollups of models where they have grown large."""
+    now, cursor = datetime.now(UTC), store.cursor()
+    large = [model for model in store.catalog().models if wants_compaction(cursor, model, now)]
+    cursor.close()
+    for model in large:
+        with store.write() as writer:
+            if model in read_catalog(writer).models:
+                compact(writer, model, now=now)
 
 
 def load_or_set_aside(store: Store, group: list[Segment], progress: Callable[[int, int], object] | None) -> LoadReport:
@@ -155,7 +176,12 @@ def load_together(writer: duckdb.DuckDBPyConnection, store: Store, segments: lis
 
 
 def load_in_blocks(
-    writer: duckdb.DuckDBPyConnection, store: Store, segment: Segment, catalog: Catalog, now: datetime, progress: Callable[[int, int], object] | None
+    writer: duckdb.DuckDBPyConnection,
+    store: Store,
+    segment: Segment,
+    catalog: Catalog,
+    now: datetime,
+    progress: Callable[[int, int], object] | None,
 ) -> LoadReport:
     """Loads a large segment block by block, all in the one transaction."""
     report, digest, size = LoadReport(), hashlib.sha256(), 0

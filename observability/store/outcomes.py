@@ -68,7 +68,9 @@ def add_outcomes(
     streams of the environment reference.
     """
     parts = [
-        prepared(writer, model, table, is_new, references) for table, is_new in ((new, True), (older, False)) if table is not None and table.num_rows
+        prepared(writer, model, table, is_new, references)
+        for table, is_new in ((new, True), (older, False))
+        if table is not None and table.num_rows
     ]
     if not parts:
         return
@@ -99,21 +101,29 @@ def add_outcomes(
 def prepared(writer: duckdb.DuckDBPyConnection, model: Model, table: pa.Table, is_new: bool, references: Sequence[int]) -> pa.Table:
     """Predictions with all that their cells are made of: periods, bins, codes, weights, slices."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
-    levels = ", ".join(f'coalesce("{column}"::VARCHAR, {missing(reference)}) AS level_{i}' for i, (reference, column) in enumerate(sliced(model).items()))
+    levels = ", ".join(
+        f'coalesce("{column}"::VARCHAR, {missing(reference)}) AS level_{i}' for i, (reference, column) in enumerate(sliced(model).items())
+    )
     by_class = probabilities_of(model) if model.task == "multiclass" and model.classes else "NULL::DOUBLE[]"
     writer.register(ROWS, table.select(columns_needed(model)))
-    rows = arrow(writer,
+    rows = arrow(
+        writer,
         f"""SELECT id, stream, {in_reference} AS in_reference, {"true" if is_new else "false"} AS is_new, score, {by_class} AS by_class, decision,
             latency_ms, energy_j, cost, {status_of()} AS status_code, coalesce(weight, 1) AS w,
             CASE WHEN in_reference THEN 0 ELSE {hour_of('"at"')} END AS period, CASE WHEN in_reference THEN 0 ELSE {day_of('"at"')} END AS day,
             CASE WHEN in_reference THEN 0 ELSE {arrival_hour_of("arrived")} END AS arrived_hour, {levels}
-        FROM {ROWS}"""
+        FROM {ROWS}""",
     )
     writer.unregister(ROWS)
     bins = bins_of(rows["score"], SCORE_PLAN) if model.classes else np.full(rows.num_rows, -1, np.int16)
     coarse = np.where(bins >= 0, COARSE_GROUP[np.maximum(bins, 0)], bins).astype(np.int16)
     slices = slice_lists(writer, model, rows)
-    added = {"score_bin": pa.array(bins), "coarse_bin": pa.array(coarse), "latency_bin": pa.array(bins_of(rows["latency_ms"], LATENCY_PLAN)), "slices": slices}
+    added = {
+        "score_bin": pa.array(bins),
+        "coarse_bin": pa.array(coarse),
+        "latency_bin": pa.array(bins_of(rows["latency_ms"], LATENCY_PLAN)),
+        "slices": slices,
+    }
     if model.task == "multiclass":
         added["class_bins"] = class_bins(rows["by_class"], len(model.classes))
     for name, values in added.items():
@@ -152,7 +162,9 @@ def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table)
         column, levels = rows[f"level_{i}"], known.setdefault(reference, {})
         if column.null_count == rows.num_rows:
             continue
-        for level in sorted(level for level in pc.unique(column).to_pylist() if level is not None and level not in levels)[: SLICE_LEVELS - len(levels)]:
+        for level in sorted(level for level in pc.unique(column).to_pylist() if level is not None and level not in levels)[
+            : SLICE_LEVELS - len(levels)
+        ]:
             writer.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", [following, reference, level])
             levels[level] = following
             following += 1

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from observability.record import canonical_text
 from observability.store.parse_json import canonical_json
-from observability.store.parse_plan import ModelPlan
 from observability.store.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather
+from observability.store.parse_plan import ModelPlan
 from observability.store.parse_schema import Schema
 from observability.store.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME
 from observability.store.parse_types import Defaults
@@ -25,7 +25,8 @@ EXACT = 1e15
 
 class Columns(NamedTuple):
     """Where the compiled loop puts values, in the order of its arguments. lines: the number of the line of each row; state: a row a line, a column a
-    column of the schema; numbers, times: a row a slot; texts: by slot and row the start and length in the buffer; later: see there."""
+    column of the schema; numbers, times: a row a slot; texts: by slot and row the start and length in the buffer; later: see there.
+    """
 
     lines: Array
     state: Array
@@ -122,7 +123,9 @@ def filled(array: pa.Array, default: str | None) -> pa.Array:
     return array if default is None or not array.null_count else array.fill_null(default)
 
 
-def prediction_tables(rows: Rows, schema: Schema, plan: ModelPlan, defaults: Defaults, zone: Any) -> tuple[pa.Table | None, pa.Table | None]:
+def prediction_tables(
+    rows: Rows, schema: Schema, plan: ModelPlan, defaults: Defaults, zone: Any
+) -> tuple[pa.Table | None, pa.Table | None]:
     """The predictions, and the labels inside them."""
     if not rows.count:
         return None, None
@@ -179,7 +182,9 @@ def labels_of(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, coun
     """A table of labels. Of a label inside a prediction, who and what are in its object, which takes the exact path."""
     kept = ("line", "id", "at", "received_at") if inline else tuple(made)
     columns = {name: made[name] for name in kept} | {"value": value, "number": number, "inline": pa.array(np.full(count, inline))}
-    return pa.Table.from_arrays([columns[name] if name in columns else pa.nulls(count, kind) for name, kind in LABEL.items()], names=list(LABEL))
+    return pa.Table.from_arrays(
+        [columns[name] if name in columns else pa.nulls(count, kind) for name, kind in LABEL.items()], names=list(LABEL)
+    )
 
 
 def label_numbers(rows: Rows, schema: Schema, column: int) -> pa.Array:
@@ -221,7 +226,10 @@ def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> p
         coded = versions.dictionary_encode()
         codes, known = coded.indices.to_numpy(zero_copy_only=False), coded.dictionary.to_pylist()
         every = list(dict.fromkeys(name for version in known for name in plan.registered.get(version, ())))
-        states = [rows.states[schema.places[plan.places["features"][name]]] == ABSENT if name in plan.places["features"] else None for name in every]
+        states = [
+            rows.states[schema.places[plan.places["features"][name]]] == ABSENT if name in plan.places["features"] else None
+            for name in every
+        ]
         names = [f"feature.{name}" for name in every]
         lacking = np.stack([np.ones(rows.count, np.bool_) if each is None else each for each in states], 1) if every else lacking
         for code, version in enumerate(known):

@@ -68,7 +68,9 @@ class Reader:
     def refuse(self, line: int, raw: str, reason: str, message: str, obj: Any = None) -> None:
         """Notes a line that is no row."""
         said = obj if obj.__class__ is dict else {}
-        kind, model = (each if each.__class__ is str and len(each) <= LONGEST_NAME else None for each in (said.get("kind"), said.get("model")))
+        kind, model = (
+            each if each.__class__ is str and len(each) <= LONGEST_NAME else None for each in (said.get("kind"), said.get("model"))
+        )
         raw = raw[:SHOWN_CHARACTERS] if reason == "too_large" else raw
         whole = (line, raw, reason, message, kind if kind in KINDS else None, model)
         self.rejected.append(tuple(clean(each) if each.__class__ is str else each for each in whole))
@@ -88,10 +90,13 @@ class Reader:
             check_value(plan, "label", label["value"])
         if score.__class__ is dict and len(plan.classes) < MOST_CLASSES:
             plan.classes.update(score)
-        extra, wrong = record["extra"], []
+        extra: dict[str, Any] = record["extra"]
+        wrong: list[str] = []
         values = self.features(plan, record, extra, wrong)
         features, expected = record["features"], plan.registered.get(record["version"])
-        absent = [f"feature.{name}" for name in expected if name not in features] if expected and not features.keys() >= set(expected) else None
+        absent = (
+            [f"feature.{name}" for name in expected if name not in features] if expected and not features.keys() >= set(expected) else None
+        )
         probabilities = canonical_json(score) if score.__class__ is dict else None
         prediction, base, times = take("prediction"), take("base_value"), take("feature_at")
         attributions = take("attributions")
@@ -183,7 +188,9 @@ class Reader:
             width, columns = len(self.plans[name].columns), self.plans[name].columns
             values = zip(*(each + [None] * (width - len(each)) for _, each in rows), strict=True)
             arrays = [pa.array(each, parse_tables.COLUMN[column.kind]) for each, column in zip(values, columns, strict=True)]
-            tables[name] = pa.Table.from_arrays([*fixed.columns, *arrays], names=[*fixed.column_names, *(each.reference for each in columns)])
+            tables[name] = pa.Table.from_arrays(
+                [*fixed.columns, *arrays], names=[*fixed.column_names, *(each.reference for each in columns)]
+            )
         return tables
 
 
@@ -209,7 +216,9 @@ def zone_of(name: str | None) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise UsageError("there is no such time zone", got=repr(name), expected="an IANA name", attempt="Write Europe/Paris or UTC") from None
+        raise UsageError(
+            "there is no such time zone", got=repr(name), expected="an IANA name", attempt="Write Europe/Paris or UTC"
+        ) from None
 
 
 def naive(instant: datetime | None) -> datetime | None:
@@ -257,7 +266,9 @@ def check_score(plan: ModelPlan, score: Any) -> None:
         return
     if plan.task == "multiclass":
         if score.__class__ is not dict:
-            raise Rejected("wrong_type", f"'score' of {plan.name}, a multiclass model, is an object of class: probability; got {shown(score)}")
+            raise Rejected(
+                "wrong_type", f"'score' of {plan.name}, a multiclass model, is an object of class: probability; got {shown(score)}"
+            )
     elif score.__class__ is dict:
         raise Rejected("wrong_type", f"'score' of {plan.name}, a {plan.task} model, is a number; got {shown(score)}")
     elif plan.task == "binary" and (score < 0 or score > 1):

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from observability.store.parse_columns import Columns, Rows, label_table, prediction_tables
+from observability.store.parse_kernel import scan
 from observability.store.parse_lines import Lines
 from observability.store.parse_numbers import POWERS_HIGH, POWERS_LOW, TENS
 from observability.store.parse_plan import ModelPlan
-from observability.store.parse_kernel import scan
 from observability.store.parse_schema import Schema, label_schema, prediction_schema
 from observability.store.parse_types import Defaults
 

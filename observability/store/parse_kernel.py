@@ -5,6 +5,7 @@ line goes the exact path. So it may give up on a good line, but never takes a ba
 file imports numba. All of it stands in one file, since numba looks at a function's own file only to see whether what it compiled is still right.
 """
 
+# ruff: noqa: SIM102, SIM109, SIM110 - compiled code: `in` on a tuple, generators and long conditions are slower there, or not compiled at all
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -162,7 +163,7 @@ def nearest_double(digits: int, power: int, high_powers: Array, low_powers: Arra
     if tie and (mantissa << np.uint64(upper + 9)) == high:
         mantissa = mantissa & ~one
     mantissa = (mantissa + (mantissa & one)) >> one
-    return math.ldexp(float(mantissa), exponent - 1075), True
+    return math.ldexp(float(mantissa), int(exponent - 1075)), True
 
 
 @jit
@@ -340,7 +341,11 @@ def find_key(buf: Bytes, i: int, end: int, keys: Bytes, entries: Array, buckets:
     place = np.int64((value ^ (value >> np.uint64(32))) & np.uint64(mask))
     while buckets[place] >= 0:
         entry = buckets[place]
-        if entries[entry, TABLE] == table and entries[entry, LENGTH] == i - start and same(buf, start, i - start, keys, entries[entry, START]):
+        if (
+            entries[entry, TABLE] == table
+            and entries[entry, LENGTH] == i - start
+            and same(buf, start, i - start, keys, entries[entry, START])
+        ):
             return entry, i + 1
         place = (place + 1) & mask
     return -1, i

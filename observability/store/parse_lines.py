@@ -49,7 +49,7 @@ def lines_of(block: Block) -> Lines:
         starts[0] += 3
     buffer = np.frombuffer(raw, np.uint8) if len(raw) else np.zeros(1, np.uint8)
     full = np.flatnonzero(ends > starts)
-    spaced = np.isin(buffer[starts[full]], np.frombuffer(SPACE, np.uint8))
+    spaced = buffer[starts[full]] <= ord(" ")
     blank = [place for place in full[spaced].tolist() if not raw[starts[place] : ends[place]].strip(SPACE)]
     kept = np.setdiff1d(full, blank, assume_unique=True) if blank else full
     lines = Lines(memoryview(raw), buffer, starts[kept], ends[kept], numbers[kept], np.ones(len(kept), np.bool_))

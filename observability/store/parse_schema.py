@@ -9,8 +9,23 @@ from numpy.typing import NDArray
 
 from observability.record import KINDS
 from observability.store.parse_kernel import (
-    BOOLEAN, ENUM, EXTRA, INTEGERS, LITERAL, LOCAL_ALLOWED, LOGICAL, NAN_ALLOWED, NOT_EMPTY, NULLS_ONLY, NUMBER, NUMBERS_ONLY, OBJECT, REQUIRED, SCALAR,
-    TEXT, TIME,
+    BOOLEAN,
+    ENUM,
+    EXTRA,
+    INTEGERS,
+    LITERAL,
+    LOCAL_ALLOWED,
+    LOGICAL,
+    NAN_ALLOWED,
+    NOT_EMPTY,
+    NULLS_ONLY,
+    NUMBER,
+    NUMBERS_ONLY,
+    OBJECT,
+    REQUIRED,
+    SCALAR,
+    TEXT,
+    TIME,
 )  # fmt: skip
 from observability.store.parse_plan import ModelPlan
 from observability.store.parse_types import Defaults
@@ -144,7 +159,7 @@ def prediction_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
     """The schema of a model's predictions. Objects other than features, groups and score (attributions, …) take the exact path."""
     schema = Schema()
     fields = KINDS["prediction"].fields
-    probability = {"low": 0.0, "high": 1.0}
+    probability: dict[str, Any] = {"low": 0.0, "high": 1.0}
     whole = {name: names_of(name, defaults) for name in ("kind", "model", *fields)}
     needed = (*not_given(defaults, "prediction", plan.name), *(() if defaults.version is not None else ("version",)))
 
@@ -162,7 +177,7 @@ def prediction_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
         put(name, TIME, LOCAL_ALLOWED if defaults.timezone else 0)
     for name in ("status", "environment", "attributions_link"):
         put(name, ENUM, options=fields[name].values)
-    score = probability if plan.task == "binary" else {}
+    score: dict[str, Any] = probability if plan.task == "binary" else {}
     inner = TABLES["score"] if plan.task in (None, "multiclass") and plan.classes else -1
     put("score", OBJECT if plan.task == "multiclass" else NUMBER, NAN_ALLOWED, inner=inner, **score)
     for name in ("latency_ms", "energy_j", "cost", "base_value"):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from observability.aggregate import ABSENT, NULL, UNSEEN, WRONG_TYPE, Bucket, By
-from observability.catalog import Model
+from observability.catalog import Column, Model, band_names
 from observability.store.expressions import day_of, hour_of
-from observability.store.references import SCORE_BINS, Field, bins_of, find_field, level_text
+from observability.store.expressions import text as literal
+from observability.store.references import BAND, SCORE_BINS, Field, banded_column, bins_of, find_field, level_text
 from observability.store.schema import model_table
 from observability.store.source import Parameters, Rows, from_clause
 
@@ -84,10 +85,26 @@ def key_of(rows: Rows, key: Bucket | By, outcomes: bool) -> Key:
     """The expression of one key."""
     if isinstance(key, Bucket):
         return Key("period", "0::INTEGER" if rows.timeless else (hour_of if key.period == "hour" else day_of)('p."at"'))
+    if (banded := banded_column(rows.model, key.column)) is not None:
+        return Key(key.column, band_sql(rows, banded))
     field = find_field(rows.model, key.column, outcomes=outcomes, role="key")
     if key.column == "score_bin" and rows.model.classes:
         return Key(key.column, SCORE_BIN, score_bin=True)
     return Key(key.column, field.sql if field.kind == "code" else level_text(field), field.labelled)
+
+
+def band_sql(rows: Rows, column: Column) -> str:
+    """The band that a sensitive number falls into, by each row's own version; NULL where it is missing or the version has no bands."""
+    of_limits: dict[tuple[float, ...], list[int]] = {}
+    for stream, version in rows.streams.items():
+        of_limits.setdefault(bins_of(rows.model, version, f"{BAND}{column.name}").edges, []).append(stream)
+    value, cases = f"p.{column.column}", []
+    for limits, streams in of_limits.items():
+        names = band_names(limits)
+        if names:
+            below = " ".join(f"WHEN {value} < {limit!r}::DOUBLE THEN {literal(name)}" for limit, name in zip(limits, names, strict=False))
+            cases.append(f"WHEN p.stream IN ({', '.join(map(str, streams))}) THEN CASE {below} ELSE {literal(names[-1])} END")
+    return f"CASE WHEN {value} IS NULL OR isnan({value}) THEN NULL {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
 
 def source_of(asked: Query, fields: Sequence[Field]) -> tuple[str, str, Parameters]:

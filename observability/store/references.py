@@ -18,6 +18,7 @@ from observability.store.expressions import labelled_measures
 NUMBERS = ("score", "latency_ms", "energy_j", "cost")
 LABEL_FIELDS = ("label", "label_value", "error", "absolute_error", "squared_error", "log_loss", "brier", "correct")
 SCORE_BINS, LATENCY_BINS = Edges(edges=tuple(SCORE_EDGES.tolist())), Edges(edges=tuple(LOG_EDGES.tolist()))
+BAND = "band."
 Role = Literal["key", "histogram", "sum", "sample"]
 
 
@@ -79,6 +80,15 @@ def known_field(model: Model, reference: str) -> Field | None:
         sql = "(p.score - l.number)" if reference == "error" else measures[reference]
         return Field(reference, sql, "number", labelled=True)
     return Field(reference, "l.number", "number", labelled=True) if reference == "label_value" else None
+
+
+def banded_column(model: Model, reference: str) -> Column | None:
+    """The sensitive number behind `band.NAME`, a feature or else a group; None where it is no such reference."""
+    if not reference.startswith(BAND):
+        return None
+    name = reference.removeprefix(BAND)
+    found = [each for each in model.columns if each.name == name and each.sensitive and each.kind == "number"]
+    return min(found, key=lambda each: each.role != "feature", default=None)
 
 
 def class_index(model: Model, reference: str) -> int | None:

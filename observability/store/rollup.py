@@ -22,6 +22,9 @@ REBUILD_ROWS = 200_000
 """Predictions that a rebuild takes at once, so that its memory is bounded."""
 MERGE_FROM = 200_000
 """Rows beyond twice the merged ones from which the rollups of a model are merged."""
+COMPACT_FROM = 500_000
+"""Rows of the counts of a model from which the arrival of old ones is coarsened."""
+COMPACT_DAYS = 30
 COUNT_KEYS = ("stream", "period", "slice", "measure", "bin", "decision", "label", "status", "arrived")
 SUM_KEYS = ("stream", "period", "slice", "measure", "arrived")
 FIGURES = {
@@ -67,7 +70,9 @@ def rebuild(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable
         kept = ", ".join(f"'{each.replace(chr(39), chr(39) * 2)}'" for each in sliced(model))
         writer.execute(f"DELETE FROM {model_table('slices', model.key)} WHERE reference NOT IN ({kept})")
     new_decision = decision_of(model)
-    writer.execute(f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}")
+    writer.execute(
+        f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}"
+    )
     parts = writer.execute(f"SELECT DISTINCT rowid // {REBUILD_ROWS} FROM {predictions} WHERE stream IN ({wanted}) ORDER BY 1").fetchall()
     columns = [*columns_needed(model), "absent", "wrong", *(each.column for each in model.columns)]
     selected = ", ".join(f'"{column}"' for column in dict.fromkeys(columns))
@@ -75,8 +80,8 @@ def rebuild(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable
         start = part * REBUILD_ROWS
         some = f"FROM {predictions} WHERE rowid BETWEEN {start} AND {start + REBUILD_ROWS - 1} AND stream IN ({wanted})"
         rows = arrow(writer, f"SELECT {selected} {some}")
-        revisions = arrow(writer,
-            f'SELECT id, "at", arrived, value, number, true AS is_new FROM {labels} WHERE id_hash IN (SELECT id_hash {some})'
+        revisions = arrow(
+            writer, f'SELECT id, "at", arrived, value, number, true AS is_new FROM {labels} WHERE id_hash IN (SELECT id_hash {some})'
         )
         add(writer, model, rows, None, revisions, threads=threads)
     merge(writer, model)
@@ -95,7 +100,10 @@ def merge(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
         )
         if table == "counts":
             (rows,) = one(writer, f"SELECT count(*) FROM {name}")
-    writer.execute("INSERT OR REPLACE INTO rollups SELECT ?, ?, coalesce((SELECT compacted_before FROM rollups WHERE key = ?), 0)", [model.key, rows, model.key])
+    writer.execute(
+        "INSERT OR REPLACE INTO rollups SELECT ?, ?, coalesce((SELECT compacted_before FROM rollups WHERE key = ?), 0)",
+        [model.key, rows, model.key],
+    )
 
 
 def merge_if_grown(writer: duckdb.DuckDBPyConnection, model: Model) -> bool:
@@ -108,19 +116,32 @@ def merge_if_grown(writer: duckdb.DuckDBPyConnection, model: Model) -> bool:
     return True
 
 
-def compact(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | None = None, days: int = 30) -> int:
+def compact(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
     """Rounds the arrival of rollup rows that arrived more than `days` ago up to whole days, and merges; gives that limit in hours since 1970.
 
     From then on `as_of` before the limit is exact in the rollups at midnights only; another instant asks the raw rows. The limit is kept in
     the table `rollups`.
     """
-    midnight = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
-    limit = int(midnight.timestamp() // 3600)
+    limit = compaction_limit(now or datetime.now(UTC), days)
     for table in ("counts", "sums"):
-        writer.execute(f"UPDATE {model_table(table, model.key)} SET arrived = (arrived + 23) // 24 * 24 WHERE arrived < {limit} AND arrived % 24 <> 0")
+        writer.execute(
+            f"UPDATE {model_table(table, model.key)} SET arrived = (arrived + 23) // 24 * 24 WHERE arrived < {limit} AND arrived % 24 <> 0"
+        )
     merge(writer, model)
     writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])
     return limit
+
+
+def wants_compaction(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> bool:
+    """Whether the rollups are so large that compacting them pays, and that was not done today. Read-only."""
+    (rows,) = one(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
+    return rows >= COMPACT_FROM and compacted_before(cursor).get(model.key, 0) < compaction_limit(now, COMPACT_DAYS)
+
+
+def compaction_limit(now: datetime, days: int) -> int:
+    """The midnight `days` before today (UTC), in hours since 1970."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    return int(midnight.timestamp() // 3600)
 
 
 def compacted_before(cursor: duckdb.DuckDBPyConnection) -> Mapping[int, int]:

@@ -44,7 +44,7 @@ PREDICTION_COLUMNS = {
     "energy_j": "DOUBLE",
     "cost": "DOUBLE",
     "weight": "DOUBLE",
-    "base_value": "DOUBLE",
+    "base_value": "JSON",
     "subject": "VARCHAR",
     "device": "VARCHAR",
     "replica": "VARCHAR",

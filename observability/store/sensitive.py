@@ -1,8 +1,6 @@
 """Which columns are sensitive attributes, which look as if they were, and into which groups do numbers among them fall?"""
 
-import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -96,9 +94,3 @@ def bands(values: NDArray[np.float64], parts: int = 5) -> tuple[float, ...]:
     limits = np.unique(np.round(np.quantile(finite, np.arange(1, parts) / parts) / unit)) * unit
     limits = limits[(limits > finite.min()) & (limits <= finite.max())]
     return tuple(float(f"{limit:.12g}") for limit in limits)
-
-
-def band_names(limits: Iterable[float]) -> list[str]:
-    """What each band holds, in words."""
-    texts = [f"{limit:.12g}" for limit in limits]
-    return [f"below {texts[0]}", *(f"{a} to below {b}" for a, b in itertools.pairwise(texts)), f"{texts[-1]} and above"] if texts else []

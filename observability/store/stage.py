@@ -47,13 +47,16 @@ def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: dateti
         "absent": ids_of("i.absent", ids) if not empty(table, "absent") else "NULL",
         "wrong": ids_of("i.wrong", ids) if not empty(table, "wrong") else "NULL",
     }
-    picked = ", ".join(f"({values.get(name, f'i.{quoted(name)}')})::{kind} AS {quoted(name)}" for name, kind in stored_columns(model).items())
+    picked = ", ".join(
+        f"({values.get(name, f'i.{quoted(name)}')})::{kind} AS {quoted(name)}" for name, kind in stored_columns(model).items()
+    )
     known = [(number, version, environment) for (version, environment), number in streams(writer, model.key).items()]
     rows = ", ".join(f"({number}, {text(version)}, {text(environment)})" for number, version, environment in known)
     writer.register(INCOMING, complete(table, [*stored_columns(model), "received_at", "environment"]))
-    staged = arrow(writer,
+    staged = arrow(
+        writer,
         f"""SELECT i.line, {picked} FROM {INCOMING} i JOIN (VALUES {rows}) s(stream, version, environment)
-        ON s.version = i.version AND s.environment = coalesce(i.environment, 'production')"""
+        ON s.version = i.version AND s.environment = coalesce(i.environment, 'production')""",
     )
     writer.unregister(INCOMING)
     return staged
@@ -80,9 +83,10 @@ def stage_others(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> p
     picked = ", ".join(f"{quoted(name)}::{kind_columns(kind)[name]} AS {quoted(name)}" if name in table.column_names else
                        f"NULL::{kind_columns(kind)[name]} AS {quoted(name)}" for name in names)  # fmt: skip
     writer.register(INCOMING, table)
-    staged = arrow(writer,
+    staged = arrow(
+        writer,
         f"""SELECT *, {content_hash(kind)} AS content_hash FROM (
-            SELECT line, {picked}, coalesce(received_at, {moment(now)}) AS arrived FROM {INCOMING})"""
+            SELECT line, {picked}, coalesce(received_at, {moment(now)}) AS arrived FROM {INCOMING})""",
     )
     writer.unregister(INCOMING)
     return staged
@@ -162,5 +166,3 @@ def ids_of(lists: str, ids: dict[str, int]) -> str:
 def canonical_json(value: str | None) -> str | None:
     """JSON text with sorted keys and no spaces; null stays null."""
     return None if value is None else json.dumps(json.loads(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-

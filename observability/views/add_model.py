@@ -1,5 +1,6 @@
 """How does a person add a model without a command line: a file, what it says, corrections, registration, logs?"""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 KINDS = ("number", "category", "boolean")
 TASKS = {"binary": "Yes or no (binary)", "regression": "A number (regression)", "multiclass": "One of several (multiclass)"}
+OPTION = re.compile(r"with --[a-z-]+")
+"""How sentences that the command line shares name an option; the page has a form instead."""
 STATE = "adding"
 """Session key of what is being added: {"name", "size", "path", "columns", "changes", "model", "version", "done"}."""
 
@@ -55,6 +58,8 @@ def reference() -> None:
         st.error(text.plain(adding["problem"]), icon=":material/error:", title="This file cannot be read")
         st.stop()
     adding |= {"model": model, "version": version}
+    if not adding["path"].exists() and adding.get("looked") != fingerprint(adding):
+        adding["path"] = intake.keep(upload)
     if not model.strip():
         st.info("Give the model a name to go on.", icon=":material/edit:")
         st.stop()
@@ -79,7 +84,7 @@ def inferred() -> "Inference | None":
     if found is not None:
         for sentence in intake.sentences(found):
             warning = sentence.startswith("Warning: ")
-            words = text.plain(sentence.removeprefix("Warning: "))
+            words = text.plain(OPTION.sub("under Correct it", sentence.removeprefix("Warning: ")))
             st.markdown(f":orange[:material/warning:] {words}" if warning else f":green[:material/check:] {words}")
     with st.expander("Correct it", icon=":material/edit:", expanded=found is None):
         correct(adding, found)
@@ -88,13 +93,18 @@ def inferred() -> "Inference | None":
 
 def look(adding: dict[str, Any]) -> "Inference":
     """The inference for the current answers; kept until one of them changes."""
-    key = repr((adding["model"], adding["version"], str(adding["path"]), adding["changes"]))
+    key = fingerprint(adding)
     if adding.get("looked") != key:
         adding.pop("inference", None)
         adding["inference"] = intake.infer(intake.request(adding["model"], adding["version"], adding["path"], adding["changes"]))
         adding["looked"] = key
     found: Inference = adding["inference"]
     return found
+
+
+def fingerprint(adding: dict[str, Any]) -> str:
+    """Everything that the inference depends on, as a key."""
+    return repr((adding["model"], adding["version"], adding["name"], adding["size"], adding["changes"]))
 
 
 def correct(adding: dict[str, Any], found: "Inference | None") -> None:
@@ -189,6 +199,7 @@ def registration(found: "Inference") -> bool:
             return False
         status.update(label="Registered", state="complete", expanded=False)
     adding["done"] = adding["looked"]
+    intake.discard(adding["path"])
     st.rerun()
     return True
 

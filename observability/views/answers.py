@@ -101,6 +101,8 @@ def heading(question: str, found: Sequence[Finding], sentence: str, page: str, h
     st.markdown(f"{text.status(severity)}: {text.sentence(sentence)}")
     if worst and severity in ("act", "watch") and worst.because != sentence:
         st.markdown(f":gray[Worst:] {text.sentence(worst.because)}")
+    if worst and severity == "unknown" and worst.because != sentence:
+        st.caption(text.sentence(worst.because))
     if after:
         st.caption(text.sentence(after))
 

@@ -40,6 +40,7 @@ def volume(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int 
         y=frame["n"],
         name="predictions",
         marker_color=theme.PRIMARY,
+        opacity=0.85,
         hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions<extra></extra>",
     )
     if known:
@@ -100,7 +101,11 @@ def small(series: "DataFrame", *, name: str, unit: str, limit: float | None = No
     if limit is not None:
         level(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=130)
-    figure.update_yaxes(tickformat="~s" if unit != "share" else ",.0%", nticks=4, rangemode="tozero" if unit == "predictions" else "normal")
+    figure.update_yaxes(
+        tickformat={"share": ",.0%", "predictions": "~s"}.get(unit, ",.3~g"),
+        nticks=4,
+        rangemode="tozero" if unit == "predictions" else "normal",
+    )
     return with_marks(figure, marks, series["period"])
 
 

@@ -145,9 +145,9 @@ def missing_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
     rows = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     if rows.empty:
         return pd.DataFrame(columns=["subject", "day", "value", "n"])
-    bad = rows.assign(bad=rows["n"].where(rows["bin"].isin(MISSING), 0))
-    frame = bad.groupby(["column", "period"], sort=False)[["n", "bad"]].sum().reset_index()
-    frame["value"] = frame["bad"] / frame["n"]
+    bad = rows.assign(bad=rows["w"].where(rows["bin"].isin(MISSING), 0))
+    frame = bad.groupby(["column", "period"], sort=False)[["n", "w", "bad"]].sum().reset_index()
+    frame["value"] = frame["bad"] / frame["w"]
     frame["subject"] = frame["column"].str.partition(".")[2]
     worst = frame.groupby("subject")["value"].max().rename("worst")
     frame = frame.join(worst, on="subject").sort_values(["worst", "subject", "period"], ascending=[False, True, True], kind="stable")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 EVIDENCE_WORDS = {
-    "baseline": "Held against",
+    "baseline": "Its value there",
     "baseline_n": "Rows behind that",
     "n_reference": "Rows of the reference",
     "null_95": "What chance alone stays under (95 %)",

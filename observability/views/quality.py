@@ -1,11 +1,12 @@
 """What does the data quality page show: arrival against expectation, and each feature against its checks?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from observability.catalog import Model
+from observability.aggregate import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate, Bucket
+from observability.catalog import Edges, Model
 from observability.finding import Finding
-from observability.views import distributions, links, series, text
+from observability.views import distributions, links, load, series, text
 from observability.views.answers import UP
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, spark
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ARRIVAL = (*UP, "duplicate_rate", "rejected_rate", "unknown_columns")
+RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
+"""Checks that are the share of one special bin among all rows."""
+CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
+By = dict[tuple[str, str], Finding]
 
 
 def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
@@ -22,21 +27,22 @@ def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
     import pandas as pd
 
     traffic = series.traffic(window)
-    judged = next((each for each in found if each.metric == "volume" and each.evidence.get("by_hour")), None)
-    if judged is None:
+    judged = next((each for each in found if each.metric == "volume"), None)
+    key, names = ("by_hour", ["expected", "low", "high"]) if series.grain(window) == "hour" else ("by_day", ["expected"])
+    rows = judged.evidence.get(key) if judged else None
+    if not rows:
         return traffic
-    hours = pd.DataFrame(judged.evidence["by_hour"]).iloc[:, :5]
-    hours.columns = pd.Index(["hour", "n", "expected", "low", "high"][: hours.shape[1]])
-    at = pd.to_datetime(hours["hour"], utc=True).dt.tz_localize(None)
-    known = [name for name in ("expected", "low", "high") if name in hours]
-    if series.grain(window) == "day":
-        known, at = ["expected"], at.dt.floor("D")
-    return traffic.join(hours[known].astype(float).groupby(at).sum(min_count=1), on="period")
+    known = pd.DataFrame(rows, columns=["period", "_", *names]).drop(columns="_")
+    known["period"] = pd.to_datetime(known["period"], utc=True).dt.tz_localize(None)
+    return traffic.merge(known, on="period", how="left")
 
 
-def arrival_sentence(found: Sequence[Finding]) -> Finding | None:
-    """The worst finding about arrival."""
-    return next((each for each in found if each.metric in ARRIVAL), None)
+def arrival(found: Sequence[Finding]) -> Finding | None:
+    """The worst finding about arrival; of several that are fine, the one about volume."""
+    about = [each for each in found if each.metric in ARRIVAL]
+    if about and about[0].severity in ("act", "watch"):
+        return about[0]
+    return next((each for each in about if each.metric == "volume"), about[0] if about else None)
 
 
 def columns(model: Model, window: Window) -> tuple[str, ...]:
@@ -46,43 +52,71 @@ def columns(model: Model, window: Window) -> tuple[str, ...]:
     return tuple(f"feature.{name}" for name in names if model.column(f"feature.{name}"))
 
 
-def checks(found: Sequence[Finding]) -> dict[str, dict[str, Finding]]:
-    """Findings about values, by feature and metric; features with the worst first, as the findings come."""
-    table: dict[str, dict[str, Finding]] = {}
-    for each in found:
-        if each.subject != "model" and each.metric not in ARRIVAL:
-            table.setdefault(each.subject, {}).setdefault(each.metric, each)
+def rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """The share of each check by feature, over the whole window; a check that a column's kind does not have is left out.
+
+    Special bins are shares of all rows; out of range is a share of the ordinary values.
+    """
+    version, _ = distributions.judged_version(model, window, window.version)
+    frame = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=asked), window)
+    table = {}
+    for reference, part in frame.groupby("column", sort=False):
+        known = model.column(str(reference))
+        edges = version.edges.get(str(reference)) if version else None
+        if known is not None:
+            table[known.name] = shares(part.groupby("bin")["w"].sum().to_dict(), known.kind, edges)
     return table
 
 
-def check_columns(table: dict[str, dict[str, Finding]]) -> list[dict[str, Any]]:
-    """A column for each check that was made."""
-    metrics = list(dict.fromkeys(metric for row_ in table.values() for metric in row_))
+def shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict[str, float]:
+    """The checks of one column from the weight in each bin."""
+    total = sum(weights.values()) or 1.0
+    known = [each for each in RATES if not (each == "nan_rate" and kind != "number") and not (each == "unseen_rate" and kind == "number")]
+    found = {metric: weights.get(RATES[metric], 0.0) / total for metric in known}
+    if edges is not None and edges.edges:
+        values = sum(weight for bin_, weight in weights.items() if bin_ >= 0) or 1.0
+        found["out_of_range_rate"] = (weights.get(0, 0.0) + weights.get(len(edges.edges), 0.0)) / values
+    return found
+
+
+def by_claim(found: Sequence[Finding]) -> By:
+    """Findings about values by subject and metric."""
+    return {(each.subject, each.metric): each for each in reversed(found) if each.subject != "model"}
+
+
+def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[str, Any]]:
+    """A column for each check that some feature has."""
+    seen = {metric for shares_ in table.values() for metric in shares_} | {metric for _, metric in found}
+    made = [metric for metric in CHECKS if metric in seen]
+    titles = {metric: text.metric_title(metric).removesuffix(" rate").removesuffix(" feature") for metric in made}
     return [
         column("feature", "Feature", strong=True),
-        column("missing", "Missing by day", width="9rem"),
-        *(column(each, text.metric_title(each), align="right") for each in metrics),
+        column("missing", "Missing by day", width="8.5rem"),
+        *(column(metric, titles[metric], align="right") for metric in made),
     ]
 
 
-def check_rows(table: dict[str, dict[str, Finding]], days: "DataFrame", scope: Scope) -> list[dict[str, Any]]:
-    """A row for each feature."""
+def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame", scope: Scope) -> list[dict[str, Any]]:
+    """A row for each feature, those with problems first."""
     by_feature = dict(iter(days.groupby("subject"))) if len(days) else {}
+    bad = [subject for (subject, _), each in found.items() if each.severity in ("act", "watch")]
+    order = list(dict.fromkeys([*(name for name in reversed(bad) if name in table), *sorted(table)]))
     rows = []
-    for feature, row_ in table.items():
-        part = by_feature.get(feature)
+    for feature in order:
         cells: dict[str, Cell] = {"feature": links.link(feature, "drift", scope, feature=feature)}
-        if part is not None and len(part) > 1:
-            cells["missing"] = {"spark": spark(part["value"].tolist(), f"Share of {feature} missing by day", zero=True, height=20)}
-        cells |= {metric: check_cell(each) for metric, each in row_.items()}
+        part = by_feature.get(feature)
+        if part is not None and len(part) > 1 and part["value"].max() > 0:
+            cells["missing"] = {
+                "spark": spark(part["value"].tolist(), f"Share of {feature} missing by day", zero=True, height=18, width=110)
+            }
+        for metric in CHECKS:
+            each, value = found.get((feature, metric)), table[feature].get(metric)
+            if each is not None and each.severity != "ok":
+                cells[metric] = {"t": text.amount(each.value, each.unit), "s": each.severity, "title": each.because.replace("`", "")}
+            elif value is not None:
+                cells[metric] = {"t": text.share(value), "quiet": value == 0}
         rows.append(row(cells))
     return rows
-
-
-def check_cell(finding: Finding) -> Cell:
-    """The value of one check; an icon where it needs a person or could not be judged."""
-    cell: Cell = {"t": text.amount(finding.value, finding.unit), "title": finding.because.replace("`", "")}
-    return cell if finding.severity == "ok" else {**cell, "s": finding.severity}
 
 
 def missing_sentence(days: "DataFrame") -> str:

@@ -58,6 +58,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return DASH
     if value == 0:
         return "0"
+    if abs(value) < 1e-4:
+        return "< 0.0001" if value > 0 else f"> {MINUS}0.0001"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{abs(value):,.0f}" if places == 0 else f"{abs(value):,.{min(places, 6)}f}"
     return (MINUS if value < 0 else "") + text

@@ -54,5 +54,6 @@ def labels(values: Sequence[object], longest: int = 28) -> list[str]:
 
 def label(value: object, longest: int = 28) -> str:
     """One name for an axis or a hover text (see `labels`)."""
-    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    text = str(value)
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -14,32 +14,30 @@ with st.skeleton(height=240):
 
 st.header("Arrival", anchor=False)
 volume = quality.volume(here.window, found)
-said = quality.arrival_sentence(found)
+said = quality.arrival(found)
 st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if said else "What to expect is not known yet.")
 if volume["n"].sum() > 0:
     figure = charts_time.volume(volume, series.marks(here.model.name, here.window))
-    frame.chart(
-        figure,
-        volume,
-        key="volume",
-        alt=said.because.replace("`", "") if said else "Predictions over time",
-        metrics=("volume", "silence_hours"),
-    )
+    alt = said.because.replace("`", "") if said else "Predictions over time"
+    frame.chart(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"))
 else:
     empty.no_rows()
+    st.stop()
 
-checks = quality.checks(found)
-days = distributions.missing_by_day(here.window, quality.columns(here.model, here.window))
-if checks:
-    st.header("Features and their checks", anchor=False)
-    table("checks", "Features by check", quality.check_columns(checks), quality.check_rows(checks, days, here.scope), compact=True)
-    frame.explain("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate", "constant", "stuck_hours")
+columns = quality.columns(here.model, here.window)
+days = distributions.missing_by_day(here.window, columns)
+rates = quality.rates(here.model, here.window, columns)
+claims = quality.by_claim(found)
+st.header("Features and their checks", anchor=False)
+table(
+    "checks", "Features by check", quality.check_columns(rates, claims), quality.check_rows(rates, claims, days, here.scope), compact=True
+)
+frame.explain(*quality.CHECKS)
 
 if len(days) and days["day"].nunique() > 1:
     st.header("Missing values by day", anchor=False)
     st.markdown(quality.missing_sentence(days))
-    top = max(float(days["value"].max()), 0.05)
-    figure = charts_drift.heatmap(days, value="missing", unit="share", top=top)
+    figure = charts_drift.heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
     frame.chart(figure, days, key="missing", alt=quality.missing_sentence(days), metrics=("null_rate",))
 
 st.header("Findings", anchor=False)

@@ -70,7 +70,9 @@ def write_file(path: Path, count: int, shape: str) -> None:
                 record = shuffled(record, random.Random(i % 4))
             line = json.dumps(record)
             if shape == "1 % bad" and i % 100 == 50:
-                line = pick.choice([line[:-7], line.replace('"score": ', '"score": 1'), line.replace("prediction", "predictino"), line.replace("Z", "")])
+                line = pick.choice(
+                    [line[:-7], line.replace('"score": ', '"score": 1'), line.replace("prediction", "predictino"), line.replace("Z", "")]
+                )
             file.write(line + "\n")
 
 
@@ -101,7 +103,14 @@ def ours(path: Path) -> float:
 def peer(path: Path, count: int) -> float:
     """Seconds that DuckDB's read_json takes to put the same file into a typed table."""
     features = ", ".join([f'"{name}" DOUBLE' for name in NUMBERS] + [f'"{name}" VARCHAR' for name in CATEGORIES])
-    columns = {"kind": "VARCHAR", "id": "VARCHAR", "at": "TIMESTAMPTZ", "model": "VARCHAR", "version": "VARCHAR", "features": f"STRUCT({features})"}
+    columns = {
+        "kind": "VARCHAR",
+        "id": "VARCHAR",
+        "at": "TIMESTAMPTZ",
+        "model": "VARCHAR",
+        "version": "VARCHAR",
+        "features": f"STRUCT({features})",
+    }
     columns |= {"score": "DOUBLE", "latency_ms": "DOUBLE", "replica": "VARCHAR"}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/peer.duckdb") as connection:
         start = time.perf_counter()
@@ -127,7 +136,9 @@ def compare(count: int, repeats: int) -> None:
             rate = count / statistics.median(own for _, own in pairs)
             ratio = statistics.median(theirs / own for theirs, own in pairs)
             theirs = count / statistics.median(theirs for theirs, _ in pairs)
-            print(f"{shape:<11} {rate:>9,.0f} lines/s   peer {theirs:>9,.0f}   ratio {ratio:.3f} (goal {goal:.2f}){'' if ratio >= goal else '   BELOW'}")
+            print(
+                f"{shape:<11} {rate:>9,.0f} lines/s   peer {theirs:>9,.0f}   ratio {ratio:.3f} (goal {goal:.2f}){'' if ratio >= goal else '   BELOW'}"
+            )
 
 
 def sizes(count: int) -> None:
@@ -142,7 +153,9 @@ def sizes(count: int) -> None:
         cursor.execute("CHECKPOINT")
         held = {table: table_bytes(cursor, f"{table}_1") / 1e6 for table in ("predictions", "counts", "sums")}
         rolled = held["counts"] + held["sums"]
-        print(f"rollups {rolled:.2f} MB beside {held['predictions']:.1f} MB of raw rows: {rolled / held['predictions']:.2%} (goal: under 5 % or 20 MB)")
+        print(
+            f"rollups {rolled:.2f} MB beside {held['predictions']:.1f} MB of raw rows: {rolled / held['predictions']:.2%} (goal: under 5 % or 20 MB)"
+        )
 
 
 def memory(path: str) -> None:
@@ -162,7 +175,9 @@ def peak(count: int) -> None:
 
 def main(count: int = 100_000, repeats: int = 5) -> None:
     """Prints everything."""
-    print(f"DuckDB {duckdb.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores, {count:,} lines a file, median of {repeats}")
+    print(
+        f"DuckDB {duckdb.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores, {count:,} lines a file, median of {repeats}"
+    )
     compare(count, repeats)
     sizes(4 * count)
     peak(8 * count)

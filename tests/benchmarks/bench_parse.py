@@ -114,7 +114,9 @@ def main(lines: int = 60_000) -> None:
             parsing.load_fast, kept = (lambda _lines: None), parsing.load_fast  # type: ignore[assignment]
             exact = median(ours, 1)
             parsing.load_fast = kept
-            print(f"{shape.__name__:<22} parse {base / fast:5.2f}   exact path alone {base / exact:5.2f}   read_json {lines / base:9,.0f} lines/s")
+            print(
+                f"{shape.__name__:<22} parse {base / fast:5.2f}   exact path alone {base / exact:5.2f}   read_json {lines / base:9,.0f} lines/s"
+            )
 
 
 if __name__ == "__main__":

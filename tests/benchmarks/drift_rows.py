@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from pyarrow import parquet
 
 from observability.catalog import Edges, Version
 from observability.stats.edges import category_levels, numeric_edges
-from observability.store.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream
+from observability.store.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream, streams
 from observability.store.rollup import rebuild
 from observability.window import Window
 
@@ -85,3 +86,11 @@ def edges_of(writer, key, columns):
         plain = {name: tuple(getattr(made, name).tolist()) for name in ("edges", "deciles", "positions")}
         found[reference] = Edges(**plain, scale=made.scale, low=made.low, high=made.high)
     return found
+
+
+def export(store, model, folder):
+    """Writes reference.parquet and current.parquet with the features by their names and `at`, for the peers."""
+    names = ", ".join(f'{each.column} AS "{each.name}"' for each in model.columns)
+    for environment, stream in ((environment, number) for (_, environment), number in streams(store.cursor(), model.key).items()):
+        table = store.cursor().execute(f'SELECT "at", {names} FROM predictions_{model.key} WHERE stream = {stream} ORDER BY "at"').to_arrow_table()
+        parquet.write_table(table, folder / ("reference.parquet" if environment == "reference" else "current.parquet"))

@@ -8,10 +8,15 @@
 * stray: never registered.
 """
 
+import atexit
+import functools
 import json
 import math
 import random
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -44,9 +49,9 @@ EDGES = {
     "loan": {
         "1": {"feature.income": numbers(-1, 0, 0.5, 2), "feature.city": Edges(levels=("EWR", "JFK", "a&b=c")),
               "feature.sex": Edges(levels=("F", "M")),
-              "feature.vip": Edges(levels=("false", "true")), f"feature.{HOSTILE}": numbers(0, 1), "group.race": Edges(levels=("A", "B"))},
+              "feature.vip": Edges(levels=("false", "true")), f"feature.{HOSTILE}": numbers(0, 1), "group.race": Edges(levels=("A", "B")), "band.income": numbers(-0.5, 0, 1)},
         "2": {"feature.income": numbers(-2, 0.25, 1), "feature.score": numbers(0.1, 0.7), "feature.sex": Edges(levels=("M",)),
-              "feature.vip": Edges(levels=("true",)), f"feature.{HOSTILE}": numbers(0.5), "group.race": Edges(levels=("B", "C", "A"))},
+              "feature.vip": Edges(levels=("true",)), f"feature.{HOSTILE}": numbers(0.5), "group.race": Edges(levels=("B", "C", "A")), "band.income": numbers(0.5)},
     },
     "eta": {"1": {"feature.miles": numbers(10, 20, 30), "feature.wind": numbers(0), "feature.carrier": Edges(levels=("UA", "AA")),
                   "score": numbers(5, 10, 15), "error": numbers(-1, 0, 1)}},
@@ -76,6 +81,22 @@ def build(home, records_at_once=600):
     return store
 
 
+@functools.cache
+def built():
+    """The folder of a store that is built once a process and closed."""
+    home = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    build(home).close()
+    return home
+
+
+def copied(home):
+    """A store of one's own with all this in it, in `home`."""
+    home.mkdir(exist_ok=True)
+    shutil.copy(built() / "store.duckdb", home / "store.duckdb")
+    return Store.open(home, threads=2)
+
+
 def iso(instant):
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -88,10 +109,10 @@ def register(store):
         task, classes = TASKS[name]
         with store.write() as writer:
             key = add_model(writer, name, task=task, classes=classes)
-            references = list(dict.fromkeys(reference for edges in versions.values() for reference in edges if "." in reference))
+            references = list(dict.fromkeys(reference for edges in versions.values() for reference in edges if reference.startswith(("feature.", "group."))))
             wanted = [(role, own, kinds.get(own, "number")) for role, _, own in (each.partition(".") for each in references)]
             add_columns(writer, key, wanted, [])
-            set_sensitive(writer, key, [each for each in references if each in ("feature.sex", "feature.vip", "group.race")])
+            set_sensitive(writer, key, [each for each in references if each in ("feature.sex", "feature.vip", "feature.income", "group.race")])
             for version, edges in versions.items():
                 features = tuple(each.partition(".")[2] for each in edges if each.startswith("feature."))
                 save_version(writer, key, Version(version, START, features, edges, reference_rows=60))

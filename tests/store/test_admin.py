@@ -25,7 +25,9 @@ def test_an_empty_store_has_a_status(store):
 
 
 def test_status_counts_what_is_stored_and_what_waits(store, landed):
-    landed(*(prediction(i, at=f"2024-03-0{1 + i}T10:00:00Z") for i in range(5)), label(0), {"kind": "event", **OTHERS["event"]}, b"{", b"[]")
+    landed(
+        *(prediction(i, at=f"2024-03-0{1 + i}T10:00:00Z") for i in range(5)), label(0), {"kind": "event", **OTHERS["event"]}, b"{", b"[]"
+    )
     path = land(store, prediction(7))
     body = admin.status(store)
     (model,) = body["models"]
@@ -81,7 +83,11 @@ def test_a_feature_that_was_not_registered_is_an_unknown_column(store, landed):
     with store.write() as writer:
         catalog_store.save_version(writer, 1, Version("1", datetime.now(UTC), ("age",)))
         rollup.rebuild(writer, "loan")
-    landed(prediction(1, features={"age": 1, "shoe": 42}), prediction(2, features={"age": 1, "shoe": None}), prediction(3, features={"age": 2, "shoe": 1}))
+    landed(
+        prediction(1, features={"age": 1, "shoe": 42}),
+        prediction(2, features={"age": 1, "shoe": None}),
+        prediction(3, features={"age": 2, "shoe": 1}),
+    )
     assert admin.counters(store, "loan", window())["unknown_columns"] == {"shoe": 2}
     assert admin.counters(store, "loan", window(version="2"))["unknown_columns"] == {}
 

@@ -15,7 +15,7 @@ from observability.store.database import Store
 from observability.store.loader import load_landing
 from tests.store.conftest import query, rollups
 
-SECONDS = 10.0
+SECONDS = 8.0
 
 WRITER = """
 import os, sys
@@ -90,7 +90,9 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path):
             stored = [name for (name,) in query(store, f"SELECT id FROM {table}")]
             assert len(stored) == len(set(stored))
             assert set(acknowledged[kind]) <= set(stored)
-            assert len(stored) <= len(acknowledged[kind]) + writer_kills + len(writers)  # at most one event of each writer was not noted any more
+            assert len(stored) <= len(acknowledged[kind]) + writer_kills + len(
+                writers
+            )  # at most one event of each writer was not noted any more
         assert len(acknowledged["p"]) > 500 and loader_kills > 3
         reasons = query(store, "SELECT DISTINCT reason FROM rejected WHERE model IS NOT NULL")
         assert reasons == [], reasons

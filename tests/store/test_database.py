@@ -168,6 +168,23 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_is_written(store, mo
         store.require_space()
 
 
+def test_cached_blocks_are_let_go_and_the_limit_stays(store, monkeypatch):
+    def used(cursor):
+        return cursor.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()[0][0]
+
+    with store.write() as writer:
+        writer.execute("CREATE TABLE large AS SELECT random() AS x FROM range(3_000_000)")
+    cursor = store.cursor()
+    cursor.execute("CHECKPOINT")
+    limit = cursor.execute("SELECT current_setting('memory_limit')").fetchall()
+    assert cursor.execute("SELECT count(x) FROM large").fetchall() == [(3_000_000,)] and used(cursor) > 12_000_000
+    monkeypatch.setattr(database, "CACHE_BYTES", 8_000_000)
+    store.trim()
+    assert used(cursor) <= 8_000_000
+    assert cursor.execute("SELECT current_setting('memory_limit')").fetchall() == limit
+    assert cursor.execute("SELECT count(x) FROM large").fetchall() == [(3_000_000,)]
+
+
 def test_a_closed_store_says_so(tmp_path):
     store = Store.open(tmp_path)
     store.close()

@@ -16,7 +16,8 @@ from observability.errors import UsageError
 from observability.store.describe import describe
 from observability.store.infer import infer
 from observability.store.register_types import Request, corrected
-from observability.store.sensitive import band_names, bands, looks_sensitive
+from observability.catalog import band_names
+from observability.store.sensitive import bands, looks_sensitive
 
 BINARY = Request("loan", "3", task="binary", label="outcome", score=("p",))
 

@@ -28,7 +28,7 @@ from observability.store.database import Store
 from observability.store.register import Request, infer_file, register, update_settings
 from observability.store.rollup import rebuild
 from observability.store.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
-from observability.store.sensitive import band_names
+from observability.catalog import band_names
 from observability.store.stage import insert_predictions
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -27,7 +27,12 @@ THRESHOLD = 0.3
 
 def register(store, task, version="1"):
     """A model with a registered version, its edges, and a sensitive group."""
-    edges = {"feature.x": Edges(edges=X), "feature.c": Edges(levels=LEVELS), "feature.f": Edges(levels=("false", "true")), "group.g": Edges(levels=LEVELS)}
+    edges = {
+        "feature.x": Edges(edges=X),
+        "feature.c": Edges(levels=LEVELS),
+        "feature.f": Edges(levels=("false", "true")),
+        "group.g": Edges(levels=LEVELS),
+    }
     if task == "regression":
         edges |= {"score": Edges(edges=SCORES), "error": Edges(edges=ERRORS)}
     with store.write() as writer:
@@ -315,14 +320,19 @@ def test_a_model_registered_after_its_logs_counts_as_if_it_had_been_registered_b
         catalog_store.update_model(writer, 1, task="binary", classes=("0", "1"), settings=ModelSettings(threshold=THRESHOLD))
         rollup.rebuild(writer, "m")
     counts, _ = expected("binary", records, 10**9)
-    rows = query(store, "SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL")
+    rows = query(
+        store,
+        "SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL",
+    )
     assert_equal({row[:5]: row[5:] for row in rows}, counts)
 
 
 def test_a_rebuild_of_some_streams_leaves_the_others(store):
     register(store, "binary")
     records = history("binary", 2)
-    shadows = [dict(record, id="s" + record["id"], version="2", environment="shadow") for record in records if record["kind"] == "prediction"]
+    shadows = [
+        dict(record, id="s" + record["id"], version="2", environment="shadow") for record in records if record["kind"] == "prediction"
+    ]
     load_in_pieces(store, records + shadows, random.Random(2))
     before = rollups(store)
     with store.write() as writer:
@@ -370,6 +380,28 @@ def test_compaction_keeps_answers_at_midnights_and_says_its_limit(store):
         assert_equal({row[:5]: row[5:] for row in rows}, counts)
 
 
+def test_large_rollups_are_compacted_once_a_day_as_they_are_loaded(store, monkeypatch):
+    register(store, "binary")
+    records = history("binary", 10)
+    land(store, *records[:60])
+    load_landing(store)
+    assert rollup.compacted_before(store.cursor()) == {}
+    monkeypatch.setattr(rollup, "COMPACT_FROM", 1)
+    land(store, *records[60:])
+    load_landing(store)
+    limit = rollup.compaction_limit(datetime.now(UTC), rollup.COMPACT_DAYS)
+    assert rollup.compacted_before(store.cursor()) == {1: limit}
+    assert query(store, f"SELECT count(*) FROM counts_1 WHERE arrived % 24 <> 0 AND arrived < {limit}") == [(0,)]
+    assert not rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC))
+    assert rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC) + timedelta(days=1))
+    counts, _ = expected("binary", records, 10**9)
+    rows = query(
+        store,
+        "SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL",
+    )
+    assert_equal({row[:5]: row[5:] for row in rows}, counts)
+
+
 def test_reference_rows_lie_outside_time(store):
     import pyarrow as pa
 
@@ -390,7 +422,10 @@ def test_reference_rows_lie_outside_time(store):
         assert insert_predictions(writer, model, pa.table(rows), pa.table(labels), now=datetime.now(UTC)) == 2
         rollup.rebuild(writer, "m")
     assert query(store, "SELECT DISTINCT period, arrived FROM counts_1") == [(0, 0)]
-    assert query(store, "SELECT decision, label, sum(n) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL ORDER BY ALL") == [(0, 0, 1), (1, 1, 1)]
+    assert query(store, "SELECT decision, label, sum(n) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL ORDER BY ALL") == [
+        (0, 0, 1),
+        (1, 1, 1),
+    ]
     assert query(store, "SELECT bin, sum(n) FROM counts_1 WHERE measure = 1 GROUP BY ALL ORDER BY ALL") == [(-1, 1), (1, 1)]
     with store.write() as writer:
         assert delete_stream(writer, model, "1", "reference") == 2

@@ -56,13 +56,13 @@ class Block:
 def arrival_claims(hours: Hours, context: Context) -> tuple[list[Claim], list[Finding]]:
     """Claims about volume, silence and freshness; and the finding that stands for all of them where they cannot be judged."""
     if hours.rows == 0:
-        return [], [about(context, "volume", 0, f"There are no predictions in this window or in the 28 days before of {context.model.name}.")]
+        return [], [about(context, "volume", 0, "There are no predictions in this window or in the 28 days before it.")]
     level = stated_freshness(hours, context)
     if hours.past_days < MINIMUM_DAYS:
         more = max(round(MINIMUM_DAYS - hours.past_days), 1)
         because = (
             f"Volume and silence cannot be judged yet: they need two weeks of past before the window, and there are {hours.past_days:.1f} days; "
-            f"that needs about {plural(more, 'more day').replace('more days', 'more days')}."
+            f"that needs about {plural(more, 'more day')}."
         )
         return level, [about(context, "volume", int(hours.window.sum()) + hours.later, because)]
     usual = expected(hours)
@@ -85,7 +85,7 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
     if length == 0:
         return []
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
-    if length >= 2 * DAY:
+    if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
     past = ratios(hours, usual, min(length, DAY))
     return [volume_claim(each, past, hours, usual, context) for each in blocks]
@@ -170,7 +170,11 @@ def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
     return [
-        [iso(hours.at(i)), int(hours.counts[i]), *(round(float(each), 2) for each in (usual[i], max(usual[i] - reach[i], 0.0), usual[i] + reach[i]))]
+        [
+            iso(hours.at(i)),
+            int(hours.counts[i]),
+            *(round(float(each), 2) for each in (usual[i], max(usual[i] - reach[i], 0.0), usual[i] + reach[i])),
+        ]
         for i in range(first, hours.size)
     ]
 
@@ -189,10 +193,12 @@ def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
     """Every run of hours without predictions in which some were expected, in order.
 
     Its chance is that of a negative binomial in each hour, as far as the past varies more than chance: nights, at which nothing ever came, say
-    nothing, and neither do single hours of a stream that comes in bursts.
+    nothing, and neither do single hours of a stream that comes in bursts. What was expected is itself known from k weeks only: the chance of none
+    after S in them is (k / (k + 1))^S.
     """
     excess = spread(hours, usual)
-    surprise = np.log1p(excess * usual) / excess if excess > 0 else usual
+    weeks = max(hours.past_days / 7, 2.0)
+    surprise = (np.log1p(excess * usual) / excess if excess > 0 else usual) * weeks * np.log1p(1 / weeks)
     silent = np.concatenate([[False], hours.counts <= 0, [False]]).astype(np.int8)
     turns = np.flatnonzero(np.diff(silent))
     found = []
@@ -229,8 +235,8 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
             f"it needs about {MINIMUM_EXPECTED}."
         )
         return Claim(replace(base, because=because), float("nan"), at)
-    if gap.hours == 0:
-        return Claim(replace(base, severity="ok", because="No hour in which predictions were expected was without them."), 1.0, at)
+    if gap.missed < 1:
+        return Claim(replace(base, severity="ok", because="No gap without predictions in which one or more were expected."), 1.0, at)
     since, until = hours.at(gap.first), hours.at(gap.first + gap.hours)
     said = f"No predictions for {plural(gap.hours, 'hour')} from {since:%Y-%m-%d %H:%M} UTC"
     ended = " on, up to now" if stopped else f" to {until:%Y-%m-%d %H:%M}"
@@ -265,7 +271,9 @@ def stated_freshness(hours: Hours, context: Context) -> list[Claim]:
         return []
     low, high = age(hours, context)
     finding = replace(
-        about(context, "freshness_hours", hours.rows, f"The newest prediction is {older(low, high)} old; at most {limit:g} hours are allowed."),
+        about(
+            context, "freshness_hours", hours.rows, f"The newest prediction is {older(low, high)} old; at most {limit:g} hours are allowed."
+        ),
         value=low,
         low=low,
         high=high,

@@ -15,6 +15,8 @@ ACT_SHARE = 0.2
 DAYS_KEPT = 62
 PAST_DAYS = 28
 """Four weeks: each hour of the week is met four times."""
+QUIET_RANK = {"volume": 0.5, "freshness_hours": 0.4, "silence_hours": 0.3}
+"""The order among findings that nothing is wrong: how many came is said first."""
 Limit = float | tuple[float, float]
 
 
@@ -52,6 +54,7 @@ def settle(claim: Claim, adjusted: float, budget: float) -> Finding:
         severity=severity,
         evidence=evidence,
         limit=limit,
+        rank=finding.rank if alarming else QUIET_RANK.get(finding.metric, 0.0),
         onset=finding.onset if alarming else None,
         likely_source=finding.likely_source if alarming else None,
     )

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 WEEK, DAY = 168, 24
 MINIMUM_DAYS = 14
 """Two weeks of past: each hour of the week has been met twice."""
-LATE_MONDAY = 96
-"""Hours from the start of Monday to that of 1970's first day, a Thursday, so that weeks begin on Monday."""
+FIRST_MONDAY = 96
+"""1970 began on a Thursday; its first Monday began in this hour."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Hours:
     @property
     def place_in_week(self) -> NDArray[np.int64]:
         """Hour of the week of each hour: 0 is midnight of Monday."""
-        return (np.arange(self.size) + self.first - LATE_MONDAY) % WEEK
+        return (np.arange(self.size) + self.first - FIRST_MONDAY) % WEEK
 
     def at(self, place: int) -> datetime:
         """When an hour starts."""
@@ -75,7 +75,7 @@ def hours_of(current: "DataFrame", past: "DataFrame", context: Context) -> Hours
     before = numbers[known & (numbers < begin) & (n > 0)]
     first = int(before.min()) if before.size else begin
     kept = known & (numbers >= first)
-    counts = np.bincount(numbers[kept] - first, n[kept], end - first)
+    counts = np.bincount(numbers[kept] - first, n[kept], end - first).astype(np.float64)
     return Hours(first, counts, begin - first, int(n[numbers >= end].sum()), int(n.sum()))
 
 

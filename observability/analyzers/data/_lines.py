@@ -33,7 +33,9 @@ def rate_claim(metric: str, hits: int, lines: int, context: Context) -> Claim:
     known = rate_interval(hits, lines)
     assert known.low is not None
     because = f"{hits:,} of {plural(lines, 'line')} that arrived {SAID[metric]} ({percent(hits / lines)})"
-    base = replace(about(context, metric, lines), value=known.value, low=known.low, high=known.high, likely_source="system", rank=1 + hits / lines)
+    base = replace(
+        about(context, metric, lines), value=known.value, low=known.low, high=known.high, likely_source="system", rank=1 + hits / lines
+    )
     if lines < MINIMUM_LINES:
         finding = replace(base, because=f"{because}: too few to judge by, it needs about {MINIMUM_LINES - lines} more.")
     else:
@@ -44,7 +46,9 @@ def rate_claim(metric: str, hits: int, lines: int, context: Context) -> Claim:
 def unknown_columns(context: Context, rows: int) -> list[Claim]:
     """Features that arrive and that no version was registered with; silent where none is known of."""
     columns = context.counters.get("unknown_columns") or {}
-    often = {name: n for name, n in sorted(columns.items(), key=lambda each: (-each[1], each[0])) if n >= max(COLUMN_ROWS, COLUMN_SHARE * rows)}
+    often = {
+        name: n for name, n in sorted(columns.items(), key=lambda each: (-each[1], each[0])) if n >= max(COLUMN_ROWS, COLUMN_SHARE * rows)
+    }
     if not columns:
         return []
     named = ", ".join(f"`{name}` in {plural(n, 'prediction')}" for name, n in list((often or columns).items())[:NAMED])

@@ -22,8 +22,9 @@ VARIES_MUCH_BELOW = 0.5
 """Up to here a constant is an act; above it weather, seasons and small groups stand still by themselves for a week now and then: a watch."""
 STUCK_WATCH, STUCK_ACT = 24.0, 48.0
 """Hours: one whole day of one value is worth a look, two need somebody."""
-OTHER_DAYS = 3
-"""A single day of one value says something only beside this many days that hold several: a weekday is one value every day."""
+OTHER_DAYS, MIXED_BELOW = 3, 0.8
+"""A single day of one value says something only beside this many days, in the middle one of which the commonest value has a smaller share: the
+day of the week is one value nearly every day."""
 DAY = timedelta(days=1)
 
 
@@ -110,19 +111,28 @@ def stuck(column: Column, before: Counts, usual: dict[int, float], context: Cont
 def longest(column: Column, total: float, usual: dict[int, float], context: Context) -> Standstill | None:
     """The longest run of whole days in one bin that is less than half of the reference; None where there is none.
 
-    A run of a single day counts only beside three days that hold several values; such a bin is then seen on no other whole day.
+    A run of a single day counts only beside other days that hold several values.
     """
-    days = whole_days(column.now, context)
+    days = [(day, rows.values()) for day, rows in whole_days(column.now, context)]
     bins = [only_bin(rows, column) for _, rows in days]
-    runs = [each for each in runs_of_equal_values(bins) if each.value is not None and usual.get(each.value, 0.0) < VARIES_MUCH_BELOW * total]
+    runs = [
+        each for each in runs_of_equal_values(bins) if each.value is not None and usual.get(each.value, 0.0) < VARIES_MUCH_BELOW * total
+    ]
     run = max(runs, key=lambda each: each.length, default=None)
     if run is None:
         return None
-    filled = sum(rows.values().rows >= ROWS_A_DAY for _, rows in days)
-    if run.length == 1 and (sum(each is not None for each in bins) > 1 or filled <= OTHER_DAYS):
+    rows = sum(part.rows for _, part in days[run.start : run.start + run.length])
+    others = [part for place, (_, part) in enumerate(days) if part.rows >= ROWS_A_DAY and not run.start <= place < run.start + run.length]
+    if rows < MINIMUM_ROWS or (
+        run.length == 1 and (len(others) < OTHER_DAYS or float(np.median([top_share(part) for part in others])) >= MIXED_BELOW)
+    ):
         return None
-    rows = sum(part.values().rows for _, part in days[run.start : run.start + run.length])
     return Standstill(days[run.start][0], run.length, run.value, rows, usual.get(run.value, 0.0) / total, len(days))
+
+
+def top_share(values: Counts) -> float:
+    """Share of the commonest bin."""
+    return max(values.by_bin().values()) / float(values.w.sum())
 
 
 def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]]:
@@ -137,9 +147,8 @@ def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]
 
 def only_bin(rows: Counts, column: Column) -> int | None:
     """The bin that holds every value of a day; None where there are several, or hardly any value."""
-    values = rows.values()
-    bins = np.unique(values.bins[values.n != 0])
-    return int(bins[0]) if bins.size == 1 and values.rows >= ROWS_A_DAY and interior(bins, column.edges)[0] else None
+    bins = np.unique(rows.bins)
+    return int(bins[0]) if bins.size == 1 and rows.rows >= ROWS_A_DAY and interior(bins, column.edges)[0] else None
 
 
 def value_of(column: Column, place: int) -> str:
@@ -148,4 +157,3 @@ def value_of(column: Column, place: int) -> str:
         return f"`{column.edges.levels[place]}`"
     positions = column.edges.positions or tuple(bin_middles())
     return f"about {positions[min(place, len(positions) - 1)]:.4g}"
-

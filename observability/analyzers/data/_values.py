@@ -152,26 +152,24 @@ def summary(column: Column, context: Context) -> Finding:
         rank=weight_of(context, column.subject) * 0.1,
         evidence={"column": column.reference, "rates": {each: [none_if_nan(side.value) for side in both] for each, both in rates.items()}},
     )
-    if before.n < MINIMUM_ROWS:
-        more = "a larger reference" if column.baseline == "reference" else f"about {plural(max(MINIMUM_ROWS - before.n, 1), 'prediction')} more past"
-        return replace(base, because=f"{column.text} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
     needed = rows_needed(before, at[1])
-    if now.n < needed:
-        more = f"about {max(round(needed - now.n), 1):,} more"
+    if min(before.n, now.n) < MINIMUM_ROWS or now.n < needed:
+        small = "a larger reference" if column.baseline == "reference" else "more of a past"
+        more = small if before.n < MINIMUM_ROWS else f"about {max(round(needed - now.n), 1):,} more"
         return replace(base, because=f"{column.text} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
     evidence = base.evidence | {
         "baseline": before.value,
         "baseline_n": before.rows,
         "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
     }
-    said = [f"null in {percent(now.value)} ({percent(before.value)})"]
+    said = [f"null in {percent(now.value)} of {plural(now.rows, 'prediction')} ({percent(before.value)})"]
     said += [
         f"{SAID[each]} in {percent(a.value)} ({percent(b.value)})"
         for each, (a, b) in rates.items()
         if each != metric and a.rows and b.rows and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
     ]
     whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
-    because = f"{column.text} is as it was {whole}: of {plural(now.rows, 'prediction')} {', '.join(said)}."
+    because = f"{column.text} is as {whole} (its rates in brackets): {', '.join(said)}."
     return replace(base, severity="ok", limit=edge(before, at[0]), evidence=evidence, because=because)
 
 

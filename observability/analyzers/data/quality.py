@@ -5,25 +5,17 @@ unseen, out of range, constant, stuck. What arrives is held against what was exp
 large enough to matter and more than chance explains, the false discovery rate controlled over everything that the run looked at.
 """
 
-from typing import TYPE_CHECKING
-
-from observability.aggregate import Aggregate, Bucket
+from observability.aggregate import NULL, Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.data._arrival import arrival_claims
-from observability.analyzers.data._claims import NAME, PAST_DAYS, Claim, settled, worst_of_each
+from observability.analyzers.data._claims import NAME, PAST_DAYS, settled, worst_of_each
 from observability.analyzers.data._columns import Counts, counted
 from observability.analyzers.data._hours import hours_of
 from observability.analyzers.data._lines import line_claims
 from observability.analyzers.data._still import still_claims
-from observability.analyzers.data._values import Column, no_reference, no_rows, rate_claims, summary
+from observability.analyzers.data._values import MINIMUM_ROWS, Column, no_reference, no_rows, rate_claims, summary
 from observability.catalog import Edges
-from observability.finding import Finding
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-KNOWN_BY_NOTHING = frozenset({-1})
-"""Bins of a column of which not one value was ever seen: null only."""
+from observability.finding import Against, Finding
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -51,26 +43,27 @@ def asked(context: Context) -> tuple[str, ...]:
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Findings about arrival and lines, and for each column what is wrong with it or that nothing is."""
     hours = hours_of(frames["arrivals"], frames["past_arrivals"], context)
-    claims, said = arrival_claims(hours, context)
+    arriving, said = arrival_claims(hours, context)
     columns = sides(frames, context)
-    rows = max((each.now.rows for each in columns), default=0)
-    claims += line_claims(context, rows)
+    rows = int(frames["current"].loc[frames["current"]["column"] == asked(context)[0], "n"].sum()) if "current" in frames else 0
+    arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
-    judged = worst_of_each(settled([*claims, *of_columns], context.budget))
-    kept = [each for each in judged if each.metric in {claim.finding.metric for claim in claims} or each.severity in ("watch", "act")]
-    if "current" not in frames or not frames["current"]["n"].sum():
+    judged = settled([*arriving, *of_columns], context.budget)
+    wrong = [each for each in judged[len(arriving) :] if each.severity in ("watch", "act")]
+    if "current" in frames and rows == 0:
         said.append(no_rows(context))
     elif "reference" not in frames:
         said.append(no_reference(context, rows))
-    wrong = {each.subject for each in kept}
-    return [*kept, *said, *(summary(each, context) for each in columns if each.subject not in wrong)]
+    named = {each.subject for each in wrong}
+    fine = [summary(each, context) for each in columns if each.subject not in named]
+    return [*worst_of_each(judged[: len(arriving)]), *said, *wrong, *fine]
 
 
 def sides(frames: Frames, context: Context) -> list[Column]:
     """Every column that both answers hold; one that could not be answered is reported by whoever asked."""
     if "current" not in frames:
         return []
-    baseline = "reference" if "reference" in frames else "past"
+    baseline: Against = "reference" if "reference" in frames else "past"
     now, before = counted(frames["current"]), counted(frames[baseline])
     found = []
     for reference in asked(context):
@@ -81,7 +74,7 @@ def sides(frames: Frames, context: Context) -> list[Column]:
         column = context.model.column(reference)
         edges = context.version.edges.get(reference, Edges())
         mine, theirs = now[reference], before.get(reference, nothing(now[reference]))
-        if baseline == "past" and never_seen(mine) and never_seen(theirs):
+        if baseline == "past" and (theirs.rows < MINIMUM_ROWS or (never_seen(mine) and never_seen(theirs))):
             continue
         found.append(Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline))
     return found
@@ -101,15 +94,8 @@ def nothing(like: Counts) -> Counts:
 
 def never_seen(counts: Counts) -> bool:
     """Whether no row had a value: a column that began to arrive later, or on other versions only."""
-    return set(counts.bins.tolist()) <= KNOWN_BY_NOTHING
-
-
-def total(frame: "DataFrame") -> int:
-    """Rows of an answer."""
-    return int(frame["n"].sum())
+    return set(counts.bins.tolist()) <= {NULL}
 
 
 ANALYZER = Analyzer(NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}))
 """Exempt from law 1: that nothing arrived is a finding about arrival, held against what was expected."""
-
-__all__ = ["ANALYZER", "Claim"]

@@ -1,0 +1,224 @@
+"""Which groups does a model have, and how does it treat each of them, from counts and sums?
+
+A group is a level of a sensitive attribute (`SEX=female`), of numbers a band (`AGEP=20 to below 35`), of several attributes their levels together.
+The rates equal fairlearn's `MetricFrame.by_group` on the same rows. Selection rate is over every decided row, the others over labelled ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import Aggregate, Bucket, By
+from observability.catalog import Column, Model, Version
+from observability.stats import group
+from observability.stats.group import Spread
+from observability.stats.interval import normal_quantile
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+MINIMUM_OF_CLASS = 30
+"""Positives for a true positive rate, negatives for a false positive rate, rows of anything (terms.md)."""
+MINIMUM_WIDTH = 0.1
+"""Half the widest 95 % interval with which another rate is judged; of a mean relative to the mean of all."""
+RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision")
+MISSING = "null"
+"""The level of rows whose attribute is missing: shown, and no group to compare."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A sensitive attribute as it can be grouped by. levels: in the order in which a person expects them; others come behind."""
+
+    name: str
+    reference: str
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of several groups, one a place. n: effective rows. successes: effective, of a rate; variance: squared standard error.
+
+    value, low and high are NaN for a group without rows.
+    """
+
+    metric: str
+    n: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+    variance: Floats
+    successes: Floats | None = None
+
+    def at(self, mask: NDArray[np.generic]) -> "Measured":
+        """The same of some groups: a mask, or places."""
+        picked = {name: getattr(self, name)[mask] for name in ("n", "value", "low", "high", "variance")}
+        return replace(self, **picked, successes=None if self.successes is None else self.successes[mask])
+
+    def spread(self) -> Spread:
+        """The largest difference between these groups."""
+        if self.successes is not None:
+            return group.rate_spread(self.successes, self.n)
+        return group.mean_spread(self.value, np.sqrt(self.variance), self.n)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """All that was measured of the groups. rows: predictions of each, counted; labelled: those whose label is known; metrics by name."""
+
+    levels: tuple[tuple[str, ...], ...]
+    rows: NDArray[np.int64]
+    labelled: NDArray[np.int64]
+    metrics: dict[str, Measured]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the groups; levels of several attributes joined by `, `."""
+        return tuple(", ".join(each) for each in self.levels)
+
+    def aligned(self, levels: Sequence[tuple[str, ...]]) -> "Groups":
+        """The same at the places of other levels; groups that are not there have no rows."""
+        places = {each: place for place, each in enumerate(self.levels)}
+        take = np.array([places.get(each, len(self.levels)) for each in levels], np.int64)
+
+        def padded(values: NDArray[np.generic], empty: float) -> NDArray[np.generic]:
+            return np.append(values, np.array([empty], values.dtype))[take]
+
+        metrics = {}
+        for name, each in self.metrics.items():
+            picked = {key: padded(getattr(each, key), np.nan) for key in ("value", "low", "high", "variance")}
+            hits = None if each.successes is None else padded(each.successes, 0.0)
+            metrics[name] = replace(each, n=padded(each.n, 0.0), successes=hits, **picked)
+        return Groups(tuple(levels), padded(self.rows, 0), padded(self.labelled, 0), metrics)  # type: ignore[arg-type]
+
+
+def attributes(model: Model, version: Version | None) -> list[Attribute]:
+    """The sensitive attributes of a model that can be grouped by: levels, or numbers that the version puts into bands."""
+    found = []
+    for each in model.columns:
+        if each.sensitive and (attribute := attribute_of(each, version)) is not None:
+            found.append(attribute)
+    return found
+
+
+def attribute_of(column: Column, version: Version | None) -> Attribute | None:
+    """One column as an attribute; None for numbers without bands."""
+    edges = version.edges if version else {}
+    if column.kind != "number":
+        known = edges.get(column.reference)
+        return Attribute(column.name, column.reference, known.levels if known else ())
+    bands = edges.get(f"band.{column.name}")
+    return Attribute(column.name, f"band.{column.name}", bands.band_names) if bands else None
+
+
+def question(model: Model, chosen: Sequence[Attribute], *, by_day: bool = False) -> Aggregate:
+    """The counts (of a regression the sums) that `measure` reads, by the levels of some attributes."""
+    keys = (*((Bucket("day"),) if by_day else ()), *(By(each.reference) for each in chosen))
+    if model.task == "regression":
+        return Aggregate("outcomes", keys=keys, sums=("absolute_error",))
+    return Aggregate("outcomes", keys=(*keys, By("decision"), By("label")))
+
+
+def measure(model: Model, frame: "DataFrame", chosen: Sequence[Attribute]) -> Groups:
+    """What a frame says of each group, in order of the attributes' levels."""
+    keys = [levels_of(frame, each) for each in chosen]
+    orders = [{name: place for place, name in enumerate(each.levels)} for each in chosen]
+    found = sorted(
+        set(zip(*keys, strict=True)) if len(frame) else (),
+        key=lambda each: tuple((order.get(level, len(order) + (level == MISSING)), level) for order, level in zip(orders, each, strict=True)),
+    )
+    places = {each: place for place, each in enumerate(found)}
+    code = np.array([places[each] for each in zip(*keys, strict=True)], np.int64)
+    if model.task == "regression":
+        return regression(frame, code, tuple(found))
+    return classification(model, frame, code, tuple(found))
+
+
+def levels_of(frame: "DataFrame", attribute: Attribute) -> list[str]:
+    """The level of each row of a frame as text."""
+    return [MISSING if each is None or each != each else level_name(each) for each in frame[attribute.reference]]
+
+
+def level_name(level: object) -> str:
+    """A level's text."""
+    return ("true" if level else "false") if isinstance(level, bool | np.bool_) else str(level)
+
+
+def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[str, ...], ...]) -> Groups:
+    """Rates by group: selection, TPR, FPR and precision of a binary model; accuracy of every classifier."""
+    decision, label = (frame[name].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64) for name in ("decision", "label"))
+    decided, known = decision >= 0, label >= 0
+    both, positive = decided & known, decision == 1
+    wanted: dict[str, tuple[Bools, Bools]] = {"accuracy": (both, decision == label)}
+    if model.task == "binary":
+        wanted |= {
+            "selection_rate": (decided, positive),
+            "true_positive_rate": (decided & (label == 1), positive),
+            "false_positive_rate": (decided & (label == 0), positive),
+            "precision": (known & positive, label == 1),
+            "base_rate": (known, label == 1),
+        }
+    w, w2 = (frame[name].to_numpy(np.float64) for name in ("w", "w2"))
+    size = len(levels)
+
+    def total(values: NDArray[np.float64], mask: Bools) -> Floats:
+        return np.bincount(code[mask], values[mask], size)
+
+    metrics = {}
+    for name, (among, hit) in wanted.items():
+        hits, n = group.effective_counts(total(w, among & hit), total(w, among), total(w2, among))
+        value, low, high = group.rate_intervals(hits, n)
+        metrics[name] = Measured(name, n, value, low, high, group.rate_variances(hits, n), hits)
+    counts = frame["n"].to_numpy(np.float64)
+    everything = np.ones(len(frame), np.bool_)
+    return Groups(levels, total(counts, everything).astype(np.int64), total(counts, known).astype(np.int64), metrics)
+
+
+def regression(frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[str, ...], ...]) -> Groups:
+    """MAE by group, with Student's interval."""
+    from scipy.special import stdtrit
+
+    size = len(levels)
+    n, w, w2, totals, squares = (
+        np.bincount(code, frame[name].to_numpy(np.float64), size) for name in ("n", "w", "w2", "total", "squares")
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows = np.where(w > 0, w**2 / w2, 0.0)
+        value = totals / w
+        spread = np.maximum(squares / w - value**2, 0.0) * rows / (rows - 1)
+        variance = np.where(rows > 1 + 1e-9, spread / rows, np.nan)
+        half = stdtrit(np.maximum(rows - 1, 1e-9), 0.975) * np.sqrt(variance)
+    counted = n.astype(np.int64)
+    return Groups(levels, counted, counted, {"mae": Measured("mae", rows, value, value - half, value + half, variance)})
+
+
+def enough(groups: Groups, metric: str) -> Bools:
+    """Which groups have rows enough for a metric: 30 positives or negatives, else an interval that is narrow enough. Missing is never a group."""
+    measured = groups.metrics[metric]
+    full = (measured.n >= MINIMUM_OF_CLASS) & np.array([MISSING not in each for each in groups.levels], np.bool_)
+    if metric in ("true_positive_rate", "false_positive_rate"):
+        return full
+    with np.errstate(invalid="ignore"):
+        half = (measured.high - measured.low) / 2
+        scale = 1.0
+        if measured.successes is None:
+            held = measured.n > 0
+            rows = measured.n[held].sum()
+            scale = float((measured.value[held] * measured.n[held]).sum() / rows) if rows > 0 else 1.0
+            scale *= 2.0
+        return np.asarray(full & (half <= MINIMUM_WIDTH * scale), np.bool_)
+
+
+def rows_needed(groups: Groups, metric: str, place: int) -> int:
+    """About how many more rows (positives, negatives) a group needs to be judged; at least 1."""
+    measured = groups.metrics[metric]
+    wanted = float(MINIMUM_OF_CLASS)
+    if metric not in ("true_positive_rate", "false_positive_rate") and measured.successes is not None:
+        rate = (measured.successes[place] + 1) / (measured.n[place] + 2)
+        wanted = max(wanted, normal_quantile(0.95) ** 2 * rate * (1 - rate) / MINIMUM_WIDTH**2)
+    return max(int(np.ceil(wanted - measured.n[place])), 1)

@@ -1,0 +1,77 @@
+"""One chromium and one dashboard for all browser tests. Every page that a test opens is watched: no console error, no request off the machine."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.browser.pages import Watch, settle
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied, sample_home
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with sync_playwright() as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Debian's chromium with a user folder of its own, which playwright makes and deletes."""
+    assert Path(CHROMIUM).exists(), "The browser tests need Debian's chromium: apt-get install chromium"
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def fleet_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample fleet; copy it, never write to it."""
+    return sample_home(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def fleet(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over the sample fleet that no test changes."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("fleet") / "home")) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Opens an address in a browser context of its own (nothing is remembered from before) and waits until the page is drawn.
+
+    After the test every page that was opened must have been quiet: no error on the console, no request that leaves the machine.
+    """
+    watches: list[Watch] = []
+
+    def open_page(url: str, *, width: int = 1360, height: int = 2400, scheme: str = "light", ready: bool = True) -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, permissions=["clipboard-read"]
+        )
+        page = context.new_page()
+        watches.append(Watch(page, url))
+        page.goto(url, wait_until="commit")
+        if ready:
+            settle(page)
+        return page
+
+    yield open_page
+    problems = [problem for watch in watches for problem in watch.problems]
+    for watch in watches:
+        watch.page.context.close()
+    assert not problems, "\n".join(problems)
+
+

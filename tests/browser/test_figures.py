@@ -1,0 +1,206 @@
+"""Does every page show what the raw rows say, and does it change when the log does?
+
+Each page is read twice, before and after records land through the Logger. Both times its figures must equal those that pandas and scikit-learn
+compute from the raw Parquet files (and, the second time, from the rows that were logged).
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page
+
+from observability import Logger
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import PATIENCE, download, figure, row, settle, tables, words
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+MODEL = "flights-delay"
+EXTRA = 300
+FEATURES = [*pd.read_parquet(raw.SAMPLE / f"{MODEL}.reference.parquet").columns.drop(["id", "at", "score", "label"])]
+Read = Callable[[Page], dict[str, Any]]
+
+
+def extra_rows(served: pd.DataFrame) -> pd.DataFrame:
+    """Rows like those of the last week, an hour of them, without a temperature and with labels 80 minutes above the score."""
+    rows = raw.last_week(served).head(EXTRA).copy()
+    rows["id"] = [f"extra-{number:03}" for number in range(EXTRA)]
+    rows["at"] = pd.Timestamp("2013-12-31T17:00", tz="UTC") + pd.to_timedelta(np.arange(EXTRA) * 10, unit="s")
+    rows["temperature_f"] = np.nan
+    rows["label"] = np.round(rows["score"] + 80)
+    return rows
+
+
+def log(rows: pd.DataFrame, home: str) -> None:
+    """Log the rows as a service would, then one prediction again with another score, which the store must refuse."""
+    with Logger(home=home) as logger:
+        for each in rows.to_dict("records"):
+            features = {name: None if pd.isna(each[name]) else each[name] for name in FEATURES}
+            at = each["at"].isoformat()
+            assert logger.prediction(id=each["id"], at=at, model=MODEL, version="1", features=features, score=each["score"])
+            assert logger.label(id=each["id"], at=at, model=MODEL, value=each["label"])
+        assert logger.prediction(id=each["id"], at=at, model=MODEL, version="1", features=features, score=each["score"] + 1)
+
+
+def expected(page: str, served: pd.DataFrame) -> dict[str, Any]:
+    """The figures that a page must show, from raw rows."""
+    week = raw.last_week(served)
+    measured = raw.regression(week)
+    labelled = int(week["label"].notna().sum())
+    nulls = float(week["temperature_f"].isna().mean())
+    late = raw.last_week(raw.predictions("flights-late"))
+    employment = raw.last_week(raw.predictions("employment"))
+    figures: dict[str, dict[str, Any]] = {
+        "health": {
+            "traffic": f"{len(week):,}",
+            "mae": f"{measured['mae']:.3g}",
+            "late": raw.percent(raw.classification(late, raw.threshold("flights-late"))["accuracy"]),
+            "employment": raw.percent(raw.classification(employment, raw.threshold("employment"))["accuracy"]),
+        },
+        "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
+        "findings": {"value": raw.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
+        "quality": {"nulls": raw.percent(nulls), "arrived": f"{len(week):,}"},
+        "drift": {"psi": pytest.approx(raw.psi(raw.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
+        "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
+        "store": {"predictions": f"{len(served):,}", "rejected": "0" if len(served) == len(raw.predictions(MODEL)) else "1"},
+    }
+    return figures[page]
+
+
+def health(page: Page) -> dict[str, Any]:
+    rows = {each["Model"]["text"]: each for each in tables(page)["Models, those that need a person first"]}
+    return {
+        "traffic": figure(r"^([\d,]+) predictions in", rows[MODEL]["Traffic"]["title"])[0],
+        "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
+        "late": rows["flights-late"]["Outcome"]["text"].removesuffix("measured"),
+        "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),
+    }
+
+
+def model(page: Page) -> dict[str, Any]:
+    text = words(page)
+    mae, labelled = figure(r"Mean absolute error ([\d.]+) \(.*?\) on ([\d,]+) labelled", text)
+    return {"n": figure(r"([\d,]+) predictions in", text)[0], "mae": mae, "labelled": labelled}
+
+
+def findings(page: Page) -> dict[str, Any]:
+    found = row(page, "Findings, worst first", "What", "temperature_f is null")
+    exact = next(each for each in json.loads(download(page, "findings-json")) if each["metric"] == "null_rate")
+    return {"value": found["Value"]["text"], "n": found["n"]["text"], "exact": exact["value"]}
+
+
+def quality(page: Page) -> dict[str, Any]:
+    checks = row(page, "Features by check", "Feature", "temperature_f")
+    volume = pd.read_csv(pd.io.common.StringIO(download(page, "volume-csv")))
+    return {"nulls": checks["Null rate"]["text"], "arrived": f"{int(volume['n'].sum()):,}"}
+
+
+def drift(page: Page) -> dict[str, Any]:
+    bars = pd.read_csv(pd.io.common.StringIO(download(page, "ranking-csv"))).set_index("subject")
+    return {"psi": bars.loc["temperature_f", "value"]}
+
+
+def performance(page: Page) -> dict[str, Any]:
+    found = {each["metric"]: each for each in json.loads(download(page, "performance-json"))}
+    return {name: found[name]["value"] for name in ("mae", "rmse", "bias", "r2")} | {"n": found["mae"]["n"]}
+
+
+def store(page: Page) -> dict[str, Any]:
+    rejected = page.get_by_test_id("stMetric").filter(has_text="Rejected lines").get_by_test_id("stMetricValue").inner_text()
+    return {"predictions": row(page, "Models in the store", "Model", MODEL)["Predictions"]["text"], "rejected": rejected}
+
+
+PAGES: dict[str, tuple[str, Read]] = {
+    "health": ("/", health),
+    "model": (f"/model?model={MODEL}", model),
+    "findings": (f"/findings?model={MODEL}&analyzer=data/quality&subject=temperature_f", findings),
+    "quality": (f"/quality?model={MODEL}", quality),
+    "drift": (f"/drift?model={MODEL}", drift),
+    "performance": (f"/performance?model={MODEL}", performance),
+    "store": ("/store", store),
+}
+"""Address and reader of each page; adding a model has a test of its own (test_add_model.py)."""
+
+
+@pytest.fixture(scope="module")
+def served() -> pd.DataFrame:
+    return raw.predictions(MODEL)
+
+
+@pytest.fixture(scope="module")
+def changing(fleet_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet, whose log this module adds to."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("changing") / "home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
+    """The first page, opened before anything changes, scrolled, and left alone."""
+    context = chromium.new_context(viewport={"width": 1360, "height": 700})
+    page = context.new_page()
+    page.goto(changing.url)
+    settle(page)
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 120)")
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def changed(changing: Dashboard, left_open: Page, served: pd.DataFrame) -> pd.DataFrame:
+    """All rows after more were logged and the loader thread took them."""
+    assert health(left_open) == expected("health", served)
+    before, rows = changing.status(), extra_rows(served)
+    log(rows, str(changing.home))
+    after = changing.wait_until_loaded(before)
+    assert after["rejected"]["reasons"] == {"conflicting_duplicate": 1}
+    return pd.concat([served, rows], ignore_index=True)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, served: pd.DataFrame) -> None:
+    address, read = PAGES[page]
+    assert read(visit(fleet.url + address)) == expected(page, served)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_changes_when_the_log_changes(
+    page: str, changing: Dashboard, visit: Visit, served: pd.DataFrame, changed: pd.DataFrame
+) -> None:
+    address, read = PAGES[page]
+    assert expected(page, changed) != expected(page, served)
+    assert read(visit(changing.url + address)) == expected(page, changed)
+
+
+def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: pd.DataFrame) -> None:
+    told = f"{len(raw.last_week(changed)):,} predictions in"
+    left_open.wait_for_function(
+        """(told) => [...document.querySelectorAll('*')].some((host) =>
+             [...(host.shadowRoot?.querySelectorAll('.cell') ?? [])].some((cell) => cell.title.startsWith(told)))""",
+        arg=told,
+        timeout=PATIENCE,
+        polling=500,
+    )
+    assert health(left_open) == expected("health", changed)
+    assert left_open.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 120
+
+
+@pytest.mark.parametrize("name", ["flights-delay", "flights-late"])
+def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01")
+    july = raw.between(raw.predictions(name), "2013-07-01", "2013-08-01")
+    expected = raw.regression(july) if name == "flights-delay" else raw.classification(july, raw.threshold(name))
+    found = {each["metric"]: each["value"] for each in json.loads(download(page, "performance-json"))}
+    for metric, value in expected.items():
+        near = {"roc_auc": {"abs": 1e-3}, "pr_auc": {"abs": 3e-3}}.get(metric, {"rel": 1e-9})
+        assert found[metric] == pytest.approx(value, **near), metric
+    if name == "flights-delay":
+        assert f"Mean absolute error {expected['mae']:.3g} " in words(page)
+    else:
+        assert f"Accuracy {expected['accuracy']:.1%} " in words(page)

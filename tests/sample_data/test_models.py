@@ -1,0 +1,104 @@
+"""Do the models of the sample fleet behave as the README says, and do their files give the scores that were logged?"""
+
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2_contingency
+from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
+
+from sample_data.employment import EMPLOYMENT
+from sample_data.flights import DELAY, LATE
+
+FOLDER = Path(__file__).parents[2] / "sample_data"
+
+
+def labelled(name: str, reference: bool) -> pd.DataFrame:
+    """Scores and labels, of the reference or of what was served."""
+    if reference:
+        return pd.read_parquet(FOLDER / f"{name}.reference.parquet", columns=["at", "score", "label"])
+    served = pd.read_parquet(FOLDER / f"{name}.predictions.parquet")
+    if "label" in served:
+        return served[["at", "score", "label"]]
+    known = pd.read_parquet(FOLDER / f"{name}.labels.parquet", columns=["id", "value"])
+    return served.merge(known.rename(columns={"value": "label"}), on="id")[["at", "score", "label"]]
+
+
+def readme_rows(part: str) -> dict[str, list[str]]:
+    """Cells of the README's table rows that begin with this part, by their second cell; months of the first table only."""
+    rows: dict[str, list[str]] = {}
+    for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == part:
+            rows.setdefault(cells[1], cells[2:])
+    return rows
+
+
+@pytest.mark.parametrize(("month", "held_out", "near"), [(1, True, 21), (7, False, 33), (11, False, 20)])
+def test_the_delay_model_errs_by_what_was_promised(month: int, held_out: bool, near: float) -> None:
+    rows = labelled("flights-delay", held_out)
+    of_month = rows[rows["at"].dt.tz_convert("America/New_York").dt.month == month]
+    assert mean_absolute_error(of_month["label"], of_month["score"]) == pytest.approx(near, abs=1.25)
+
+
+@pytest.mark.parametrize(("part", "months"), [("reference", range(1, 4)), ("served", range(4, 13))])
+def test_the_readme_gives_the_errors_that_scikit_learn_finds(part: str, months: range) -> None:
+    rows, said = labelled("flights-delay", part == "reference"), readme_rows(part)
+    month = rows["at"].dt.tz_convert("America/New_York").dt.month
+    for each in months:
+        found = rows[month == each]
+        count, mae, *_ = said[f"2013-{each:02}"]
+        assert count == f"{len(found):,}" and mae == f"{mean_absolute_error(found['label'], found['score']):.1f}"
+
+
+@pytest.mark.parametrize(("year", "part"), [(2015, "reference"), (2016, "served"), (2017, "served"), (2018, "served")])
+def test_employment_is_as_accurate_every_year(year: int, part: str) -> None:
+    rows = labelled("employment", part == "reference")
+    rows = rows[rows["at"].dt.year == year]
+    accuracy, auc = accuracy_score(rows["label"], rows["score"] >= 0.5), roc_auc_score(rows["label"], rows["score"])
+    assert accuracy == pytest.approx(0.828, abs=0.004) and auc == pytest.approx(0.905, abs=0.004)
+    count, _, said_accuracy, said_auc, _ = readme_rows(part)[str(year)]
+    assert (count, said_accuracy, said_auc) == (f"{len(rows):,}", f"{accuracy:.3f}", f"{auc:.3f}")
+
+
+def test_flights_that_are_late_are_told_from_others_in_every_month() -> None:
+    rows = labelled("flights-late", False)
+    month = rows["at"].dt.tz_convert("America/New_York").dt.month
+    assert min(roc_auc_score(each["label"], each["score"]) for _, each in rows.groupby(month)) > 0.62
+
+
+@pytest.mark.parametrize("spec", [DELAY, LATE, EMPLOYMENT], ids=lambda spec: spec.name)
+def test_the_shipped_model_gives_the_logged_scores(spec) -> None:
+    booster = lightgbm.Booster(model_file=str(FOLDER / spec.artifact))
+    rows = pd.read_parquet(FOLDER / f"{spec.name}.predictions.parquet").sample(200, random_state=3)
+    inputs = rows[list(spec.features)].copy()
+    for name, levels in zip(spec.categories, booster.pandas_categorical, strict=True):
+        values = inputs[name].astype(object)
+        inputs[name] = pd.Categorical(values.where(values.isin(levels), None), categories=levels)
+    numbers = [name for name in spec.features if name not in spec.categories]
+    inputs[numbers] = inputs[numbers].astype(float)
+    assert np.abs(booster.predict(inputs) - rows["score"]).max() <= 0.5 * 10**-spec.digits + 1e-12
+
+
+def test_the_reference_was_held_out_and_not_scored_by_the_shipped_model() -> None:
+    """The shipped model has seen these rows, so it does better on them than the scores in the reference do."""
+    rows = pd.read_parquet(FOLDER / DELAY.reference)
+    booster = lightgbm.Booster(model_file=str(FOLDER / DELAY.artifact))
+    inputs = rows[list(DELAY.features)].copy()
+    for name, levels in zip(DELAY.categories, booster.pandas_categorical, strict=True):
+        inputs[name] = pd.Categorical(inputs[name].astype(object), categories=levels)
+    in_sample = mean_absolute_error(rows["label"], booster.predict(inputs))
+    assert mean_absolute_error(rows["label"], rows["score"]) > in_sample + 1
+
+
+def test_weeks_of_employment_are_even_and_exchangeable() -> None:
+    rows = pd.read_parquet(FOLDER / "employment.predictions.parquet", columns=["at", "label", "SEX", "MAR"])
+    for year, each in rows.groupby(rows["at"].dt.year):
+        week = (each["at"] - pd.Timestamp(f"{year}-01-01", tz="UTC")).dt.days // 7
+        whole = week < 52
+        counts = week[whole].value_counts()
+        assert len(counts) == 52 and counts.max() - counts.min() <= 2
+        for name in ("label", "SEX", "MAR"):
+            assert chi2_contingency(pd.crosstab(week[whole], each[name][whole])).pvalue > 0.001

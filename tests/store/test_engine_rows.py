@@ -1,0 +1,110 @@
+"""Samples, tables of single rows, one prediction, events, activity."""
+
+from datetime import datetime, timedelta
+from hashlib import md5
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.aggregate import Aggregate, By, Sample
+from observability.errors import NotFoundError
+from observability.store import engine
+from observability.window import Slice, Window
+from tests import reference_engine
+from tests.store.engine_world import DAYS, HOSTILE, START, copied
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with copied(tmp_path_factory.mktemp("world")) as opened:
+        yield opened
+
+
+def window(model="loan", **fields):
+    return Window(model, START, START + DAYS * DAY, **fields)
+
+
+SAMPLES = [
+    ("loan", Sample("predictions", ("id", "at", "subject", "score", "feature.income", "feature.vip", "feature.sex", f"feature.{HOSTILE}"), 40)),
+    ("loan", Sample("outcomes", ("id", "label", "decision", "score_bin", "log_loss", "version", "status"), 1000)),
+    ("eta", Sample("outcomes", ("id", "error", "label_value", "absolute_error", "label"), 30)),
+    ("kind", Sample("outcomes", ("id", "score.1", "brier", "latency_ms", "replica"), 30)),
+    ("stray", Sample("predictions", ("id", "feature.colour", "arrived", "score_bin"), 7)),
+]
+
+
+@pytest.mark.parametrize(("model", "sample"), SAMPLES)
+@pytest.mark.parametrize("fields", [{}, {"as_of": START + 2 * DAY}, {"environment": "reference"}, {"slice": Slice.parse("device=d1")}])
+def test_a_sample_is_the_same_on_both_engines(world, model, sample, fields):
+    got, wanted = (each.sample(world, sample, window(model, **fields)) for each in (engine, reference_engine))
+    assert list(got.columns) == list(sample.columns) and len(got) <= sample.rows
+    pd.testing.assert_frame_equal(got, wanted, rtol=1e-9, check_dtype=len(wanted) > 0)
+
+
+def test_a_sample_is_those_with_the_smallest_md5_of_the_id(world):
+    every = engine.sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
+    hashes = {each: int.from_bytes(md5(each.encode()).digest()[:8], "big") for each in every}
+    assert every == sorted(every, key=hashes.__getitem__)
+    assert engine.sample(world, Sample("predictions", ("id",), 9), window())["id"].tolist() == every[:9]
+
+
+def test_rows_come_in_the_order_asked_with_missing_values_last(world):
+    worst = engine.rows(world, window("eta"), ["id", "absolute_error"], 10_000, "-absolute_error")
+    errors = worst["absolute_error"].to_numpy()
+    known = errors[~np.isnan(errors)]
+    assert 0 < len(known) < len(errors) and np.isnan(errors[len(known) :]).all() and (np.diff(known) <= 0).all()
+    first = engine.rows(world, window(), ["id", "at"], 5, "at", outcomes=False)
+    everything = reference_engine.sample(world, Sample("predictions", ("id", "at"), 10_000), window())
+    assert first["at"].tolist() == sorted(everything["at"])[:5]
+
+
+def test_rows_of_a_slice(world):
+    frame = engine.rows(world, window(slice=Slice.parse("sex=F&device=d2")), ["id", "feature.sex", "device"], 1000)
+    assert set(frame["feature.sex"]) == {"F"} and set(frame["device"]) == {"d2"}
+    count = engine.ask(world, Aggregate("predictions"), window(slice=Slice.parse("sex=F&device=d2")))
+    assert len(frame) == count["n"].sum()
+    with pytest.raises(NotFoundError):
+        engine.rows(world, window(), ["feature.nobody"])
+
+
+def test_one_prediction_with_every_revision_of_its_label(world):
+    several = reference_engine.stored(world, world.catalog().model("loan"))[1]
+    id_, revisions = max(((key, held) for key, held in several.items() if key.startswith("loan-")), key=lambda each: len(each[1]))
+    record = engine.row(world, "loan", id_)
+    assert record["id"] == id_ and len(record["labels"]) == len(revisions) >= 3
+    (current,) = [each for each in record["labels"] if each["current"]]
+    assert (current["at"], current["arrived"], current["value"]) == max((each["at"], each["arrived"], each["value"]) for each in revisions)
+    assert set(record["features"]) == {"income", HOSTILE, "sex", "vip", "city", "score"} and set(record["groups"]) == {"race"}
+    assert all(name.startswith(("feature.", "group.")) for name in record["absent"] + record["wrong"])
+    with pytest.raises(NotFoundError):
+        engine.row(world, "loan", "nobody")
+
+
+def test_events_are_those_of_the_model_and_those_of_all(world):
+    loan = engine.events(world, "loan", START, START + DAYS * DAY)
+    assert loan[["what", "model"]].to_numpy().tolist() == [["note", None], ["deploy", "loan"]]
+    assert loan["at"].tolist() == [pd.Timestamp(START.replace(tzinfo=None)) + pd.Timedelta(hours=hours) for hours in (5, 30)]
+    assert engine.events(world, None, START, START + DAYS * DAY)["what"].tolist() == ["note", "incident", "deploy"]
+    assert engine.events(world, None, START, START).empty
+
+
+def test_activity_counts_every_row_once(world):
+    frame = engine.activity(world)
+    assert set(frame["model"]) == {"loan", "eta", "kind", "stray"}
+    for row in frame.itertuples():
+        asked = Window(row.model, START, START + DAYS * DAY, version=row.version, environment=row.environment)
+        held = reference_engine.sample(world, Sample("predictions", ("at",), 10_000), asked)["at"]
+        assert row.rows == len(held)
+        if row.environment == "reference":
+            assert pd.isna(row.first) and pd.isna(row.last)
+        else:
+            assert (row.first, row.last) == (held.min().floor("h"), held.max().floor("h"))
+            assert row.last_arrived >= held.max() and isinstance(row.last.to_pydatetime(), datetime)
+
+
+def test_activity_of_an_empty_store(store):
+    assert engine.activity(store).empty
+    assert By("version") not in Aggregate("predictions").keys

@@ -1,0 +1,36 @@
+"""The small world of tests/views/world.py as the store that this process owns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from observability import owner
+from observability.store.database import Store
+from observability.views import load
+from tests.views.world import END, World, build
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The store, filled once."""
+    found = build(tmp_path_factory.mktemp("views"))
+    yield found
+    found.store.close()
+
+
+@pytest.fixture
+def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world as the store that this process owns, and a clock that stands at the end of its window."""
+    monkeypatch.setattr(owner, "current_store", lambda: world.store)
+    monkeypatch.setattr(load, "now", lambda: END)
+    return world
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store without anything as the one that this process owns."""
+    store = Store.open(tmp_path / "home")
+    monkeypatch.setattr(owner, "current_store", lambda: store)
+    yield store
+    store.close()
