@@ -60,4 +60,13 @@ rmse | Root mean squared error | units of the label | low | How far they are off
 bias | Bias | units of the label | | Whether predictions are too high (positive) or too low on average. | mean of (prediction - label) | statistics
 r2 | R² | up to 1 | high | Share of the label's variance that the predictions explain. | 1 - Σe² / Σ(y - ȳ)² | scikit-learn
 selection_rate | Selection rate | share | | Share of decisions that are positive. | positive / decided | fairlearn
+true_positive_rate | True positive rate | share | high | Share of a group's positives that were found (recall). | TP / (TP + FN) | fairlearn
+false_positive_rate | False positive rate | share | low | Share of a group's negatives that were taken for positive. | FP / (FP + TN) | fairlearn
+demographic_parity_difference | Demographic parity difference | share | low | Largest gap between the selection rates of groups; 0 is equal. | max selection rate - min selection rate | fairlearn
+demographic_parity_ratio | Demographic parity ratio (disparate impact) | ratio | high | Lowest selection rate over the highest; the four-fifths rule asks for 0.8. | min selection rate / max selection rate | EEOC, 29 CFR 1607.4(D)
+equalized_odds_difference | Equalized odds difference | share | low | The larger of the gaps between groups in true and in false positive rate. | max(TPR gap, FPR gap) | Hardt, Price and Srebro 2016
+equal_opportunity_difference | Equal opportunity difference | share | low | Largest gap between the true positive rates of groups. | max TPR - min TPR | Hardt, Price and Srebro 2016
+predictive_parity_difference | Predictive parity difference | share | low | Largest gap between the precisions of groups. | max precision - min precision | Chouldechova 2017
+group_accuracy_difference | Accuracy difference between groups | share | low | Largest gap between the accuracies of groups. | max accuracy - min accuracy | fairlearn
+group_mae_difference | MAE difference between groups | units of the label | low | Largest gap between the mean absolute errors of groups. | max MAE - min MAE | fairlearn
 """)

@@ -87,4 +87,6 @@ def psi(before: pd.Series, now: pd.Series) -> float:
 
 def percent(share: float) -> str:
     """A share as the pages write it."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
     return f"{100 * share:.1f}".removesuffix(".0") + " %"

@@ -223,9 +223,21 @@ def in_slice(row, reference, value):
 
 def refuse_unknown(model, references, table):
     """Raises NotFoundError for a column that the model, or the table, does not have."""
-    of_labels = {"label", "label_value", *(("error", "absolute_error", "squared_error") if model.task == "regression" else ("log_loss", "brier", "correct"))}
-    known = {*FIELDS, "version", "decision", "score_bin", *(each.reference for each in model.columns), *(of_labels if table == "outcomes" else ())}
+    of_labels = {
+        "label",
+        "label_value",
+        *(("error", "absolute_error", "squared_error") if model.task == "regression" else ("log_loss", "brier", "correct")),
+    }
+    known = {
+        *FIELDS,
+        "version",
+        "decision",
+        "score_bin",
+        *(each.reference for each in model.columns),
+        *(of_labels if table == "outcomes" else ()),
+    }
     known |= {f"score.{k}" for k in range(len(model.classes))} if model.task == "multiclass" else set()
+    known |= {f"band.{each.name}" for each in model.columns if each.sensitive and each.kind == "number"}
     if not set(references) <= known:
         raise NotFoundError("no such column", got=sorted(set(references) - known))
 

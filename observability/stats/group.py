@@ -91,9 +91,7 @@ def rate_spread(
     return max_rate_spread([(successes, n, n_squares)], confidence, draws)
 
 
-def max_rate_spread(
-    families: list[tuple[ArrayLike, ArrayLike, ArrayLike | None]], confidence: float = 0.95, draws: int = DRAWS
-) -> Spread:
+def max_rate_spread(families: list[tuple[ArrayLike, ArrayLike, ArrayLike | None]], confidence: float = 0.95, draws: int = DRAWS) -> Spread:
     """The larger of several differences on separate rows, as equalized odds takes those of TPR and FPR (Hardt, Price and Srebro 2016).
 
     families: (successes, n, n_squares) of the same groups in the same order. lowest and highest are of the family that differs most.
@@ -147,7 +145,14 @@ def extremes(values: Floats, below: Floats, above: Floats, n: float) -> tuple[fl
     high = gaps + np.hypot(above[:, None], below[None, :])
     np.fill_diagonal(high, -np.inf)
     difference = float(gaps.max())
-    return difference, min(max(float(low.max()), 0.0), difference), max(float(high.max()), difference), int(values.argmin()), int(values.argmax()), n
+    return (
+        difference,
+        min(max(float(low.max()), 0.0), difference),
+        max(float(high.max()), difference),
+        int(values.argmin()),
+        int(values.argmax()),
+        n,
+    )
 
 
 def rate_ranges(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
@@ -193,9 +198,7 @@ def smallest_ratio(
         return Interval(None, None, None, float(rows.sum())), None, None
     values = rates(hits, rows)
     low, high = int(values.argmin()), int(values.argmax())
-    found = rate_ratio_interval(
-        hits[low], rows[low], hits[high], rows[high], confidence=simultaneous(confidence, hits.size, 1)
-    )
+    found = rate_ratio_interval(hits[low], rows[low], hits[high], rows[high], confidence=simultaneous(confidence, hits.size, 1))
     return found, low, high
 
 
@@ -206,9 +209,7 @@ def rate_variances(successes: ArrayLike, n: ArrayLike) -> Floats:
     return np.asarray(share * (1 - share) / (rows + 2))
 
 
-def gap_changes(
-    now: ArrayLike, now_variance: ArrayLike, before: ArrayLike, before_variance: ArrayLike, weights: ArrayLike
-) -> GapChanges:
+def gap_changes(now: ArrayLike, now_variance: ArrayLike, before: ArrayLike, before_variance: ArrayLike, weights: ArrayLike) -> GapChanges:
     """How each group's distance from the others changed: a difference in differences, so that what happens to all groups is no change.
 
     now, before: rate or mean of each group; the variances are squared standard errors. weights: rows of each group now; the others are averaged

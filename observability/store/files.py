@@ -201,6 +201,10 @@ def rows_file(path: Path, size: int, names: list[str], types: dict[str, str], de
             expected=f"one of {', '.join(names[:12])}",
         )
     ours = {name: defaults.renames.get(name, name) for name in names}
+    same = sorted({our for our in ours.values() if list(ours.values()).count(our) > 1})
+    if same:
+        said = ", ".join(name for name in names if ours[name] == same[0])
+        raise UsageError("two columns would have the same name", where=path.name, got=f"{said}, both {same[0]!r}", attempt="Change --map")
     fields = KINDS[kind].fields
     chosen = set(defaults.features or ())
     missing_features = sorted(chosen - set(ours.values()) - set(names))

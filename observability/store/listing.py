@@ -202,5 +202,5 @@ def activity(store: "Store") -> "DataFrame":
     timeless = (frame["environment"] == "reference").to_numpy(bool)
     for name in ("first", "last", "last_arrived"):
         hours = frame[name].to_numpy(np.int64).astype("datetime64[h]").astype("datetime64[us]")
-        frame[name] = pd.Series(np.where(timeless, np.datetime64("NaT"), hours).astype("datetime64[us]"))
+        frame[name] = pd.Series(np.where(timeless, np.datetime64("NaT", "us"), hours))
     return frame.astype({"model": object, "version": object, "environment": object, "rows": np.int64})

@@ -20,7 +20,8 @@ def evidently(reference, current):
 
     names = [name for name in reference.columns if name != "at"]
     definition = DataDefinition(
-        numerical_columns=[name for name in names if name.startswith("n")], categorical_columns=[name for name in names if name.startswith("c")]
+        numerical_columns=[name for name in names if name.startswith("n")],
+        categorical_columns=[name for name in names if name.startswith("c")],
     )
     sides = [Dataset.from_pandas(frame[names], data_definition=definition) for frame in (current, reference)]
     return lambda: Report([DataDriftPreset()]).run(*sides).dict()

@@ -6,6 +6,7 @@ compute from the raw Parquet files (and, the second time, from the rows that wer
 
 import json
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.browser
 MODEL = "flights-delay"
 EXTRA = 300
 FEATURES = [*pd.read_parquet(raw.SAMPLE / f"{MODEL}.reference.parquet").columns.drop(["id", "at", "score", "label"])]
+CHECKS = "Features by check"
 Read = Callable[[Page], dict[str, Any]]
 
 
@@ -65,7 +67,7 @@ def expected(page: str, served: pd.DataFrame) -> dict[str, Any]:
         },
         "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
         "findings": {"value": raw.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
-        "quality": {"nulls": raw.percent(nulls), "arrived": f"{len(week):,}"},
+        "quality": {"nulls": {name: raw.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
         "drift": {"psi": pytest.approx(raw.psi(raw.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
         "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
         "store": {"predictions": f"{len(served):,}", "rejected": "0" if len(served) == len(raw.predictions(MODEL)) else "1"},
@@ -96,13 +98,13 @@ def findings(page: Page) -> dict[str, Any]:
 
 
 def quality(page: Page) -> dict[str, Any]:
-    checks = row(page, "Features by check", "Feature", "temperature_f")
-    volume = pd.read_csv(pd.io.common.StringIO(download(page, "volume-csv")))
-    return {"nulls": checks["Null rate"]["text"], "arrived": f"{int(volume['n'].sum()):,}"}
+    nulls = {each["Feature"]["text"]: next(cell["text"] for title, cell in each.items() if title.startswith("Null")) for each in tables(page)[CHECKS]}
+    volume = pd.read_csv(StringIO(download(page, "volume-csv")))
+    return {"nulls": nulls, "arrived": f"{int(volume['n'].sum()):,}"}
 
 
 def drift(page: Page) -> dict[str, Any]:
-    bars = pd.read_csv(pd.io.common.StringIO(download(page, "ranking-csv"))).set_index("subject")
+    bars = pd.read_csv(StringIO(download(page, "ranking-csv"))).set_index("subject")
     return {"psi": bars.loc["temperature_f", "value"]}
 
 

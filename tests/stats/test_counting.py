@@ -30,7 +30,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(counting, "loaded", lambda size: None)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[])
+@settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_counts_equal_a_search_a_row_at_a_time(data):
     edges = data.draw(EDGES)
@@ -45,7 +45,12 @@ def test_counts_equal_a_search_a_row_at_a_time(data):
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_on_edges_as_registering_makes_them(seed):
     random = np.random.default_rng(seed)
-    shapes = [random.normal(size=5000), np.exp(3 * random.normal(size=5000)), np.round(random.normal(size=5000), 1), random.integers(0, 3, 5000) * 1.0]
+    shapes = [
+        random.normal(size=5000),
+        np.exp(3 * random.normal(size=5000)),
+        np.round(random.normal(size=5000), 1),
+        random.integers(0, 3, 5000) * 1.0,
+    ]
     reference = shapes[seed]
     edges = numeric_edges(reference).edges
     values = np.concatenate([reference, edges, np.nextafter(edges, -np.inf), [np.inf, -np.inf, np.nan, 1e300]])

@@ -109,10 +109,16 @@ def register(store):
         task, classes = TASKS[name]
         with store.write() as writer:
             key = add_model(writer, name, task=task, classes=classes)
-            references = list(dict.fromkeys(reference for edges in versions.values() for reference in edges if reference.startswith(("feature.", "group."))))
+            references = list(
+                dict.fromkeys(
+                    reference for edges in versions.values() for reference in edges if reference.startswith(("feature.", "group."))
+                )
+            )
             wanted = [(role, own, kinds.get(own, "number")) for role, _, own in (each.partition(".") for each in references)]
             add_columns(writer, key, wanted, [])
-            set_sensitive(writer, key, [each for each in references if each in ("feature.sex", "feature.vip", "feature.income", "group.race")])
+            set_sensitive(
+                writer, key, [each for each in references if each in ("feature.sex", "feature.vip", "feature.income", "group.race")]
+            )
             for version, edges in versions.items():
                 features = tuple(each.partition(".")[2] for each in edges if each.startswith("feature."))
                 save_version(writer, key, Version(version, START, features, edges, reference_rows=60))

@@ -49,7 +49,16 @@ def tiny(store):
 
 def prediction(id_, hours=0.0, **fields):
     at = (START + timedelta(hours=hours)).isoformat()
-    return {"kind": "prediction", "id": id_, "at": at, "received_at": at, "model": "m", "version": "1", "score": 0.5, "features": {}} | fields
+    return {
+        "kind": "prediction",
+        "id": id_,
+        "at": at,
+        "received_at": at,
+        "model": "m",
+        "version": "1",
+        "score": 0.5,
+        "features": {},
+    } | fields
 
 
 def label(id_, value, hours, arrived=None):
@@ -68,14 +77,22 @@ def bins(store, column, source, window=WINDOW):
 @pytest.mark.parametrize("source", ["rollup", "raw"])
 def test_bins_are_closed_on_the_left_and_every_way_to_miss_has_its_own(tiny, landed, source):
     values = [-5, 0, 0.999, 1, 2, 1e9, "Infinity", "-Infinity", "NaN", None, "abc", True]
-    landed(*(prediction(f"p{i}", features={"x": x, "c": "red", "b": True}) for i, x in enumerate(values)), prediction("none", features={"c": "red"}))
+    landed(
+        *(prediction(f"p{i}", features={"x": x, "c": "red", "b": True}) for i, x in enumerate(values)),
+        prediction("none", features={"c": "red"}),
+    )
     assert bins(tiny, "feature.x", source) == {0: 2, 1: 2, 2: 1, 3: 3, NAN: 1, NULL: 1, WRONG_TYPE: 2, ABSENT: 1}
     assert bins(tiny, "feature.b", source) == {1: len(values), ABSENT: 1}
 
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
 def test_levels_keep_their_place_and_others_are_unseen(tiny, landed, source):
-    landed(*(prediction(f"p{i}", features={"x": 0, "c": c, "b": False}) for i, c in enumerate(["red", "blue", "blue", "green", "Red", None, 7])))
+    landed(
+        *(
+            prediction(f"p{i}", features={"x": 0, "c": c, "b": False})
+            for i, c in enumerate(["red", "blue", "blue", "green", "Red", None, 7])
+        )
+    )
     assert bins(tiny, "feature.c", source) == {0: 1, 1: 2, UNSEEN: 2, NULL: 1, WRONG_TYPE: 1}
 
 
@@ -153,7 +170,9 @@ def test_more_levels_than_are_rolled_up_are_all_there(tiny, landed):
     frame = engine.ask(tiny, Aggregate("predictions", keys=(By("device"),)), WINDOW)
     assert len(frame) == SLICE_LEVELS + 5
     for i in (0, SLICE_LEVELS + 4):
-        assert engine.ask(tiny, Aggregate("predictions"), Window("m", START, START + DAY, slice=Slice.parse(f"device=d{i}")))["n"].sum() == 1
+        assert (
+            engine.ask(tiny, Aggregate("predictions"), Window("m", START, START + DAY, slice=Slice.parse(f"device=d{i}")))["n"].sum() == 1
+        )
 
 
 EMPTY = [
@@ -170,7 +189,10 @@ EMPTY = [
 @pytest.mark.parametrize(("aggregate", "types"), EMPTY)
 @pytest.mark.parametrize("source", ["auto", "raw", "rollup"])
 def test_an_empty_window_gives_an_empty_frame_of_the_same_form(world, aggregate, types, source):
-    for window in (Window("loan", START - 30 * DAY, START - 9 * DAY), Window("loan", START, START + DAY, version="3", environment="reference")):
+    for window in (
+        Window("loan", START - 30 * DAY, START - 9 * DAY),
+        Window("loan", START, START + DAY, version="3", environment="reference"),
+    ):
         if source == "rollup" and "feature.sex" in types and window.environment != "reference":
             continue
         frame = engine.ask(world, aggregate, window, source=source)
@@ -204,7 +226,11 @@ def test_an_unknown_column_is_named_with_the_nearest(world, aggregate, near):
 
 
 def test_what_is_not_there_is_said(world):
-    for window in (Window("lone", START, START), Window("loan", START, START, version="9"), Window("loan", START, START, slice=Slice.parse("sx=F"))):
+    for window in (
+        Window("lone", START, START),
+        Window("loan", START, START, version="9"),
+        Window("loan", START, START, slice=Slice.parse("sx=F")),
+    ):
         with pytest.raises(NotFoundError):
             engine.ask(world, Aggregate("predictions"), window)
 
@@ -267,14 +293,16 @@ def test_a_question_sees_one_state_of_the_store(tiny, landed, monkeypatch):
 def test_an_instant_is_read_in_utc_whatever_its_offset(tiny, landed):
     landed({**prediction("p"), "at": "2026-03-01T01:30:00+02:00", "received_at": "2026-03-01T01:30:00+02:00"})
     east = datetime(2026, 3, 1, 1, tzinfo=UTC) - timedelta(hours=2)
-    assert engine.ask(tiny, Aggregate("predictions", keys=(Bucket("hour"),)), Window("m", east, east + timedelta(hours=1)))["period"].tolist() == [
-        pd.Timestamp("2026-02-28T23:00")
-    ]
+    assert engine.ask(tiny, Aggregate("predictions", keys=(Bucket("hour"),)), Window("m", east, east + timedelta(hours=1)))[
+        "period"
+    ].tolist() == [pd.Timestamp("2026-02-28T23:00")]
 
 
 def test_a_store_that_is_reopened_answers_the_same(tmp_path):
     copied(tmp_path).close()
     with Store.open(tmp_path) as store:
-        assert_same(engine.ask(store, Aggregate("predictions"), EVERYTHING), reference_engine.ask(store, Aggregate("predictions"), EVERYTHING))
+        assert_same(
+            engine.ask(store, Aggregate("predictions"), EVERYTHING), reference_engine.ask(store, Aggregate("predictions"), EVERYTHING)
+        )
         assert json.dumps(engine.ask(store, Aggregate("predictions"), EVERYTHING)["n"].tolist())
         assert not math.isnan(float(np.sum(engine.ask(store, Aggregate("predictions"), EVERYTHING)["w"])))

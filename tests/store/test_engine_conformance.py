@@ -104,7 +104,9 @@ def compared(store, model, seed):
                 break
             by_rollup += source == "rollup"
             filled += len(got) > 0
-            assert_same(got, wanted, extremes=source == "raw" or not set(aggregate.sums) & set(CORRECTED), about=(source, aggregate, window))
+            assert_same(
+                got, wanted, extremes=source == "raw" or not set(aggregate.sums) & set(CORRECTED), about=(source, aggregate, window)
+            )
     return by_rollup, filled
 
 

@@ -111,7 +111,11 @@ def side_of(rows: "DataFrame", size: int) -> Side:
 
 def by_day(rows: "DataFrame", size: int) -> list[tuple[datetime, Side]]:
     """The same for each day, in order."""
-    return [(day.to_pydatetime(), side_of(part, size)) for day, part in rows.groupby("period", sort=True)]
+    days: list[tuple[datetime, Side]] = []
+    for day, part in rows.groupby("period", sort=True):
+        assert isinstance(day, datetime)
+        days.append((datetime.fromisoformat(day.isoformat()), side_of(part, size)))
+    return days
 
 
 def fine_groups(axis: Axis, reference: Side) -> NDArray[np.int64]:

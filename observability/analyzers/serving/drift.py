@@ -133,8 +133,8 @@ def rows_needed(moved: Moved, limit: float) -> float:
 
 def limits_of(moved: Moved) -> tuple[float, float]:
     """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples."""
-    p = np.maximum(distance.shares(grouped(moved.before, moved.axis.group)), 1e-4)
-    q = np.maximum(distance.shares(grouped(moved.after, moved.axis.group)), 1e-4)
+    before, after = grouped(moved.before, moved.axis.group), grouped(moved.after, moved.axis.group)
+    p, q = np.maximum(before / before.sum(), 1e-4), np.maximum(after / after.sum(), 1e-4)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
     spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, moved.after.n), (p, to_p, moved.before.n))]
     reach = 1.96 * float(np.sqrt(max(sum(spread), 0.0)))

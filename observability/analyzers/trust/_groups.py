@@ -99,11 +99,8 @@ class Groups:
 
 def attributes(model: Model, version: Version | None) -> list[Attribute]:
     """The sensitive attributes of a model that can be grouped by: levels, or numbers that the version puts into bands."""
-    found = []
-    for each in model.columns:
-        if each.sensitive and (attribute := attribute_of(each, version)) is not None:
-            found.append(attribute)
-    return found
+    found = (attribute_of(each, version) for each in model.columns if each.sensitive)
+    return [each for each in found if each is not None]
 
 
 def attribute_of(column: Column, version: Version | None) -> Attribute | None:
@@ -130,7 +127,9 @@ def measure(model: Model, frame: "DataFrame", chosen: Sequence[Attribute]) -> Gr
     orders = [{name: place for place, name in enumerate(each.levels)} for each in chosen]
     found = sorted(
         set(zip(*keys, strict=True)) if len(frame) else (),
-        key=lambda each: tuple((order.get(level, len(order) + (level == MISSING)), level) for order, level in zip(orders, each, strict=True)),
+        key=lambda each: tuple(
+            (order.get(level, len(order) + (level == MISSING)), level) for order, level in zip(orders, each, strict=True)
+        ),
     )
     places = {each: place for place, each in enumerate(found)}
     code = np.array([places[each] for each in zip(*keys, strict=True)], np.int64)
@@ -184,9 +183,7 @@ def regression(frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[
     from scipy.special import stdtrit
 
     size = len(levels)
-    n, w, w2, totals, squares = (
-        np.bincount(code, frame[name].to_numpy(np.float64), size) for name in ("n", "w", "w2", "total", "squares")
-    )
+    n, w, w2, totals, squares = (np.bincount(code, frame[name].to_numpy(np.float64), size) for name in ("n", "w", "w2", "total", "squares"))
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = np.where(w > 0, w**2 / w2, 0.0)
         value = totals / w

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from tests.analyzers.worlds import ABSENT_VALUE, context_for, frames_for, spread
 
 from observability.analyzers.serving.drift import ANALYZER
 from observability.settings import ModelSettings
+from tests.analyzers.worlds import ABSENT_VALUE, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
-from tests.analyzers.worlds import context_for, frames_for, spread
 
 from observability.analyzers.serving.performance import ANALYZER
 from observability.settings import ModelSettings
+from tests.analyzers.worlds import context_for, frames_for, spread
 
 
 def decided(n: int, seed: int, *, flip: float = 0.0, weight: bool = False) -> pd.DataFrame:

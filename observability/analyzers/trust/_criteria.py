@@ -1,0 +1,186 @@
+"""Which criteria of fairness can an owner choose, and how far are groups from one: now, in the reference, by chance?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.analyzers.trust._groups import Bools, Groups, enough
+from observability.catalog import Model
+from observability.settings import ModelSettings
+from observability.stats import group
+from observability.stats.group import Spread
+from observability.stats.interval import Interval
+
+NAME = "trust/fairness"
+FOUR_FIFTHS = 0.8
+RATIO_BAND = (0.8, 1.25)
+"""A selection rate is near another's where their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What is to be equal. rates: of each group, in separate rows where there are several. limit: the largest difference that is accepted; of a
+    mean (relative) as a share of the mean of all.
+    """
+
+    name: str
+    title: str
+    metric: str
+    rates: tuple[str, ...]
+    limit: float = 0.1
+    relative: bool = False
+    asks: str = ""
+
+
+CRITERIA = {
+    each.name: each
+    for each in (
+        Criterion("demographic_parity", "Demographic parity", "demographic_parity_difference", ("selection_rate",),
+                  asks="every group is decided positively as often, whatever the labels"),
+        Criterion("equalized_odds", "Equalized odds", "equalized_odds_difference", ("true_positive_rate", "false_positive_rate"),
+                  asks="positives are found, and negatives mistaken, as often in every group"),
+        Criterion("equal_opportunity", "Equal opportunity", "equal_opportunity_difference", ("true_positive_rate",),
+                  asks="positives are found as often in every group"),
+        Criterion("predictive_parity", "Predictive parity", "predictive_parity_difference", ("precision",),
+                  asks="a positive decision is right as often in every group"),
+    )
+}  # fmt: skip
+"""What an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit (terms.md)."""
+EQUAL_ACCURACY = Criterion(
+    "equal_accuracy", "Equal accuracy", "group_accuracy_difference", ("accuracy",), asks="decisions are right as often in every group"
+)
+EQUAL_ERROR = Criterion(
+    "equal_error", "Equal error", "group_mae_difference", ("mae",), 0.25, relative=True, asks="predictions are off as far in every group"
+)
+UNCHOSEN = ("equalized_odds", "demographic_parity")
+"""What is looked at while none is chosen: the second where there are no labels."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How far groups are from a criterion. keep: the groups that are large enough. widest: the rate that differs most, with its own difference.
+
+    before: the difference in the reference of those of the groups that are large enough there, None where fewer than two are. limit: in the
+    unit of the difference. p_value: of so large a difference among equal groups, and where the reference was within the limit, of so large a
+    growth since then; NaN where it stood in the reference.
+    """
+
+    criterion: Criterion
+    keep: Bools
+    spread: Spread
+    widest: str
+    lowest: int
+    highest: int
+    ratio: Interval
+    before: float | None
+    ratio_before: float | None
+    limit: float
+    p_value: float
+
+    @property
+    def breached(self) -> bool:
+        """Whether the difference is at the limit or beyond, or the ratio of selection rates below four fifths for certain."""
+        return (self.spread.difference or 0.0) >= self.limit or self.ratio_breached
+
+    @property
+    def ratio_breached(self) -> bool:
+        """Whether the four-fifths rule fails beyond chance (demographic parity only)."""
+        return self.criterion.name == "demographic_parity" and self.ratio.high is not None and self.ratio.high < FOUR_FIFTHS
+
+    @property
+    def stood(self) -> bool:
+        """Whether the reference was beyond the same limit."""
+        if (self.spread.difference or 0.0) >= self.limit:
+            return self.before is not None and self.before >= self.limit
+        return self.ratio_breached and self.ratio_before is not None and self.ratio_before < FOUR_FIFTHS
+
+
+def criterion_of(model: Model, groups: Groups) -> Criterion | None:
+    """The criterion that a model is held against: the chosen one, else one to look at; None for a model of no known task."""
+    if model.task == "regression":
+        return EQUAL_ERROR
+    if model.task == "multiclass":
+        return EQUAL_ACCURACY
+    if model.task != "binary":
+        return None
+    chosen = model.settings.fairness_criterion
+    if chosen in CRITERIA:
+        return CRITERIA[chosen]
+    return CRITERIA[UNCHOSEN[0] if groups.labelled.sum() > 0 else UNCHOSEN[1]]
+
+
+def is_chosen(model: Model) -> bool:
+    """Whether the owner chose; only of a binary model there is a choice."""
+    return model.task != "binary" or model.settings.fairness_criterion in CRITERIA
+
+
+def enough_for(groups: Groups, criterion: Criterion) -> Bools:
+    """Which groups are large enough for every rate of a criterion."""
+    return np.asarray(np.logical_and.reduce([enough(groups, rate) for rate in criterion.rates]), np.bool_)
+
+
+def overall(groups: Groups, metric: str) -> float:
+    """The value over all groups; NaN without rows."""
+    measured = groups.metrics[metric]
+    held = measured.n > 0
+    rows = float(measured.n[held].sum())
+    return float((measured.value[held] * measured.n[held]).sum()) / rows if rows > 0 else float("nan")
+
+
+def limit_of(criterion: Criterion, settings: ModelSettings, groups: Groups) -> float:
+    """The accepted difference in its unit; the model's settings may set another (`trust/fairness/<metric>`)."""
+    limit = settings.limits.get(f"{NAME}/{criterion.metric}", criterion.limit)
+    return limit * overall(groups, criterion.rates[0]) if criterion.relative else limit
+
+
+def level(criterion: Criterion, groups: Groups, before: Groups | None, settings: ModelSettings) -> Level | None:
+    """How far the groups are from the criterion; None where fewer than two are large enough. before: the reference, at the same places."""
+    keep = enough_for(groups, criterion)
+    if keep.sum() < 2:
+        return None
+    spread = spread_of(criterion, groups, keep)
+    if spread.difference is None:
+        return None
+    single = {rate: groups.metrics[rate].at(keep).spread() for rate in criterion.rates}
+    widest = max(criterion.rates, key=lambda rate: single[rate].difference or 0.0)
+    places = np.flatnonzero(keep)
+    lowest, highest = (int(places[each or 0]) for each in (single[widest].lowest, single[widest].highest))
+    limit = limit_of(criterion, settings, groups)
+    ratio = ratio_of(groups, keep) if criterion.name == "demographic_parity" else Interval(None, None, None, 0.0)
+    earlier = keep & enough_for(before, criterion) if before is not None else np.zeros(keep.size, np.bool_)
+    then, ratio_then = None, None
+    p_value = spread.p_value
+    if before is not None and earlier.sum() >= 2:
+        then = spread_of(criterion, before, earlier).difference
+        ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
+        if earlier[lowest] and earlier[highest]:
+            p_value = max(p_value, growth(groups, before, widest, lowest, highest, int(keep.sum()) * len(criterion.rates)))
+    found = Level(criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, p_value)
+    return Level(**{**vars(found), "p_value": float("nan")}) if found.stood else found
+
+
+def spread_of(criterion: Criterion, groups: Groups, keep: Bools) -> Spread:
+    """The criterion's largest difference among some groups."""
+    measured = [groups.metrics[rate].at(keep) for rate in criterion.rates]
+    if any(each.successes is None for each in measured):
+        return measured[0].spread()
+    return group.max_rate_spread([(each.successes, each.n, None) for each in measured if each.successes is not None])
+
+
+def ratio_of(groups: Groups, keep: NDArray[np.generic]) -> Interval:
+    """Lowest over highest selection rate among some groups."""
+    measured = groups.metrics["selection_rate"].at(keep)
+    return group.smallest_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
+
+
+def growth(now: Groups, before: Groups, metric: str, low: int, high: int, groups: int) -> float:
+    """How often chance makes the gap between two groups grow as much, when the two were picked as the extremes of `groups`."""
+    from scipy.special import ndtr
+
+    after, then = now.metrics[metric], before.metrics[metric]
+    grown = (after.value[high] - after.value[low]) - (then.value[high] - then.value[low])
+    error = np.sqrt(after.variance[high] + after.variance[low] + then.variance[high] + then.variance[low])
+    if not error > 0:
+        return 0.0 if grown > 0 else 1.0
+    return float(min(1.0, groups * (groups - 1) / 2 * 2 * ndtr(-grown / error))) if grown > 0 else 1.0

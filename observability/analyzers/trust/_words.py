@@ -1,0 +1,86 @@
+"""How are the findings about fairness said in one plain sentence each?"""
+
+import numpy as np
+
+from observability.analyzers.trust._changes import Moved
+from observability.analyzers.trust._criteria import Criterion, Level, is_chosen
+from observability.analyzers.trust._groups import MINIMUM_OF_CLASS, Attribute, Groups
+from observability.catalog import Model
+from observability.finding import Severity
+from observability.metrics import METRICS
+
+ROWS = {"true_positive_rate": "labelled positives", "false_positive_rate": "labelled negatives", "precision": "labelled positive decisions"}
+ASK = "no criterion of fairness is chosen for this model: choose one, since they exclude each other where base rates differ"
+
+
+def amount(metric: str, value: float | None) -> str:
+    """A rate in per cent, another value with three digits."""
+    if value is None or np.isnan(value):
+        return "unknown"
+    return f"{value:.1%}" if metric == "share" or METRICS[metric].unit == "share" else f"{value:,.3g}"
+
+
+def difference(metric: str, value: float | None) -> str:
+    """A difference of rates in points, of other values with three digits."""
+    if value is None:
+        return "unknown"
+    return f"{100 * value:.1f} points" if METRICS[metric].unit == "share" else f"{value:,.3g}"
+
+
+def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level, severity: Severity, young: bool) -> str:
+    """How far groups are from the criterion, whether that is chance, and whether it stood in the reference."""
+    spread, metric = judged.spread, judged.criterion.metric
+    rate = now.metrics[judged.widest]
+    ends = " and ".join(
+        f"{amount(judged.widest, float(rate.value[place]))} for {now.names[place]}" for place in (judged.lowest, judged.highest)
+    )
+    said = (
+        f"{METRICS[metric].title} by `{attribute.name}` is {difference(metric, spread.difference)}"
+        f" ({METRICS[judged.widest].title.lower()} {ends}; {spread.n:,.0f} rows)"
+    )
+    held = f"{difference(metric, judged.limit)} accepted"
+    if judged.ratio_breached and (spread.difference or 0.0) < judged.limit:
+        said = f"{said}, a ratio of {judged.ratio.value:.2f}"
+        held = "0.80 accepted"
+    asked = "" if is_chosen(model) else f"; {ASK}"
+    if severity in ("watch", "act"):
+        then = f", {difference(metric, judged.before)} in the reference" if judged.before is not None else ""
+        return f"{said}: {held}{then}{asked}."
+    if severity == "unknown":
+        return f"{said}, but the labels are young: too early to tell."
+    if judged.stood:
+        return f"{said}, beyond the {held}; it stood in the reference ({difference(metric, judged.before)}), so it is shown and not new{asked}."
+    if judged.breached:
+        return f"{said}, which is not surely more than chance: equal groups of these sizes stay under {difference(metric, spread.null_95)}{asked}."
+    return f"{said}, within the {held}{asked}."
+
+
+def because_moved(attribute: Attribute, now: Groups, one: Moved, young: bool) -> str:
+    """How a group's distance from the others changed."""
+    metric, name = one.metric, now.names[one.place]
+    title = METRICS[metric].title
+    said = (
+        f"{title if title.isupper() else title.capitalize()} of `{attribute.name}={name}` is {amount(metric, one.value)}, {difference(metric, abs(one.gap))}"
+        f" {'below' if one.gap < 0 else 'above'} the other groups; in the reference it was {difference(metric, abs(one.gap_before))}"
+        f" {'below' if one.gap_before < 0 else 'above'} ({one.n:,.0f} {ROWS.get(metric, 'rows')})"
+    )
+    return f"{said}, but the labels are young: too early to tell." if young else f"{said}."
+
+
+def because_small(attribute: Attribute, now: Groups, metric: str, place: int, more: int) -> str:
+    """That a group is too small, and how many rows more it needs."""
+    rows = ROWS.get(metric, "labelled rows" if metric in ("accuracy", "mae") else "decisions")
+    n = float(now.metrics[metric].n[place])
+    return f"`{attribute.name}={now.names[place]}` is too small to be judged: {n:,.0f} {rows}, it needs about {more:,} more."
+
+
+def because_too_few(attribute: Attribute, now: Groups, criterion: Criterion) -> str:
+    """Why there are not two groups to compare."""
+    if now.rows.sum() == 0:
+        return f"No predictions with `{attribute.name}` in this window, so no groups can be compared."
+    if criterion.rates != ("selection_rate",) and now.labelled.sum() == 0:
+        return f"No labels in this window, so groups of `{attribute.name}` cannot be compared."
+    return (
+        f"Fewer than two groups of `{attribute.name}` are large enough to compare (from {MINIMUM_OF_CLASS} labelled positives and negatives, "
+        f"or an interval of ±10 points), on {now.rows.sum():,} predictions."
+    )

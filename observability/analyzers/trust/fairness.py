@@ -1,0 +1,244 @@
+"""Does the model treat groups of people alike, as its owner understands that, and as alike as in the reference?
+
+Judged twice for each sensitive attribute: how far groups are from the criterion that the owner chose, and which group moved away from the others
+since the reference. The largest difference is held against what equal groups of these sizes give by chance; groups that are too small are
+`unknown`; a difference that already stood in the reference is shown and raises nothing.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.aggregate import Aggregate, By
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.trust._changes import Moved, by_day, changes, none_if_nan, onset, strongest, watched
+from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
+from observability.analyzers.trust._groups import MISSING, Attribute, Groups, attributes, enough, measure, question, rows_needed
+from observability.analyzers.trust._words import because_level, because_moved, because_small, because_too_few
+from observability.finding import Against, Finding, Severity
+from observability.measure import maturity
+from observability.metrics import METRICS
+from observability.stats.multiple import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ACT_SHARE = 0.2
+"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
+MATURE = 0.8
+PAST_DAYS = 28
+MINIMUM_LABELS = 100
+SMALL_GROUPS = 10
+"""Groups that are too small, of one attribute, about which a finding is made; the page shows all of them."""
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Counts by group and day of the window, by group of the reference, and how many labels usually are in."""
+    found = attributes(context.model, context.version)
+    if not found or context.model.task is None:
+        return {}
+    labels = Aggregate("outcomes", keys=(By("label"),))
+    asks = {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS)}
+    for each in found:
+        asks[f"current {each.name}"] = Ask(question(context.model, [each], by_day=True))
+        if context.version.reference_rows:
+            asks[f"reference {each.name}"] = Ask(question(context.model, [each]), span="reference")
+    return asks
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """For each sensitive attribute one finding about the criterion, one for each group that moved, one for each that is too small."""
+    found: list[Finding] = []
+    levels: list[tuple[Attribute, Groups, Groups | None, Level]] = []
+    movers: list[tuple[Attribute, Groups, Groups, Moved]] = []
+    for each in attributes(context.model, context.version):
+        now, before = sides(frames, each, context)
+        criterion = criterion_of(context.model, now)
+        if criterion is None or f"current {each.name}" not in frames:
+            continue
+        judged = level(criterion, now, before, context.model.settings)
+        if judged is None:
+            found.append(too_few(context, each, now, criterion))
+        else:
+            levels.append((each, now, before, judged))
+        if before is not None:
+            movers += [
+                (each, now, before, one) for rate in watched(context.model, criterion) for one in changes(context.model, rate, now, before)
+            ]
+        found += small(context, each, now, criterion)
+    adjusted, _ = benjamini_hochberg([judged.p_value for *_, judged in levels] + [one.p_value for *_, one in movers], context.budget)
+    young = is_young(frames)
+    for (attribute, now, before, judged), p in zip(levels, adjusted, strict=False):
+        found.append(about_level(context, attribute, now, before, judged, float(p), young))
+    surely = [(mover, float(p)) for mover, p in zip(movers, adjusted[len(levels) :], strict=True) if p <= context.budget]
+    for attribute, now, before, metric in of_each(movers):
+        candidates = {
+            one.place: p for (its, _, _, one), p in surely if its == attribute and one.metric == metric and one.grown >= one.limits[0]
+        }
+        chosen = [one for its, _, _, one in movers if its == attribute and one.metric == metric and one.place in candidates]
+        for one in strongest(context.model, metric, now, before, chosen, context.budget):
+            frame = frames[f"current {attribute.name}"]
+            found.append(about_moved(context, attribute, now, before, one, candidates[one.place], frame, young))
+    return found
+
+
+def sides(frames: Frames, attribute: Attribute, context: Context) -> tuple[Groups, Groups | None]:
+    """The groups now, and the same groups in the reference."""
+    now = measure(context.model, frames[f"current {attribute.name}"], [attribute])
+    frame = frames.get(f"reference {attribute.name}")
+    if frame is None or frame.empty:
+        return now, None
+    return now, measure(context.model, frame, [attribute]).aligned(now.levels)
+
+
+def of_each(movers: list[tuple[Attribute, Groups, Groups, Moved]]) -> list[tuple[Attribute, Groups, Groups, str]]:
+    """Each attribute and rate once."""
+    return list({(each.name, one.metric): (each, now, before, one.metric) for each, now, before, one in movers}.values())
+
+
+def is_young(frames: Frames) -> bool:
+    """Whether fewer labels are in than 80 % of the share that usually is."""
+    if "labels" not in frames:
+        return False
+    served, labelled = maturity(frames["labels"])
+    before, known = maturity(frames["past_labels"])
+    usual = known / before if before >= MINIMUM_LABELS and known else 1.0
+    return labelled < MATURE * usual * served
+
+
+def about_level(
+    context: Context, attribute: Attribute, now: Groups, before: Groups | None, judged: Level, adjusted: float, young: bool
+) -> Finding:
+    """The finding about one attribute and the criterion."""
+    criterion, spread = judged.criterion, judged.spread
+    chosen = is_chosen(context.model)
+    by_labels = criterion.rates != ("selection_rate",)
+    severity: Severity = "ok"
+    if judged.breached and not judged.stood and adjusted <= context.budget:
+        severity = "act" if chosen and context.model.task == "binary" and adjusted <= context.budget * ACT_SHARE else "watch"
+        severity = "unknown" if young and by_labels else severity
+    by_ratio = judged.ratio_breached and (spread.difference or 0.0) < judged.limit
+    base = replace(
+        blank(context, attribute.name, criterion.metric, round(spread.n), "level"),
+        value=spread.difference, low=spread.low, high=spread.high, limit=judged.limit,
+        severity=severity, likely_source="model" if severity in ("watch", "act") else None,
+        rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
+        evidence=evidence(now, before, judged, adjusted, chosen),
+    )  # fmt: skip
+    if by_ratio:
+        base = replace(
+            base, metric="demographic_parity_ratio", unit=METRICS["demographic_parity_ratio"].unit,
+            value=judged.ratio.value, low=judged.ratio.low, high=judged.ratio.high, limit=0.8,
+        )  # fmt: skip
+    return replace(base, because=because_level(context.model, attribute, now, judged, severity, young and by_labels))
+
+
+def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:
+    """Every group's figures, the null, the ratio, and whether base rates differ (then criteria exclude each other)."""
+    rates = judged.criterion.rates
+    groups = []
+    for place, name in enumerate(now.names[:64]):
+        one: dict[str, Any] = {"level": name, "n": int(now.rows[place]), "enough": bool(judged.keep[place])}
+        for rate in rates:
+            measured = now.metrics[rate]
+            one[rate] = [none_if_nan(values[place]) for values in (measured.value, measured.low, measured.high, measured.n)]
+            if before is not None:
+                one[f"{rate}_reference"] = none_if_nan(before.metrics[rate].value[place])
+        groups.append(one)
+    return {
+        "criterion": judged.criterion.name if chosen else None,
+        "groups": groups,
+        "widest": judged.widest,
+        "lowest": now.names[judged.lowest],
+        "highest": now.names[judged.highest],
+        "ratio": judged.ratio.value,
+        "ratio_low": judged.ratio.low,
+        "ratio_high": judged.ratio.high,
+        "null_95": judged.spread.null_95,
+        "p_value": judged.spread.p_value,
+        "p_adjusted": none_if_nan(adjusted),
+        "baseline": judged.before,
+        "stood_in_reference": judged.stood,
+        "base_rates_differ": base_rates_differ(now, judged),
+    }
+
+
+def base_rates_differ(now: Groups, judged: Level) -> bool | None:
+    """Whether the groups' shares of positives differ beyond chance; None where that is not known."""
+    if "base_rate" not in now.metrics:
+        return None
+    spread = now.metrics["base_rate"].at(judged.keep & (now.metrics["base_rate"].n > 0)).spread()
+    return None if np.isnan(spread.p_value) else spread.p_value < 0.05
+
+
+def about_moved(
+    context: Context, attribute: Attribute, now: Groups, before: Groups, one: Moved, adjusted: float, frame: "DataFrame", young: bool
+) -> Finding:
+    """The finding about one group that moved away from the others."""
+    watch, act = one.limits
+    severity: Severity = "watch"
+    if one.grown >= act and adjusted <= context.budget * ACT_SHARE and is_chosen(context.model):
+        severity = "act"
+    late = young and one.metric != "selection_rate"
+    if late:
+        severity = "unknown"
+    name, side = now.names[one.place], -1.0 if one.gap < 0 else 1.0
+    allowed = max(side * one.gap_before, 0.0) + (act if severity == "act" else watch)
+    return replace(
+        blank(context, f"{attribute.name}={name}", one.metric, round(one.n), "reference"),
+        value=one.value, low=one.low, high=one.high, limit=one.value - one.gap + side * allowed,
+        severity=severity, likely_source=None if late else "model",
+        onset=onset(context.model, frame, attribute, now, before, one),
+        rank=10.0 + min(one.grown / act, 5.0) if act > 0 else 10.0,
+        because=because_moved(attribute, now, one, late),
+        evidence={
+            "baseline": one.before, "baseline_n": round(one.before_n), "others": one.value - one.gap, "gap": one.gap,
+            "gap_reference": one.gap_before, "worse_by": one.grown, "p_value": one.p_value, "p_adjusted": adjusted,
+            "by_day": by_day(context.model, frame, attribute, name, one.metric),
+        },
+    )  # fmt: skip
+
+
+def small(context: Context, attribute: Attribute, now: Groups, criterion: Criterion) -> list[Finding]:
+    """Groups that are too small to be judged, the largest first, at most SMALL_GROUPS."""
+    keep = enough_for(now, criterion)
+    places = [place for place in np.argsort(-now.rows, kind="stable") if not keep[place] and now.rows[place] > 0]
+    places = [place for place in places if now.names[place] != MISSING]
+    found = []
+    for place in places[:SMALL_GROUPS]:
+        metric = next(rate for rate in criterion.rates if not enough(now, rate)[place])
+        each = now.metrics[metric]
+        base = blank(context, f"{attribute.name}={now.names[place]}", metric, round(float(each.n[place])), "level")
+        value, low, high = (none_if_nan(values[place]) for values in (each.value, each.low, each.high))
+        because = because_small(attribute, now, metric, int(place), rows_needed(now, metric, int(place)))
+        found.append(replace(base, value=value, low=low, high=high, because=because))
+    return found
+
+
+def too_few(context: Context, attribute: Attribute, now: Groups, criterion: Criterion) -> Finding:
+    """The finding that there are not two groups to compare."""
+    return blank(context, attribute.name, criterion.metric, int(now.rows.sum()), "level", because_too_few(attribute, now, criterion))
+
+
+def blank(context: Context, subject: str, metric: str, n: int, against: Against, because: str = "") -> Finding:
+    """A finding that says it cannot tell, to be filled in where it can."""
+    return Finding(
+        analyzer=NAME,
+        model=context.model.name,
+        version=context.version.name,
+        subject=subject,
+        metric=metric,
+        unit=METRICS[metric].unit,
+        value=None,
+        n=n,
+        severity="unknown",
+        because=because,
+        start=context.window.start,
+        end=context.window.end,
+        against=against,
+        slice=str(context.window.slice) if context.window.slice else None,
+    )
+
+
+ANALYZER = Analyzer(NAME, "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?", needs, analyze)

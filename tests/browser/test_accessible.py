@@ -1,0 +1,86 @@
+"""Can everybody use every page: with a screen reader, in the dark, on a phone? And does it stay quiet, on this machine?
+
+The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
+"""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import heading, settle
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+VIEWS = {
+    "health": "/",
+    "model": "/model?model=flights-delay",
+    "findings": "/findings?severity=act",
+    "quality": "/quality?model=flights-delay",
+    "drift": "/drift?model=flights-delay",
+    "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&by=carrier",
+    "store": "/store",
+    "add_model": "/add_model",
+}
+PHONE = {"width": 390, "height": 844}
+STREAMLIT: dict[tuple[str, str], str] = {
+    ("list", '[data-testid="stSidebarNavItems"]'): "Streamlit 1.67 nests the header of each section as a div between the list and its items",
+    ("listitem", '[data-testid="stSidebarNavItems"]'): "the same nesting, seen from the items",
+}
+"""Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. Nothing else is excused."""
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical and is not Streamlit's own, a line each."""
+    found: dict[str, Any] = Axe().run(page).response
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:200]}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+        if not excused(page, each["id"], node["target"])
+    ]
+
+
+def excused(page: Page, rule: str, target: list[Any]) -> bool:
+    """Whether a violation is listed above: one of the selectors holds the element. An element inside a table of ours never is."""
+    if not isinstance(target[-1], str) or len(target) > 1:
+        return False
+    inside = "([target, holder]) => Boolean(document.querySelector(target)?.closest(holder))"
+    return any(page.evaluate(inside, [target[0], holder]) for name, holder in STREAMLIT if name == rule)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_page_is_accessible_and_fits_a_phone(name: str, scheme: str, fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + VIEWS[name], scheme=scheme)
+    assert heading(page)
+    background = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    assert background == BACKGROUNDS[scheme]
+    assert serious(page) == []
+
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    settle(page)
+    wide = page.evaluate("""() => {
+      const main = document.querySelector('[data-testid="stMain"]')
+      return [document.documentElement.scrollWidth, main.scrollWidth]
+    }""")
+    assert max(wide) <= PHONE["width"], wide
+
+
+@pytest.mark.parametrize("name", ["health", "drift", "add_model"])
+def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + VIEWS[name], **PHONE)
+    box = page.locator("h1").first.bounding_box()
+    assert box and 0 <= box["x"] < PHONE["width"] and box["y"] < PHONE["height"] / 2
+    assert page.get_by_test_id("stSidebar").evaluate("bar => bar.getBoundingClientRect().right") <= 1
+
+
+def test_the_table_of_excuses_holds_nothing_that_is_gone(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url)
+    rules = {each["id"] for each in Axe().run(page).response["violations"]}
+    assert {rule for rule, _ in STREAMLIT} <= rules
+    assert all(page.locator(holder).count() for _, holder in STREAMLIT)

@@ -1,0 +1,67 @@
+"""Does a person find the model in trouble, and what is wrong with it, by clicks only?"""
+
+import pytest
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import PATIENCE, choose, figure, heading, said, settle, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+FEATURE = "humidity_percent"
+
+
+def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url)
+    assert heading(page) == "Fleet health"
+
+    page.get_by_role("table", name="Models, those that need a person first").get_by_role("link", name="flights-delay", exact=True).click()
+    page.wait_for_url("**/model?**model=flights-delay**", timeout=PATIENCE)
+    settle(page)
+    assert heading(page) == "flights-delay"
+
+    page.get_by_test_id("stMain").get_by_role("link", name="Input drift").click()
+    page.wait_for_url("**/drift?**model=flights-delay**", timeout=PATIENCE)
+    settle(page)
+    assert heading(page) == "Input drift"
+    assert FEATURE not in page.url
+
+    bars = page.locator(".st-key-ranking")
+    names = bars.locator(".ytick").all_inner_texts()
+    bars.locator(".barlayer .point").nth(names.index(FEATURE)).click()
+    page.wait_for_url(f"**feature={FEATURE}**", timeout=PATIENCE)
+    settle(page)
+
+    overlay = page.locator(".st-key-overlay")
+    assert overlay.locator(".xtitle").inner_text() == FEATURE
+    assert sorted(overlay.locator(".legendtext").all_inner_texts()) == ["current", "reference"]
+    psi = raw.psi(raw.reference("flights-delay")[FEATURE], raw.last_week(raw.predictions("flights-delay"))[FEATURE])
+    assert figure(rf"{FEATURE} moved: PSI ([\d.]+)", words(page)) == (f"{psi:.2f}",)
+
+
+def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/drift?model=flights-delay")
+    days = page.locator(".st-key-days")
+    names = days.locator(".ytick").all_inner_texts()
+    days.locator(".scatterlayer .point").nth(0).wait_for(state="attached")
+    tick = days.locator(".ytick").nth(names.index("dew_point_f")).bounding_box()
+    plot = days.locator(".nsewdrag").first.bounding_box()
+    assert tick and plot
+    page.mouse.click(plot["x"] + plot["width"] / 2, tick["y"] + tick["height"] / 2)
+    page.wait_for_url("**feature=dew_point_f**", timeout=PATIENCE)
+    settle(page)
+    assert page.locator(".st-key-overlay .xtitle").inner_text() == "dew_point_f"
+
+
+def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/performance?model=flights-delay&from=2013-07-01&to=2013-08-01")
+    choose(page, "Column", "carrier")
+    july = raw.between(raw.predictions("flights-delay"), "2013-07-01", "2013-08-01").dropna(subset=["label"])
+    errors = (july["score"] - july["label"]).abs().groupby(july["carrier"]).agg(["mean", "size"])
+    worst = errors[errors["size"] >= 100]["mean"].idxmax()
+    table = page.get_by_role("table", name="Mean absolute error by carrier, worst first")
+    assert table.get_by_role("link").first.inner_text() == worst
+
+    table.get_by_role("link").first.click()
+    page.wait_for_url(f"**slice=carrier%3D{worst}**", timeout=PATIENCE)
+    said(page, f"Mean absolute error {errors.loc[worst, 'mean']:.3g} ")

@@ -1,0 +1,136 @@
+"""A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
+
+The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a second
+version that has another set of features. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
+"""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse import Defaults
+from observability.store.register import Request, register
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+"""The Monday on which the window begins; the model has lived for four weeks by then."""
+DAYS, PAST = 7, 28
+END = START + timedelta(days=DAYS)
+AS_OF = START + timedelta(days=5, hours=6)
+REGIONS = ("north", "south", "east")
+
+
+def build(home: Path) -> Store:
+    """The store with everything that had arrived by AS_OF."""
+    store = Store.open(home, threads=2)
+    for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
+        path = home / "reference.csv"
+        path.write_text("\n".join(reference(version, features)) + "\n", encoding="utf-8")
+        request = Request(
+            model="live", version=version, reference=path, task="binary", label="label", score=("score",), features=features,
+            sensitive=("region",),
+        )  # fmt: skip
+        register(store, request)
+        path.unlink()
+    load(store, [each for each in records() if arrival(each) <= AS_OF])
+    return store
+
+
+def load_later(store: Store) -> None:
+    """All that arrived after AS_OF: predictions of days that were over, revised labels, a new column, a new version, a new model."""
+    load(store, [each for each in records() if arrival(each) > AS_OF])
+
+
+def load(store: Store, lines: list[dict]) -> None:
+    """Loads records through a file."""
+    path = store.home / "lines.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
+    report = load_files(store, [path], Defaults())
+    assert report.rejected == 0, report.reasons
+    path.unlink()
+
+
+def arrival(record: dict) -> datetime:
+    """When a record arrived."""
+    return datetime.fromisoformat(record["received_at"])
+
+
+def reference(version: str, features: tuple[str, ...], rows: int = 500) -> list[str]:
+    """Lines of a CSV file of held-out predictions."""
+    rng = random.Random(f"reference {version}")
+    lines = [",".join((*features, "score", "label"))]
+    for _ in range(rows):
+        values = person(rng)
+        score = rng.random()
+        lines.append(",".join([*("" if values[name] is None else str(values[name]) for name in features), f"{score:.4f}", str(int(rng.random() < score))]))
+    return lines
+
+
+def person(rng: random.Random) -> dict:
+    """One person's features."""
+    return {
+        "age": round(rng.gauss(40, 10), 2),
+        "income": round(rng.lognormvariate(10, 0.5), 1) if rng.random() > 0.05 else None,
+        "region": rng.choices(REGIONS, (5, 3, 2))[0],
+        "tenure": rng.randint(0, 12),
+    }
+
+
+def records() -> list[dict]:
+    """Every record, whenever it arrived; the same each time."""
+    rng = random.Random(11)
+    found = []
+    for hour in range(-24 * PAST, 24 * DAYS):
+        begin = START + timedelta(hours=hour)
+        silent = timedelta(days=1, hours=8) <= begin - START < timedelta(days=2, hours=16)
+        for _ in range(0 if begin.hour < 6 or silent else rng.choice((1, 2, 2, 3))):
+            found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
+    twice = [each for each in found if each["kind"] == "prediction"][-60::3]
+    return [*found, *twice, *stray(rng)]
+
+
+def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
+    """A prediction and the revisions of its label."""
+    values, score, faulty = person(rng), round(rng.random(), 4), at >= START
+    version = "2" if faulty and rng.random() < 0.3 else "1"
+    features = {each: values[each] for each in (("age", "region", "tenure") if version == "2" else ("age", "income", "region"))}
+    if faulty and rng.random() < 0.4:
+        features["age"] = rng.choice((None, "NaN", "old"))
+    if faulty and rng.random() < 0.3:
+        features["region"] = "west"
+    if faulty and rng.random() < 0.2:
+        features.pop("region")
+    if faulty and rng.random() < 0.3:
+        features["agee"] = 1.5
+    late = timedelta(hours=rng.choice((0, 0, 0, 1, 30)), seconds=rng.randint(0, 3000))
+    record = {
+        "kind": "prediction", "id": name, "at": stamp(at), "model": "live", "version": version, "features": features, "score": score,
+        "latency_ms": round(rng.expovariate(0.02), 3), "received_at": stamp(at + late), "replica": rng.choice(("r1", "r2")),
+        "status": "fallback" if rng.random() < 0.05 else "ok",
+    }  # fmt: skip
+    if rng.random() < 0.3:
+        record["weight"] = 2.0
+    lines = [record]
+    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        came = at + timedelta(hours=rng.choice((1, 5, 30)))
+        value = int(rng.random() < (score if not faulty else 1 - score))
+        lines.append({"kind": "label", "id": name, "at": stamp(came), "model": "live", "value": value, "received_at": stamp(came + late)})
+    return lines
+
+
+def stray(rng: random.Random) -> list[dict]:
+    """Later: a version and a column that nobody knew, and a model that nobody registered."""
+    found = []
+    for i in range(80):
+        at = START + timedelta(hours=rng.randint(8, 100))
+        body = {"kind": "prediction", "id": f"s{i}", "at": stamp(at), "received_at": stamp(AS_OF + timedelta(hours=i / 10 + 0.5)), "score": 0.5}
+        found.append(body | {"model": "live", "version": rng.choice(("1", "3")), "features": {"age": 30, "colour": "red"}})
+        found.append(body | {"id": f"t{i}", "model": "other", "version": "1", "features": {"x": rng.random()}})
+    return found
+
+
+def stamp(instant: datetime) -> str:
+    """RFC 3339."""
+    return instant.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,385 @@
+"""Does every analyzer keep the ten laws of docs/architecture.md? Nothing here knows an analyzer: what `discover` finds is held to them.
+
+Two real stores are asked: one with everything that makes counting hard (tests/store/engine_world.py), one of a live model with five weeks of
+past and faults in the last (tests/live_world.py). Each law is then shown to catch an analyzer that breaks it (tests/analyzers/broken.py).
+"""
+
+import contextlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability import run
+from observability.aggregate import Aggregate, Bucket, By, Sample
+from observability.analyzer import Analyzer, Ask, Context, discover
+from observability.finding import SEVERITIES, Finding
+from observability.metrics import METRICS
+from observability.store import admin, engine
+from observability.store.database import Store
+from observability.window import EPOCH, HOUR, Window
+from tests import live_world, reference_engine
+from tests.analyzers.broken import BROKEN
+from tests.store import engine_world
+
+ROOT = Path(__file__).parents[1]
+ANALYZERS = discover()
+DAY = timedelta(days=1)
+FIELDS = {"score", "latency_ms", "energy_j", "cost", "status", "version", "replica", "device", "batch", "decision", "label", "score_bin"}
+OF_LABELS = {"error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct"}
+OF_SAMPLES = {"id", "at", "subject", "arrived", "label_value"}
+Frames = dict[str, pd.DataFrame]
+ANSWERS: dict[Any, pd.DataFrame] = {}
+"""Answers that were asked for already, by store, question and window; nobody writes to these stores."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One version of one model in one window of one store."""
+
+    store: Store
+    context: Context
+
+    def frames(self, analyzer: Analyzer) -> Frames:
+        """What the analyzer asked for."""
+        return {name: self.answer(wanted) for name, wanted in analyzer.needs(self.context).items()}
+
+    def answer(self, wanted: Ask) -> pd.DataFrame:
+        """The answer to one question: asked once, and a copy each time."""
+        window = run.span_of(wanted, self.context)
+        key = (self.store.home, wanted.aggregate, window)
+        if key not in ANSWERS:
+            ask = engine.sample if isinstance(wanted.aggregate, Sample) else engine.ask
+            ANSWERS[key] = ask(self.store, wanted.aggregate, window)
+        return ANSWERS[key].copy(deep=True)
+
+    def within(self, start: datetime, end: datetime) -> "Case":
+        """The same version in another window, judged at its end, with nothing counted about lines."""
+        window = replace(self.context.window, start=start, end=end, as_of=None)
+        return replace(self, context=replace(self.context, window=window, now=end, counters={}))
+
+
+def cases_of(store: Store, model: str, start: datetime, end: datetime, **options: Any) -> Iterator[Case]:
+    """A case for each version that served in the window, as `run` makes them."""
+    known = store.catalog().model(model)
+    window = Window(model, start, end, **options)
+    for version in run.serving_versions(store, known, window):
+        now = min(filter(None, (end, window.as_of)))
+        context = Context(known, version, replace(window, version=version.name), now, 0.01, admin.counters(store, model, window))
+        yield Case(store, context)
+
+
+@pytest.fixture(scope="module")
+def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store of the engine's tests."""
+    store = engine_world.build(tmp_path_factory.mktemp("hard"))
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The live model with everything that ever arrived."""
+    store = live_world.build(tmp_path_factory.mktemp("live"))
+    live_world.load_later(store)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def cases(hard_store: Store, live_store: Store) -> list[Case]:
+    """Every version of every model, over whole days, and in one window with ragged ends and an `as_of`."""
+    begin, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
+    found = [each for model in hard_store.catalog().models for each in cases_of(hard_store, model.name, begin, end)]
+    found += cases_of(live_store, "live", live_world.START, live_world.END)
+    found += cases_of(live_store, "other", live_world.START, live_world.END)
+    ragged = timedelta(hours=5, minutes=40)
+    found += cases_of(live_store, "live", live_world.START + ragged, live_world.END - ragged, as_of=live_world.END - 9 * HOUR)
+    assert len(found) >= 10
+    return found
+
+
+def said(analyzer: Analyzer, frames: Frames, context: Context) -> list[Finding]:
+    """The findings, in an order that says nothing."""
+    return sorted(analyzer.analyze(frames, context), key=lambda each: (each.subject, each.metric, each.id))
+
+
+def assert_same(got: list[Finding], wanted: list[Finding]) -> None:
+    """Equal findings; numbers within 1e-9."""
+    assert [(each.subject, each.metric, each.severity) for each in got] == [(each.subject, each.metric, each.severity) for each in wanted]
+    for a, b in zip(got, wanted):
+        same(a.to_json(), b.to_json(), f"{a.analyzer} {a.subject} {a.metric}")
+
+
+def same(a: Any, b: Any, where: str) -> None:
+    """Equal JSON values; numbers within 1e-9."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        assert list(a) == list(b), where
+        for key in a:
+            same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        assert len(a) == len(b), where
+        for i, (one, other) in enumerate(zip(a, b)):
+            same(one, other, f"{where}[{i}]")
+    elif isinstance(a, float) and isinstance(b, float):
+        assert math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9), (where, a, b)
+    else:
+        assert a == b, (where, a, b)
+
+
+def law_1(analyzer: Analyzer, case: Case) -> None:
+    """An empty window gives only `unknown`. An exempt analyzer may say that what the past had is missing, and nothing where there is no past."""
+    context = replace(case.context, counters={})
+    asks = analyzer.needs(context)
+    emptied = {name: frame.iloc[:0] if asks[name].span == "current" else frame for name, frame in case.frames(analyzer).items()}
+    nowhere = case.within(EPOCH + 100 * DAY, EPOCH + 107 * DAY)
+    findings = [*analyzer.analyze(emptied, context), *analyzer.analyze(nowhere.frames(analyzer), nowhere.context)]
+    assert findings or not analyzer.analyze(case.frames(analyzer), context), "it has to say that it cannot tell"
+    for each in findings:
+        excepted = 1 in analyzer.exceptions and each.against == "past" and each.start == context.window.start
+        assert each.severity == "unknown" or excepted, each
+
+
+def law_2(analyzer: Analyzer, case: Case) -> None:
+    """A window against itself never gives an `act` from a comparison: the reference and the past are the window's own rows."""
+    context, frames = replace(case.context, counters={}), {}
+    for name, wanted in analyzer.needs(context).items():
+        own = case.answer(replace(wanted, span="current"))
+        frames[name] = repeated_before(own, context.window, wanted.days) if wanted.span == "past" and "period" in own else own
+    findings = analyzer.analyze(frames, context)
+    assert not [each for each in findings if each.severity == "act" and each.against in ("reference", "past")]
+
+
+def repeated_before(frame: pd.DataFrame, window: Window, days: int) -> pd.DataFrame:
+    """The rows of a window once more in each of the windows before it, so that hours and days of the week keep their place."""
+    step = max(math.ceil(window.days / 7), 1) * 7
+    first = (window.start - days * DAY).replace(tzinfo=None)
+    shifted = [frame.assign(period=frame["period"] - pd.Timedelta(days=step * i)) for i in range(1, days // step + 2)]
+    every = pd.concat(shifted, ignore_index=True)
+    return every[every["period"] >= first]
+
+
+def law_3(analyzer: Analyzer, case: Case) -> None:
+    """The order of rows does not matter."""
+    frames, rng = case.frames(analyzer), np.random.default_rng(5)
+    shuffled = {name: frame.iloc[rng.permutation(len(frame))] for name, frame in frames.items()}
+    backward = {name: frame.iloc[::-1].reset_index(drop=True) for name, frame in frames.items()}
+    whole = said(analyzer, frames, case.context)
+    assert_same(said(analyzer, shuffled, case.context), whole)
+    assert_same(said(analyzer, backward, case.context), whole)
+
+
+def law_4(analyzer: Analyzer, case: Case) -> None:
+    """Hours add up to days, days to the window: answers by hour and by day, put under each other, give the findings of the whole answer."""
+    frames, parts = case.frames(analyzer), {}
+    for name, wanted in analyzer.needs(case.context).items():
+        parts[name] = frames[name]
+        if wanted.span != "reference" and not isinstance(wanted.aggregate, Sample):
+            window = run.span_of(wanted, case.context)
+            step = DAY if wanted.span == "current" else 7 * DAY
+            answers = [engine.ask(case.store, wanted.aggregate, each) for each in pieces(window, step)]
+            parts[name] = pd.concat([each for each in answers if len(each)] or answers[:1], ignore_index=True)
+            assert parts[name]["n"].sum() == frames[name]["n"].sum(), name
+    assert_same(said(analyzer, parts, case.context), said(analyzer, frames, case.context))
+
+
+def pieces(window: Window, step: timedelta) -> Iterator[Window]:
+    """A window in steps from its start, the first twelve hours of it by hour."""
+    at = window.start
+    while at < window.end:
+        end = min(at + (HOUR if at < window.start + 12 * HOUR else step), window.end)
+        yield replace(window, start=at, end=end)
+        at = end
+
+
+def law_5(analyzer: Analyzer, case: Case) -> None:
+    """Inputs are not changed."""
+    frames = case.frames(analyzer)
+    before = {name: frame.copy(deep=True) for name, frame in frames.items()}
+    analyzer.analyze(frames, case.context)
+    assert list(frames) == list(before)
+    for name, frame in frames.items():
+        pd.testing.assert_frame_equal(frame, before[name])
+
+
+def law_6(analyzer: Analyzer, case: Case) -> None:
+    """Each finding has unit, n, a sentence, low ≤ value ≤ high, an id of its own, and can be written as JSON."""
+    findings = analyzer.analyze(case.frames(analyzer), case.context)
+    assert len({each.id for each in findings}) == len(findings)
+    for each in findings:
+        assert each.unit == METRICS[each.metric].unit and each.severity in SEVERITIES
+        assert isinstance(each.n, int) and each.n >= 0, each
+        assert each.because[0] == each.because[0].upper() and each.because.endswith(".") and "nan" not in each.because.split(), each
+        numbers = (each.low, each.value, each.high)
+        assert each.severity == "unknown" or None not in numbers, each
+        known = [x for x in numbers if x is not None]
+        assert known == sorted(known) and all(math.isfinite(x) for x in known), each
+        assert json.loads(json.dumps(each.to_json(), allow_nan=False))["because"] == each.because
+
+
+def law_7(analyzer: Analyzer, case: Case) -> None:
+    """It asks only for what the catalog declares."""
+    for wanted in analyzer.needs(case.context).values():
+        for name in names_of(wanted.aggregate):
+            assert declared(name, case.context, sample=isinstance(wanted.aggregate, Sample)), name
+
+
+def names_of(aggregate: Aggregate | Sample) -> Iterator[str]:
+    """Every column reference of a question."""
+    if isinstance(aggregate, Sample):
+        yield from aggregate.columns
+        return
+    yield from (key.column for key in aggregate.keys if isinstance(key, By))
+    yield from (*aggregate.histogram, *aggregate.sums)
+
+
+def declared(name: str, context: Context, *, sample: bool) -> bool:
+    """Whether the catalog, or the fields that every prediction has, know a reference."""
+    role, dot, own = name.partition(".")
+    if role == "score" and dot:
+        return own.isdigit() and int(own) < len(context.model.classes)
+    return context.model.column(name) is not None or name in FIELDS | OF_LABELS or (sample and name in OF_SAMPLES)
+
+
+def law_8(analyzer: Analyzer, case: Case) -> None:
+    """Every engine gives the same findings: DuckDB, and the plain walk over the rows."""
+    other = {}
+    for name, wanted in analyzer.needs(case.context).items():
+        way = reference_engine.sample if isinstance(wanted.aggregate, Sample) else reference_engine.ask
+        other[name] = way(case.store, wanted.aggregate, run.span_of(wanted, case.context))
+    assert_same(said(analyzer, other, case.context), said(analyzer, case.frames(analyzer), case.context))
+
+
+def law_9(analyzer: Analyzer, case: Case) -> None:
+    """One broken column becomes an `unknown` finding that says so, and stops nothing else; so does an analyzer that fails."""
+    whole = run.judged(case.store, analyzer, case.context)
+    for reference in columns_of(analyzer, case.context):
+        own = reference.partition(".")[2] or reference
+        with broken_column(reference):
+            left = run.judged(case.store, analyzer, case.context)
+        told = [each for each in left if each.metric == "judged" and each.severity == "unknown" and "smashed" in each.because]
+        assert own in {each.subject for each in told}, reference
+        others = {(each.subject, each.metric) for each in whole if own not in (each.subject, each.metric)}
+        if len(columns_of(analyzer, case.context)) > 1:
+            assert others <= {(each.subject, each.metric) for each in left}, reference
+    with mock.patch.object(run, "discover", lambda: (analyzer, FAILING)), mock.patch.object(run.LOG, "exception"):
+        both = run.model_findings(case.store, case.context.model, replace(case.context.window, version=case.context.version.name), case.context.now)
+    failed = [each for each in both if each.analyzer == FAILING.name]
+    assert [(each.severity, each.metric) for each in failed] == [("unknown", "judged")]
+    others = {(each.subject, each.metric) for each in both if each.analyzer != FAILING.name}
+    assert others == {(each.subject, each.metric) for each in whole}
+
+
+def crash(frames: Frames, context: Context) -> list[Finding]:
+    """Fails."""
+    raise ZeroDivisionError("on purpose")
+
+
+FAILING = Analyzer("broken/failing", "What happens when an analyzer fails?", lambda context: {}, crash)
+
+
+def columns_of(analyzer: Analyzer, context: Context) -> list[str]:
+    """Every histogrammed or summed reference that it asks for."""
+    asked = [wanted.aggregate for wanted in analyzer.needs(context).values() if isinstance(wanted.aggregate, Aggregate)]
+    return list(dict.fromkeys(name for each in asked for name in (*each.histogram, *each.sums)))
+
+
+@contextlib.contextmanager
+def broken_column(reference: str) -> Iterator[None]:
+    """Every question about a column fails in the store."""
+    answer = engine.ask
+
+    def ask(store: Store, aggregate: Aggregate, window: Window, **options: Any) -> pd.DataFrame:
+        if reference in (*aggregate.histogram, *aggregate.sums):
+            raise RuntimeError(f"{reference} is smashed")
+        return answer(store, aggregate, window, **options)
+
+    with mock.patch.object(engine, "ask", ask), mock.patch.object(run.LOG, "exception"):
+        yield
+
+
+def law_10(analyzer: Analyzer, before: Store, after: Store) -> None:
+    """Nothing that arrived after `as_of` changes a finding: a store in which it has arrived says the same as one in which it has not."""
+    for as_of in (live_world.AS_OF, live_world.AS_OF - timedelta(minutes=17)):
+        findings = []
+        for store in (before, after):
+            with mock.patch.object(run, "discover", lambda: (analyzer,)):
+                report = run.check(store, model="live", start=live_world.START, end=live_world.END, as_of=as_of, now=live_world.END)
+            findings.append(sorted(report.findings, key=lambda each: each.id))
+        assert findings[0]
+        assert_same(findings[1], findings[0])
+
+
+LAWS = {1: law_1, 2: law_2, 3: law_3, 4: law_4, 5: law_5, 6: law_6, 7: law_7, 8: law_8, 9: law_9}
+each_law, each_analyzer = partial(pytest.mark.parametrize, "number"), pytest.mark.parametrize("analyzer", ANALYZERS, ids=lambda each: each.name)
+
+
+def test_every_analyzer_is_found() -> None:
+    files = [path for path in (ROOT / "observability" / "analyzers").rglob("*.py") if not path.name.startswith("_")]
+    assert len(ANALYZERS) >= len(files) >= 3
+    assert {each.name for each in ANALYZERS} >= {"data/quality", "serving/drift", "serving/performance"}
+
+
+@each_analyzer
+@each_law(list(LAWS))
+def test_the_law_holds(number: int, analyzer: Analyzer, cases: list[Case]) -> None:
+    if number in analyzer.exceptions - {1}:
+        pytest.xfail(f"{analyzer.name} declares an exception to law {number}")
+    for case in cases if number != 4 else one_of_each_model(cases):
+        LAWS[number](analyzer, case)
+
+
+def one_of_each_model(cases: list[Case]) -> list[Case]:
+    """For a law that asks many questions: one version of each model, and the case with ragged ends."""
+    return [*{case.context.model.name: case for case in cases[:-1]}.values(), cases[-1]]
+
+
+@each_analyzer
+def test_nothing_that_arrived_later_counts(analyzer: Analyzer, live_store: Store, early_store: Store) -> None:
+    if 10 in analyzer.exceptions:
+        pytest.xfail(f"{analyzer.name} declares an exception to law 10")
+    law_10(analyzer, early_store, live_store)
+
+
+@pytest.fixture(scope="module")
+def early_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The live model with what had arrived by AS_OF."""
+    store = live_world.build(tmp_path_factory.mktemp("early"))
+    yield store
+    store.close()
+
+
+@each_law(list(LAWS))
+def test_the_law_catches_who_breaks_it(number: int, cases: list[Case]) -> None:
+    with pytest.raises(AssertionError):
+        for case in cases:
+            LAWS[number](BROKEN[number], case)
+
+
+def test_law_10_catches_who_breaks_it(live_store: Store, early_store: Store) -> None:
+    with pytest.raises(AssertionError):
+        law_10(BROKEN[10], early_store, live_store)
+
+
+def test_the_broken_ones_break_no_other_law_by_chance(cases: list[Case]) -> None:
+    """What is caught is the break itself: the analyzer of one law keeps the law before it, as far as the two can be told apart."""
+    for number, other in itertools.pairwise((1, 2, 5, 6, 7)):
+        LAWS[number](BROKEN[other], cases[0])
+
+
+def test_the_cases_hold_something_to_judge(cases: list[Case]) -> None:
+    found = [each for case in cases for analyzer in ANALYZERS for each in analyzer.analyze(case.frames(analyzer), case.context)]
+    for analyzer in ANALYZERS:
+        assert {each.severity for each in found if each.analyzer == analyzer.name} > {"unknown"}, analyzer.name
+    metrics = {each.metric for each in found if each.severity in ("act", "watch")}
+    assert metrics >= {"null_rate", "unseen_rate", "silence_hours", "psi"}
