@@ -3,7 +3,7 @@
 A difference in differences: what happens to every group alike is no matter of fairness, and is left to performance and drift.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observability.analyzers.trust._criteria import NAME, Criterion, is_chosen, overall
 from observability.analyzers.trust._groups import Attribute, Groups, Measured, enough, measure
 from observability.catalog import Model
-from observability.stats.group import GapChanges, gap_changes
+from observability.stats.group import GapChanges, gap_changes, jackknife_gap_errors
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,7 +24,33 @@ WATCH, ACT = 0.05, 0.08
 RELATIVE = (0.1, 0.2)
 """The same of a mean absolute error, as a share of that of all groups."""
 DAYS_KEPT = 62
+Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Days:
+    """What was measured of each group on each day, for every metric: places are day after day, the groups of `levels` in each."""
+
+    days: tuple[str, ...]
+    groups: Groups
+
+    def table(self, metric: str) -> tuple[Floats, Floats]:
+        """Totals (value × n) and n, days × groups."""
+        each = self.groups.metrics[metric]
+        shape = (len(self.days), -1)
+        return np.where(each.n > 0, np.nan_to_num(each.value) * each.n, 0.0).reshape(shape), each.n.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The groups of one attribute now, by day, and in the reference, at the same places."""
+
+    model: Model
+    attribute: Attribute
+    now: Groups
+    before: Groups
+    days: Days
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,7 @@ class Moved:
 
     place: int
     metric: str
+    limits: tuple[float, float]
     value: float
     low: float
     high: float
@@ -43,7 +70,14 @@ class Moved:
     gap_before: float
     grown: float
     p_value: float
-    limits: tuple[float, float]
+
+
+def days_of(model: Model, frame: "DataFrame", attribute: Attribute, now: Groups) -> Days:
+    """The same counts by day, on the last DAYS_KEPT days of a frame."""
+    days = sorted({str(each)[:10] for each in frame["period"].unique()})[-DAYS_KEPT:]
+    kept = frame.assign(period=frame["period"].astype(str).str[:10])
+    groups = measure(model, kept[kept["period"].isin(days)], [Attribute("day", "period"), attribute])
+    return Days(tuple(days), groups.aligned([(day, *level) for day in days for level in now.levels]))
 
 
 def watched(model: Model, criterion: Criterion) -> tuple[str, ...]:
@@ -51,31 +85,36 @@ def watched(model: Model, criterion: Criterion) -> tuple[str, ...]:
     return criterion.rates if is_chosen(model) else ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
-def changes(model: Model, metric: str, now: Groups, before: Groups) -> list[Moved]:
+def changes(side: Side, metric: str) -> list[Moved]:
     """Every group that is large enough now and in the reference, held against the others; none where there is no other."""
-    places = np.flatnonzero(enough(now, metric) & enough(before, metric))
-    return moved(model, metric, now, before, places)
+    return moved(side, metric, comparable(side, metric))
 
 
-def moved(model: Model, metric: str, now: Groups, before: Groups, places: Places) -> list[Moved]:
+def comparable(side: Side, metric: str) -> Places:
+    """Places of the groups that are large enough now and in the reference."""
+    return np.flatnonzero(enough(side.now, metric) & enough(side.before, metric))
+
+
+def moved(side: Side, metric: str, places: Places) -> list[Moved]:
     """The groups at some places, each held against the others of them."""
     if places.size < 2:
         return []
-    after, then = now.metrics[metric].at(places), before.metrics[metric].at(places)
-    found = compared(after, then)
-    limits = limits_of(model, metric, before)
+    after, then = side.now.metrics[metric].at(places), side.before.metrics[metric].at(places)
+    totals, n = side.days.table(metric)
+    found = compared(after, then, jackknife_gap_errors(totals[:, places], n[:, places]))
+    limits = limits_of(side.model, metric, side.before)
     return [
         Moved(
-            int(place), metric, *(float(each[i]) for each in (after.value, after.low, after.high, after.n, then.value, then.n)),
-            *(float(each[i]) for each in (found.now, found.before, found.grown, found.p_value)), limits,
+            int(place), metric, limits, *(float(each[i]) for each in (after.value, after.low, after.high, after.n, then.value, then.n)),
+            *(float(each[i]) for each in (found.now, found.before, found.grown, found.p_value)),
         )
         for i, place in enumerate(places)
     ]  # fmt: skip
 
 
-def compared(after: Measured, then: Measured) -> GapChanges:
+def compared(after: Measured, then: Measured, error: Floats | None = None) -> GapChanges:
     """Each group's distance from the others, then and now."""
-    return gap_changes(after.value, after.variance, then.value, then.variance, after.n)
+    return gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n, error)
 
 
 def limits_of(model: Model, metric: str, before: Groups) -> tuple[float, float]:
@@ -86,38 +125,33 @@ def limits_of(model: Model, metric: str, before: Groups) -> tuple[float, float]:
     return min(watch, act) * scale, act * scale
 
 
-def strongest(model: Model, metric: str, now: Groups, before: Groups, candidates: Sequence[Moved], budget: float) -> list[Moved]:
-    """Of the groups that moved beyond chance those that did so by themselves.
+def strongest(side: Side, metric: str, candidates: Collection[int], budget: float) -> list[Moved]:
+    """Of the groups (places) that moved beyond chance those that did so by themselves.
 
     When one group moves, the others move away from it as well. So the one that moved most surely is named and taken out, and the rest are held
     against each other again. Of two groups alone it is the one whose own rate changed more.
     """
-    pool = np.flatnonzero(enough(now, metric) & enough(before, metric))
-    wanted = {each.place for each in candidates}
+    pool, wanted = comparable(side, metric), set(candidates)
     named: list[Moved] = []
     while wanted and pool.size >= 2:
-        left = [each for each in moved(model, metric, now, before, pool) if each.place in wanted]
+        left = [each for each in moved(side, metric, pool) if each.place in wanted]
         left = [each for each in left if each.grown >= each.limits[0] and each.p_value <= budget]
         if not left:
             break
-        first = min(left, key=lambda each: (round(np.log(max(each.p_value, 1e-300)), 6), -abs(each.value - each.before), each.place))
+        first = min(left, key=lambda each: (round(float(np.log(max(each.p_value, 1e-300))), 6), -abs(each.value - each.before), each.place))
         named.append(first)
         wanted.discard(first.place)
         pool = pool[pool != first.place]
     return named
 
 
-def by_day(model: Model, frame: "DataFrame", attribute: Attribute, level: str, metric: str) -> list[list[Any]]:
-    """[day, value, low, high, n] of one group on the last days of a frame by day."""
-    rows: list[list[Any]] = []
-    for day in sorted(frame["period"].unique())[-DAYS_KEPT:]:
-        groups = measure(model, frame[frame["period"] == day], [attribute])
-        if (level,) not in groups.levels:
-            continue
-        place = groups.levels.index((level,))
-        each = groups.metrics[metric]
-        figures = (none_if_nan(values[place]) for values in (each.value, each.low, each.high))
-        rows.append([str(day)[:10], *figures, round(float(each.n[place]))])
+def by_day(side: Side, found: Moved) -> list[list[Any]]:
+    """[day, value, low, high, n] of one group."""
+    each, size = side.days.groups.metrics[found.metric], len(side.now.levels)
+    rows = []
+    for index, day in enumerate(side.days.days):
+        place = index * size + found.place
+        rows.append([day, *(none_if_nan(values[place]) for values in (each.value, each.low, each.high)), round(float(each.n[place]))])
     return rows
 
 
@@ -126,19 +160,21 @@ def none_if_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def onset(model: Model, frame: "DataFrame", attribute: Attribute, now: Groups, before: Groups, found: Moved) -> datetime | None:
-    """The day from which to the window's end a group's growth is surest; None where the frame has one day only."""
-    days = sorted(frame["period"].unique())[-DAYS_KEPT:]
-    places = np.flatnonzero(enough(now, found.metric) & enough(before, found.metric))
+def onset(side: Side, found: Moved) -> datetime | None:
+    """The day from which to the window's end a group's growth is surest; None where there is one day only."""
+    totals, n = side.days.table(found.metric)
+    places = comparable(side, found.metric)
+    now, before = side.now.metrics[found.metric], side.before.metrics[found.metric]
     best, reach = None, 0.0
-    for day in days if len(days) > 1 else ():
-        part = measure(model, frame[frame["period"] >= day], [attribute]).aligned(now.levels).metrics[found.metric]
-        held = places[part.n[places] > 1]
+    for index, day in enumerate(side.days.days if len(side.days.days) > 1 else ()):
+        rows = n[index:].sum(axis=0)
+        held = places[rows[places] > 1]
         if found.place not in held or held.size < 2:
             continue
-        each = compared(part.at(held), before.metrics[found.metric].at(held))
-        index = int(np.flatnonzero(held == found.place)[0])
-        surety = float(each.grown[index] / each.error[index]) if each.error[index] > 0 else 0.0
+        values = totals[index:].sum(axis=0)[held] / rows[held]
+        each = gap_changes(values, now.variance[held], rows[held], before.value[held], before.variance[held], before.n[held])
+        at = int(np.flatnonzero(held == found.place)[0])
+        surety = float(each.grown[at] / each.error[at]) if each.error[at] > 0 else 0.0
         if surety > reach:
             best, reach = day, surety
-    return None if best is None else datetime.fromisoformat(str(best)[:10]).replace(tzinfo=UTC)
+    return None if best is None else datetime.fromisoformat(best).replace(tzinfo=UTC)

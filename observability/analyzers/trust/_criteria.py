@@ -180,7 +180,8 @@ def growth(now: Groups, before: Groups, metric: str, low: int, high: int, groups
 
     after, then = now.metrics[metric], before.metrics[metric]
     grown = (after.value[high] - after.value[low]) - (then.value[high] - then.value[low])
-    error = np.sqrt(after.variance[high] + after.variance[low] + then.variance[high] + then.variance[low])
+    of_row = np.maximum(after.variance, then.variance)
+    error = np.sqrt(sum(of_row[place] * (1 / after.n[place] + 1 / then.n[place]) for place in (low, high)))
     if not error > 0:
         return 0.0 if grown > 0 else 1.0
     return float(min(1.0, groups * (groups - 1) / 2 * 2 * ndtr(-grown / error))) if grown > 0 else 1.0

@@ -42,7 +42,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of several groups, one a place. n: effective rows. successes: effective, of a rate; variance: squared standard error.
+    """One metric of several groups, one a place. n: effective rows. successes: effective, of a rate; variance: of one row.
 
     value, low and high are NaN for a group without rows.
     """
@@ -64,7 +64,7 @@ class Measured:
         """The largest difference between these groups."""
         if self.successes is not None:
             return group.rate_spread(self.successes, self.n)
-        return group.mean_spread(self.value, np.sqrt(self.variance), self.n)
+        return group.mean_spread(self.value, np.sqrt(self.variance / self.n), self.n)
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,20 @@ class Groups:
         places = {each: place for place, each in enumerate(self.levels)}
         take = np.array([places.get(each, len(self.levels)) for each in levels], np.int64)
 
-        def padded(values: NDArray[np.generic], empty: float) -> NDArray[np.generic]:
-            return np.append(values, np.array([empty], values.dtype))[take]
+        def padded(values: Floats, empty: float = np.nan) -> Floats:
+            return np.append(values, empty)[take]
 
-        metrics = {}
-        for name, each in self.metrics.items():
-            picked = {key: padded(getattr(each, key), np.nan) for key in ("value", "low", "high", "variance")}
-            hits = None if each.successes is None else padded(each.successes, 0.0)
-            metrics[name] = replace(each, n=padded(each.n, 0.0), successes=hits, **picked)
-        return Groups(tuple(levels), padded(self.rows, 0), padded(self.labelled, 0), metrics)  # type: ignore[arg-type]
+        metrics = {
+            name: Measured(
+                name,
+                padded(each.n, 0.0),
+                *(padded(values) for values in (each.value, each.low, each.high, each.variance)),
+                None if each.successes is None else padded(each.successes, 0.0),
+            )
+            for name, each in self.metrics.items()
+        }
+        rows, labelled = (np.append(each, 0)[take] for each in (self.rows, self.labelled))
+        return Groups(tuple(levels), rows, labelled, metrics)
 
 
 def attributes(model: Model, version: Version | None) -> list[Attribute]:
@@ -166,7 +171,7 @@ def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], le
     size = len(levels)
 
     def total(values: NDArray[np.float64], mask: Bools) -> Floats:
-        return np.bincount(code[mask], values[mask], size)
+        return np.asarray(np.bincount(code[mask], values[mask], size), np.float64)
 
     metrics = {}
     for name, (among, hit) in wanted.items():
@@ -188,8 +193,8 @@ def regression(frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[
         rows = np.where(w > 0, w**2 / w2, 0.0)
         value = totals / w
         spread = np.maximum(squares / w - value**2, 0.0) * rows / (rows - 1)
-        variance = np.where(rows > 1 + 1e-9, spread / rows, np.nan)
-        half = stdtrit(np.maximum(rows - 1, 1e-9), 0.975) * np.sqrt(variance)
+        variance = np.where(rows > 1 + 1e-9, spread, np.nan)
+        half = stdtrit(np.maximum(rows - 1, 1e-9), 0.975) * np.sqrt(variance / rows)
     counted = n.astype(np.int64)
     return Groups(levels, counted, counted, {"mae": Measured("mae", rows, value, value - half, value + half, variance)})
 

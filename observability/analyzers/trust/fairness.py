@@ -6,13 +6,13 @@ since the reference. The largest difference is held against what equal groups of
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from observability.aggregate import Aggregate, By
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.trust._changes import Moved, by_day, changes, none_if_nan, onset, strongest, watched
+from observability.analyzers.trust._changes import Moved, Side, by_day, changes, days_of, none_if_nan, onset, strongest, watched
 from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
 from observability.analyzers.trust._groups import MISSING, Attribute, Groups, attributes, enough, measure, question, rows_needed
 from observability.analyzers.trust._words import because_level, because_moved, because_small, because_too_few
@@ -20,9 +20,6 @@ from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.metrics import METRICS
 from observability.stats.multiple import benjamini_hochberg
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ACT_SHARE = 0.2
 """An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
@@ -51,50 +48,44 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each sensitive attribute one finding about the criterion, one for each group that moved, one for each that is too small."""
     found: list[Finding] = []
     levels: list[tuple[Attribute, Groups, Groups | None, Level]] = []
-    movers: list[tuple[Attribute, Groups, Groups, Moved]] = []
+    movers: list[tuple[Side, list[Moved]]] = []
     for each in attributes(context.model, context.version):
-        now, before = sides(frames, each, context)
+        frame = frames.get(f"current {each.name}")
+        if frame is None:
+            continue
+        now = measure(context.model, frame, [each])
+        before = reference_of(frames, each, now, context)
         criterion = criterion_of(context.model, now)
-        if criterion is None or f"current {each.name}" not in frames:
+        if criterion is None:
             continue
         judged = level(criterion, now, before, context.model.settings)
         if judged is None:
             found.append(too_few(context, each, now, criterion))
         else:
             levels.append((each, now, before, judged))
-        if before is not None:
-            movers += [
-                (each, now, before, one) for rate in watched(context.model, criterion) for one in changes(context.model, rate, now, before)
-            ]
+        if before is not None and len(frame):
+            side = Side(context.model, each, now, before, days_of(context.model, frame, each, now))
+            movers += [(side, changes(side, rate)) for rate in watched(context.model, criterion)]
         found += small(context, each, now, criterion)
-    adjusted, _ = benjamini_hochberg([judged.p_value for *_, judged in levels] + [one.p_value for *_, one in movers], context.budget)
+    p_values = [judged.p_value for *_, judged in levels] + [one.p_value for _, several in movers for one in several]
+    adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     young = is_young(frames)
-    for (attribute, now, before, judged), p in zip(levels, adjusted, strict=False):
-        found.append(about_level(context, attribute, now, before, judged, float(p), young))
-    surely = [(mover, float(p)) for mover, p in zip(movers, adjusted[len(levels) :], strict=True) if p <= context.budget]
-    for attribute, now, before, metric in of_each(movers):
-        candidates = {
-            one.place: p for (its, _, _, one), p in surely if its == attribute and one.metric == metric and one.grown >= one.limits[0]
-        }
-        chosen = [one for its, _, _, one in movers if its == attribute and one.metric == metric and one.place in candidates]
-        for one in strongest(context.model, metric, now, before, chosen, context.budget):
-            frame = frames[f"current {attribute.name}"]
-            found.append(about_moved(context, attribute, now, before, one, candidates[one.place], frame, young))
+    found += [about_level(context, *each, next(adjusted), young) for each in levels]
+    for side, several in movers:
+        of_p = {one.place: next(adjusted) for one in several}
+        surely = {one.place for one in several if of_p[one.place] <= context.budget and one.grown >= one.limits[0]}
+        if surely:
+            found += [
+                about_moved(context, side, one, of_p[one.place], young)
+                for one in strongest(side, several[0].metric, surely, context.budget)
+            ]
     return found
 
 
-def sides(frames: Frames, attribute: Attribute, context: Context) -> tuple[Groups, Groups | None]:
-    """The groups now, and the same groups in the reference."""
-    now = measure(context.model, frames[f"current {attribute.name}"], [attribute])
+def reference_of(frames: Frames, attribute: Attribute, now: Groups, context: Context) -> Groups | None:
+    """The groups in the reference, at the places that they have now; None where there is no reference."""
     frame = frames.get(f"reference {attribute.name}")
-    if frame is None or frame.empty:
-        return now, None
-    return now, measure(context.model, frame, [attribute]).aligned(now.levels)
-
-
-def of_each(movers: list[tuple[Attribute, Groups, Groups, Moved]]) -> list[tuple[Attribute, Groups, Groups, str]]:
-    """Each attribute and rate once."""
-    return list({(each.name, one.metric): (each, now, before, one.metric) for each, now, before, one in movers}.values())
+    return None if frame is None or frame.empty else measure(context.model, frame, [attribute]).aligned(now.levels)
 
 
 def is_young(frames: Frames) -> bool:
@@ -172,9 +163,7 @@ def base_rates_differ(now: Groups, judged: Level) -> bool | None:
     return None if np.isnan(spread.p_value) else spread.p_value < 0.05
 
 
-def about_moved(
-    context: Context, attribute: Attribute, now: Groups, before: Groups, one: Moved, adjusted: float, frame: "DataFrame", young: bool
-) -> Finding:
+def about_moved(context: Context, moved: Side, one: Moved, adjusted: float, young: bool) -> Finding:
     """The finding about one group that moved away from the others."""
     watch, act = one.limits
     severity: Severity = "watch"
@@ -183,19 +172,19 @@ def about_moved(
     late = young and one.metric != "selection_rate"
     if late:
         severity = "unknown"
-    name, side = now.names[one.place], -1.0 if one.gap < 0 else 1.0
+    name, side = moved.now.names[one.place], -1.0 if one.gap < 0 else 1.0
     allowed = max(side * one.gap_before, 0.0) + (act if severity == "act" else watch)
     return replace(
-        blank(context, f"{attribute.name}={name}", one.metric, round(one.n), "reference"),
+        blank(context, f"{moved.attribute.name}={name}", one.metric, round(one.n), "reference"),
         value=one.value, low=one.low, high=one.high, limit=one.value - one.gap + side * allowed,
         severity=severity, likely_source=None if late else "model",
-        onset=onset(context.model, frame, attribute, now, before, one),
+        onset=onset(moved, one),
         rank=10.0 + min(one.grown / act, 5.0) if act > 0 else 10.0,
-        because=because_moved(attribute, now, one, late),
+        because=because_moved(moved.attribute, moved.now, one, late),
         evidence={
             "baseline": one.before, "baseline_n": round(one.before_n), "others": one.value - one.gap, "gap": one.gap,
             "gap_reference": one.gap_before, "worse_by": one.grown, "p_value": one.p_value, "p_adjusted": adjusted,
-            "by_day": by_day(context.model, frame, attribute, name, one.metric),
+            "by_day": by_day(moved, one),
         },
     )  # fmt: skip
 
