@@ -116,6 +116,12 @@ class Model:
         """Columns that are features."""
         return tuple(each for each in self.columns if each.role == "feature")
 
+    def subject(self, reference: str) -> str:
+        """How findings name a column. The score is `model` where a feature is called `score`, so that two claims never share an id."""
+        if reference == "score" and self.column("feature.score"):
+            return "model"
+        return reference.partition(".")[2] or reference
+
     def version(self, name: str | None) -> Version | None:
         """The version of that name, or None."""
         return next((each for each in self.versions if each.name == name), None)

@@ -64,7 +64,11 @@ def reference(version: str, features: tuple[str, ...], rows: int = 500) -> list[
     for _ in range(rows):
         values = person(rng)
         score = rng.random()
-        lines.append(",".join([*("" if values[name] is None else str(values[name]) for name in features), f"{score:.4f}", str(int(rng.random() < score))]))
+        lines.append(
+            ",".join(
+                [*("" if values[name] is None else str(values[name]) for name in features), f"{score:.4f}", str(int(rng.random() < score))]
+            )
+        )
     return lines
 
 
@@ -73,7 +77,7 @@ def person(rng: random.Random) -> dict:
     return {
         "age": round(rng.gauss(40, 10), 2),
         "income": round(rng.lognormvariate(10, 0.5), 1) if rng.random() > 0.05 else None,
-        "region": rng.choices(REGIONS, (5, 3, 2))[0],
+        "region": rng.choices(REGIONS, (4, 4, 2))[0],
         "tenure": rng.randint(0, 12),
     }
 
@@ -85,7 +89,7 @@ def records() -> list[dict]:
     for hour in range(-24 * PAST, 24 * DAYS):
         begin = START + timedelta(hours=hour)
         silent = timedelta(days=1, hours=8) <= begin - START < timedelta(days=2, hours=16)
-        for _ in range(0 if begin.hour < 6 or silent else rng.choice((1, 2, 2, 3))):
+        for _ in range(0 if begin.hour < 6 or silent else rng.choice((3, 4, 5))):
             found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
     twice = [each for each in found if each["kind"] == "prediction"][-60::3]
     return [*found, *twice, *stray(rng)]
@@ -94,13 +98,13 @@ def records() -> list[dict]:
 def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
     """A prediction and the revisions of its label."""
     values, score, faulty = person(rng), round(rng.random(), 4), at >= START
-    version = "2" if faulty and rng.random() < 0.3 else "1"
+    version = "2" if faulty and rng.random() < 0.2 else "1"
     features = {each: values[each] for each in (("age", "region", "tenure") if version == "2" else ("age", "income", "region"))}
     if faulty and rng.random() < 0.4:
         features["age"] = rng.choice((None, "NaN", "old"))
-    if faulty and rng.random() < 0.3:
+    if faulty and rng.random() < 0.15:
         features["region"] = "west"
-    if faulty and rng.random() < 0.2:
+    if faulty and rng.random() < 0.15:
         features.pop("region")
     if faulty and rng.random() < 0.3:
         features["agee"] = 1.5
@@ -113,7 +117,7 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
     if rng.random() < 0.3:
         record["weight"] = 2.0
     lines = [record]
-    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+    for _ in range(rng.choice((0, 1, 1, 1, 1, 2))):
         came = at + timedelta(hours=rng.choice((1, 5, 30)))
         value = int(rng.random() < (score if not faulty else 1 - score))
         lines.append({"kind": "label", "id": name, "at": stamp(came), "model": "live", "value": value, "received_at": stamp(came + late)})
@@ -124,8 +128,14 @@ def stray(rng: random.Random) -> list[dict]:
     """Later: a version and a column that nobody knew, and a model that nobody registered."""
     found = []
     for i in range(80):
-        at = START + timedelta(hours=rng.randint(8, 100))
-        body = {"kind": "prediction", "id": f"s{i}", "at": stamp(at), "received_at": stamp(AS_OF + timedelta(hours=i / 10 + 0.5)), "score": 0.5}
+        at = START + timedelta(hours=rng.randint(8, 30))
+        body = {
+            "kind": "prediction",
+            "id": f"s{i}",
+            "at": stamp(at),
+            "received_at": stamp(AS_OF + timedelta(hours=i / 10 + 0.5)),
+            "score": 0.5,
+        }
         found.append(body | {"model": "live", "version": rng.choice(("1", "3")), "features": {"age": 30, "colour": "red"}})
         found.append(body | {"id": f"t{i}", "model": "other", "version": "1", "features": {"x": rng.random()}})
     return found

@@ -1,7 +1,7 @@
 """What should the answer be, computed the slow and obvious way?
 
-The second engine: it reads every raw row with SELECT * and walks over them one by one, in plain Python, with the standard library's own sums and
-searches. It shares no expression, no binning and no rollup with the store's engine; both must give equal counts
+The second engine: it reads every raw row with SELECT * and walks over them one by one, in plain Python, with the standard library's own
+sums and searches. It shares no expression, no binning and no rollup with the store's engine; both must give equal counts
 (tests/store/test_engine*.py), and analyzers equal findings. `ask` and `sample` have the signatures of observability.store.engine.
 """
 

@@ -46,8 +46,8 @@ def count_bins(
 ) -> NDArray[np.int64]:
     """Counts of shape (groups, bins + 2): NaN, null, bin 0, bin 1, …
 
-    valid: mask, None where all are valid. groups: group of each row from 0, a negative one leaves it out; None: all are in group 0. cells: how
-    many values are counted altogether, of other columns as well, which says whether compiling pays.
+    valid: mask, None where all are valid. groups: group of each row from 0, a negative one leaves it out; None: all are in group 0.
+    cells: how many values are counted altogether, of other columns as well, which says whether compiling pays.
     """
     plan = fine.plan
     loop = loaded(values.size if cells is None else cells)

@@ -1,6 +1,7 @@
 """How are the values of many rows counted by bin when nothing but counts is asked? The compiled loop, without sums and weights.
 
-A third of the time of binning_compiled.counts, which keeps sums as well. Importing this file imports numba; counting.py does so when it pays.
+A third of the time of binning_compiled.counts, which keeps sums as well. Importing this file imports numba; counting.py does so when it
+pays.
 """
 
 from observability.stats.binning_compiled import Bools, Floats, Ints, jit

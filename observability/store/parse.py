@@ -36,7 +36,8 @@ def parse(
 ) -> Parsed:
     """The rows and the rejected lines of a block (see `Parsed`). Read-only. Raises UsageError where the defaults name no time zone.
 
-    A label inside a prediction has the time of the prediction, unless it is an object with an `at` of its own.
+    A label inside a prediction has the time of the prediction, unless it is an object with an `at` of its own. threads: of the fast path, all cores
+    where not given. The cursor and the time of loading are part of the seam; nothing here needs them.
     """
     reader = Reader(catalog, defaults)
     lines = lines_of(block)

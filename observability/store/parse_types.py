@@ -62,9 +62,10 @@ class Parsed:
     new_columns: by model, what the catalog has not seen yet, in order of appearance, with inferred kinds; the predictions table has a column for each.
 
     predictions: line, id, version, environment, at (timestamp[us], UTC without a zone), received_at, status, score (multiclass: the largest
-    probability), probabilities (JSON text), prediction (canonical text), threshold, latency_ms, energy_j, cost, weight, base_value (doubles), subject,
-    device, replica, batch (texts), acted_at, feature_at, attributions (JSON texts), attributions_link, absent, wrong (lists of column references, null
-    when none), extra (JSON text), then `feature.NAME` and `group.NAME` (double, string or bool), those of the catalog first. Names may differ in case only.
+    probability), probabilities (JSON text), prediction (canonical text), threshold, latency_ms, energy_j, cost, weight (doubles), base_value (JSON
+    text: a number, multiclass an object), subject, device, replica, batch (texts), acted_at, feature_at, attributions (JSON texts),
+    attributions_link, absent, wrong (lists of column references, null when none), extra (JSON text), then `feature.NAME` and `group.NAME` (double,
+    string or bool), those of the catalog first. Names may differ in case only. A feature that was only ever null has no column yet.
 
     labels: line, id, at, received_at, value (canonical text), number (double, null where the value is no number), source, annotator, guideline,
     extra, inline (bool).

@@ -104,17 +104,18 @@ def title(page: str, scope: Scope, window: Window | None, heading: str | None = 
             with st.popover("About", type="tertiary", icon=":material/info:"):
                 st.markdown(help_text)
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
-                st.caption("Opens this view again, with these absolute times.")
-                st.code(links.absolute(page, scope, window, **own_parameters()), language=None, wrap_lines=True)
+                st.caption("Opens this view again, with these absolute times." if window else "Opens this view again.")
+                st.code(links.absolute(page, scope, window, own_parameters()), language=None, wrap_lines=True)
 
 
-def own_parameters() -> dict[str, str | None]:
-    """Choices of this page that stand in its address beside the scope."""
-    found: dict[str, str | None] = {}
+def own_parameters() -> dict[str, list[str]]:
+    """Choices of this page that stand in its address beside the scope: as its boxes hold them, else as the link brought them."""
+    found: dict[str, list[str]] = {}
     for key in links.OWN_KEYS:
-        value = st.session_state.get(key)
-        if isinstance(value, str) and key in st.query_params:
-            found[key] = value
+        held = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
+        values = [held] if isinstance(held, str) else list(held or ())
+        if values:
+            found[key] = values
     return found
 
 

@@ -5,6 +5,7 @@ real relative address, for a new tab, and a target that the app goes to without 
 """
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from observability.window import Window
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 DEFAULT_PAGE = "health"
-PAGE_OF_ANALYZER = {"data/quality": "quality", "serving/drift": "drift", "serving/performance": "performance"}
 BOUND_KEYS = ("feature", "by", "severity", "analyzer", "subject")
 OWN_KEYS = (*BOUND_KEYS, "metric", "finding")
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
@@ -52,12 +52,17 @@ def link(text: str, page: str, scope: Scope | None = None, **own: str | None) ->
     return {"t": text, "href": address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
 
 
-def absolute(page: str, scope: Scope, window: Window | None, **own: str | None) -> str:
-    """The address that a copied link carries: every parameter is in it, with absolute times, so it means the same tomorrow."""
+def absolute(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:
+    """The address that a copied link carries: every parameter is in it, with absolute times, so it means the same tomorrow.
+
+    A page about the fleet has no one window; its link says which relative one it shows.
+    """
     fixed = scope.at(window.start, window.end) if window else scope
+    parameters = {"window": SPANS[fixed.span], **fixed.parameters(), **own}
     base = (st.context.url or "").split("?")[0].rstrip("/")
     here = base.removesuffix(f"/{page}") if page != DEFAULT_PAGE else base
-    return here + address(page, fixed, **own).removeprefix(".")
+    path = "" if page == DEFAULT_PAGE else page
+    return f"{here}/{path}?{urlencode(parameters, quote_via=quote, doseq=True)}"
 
 
 def go(target: dict[str, Any]) -> None:
@@ -79,8 +84,9 @@ def go(target: dict[str, Any]) -> None:
 
 
 def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
-    """The link to the page that shows what a finding is about."""
-    page = PAGE_OF_ANALYZER.get(finding.analyzer, "findings")
+    """The link to the page that shows what a finding is about: the page of its analyzer's name, else the findings page."""
+    name = finding.analyzer.rpartition("/")[2]
+    page = name if name in page_files() else "findings"
     about = scope.about(finding.model)
     own = {"feature": finding.subject} if page in ("drift", "quality") and finding.subject not in ("model", "score") else {}
     if page == "performance":

@@ -49,9 +49,11 @@ EDGES = {
     "loan": {
         "1": {"feature.income": numbers(-1, 0, 0.5, 2), "feature.city": Edges(levels=("EWR", "JFK", "a&b=c")),
               "feature.sex": Edges(levels=("F", "M")),
-              "feature.vip": Edges(levels=("false", "true")), f"feature.{HOSTILE}": numbers(0, 1), "group.race": Edges(levels=("A", "B")), "band.income": numbers(-0.5, 0, 1)},
+              "feature.vip": Edges(levels=("false", "true")), f"feature.{HOSTILE}": numbers(0, 1), "group.race": Edges(levels=("A", "B")),
+              "band.income": numbers(-0.5, 0, 1)},
         "2": {"feature.income": numbers(-2, 0.25, 1), "feature.score": numbers(0.1, 0.7), "feature.sex": Edges(levels=("M",)),
-              "feature.vip": Edges(levels=("true",)), f"feature.{HOSTILE}": numbers(0.5), "group.race": Edges(levels=("B", "C", "A")), "band.income": numbers(0.5)},
+              "feature.vip": Edges(levels=("true",)), f"feature.{HOSTILE}": numbers(0.5), "group.race": Edges(levels=("B", "C", "A")),
+              "band.income": numbers(0.5)},
     },
     "eta": {"1": {"feature.miles": numbers(10, 20, 30), "feature.wind": numbers(0), "feature.carrier": Edges(levels=("UA", "AA")),
                   "score": numbers(5, 10, 15), "error": numbers(-1, 0, 1)}},

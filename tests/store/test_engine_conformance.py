@@ -85,10 +85,10 @@ def windows(model, random_):
 
 
 def compared(store, model, seed):
-    """Asks every shape over a window on every engine; gives how often the rollups alone answered, and how often the answer held rows."""
+    """Asks every second shape (the next seed the others) over a window on every engine; gives how often the rollups alone answered, and how often the answer held rows."""
     by_rollup = filled = 0
     chosen = windows(model, random.Random(seed))
-    for aggregate, window in zip(shapes(model), chosen):
+    for aggregate, window in zip(itertools.islice(shapes(model), seed % 2, None, 2), chosen):
         try:
             wanted = reference_engine.ask(store, aggregate, window)
         except NotFoundError:
@@ -110,10 +110,12 @@ def compared(store, model, seed):
     return by_rollup, filled
 
 
-@pytest.mark.parametrize(("model", "seed"), [("loan", 1), ("loan", 2), ("eta", 3), ("eta", 4), ("kind", 5), ("kind", 6), ("stray", 7)])
+@pytest.mark.parametrize(
+    ("model", "seed"), [("loan", 1), ("loan", 2), ("eta", 3), ("eta", 4), ("kind", 5), ("kind", 6), ("stray", 7), ("stray", 8)]
+)
 def test_every_shape_is_the_same_on_rollups_raw_rows_and_the_reference_engine(store, model, seed):
     by_rollup, filled = compared(store, model, seed)
-    assert by_rollup >= 5 and filled >= 10, (by_rollup, filled)
+    assert by_rollup >= 5 and filled >= 5, (by_rollup, filled)
 
 
 @pytest.mark.parametrize("span", SPANS)

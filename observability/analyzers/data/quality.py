@@ -70,7 +70,7 @@ def sides(frames: Frames, context: Context) -> list[Column]:
         if reference not in now or (reference not in before and frames[baseline]["n"].sum()):
             continue
         feature = reference != "score"
-        name = subject(reference, context)
+        name = context.model.subject(reference)
         column = context.model.column(reference)
         edges = context.version.edges.get(reference, Edges())
         mine, theirs = now[reference], before.get(reference, nothing(now[reference]))
@@ -78,13 +78,6 @@ def sides(frames: Frames, context: Context) -> list[Column]:
             continue
         found.append(Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline))
     return found
-
-
-def subject(reference: str, context: Context) -> str:
-    """How findings name a column. The score is `model` where a feature is called `score`, so that two claims never share one id."""
-    if reference != "score":
-        return reference.partition(".")[2]
-    return "model" if context.model.column("feature.score") else "score"
 
 
 def nothing(like: Counts) -> Counts:

@@ -32,9 +32,10 @@ DAYS_KEPT = 62
 
 @dataclass(frozen=True)
 class Moved:
-    """What was measured of one column: the PSI, its chance of arising by luck, the other distances, and both sides."""
+    """What was measured of one column (name: the subject of its finding): the PSI, its chance of arising by luck, the other distances, and both sides."""
 
     reference: str
+    name: str
     axis: Axis
     before: Side
     after: Side
@@ -42,11 +43,6 @@ class Moved:
     groups: int
     p_value: float
     days: tuple[tuple[datetime, float, int], ...]
-
-    @property
-    def name(self) -> str:
-        """The subject of the finding."""
-        return self.reference.partition(".")[2] or self.reference
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -92,7 +88,17 @@ def measure(column: str, current: "DataFrame", reference: "DataFrame", context: 
     base = grouped(before, axis.group)
     value, groups = distance.psi(base, grouped(after, axis.group)), distance.occupied(base, grouped(after, axis.group))
     days = tuple((day, distance.psi(base, grouped(side, axis.group)), side.rows) for day, side in by_day(now, axis.size))
-    return Moved(column, axis, before, after, value, groups, distance.psi_p_value(value, before.n, after.n, groups), days[-DAYS_KEPT:])
+    return Moved(
+        column,
+        context.model.subject(column),
+        axis,
+        before,
+        after,
+        value,
+        groups,
+        distance.psi_p_value(value, before.n, after.n, groups),
+        days[-DAYS_KEPT:],
+    )
 
 
 def judge(moved: Moved, adjusted: float, context: Context) -> Finding:

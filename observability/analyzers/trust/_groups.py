@@ -93,7 +93,10 @@ class Groups:
             name: Measured(
                 name,
                 padded(each.n, 0.0),
-                *(padded(values) for values in (each.value, each.low, each.high, each.variance)),
+                padded(each.value),
+                padded(each.low),
+                padded(each.high),
+                padded(each.variance),
                 None if each.successes is None else padded(each.successes, 0.0),
             )
             for name, each in self.metrics.items()

@@ -1,0 +1,249 @@
+"""trust/fairness: are the rates scikit-learn's, is a gap of one group named, and does what always stood alarm nobody?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from tests import reference_engine
+from tests.analyzers.worlds import answer, context_for, frames_for, spread
+from tests.store.engine_world import START, copied
+
+from observability.analyzer import Context
+from observability.analyzers.trust._groups import attributes, measure, question
+from observability.analyzers.trust.fairness import ANALYZER
+from observability.catalog import Column, Edges
+from observability.settings import ModelSettings
+from observability.store import engine
+from observability.window import Window
+
+CHOSEN = ModelSettings(fairness_criterion="equalized_odds")
+
+
+def people(n: int, seed: int, *, tpr: dict[str, float] | None = None, fpr: float = 0.2, shares: tuple[float, ...] = (0.5, 0.5), weight: bool = False):
+    """Labels at 0.5, decisions with a TPR by group (0.8 where not said) and one FPR; groups F, M, then X, Y."""
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["F", "M", "X", "Y"][: len(shares)], n, p=shares)
+    label = rng.random(n) < 0.5
+    hit = pd.Series(sex).map({"F": 0.8, "M": 0.8, "X": 0.8, "Y": 0.8} | (tpr or {})).to_numpy(float)
+    decision = rng.random(n) < np.where(label, hit, fpr)
+    frame = pd.DataFrame({"at": spread(n), "group.sex": sex, "label": label.astype(float), "decision": decision.astype(int), "score": 0.5})
+    return frame.assign(weight=rng.choice([1.0, 3.0], n)) if weight else frame
+
+
+def context(reference: pd.DataFrame | None, *, settings: ModelSettings = CHOSEN, task: str = "binary", **options) -> Context:
+    found = context_for(None, task="binary", settings=settings, **options)
+    levels = Edges(levels=("M", "F", "X", "Y"))
+    version = replace(found.version, edges={"group.sex": levels}, reference_rows=0 if reference is None else len(reference))
+    model = replace(found.model, task=task, columns=(Column(1, "sex", "f1", "category", "group", sensitive=True),), versions=(version,))
+    return replace(found, model=model, version=version)
+
+
+def findings(current, reference, past=None, **options) -> dict:
+    asked = context(reference, **options)
+    said = ANALYZER.analyze(frames_for(ANALYZER.needs(asked), asked, current, reference, past), asked)
+    return {(each.subject, each.metric): each for each in said}
+
+
+@pytest.mark.parametrize("weight", [False, True])
+def test_rates_by_group_equal_scikit_learn(weight: bool) -> None:
+    rows = people(3000, 1, tpr={"F": 0.7}, shares=(0.3, 0.5, 0.2), weight=weight)
+    asked = context(None)
+    groups = measure(asked.model, answer(question(asked.model, attributes(asked.model, asked.version)), rows, asked), attributes(asked.model, asked.version))
+    assert groups.names == ("M", "F", "X")
+    for place, name in enumerate(groups.names):
+        part = rows[rows["group.sex"] == name]
+        y, d, w = part["label"], part["decision"], part.get("weight")
+        tn, fp, _, _ = metrics.confusion_matrix(y, d, sample_weight=w).ravel()
+        wanted = {
+            "selection_rate": np.average(d, weights=w), "true_positive_rate": metrics.recall_score(y, d, sample_weight=w),
+            "false_positive_rate": fp / (fp + tn), "precision": metrics.precision_score(y, d, sample_weight=w),
+            "accuracy": metrics.accuracy_score(y, d, sample_weight=w), "base_rate": np.average(y, weights=w),
+        }  # fmt: skip
+        for metric, value in wanted.items():
+            assert groups.metrics[metric].value[place] == pytest.approx(value, rel=1e-12), metric
+    assert groups.rows.sum() == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "metric"),
+    [("demographic_parity", "demographic_parity_difference"), ("equalized_odds", "equalized_odds_difference"),
+     ("equal_opportunity", "equal_opportunity_difference"), ("predictive_parity", "predictive_parity_difference")],
+)  # fmt: skip
+def test_each_criterion_is_the_gap_of_its_rates(criterion: str, metric: str) -> None:
+    rows = people(4000, 2, tpr={"F": 0.74}, shares=(0.4, 0.4, 0.2))
+    said = findings(rows, people(9000, 3), settings=ModelSettings(fairness_criterion=criterion))[("sex", metric)]
+    by_group = [part for _, part in rows.groupby("group.sex")]
+    tpr = [metrics.recall_score(each["label"], each["decision"]) for each in by_group]
+    fpr = [metrics.recall_score(1 - each["label"], 1 - each["decision"]) for each in by_group]
+    wanted = {
+        "demographic_parity": np.ptp([each["decision"].mean() for each in by_group]),
+        "equalized_odds": max(np.ptp(tpr), np.ptp(fpr)),
+        "equal_opportunity": np.ptp(tpr),
+        "predictive_parity": np.ptp([metrics.precision_score(each["label"], each["decision"]) for each in by_group]),
+    }[criterion]
+    assert said.value == pytest.approx(wanted, rel=1e-12)
+    assert said.low <= said.value <= said.high and said.limit == 0.1 and said.against == "level"
+
+
+def test_a_gap_of_ten_points_in_one_group_is_an_act_that_names_it() -> None:
+    base, named = people(20_000, 4), 0
+    for seed in range(20):
+        said = findings(people(3500, 100 + seed, tpr={"F": 0.7}), base)
+        found = said.get(("sex=F", "true_positive_rate"))
+        named += found is not None and found.severity == "act"
+        assert ("sex=M", "true_positive_rate") not in said
+    assert named >= 18
+
+
+def test_the_act_says_what_moved_and_since_when() -> None:
+    rows, late = people(7000, 5), people(7000, 6, tpr={"F": 0.6})
+    rows.loc[rows.index >= 3000, ["group.sex", "label", "decision"]] = late.loc[late.index >= 3000, ["group.sex", "label", "decision"]]
+    found = findings(rows, people(20_000, 7))[("sex=F", "true_positive_rate")]
+    assert found.severity == "act" and found.likely_source == "model" and found.against == "reference"
+    assert found.onset == START_OF_FAULT
+    assert "below the other groups" in found.because and len(found.evidence["by_day"]) == 7
+    assert found.value < found.limit < found.evidence["baseline"]
+
+
+START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
+
+
+def test_clean_weeks_seldom_alarm() -> None:
+    base = people(20_000, 8, shares=(0.4, 0.4, 0.15, 0.05))
+    weeks = [
+        {each.severity for each in findings(people(1300, 500 + seed, shares=(0.4, 0.4, 0.15, 0.05)), base).values()} for seed in range(100)
+    ]
+    assert sum("act" in week for week in weeks) <= 1
+    assert sum("watch" in week for week in weeks) <= 4
+
+
+def test_what_stood_in_the_reference_is_shown_and_alarms_nobody() -> None:
+    rows, base = people(4000, 9, tpr={"F": 0.6}), people(20_000, 10, tpr={"F": 0.6})
+    said = findings(rows, base)
+    assert {each.severity for each in said.values()} == {"ok"}
+    found = said[("sex", "equalized_odds_difference")]
+    assert found.value > 0.15 and "it stood in the reference" in found.because and found.evidence["stood_in_reference"]
+
+
+def test_without_a_reference_the_level_alone_is_judged() -> None:
+    said = findings(people(4000, 11, tpr={"F": 0.6}), None)
+    assert said[("sex", "equalized_odds_difference")].severity == "act"
+    assert not any("=" in subject for subject, _ in said)
+
+
+def test_while_no_criterion_is_chosen_it_is_watch_at_most_and_asks() -> None:
+    said = findings(people(4000, 12, tpr={"F": 0.5}), people(20_000, 13), settings=ModelSettings())
+    assert {each.severity for each in said.values()} == {"watch"}
+    found = said[("sex", "equalized_odds_difference")]
+    assert "no criterion of fairness is chosen" in found.because and "exclude each other" in found.because
+
+
+def test_a_fall_of_all_groups_alike_is_no_matter_of_fairness() -> None:
+    every = dict.fromkeys("FMXY", 0.55)
+    said = findings(people(4000, 14, tpr=every, shares=(0.4, 0.3, 0.3)), people(20_000, 15, shares=(0.4, 0.3, 0.3)))
+    assert {each.severity for each in said.values()} == {"ok"}
+
+
+def test_small_groups_are_unknown_and_say_how_many_rows_they_need() -> None:
+    rows = people(1000, 16, shares=(0.5, 0.46, 0.04))
+    rows.loc[rows["group.sex"] == "X", "decision"] = 0
+    found = findings(rows, people(9000, 17, shares=(0.5, 0.46, 0.04)))
+    small = found[("sex=X", "true_positive_rate")]
+    assert small.severity == "unknown" and "more" in small.because and small.n < 30
+    assert found[("sex", "equalized_odds_difference")].severity == "ok"
+
+
+def test_of_four_groups_only_those_that_moved_by_themselves_are_named() -> None:
+    shares = (0.5, 0.2, 0.2, 0.1)
+    said = findings(people(8000, 18, tpr={"F": 0.65, "Y": 0.95}, shares=shares), people(30_000, 19, shares=shares))
+    assert {subject for subject, metric in said if "=" in subject} == {"sex=F", "sex=Y"}
+
+
+def test_young_labels_make_it_unknown() -> None:
+    rows = people(6000, 20, tpr={"F": 0.6})
+    rows.loc[rows.index % 2 == 0, "label"] = np.nan
+    said = findings(rows, people(20_000, 21))
+    assert {each.severity for each in said.values()} == {"unknown"} and "young" in said[("sex=F", "true_positive_rate")].because
+    past = rows.copy()
+    assert "act" in {each.severity for each in findings(rows, people(20_000, 21), past).values()}
+
+
+def test_four_fifths_is_judged_by_the_ratio_where_rates_are_small() -> None:
+    rows, base = people(20_000, 22, fpr=0.02), people(20_000, 23, fpr=0.02)
+    for frame, rate in ((rows, 0.4), (base, 1.0)):
+        keep = np.random.default_rng(24).random(len(frame)) < np.where(frame["group.sex"] == "F", rate, 1.0) * 0.15
+        frame["decision"] = np.where(keep, frame["decision"], 0)
+    said = findings(rows, base, settings=ModelSettings(fairness_criterion="demographic_parity"))
+    found = said[("sex", "demographic_parity_ratio")]
+    assert found.severity == "act" and found.limit == 0.8 and found.high < 0.8
+
+
+def test_the_owner_may_accept_a_larger_gap() -> None:
+    settings = replace(CHOSEN, limits={"trust/fairness/equalized_odds_difference": 0.5, "trust/fairness/true_positive_rate": 0.5})
+    said = findings(people(4000, 25, tpr={"F": 0.6}), people(20_000, 26), settings=settings)
+    assert {each.severity for each in said.values()} <= {"ok", "watch"}
+    assert said[("sex", "equalized_odds_difference")].limit == 0.5
+
+
+def numbers(n: int, seed: int, noise: dict[str, float]):
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["F", "M"], n)
+    label = rng.normal(50, 10, n)
+    score = label + rng.normal(0, 1, n) * pd.Series(sex).map(noise).to_numpy(float)
+    return pd.DataFrame({"at": spread(n), "group.sex": sex, "label": label, "score": score, "decision": -1})
+
+
+def test_of_a_regression_the_mae_of_groups_is_compared() -> None:
+    rows = numbers(4000, 27, {"F": 14.0, "M": 10.0})
+    said = findings(rows, numbers(20_000, 28, {"F": 10.0, "M": 10.0}), task="regression")
+    error = (rows["score"] - rows["label"]).abs().groupby(rows["group.sex"]).mean()
+    assert said[("sex", "group_mae_difference")].value == pytest.approx(np.ptp(error), rel=1e-12)
+    assert said[("sex=F", "mae")].severity == "act" and said[("sex=F", "mae")].value == pytest.approx(error["F"])
+    same = findings(numbers(4000, 29, {"F": 10.0, "M": 10.0}), numbers(20_000, 30, {"F": 10.0, "M": 10.0}), task="regression")
+    assert {each.severity for each in same.values()} == {"ok"}
+
+
+def test_of_several_classes_the_accuracy_of_groups_is_compared() -> None:
+    rows, base = people(4000, 31, tpr={"F": 0.6}), people(20_000, 32)
+    said = findings(rows, base, task="multiclass")
+    right = (rows["label"] == rows["decision"]).groupby(rows["group.sex"]).mean()
+    assert said[("sex", "group_accuracy_difference")].value == pytest.approx(np.ptp(right))
+    assert said[("sex=F", "accuracy")].severity == "act"
+
+
+def test_an_empty_window_a_single_group_and_no_labels_are_unknown() -> None:
+    base = people(5000, 33)
+    only_f, unlabelled = base[base["group.sex"] == "F"], base.assign(label=np.nan)
+    for rows in (base.iloc[:0], only_f, unlabelled):
+        said = findings(rows, base)
+        assert said and {each.severity for each in said.values()} == {"unknown"}
+
+
+def test_a_window_against_itself_never_acts() -> None:
+    rows = people(4000, 34, tpr={"F": 0.5}, shares=(0.3, 0.3, 0.3, 0.1))
+    assert {each.severity for each in findings(rows, rows).values()} == {"ok"}
+
+
+def test_a_model_without_sensitive_attributes_says_nothing() -> None:
+    asked = context(None)
+    bare = replace(asked, model=replace(asked.model, columns=()))
+    assert ANALYZER.needs(bare) == {} and ANALYZER.analyze({}, bare) == []
+
+
+def test_bands_of_numbers_are_groups_and_every_engine_finds_the_same(tmp_path) -> None:
+    with copied(tmp_path / "home") as store:
+        model = store.catalog().model("loan")
+        window = Window("loan", START, START + pd.Timedelta(days=5), version="1")
+        asked = Context(model, model.version("1"), window, window.end)
+        assert [each.reference for each in attributes(model, asked.version)] == ["band.income", "feature.sex", "feature.vip", "group.race"]
+        found = []
+        for ask in (engine.ask, reference_engine.ask):
+            spans = {"current": window, "past": window.past(28), "reference": window.reference()}
+            frames = {name: ask(store, each.aggregate, spans[each.span]) for name, each in ANALYZER.needs(asked).items()}
+            found.append(sorted(ANALYZER.analyze(frames, asked), key=lambda each: each.id))
+        assert [(each.subject, each.severity, each.n) for each in found[0]] == [(each.subject, each.severity, each.n) for each in found[1]]
+        assert {"income=0 to below 1", "income"} <= {each.subject for each in found[0]}
+        for one, other in zip(*found, strict=True):
+            assert one.value == (None if other.value is None else pytest.approx(other.value, rel=1e-9))
