@@ -82,7 +82,7 @@ def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
     The table covers the range without the outer tenth of the edges on each side, which may be far out; what lies beyond is searched.
     """
     array = np.ascontiguousarray(edges, np.float64)
-    if array.size and not (np.isfinite(array).all() and (np.diff(array) > 0).all()):
+    if array.size and not (np.isfinite(array).all() and (array[1:] > array[:-1]).all()):
         raise ValueError("edges must be finite and strictly increasing")
     if array.size > MOST_EDGES:
         raise ValueError(f"{array.size} edges; codes are 16 bits wide and allow {MOST_EDGES}")

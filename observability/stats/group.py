@@ -215,14 +215,12 @@ def gap_changes(
     before: ArrayLike,
     before_variance: ArrayLike,
     before_n: ArrayLike,
-    now_error: ArrayLike | None = None,
 ) -> GapChanges:
     """How each group's distance from the others changed: a difference in differences, so that what happens to all groups is no change.
 
     now, before: rate or mean of each of at least two groups, over now_n and before_n rows; the variances are those of one row, and the larger of
-    the two is taken both times, so that a few rows that agree by luck are not taken for certain. now_error: a standard error of each distance
-    now, from days for instance (`jackknife_gap_errors`), which is taken where it is larger. The others are averaged by their rows now both times,
-    so that a change of the mix is no change either.
+    the two is taken both times, so that a few rows that agree by luck are not taken for certain. The others are averaged by their rows now both
+    times, so that a change of the mix is no change either.
     """
     from scipy.special import ndtr
 
@@ -231,8 +229,6 @@ def gap_changes(
     share = shares_of_others(rows)
     gap, gap_before = values - share @ values, old - share @ old
     squared_now, squared_before = (of_row / each + share**2 @ (of_row / each) for each in (rows, np.asarray(before_n, np.float64)))
-    if now_error is not None:
-        squared_now = np.fmax(squared_now, np.asarray(now_error, np.float64) ** 2)
     error = np.sqrt(squared_now + squared_before)
     side = np.where(gap < 0, -1.0, 1.0)
     grown = np.abs(gap) - np.maximum(side * gap_before, 0.0)
@@ -246,19 +242,3 @@ def shares_of_others(n: Floats) -> Floats:
     share = np.tile(n, (n.size, 1))
     np.fill_diagonal(share, 0.0)
     return np.asarray(share / share.sum(axis=1, keepdims=True))
-
-
-def jackknife_gap_errors(totals: ArrayLike, n: ArrayLike) -> Floats:
-    """Standard error of each group's distance from the others from leaving out one day at a time (Quenouille 1956; Tukey 1958).
-
-    totals, n: days × groups; rate or mean of a group is its total over its n. It sees what rows of one day have in common. NaN below four days,
-    or where a group has rows on one day only.
-    """
-    total, rows = np.asarray(totals, np.float64), np.asarray(n, np.float64)
-    days = rows.shape[0]
-    left = rows.sum(axis=0) - rows
-    if days < 4 or not (left > 0).all():
-        return np.full(rows.shape[1], np.nan)
-    values = (total.sum(axis=0) - total) / left
-    gaps = values - values @ shares_of_others(rows.sum(axis=0)).T
-    return np.asarray(np.sqrt((days - 1) / days * ((gaps - gaps.mean(axis=0)) ** 2).sum(axis=0)))

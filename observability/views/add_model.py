@@ -187,7 +187,7 @@ def registration(found: "Inference") -> bool:
             icon=":material/check_circle:",
         )
         return True
-    if not st.button(f"Register version {text.plain(found.version)}", type="primary", icon=":material/add_task:"):
+    if not st.button(f"Register version {text.plain(found.version)}", icon=":material/add_task:"):
         return False
     with st.status("Registering", expanded=True) as status:
         try:
@@ -242,7 +242,7 @@ def log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
             for box, (ours, words) in zip(boxes, wanted.items())
         }
         zone = st.text_input("Time zone of times without an offset", value="UTC", help="An IANA name, as Europe/Berlin")
-        if not st.form_submit_button("Load", icon=":material/upload:", type="primary"):
+        if not st.form_submit_button("Load", icon=":material/upload:"):
             return None
     ours_of = {"label": "value"} if kind == "label" else {}
     renames = {theirs: ours_of.get(ours, ours) for ours, theirs in chosen.items() if theirs and theirs != ours_of.get(ours, ours)}

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from observability.finding import Finding
 from observability.views.scope import KEYS, SPANS, Scope, parse_instant
@@ -59,10 +60,21 @@ def absolute(page: str, scope: Scope, window: Window | None, own: Mapping[str, l
     """
     fixed = scope.at(window.start, window.end) if window else scope
     parameters = {"window": SPANS[fixed.span], **fixed.parameters(), **own}
-    base = (st.context.url or "").split("?")[0].rstrip("/")
-    here = base.removesuffix(f"/{page}") if page != DEFAULT_PAGE else base
     path = "" if page == DEFAULT_PAGE else page
-    return f"{here}/{path}?{urlencode(parameters, quote_via=quote, doseq=True)}"
+    return f"{root(st.context.url or '')}/{path}?{urlencode(parameters, quote_via=quote, doseq=True)}"
+
+
+def root(url: str) -> str:
+    """The address of the dashboard, from that of a page as Streamlit gives it.
+
+    Streamlit cuts off the first name of a page that the address ends with, `model` where it is `add_model`, and puts the page's name behind the
+    rest (`/add_/add_model`); what it left over is cut here.
+    """
+    here = url.split("?")[0].rstrip("/")
+    page = next((each for each in page_files() if here.endswith(f"/{each}")), None)
+    here = here.removesuffix(f"/{page}")
+    rests = {str(page).removesuffix(other) for other in page_files() if other != page and str(page).endswith(other)}
+    return next((here.removesuffix(f"/{rest}") for rest in rests if here.endswith(f"/{rest}")), here)
 
 
 def go(target: dict[str, Any]) -> None:
@@ -80,7 +92,11 @@ def go(target: dict[str, Any]) -> None:
             st.session_state[key] = value or SPANS["7d"]
         elif value is not None or key in KEYS:
             st.session_state[key] = value
-    st.switch_page(str(path), query_params={key: str(parameters[key]) for key in OWN_KEYS if parameters.get(key)})
+    own = {key: str(parameters[key]) for key in OWN_KEYS if parameters.get(key)}
+    try:
+        st.switch_page(str(path), query_params=own)
+    except StreamlitAPIException:  # the page stays, and its boxes, which are bound to these parameters, are already set
+        st.switch_page(str(path), query_params={key: value for key, value in own.items() if key not in BOUND_KEYS})
 
 
 def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:

@@ -21,4 +21,4 @@ if found is None or not add_model.registration(found):
 st.header("3. Serving logs", anchor=False)
 add_model.logs(found)
 first = links.link("", "model", Scope(model=found.model, span="all"))["go"]
-st.button("Open its first page", icon=":material/arrow_forward:", type="primary", on_click=links.go, args=(first,))
+st.button("Open its first page", icon=":material/arrow_forward:", on_click=links.go, args=(first,))

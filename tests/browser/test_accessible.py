@@ -25,11 +25,14 @@ VIEWS = {
     "add_model": "/add_model",
 }
 PHONE = {"width": 390, "height": 844}
-STREAMLIT: dict[tuple[str, str], str] = {
-    ("list", '[data-testid="stSidebarNavItems"]'): "Streamlit 1.67 nests the header of each section as a div between the list and its items",
-    ("listitem", '[data-testid="stSidebarNavItems"]'): "the same nesting, seen from the items",
+NAVIGATION, PILL = '[data-testid="stSidebarNavItems"]', '[data-testid="stButtonGroup"] button[data-selected="true"]'
+STREAMLIT: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("list", NAVIGATION): ("health", "light", "Streamlit 1.67 nests the header of each section as a div between the list and its items"),
+    ("listitem", NAVIGATION): ("health", "light", "the same nesting, seen from the items"),
+    ("color-contrast", PILL): ("findings", "dark", "Streamlit 1.67 darkens the primary colour for the word of a chosen pill in the dark theme"),
 }
-"""Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. Nothing else is excused."""
+"""Serious violations that are Streamlit's own: (rule, selector of the element that they are in), where one is seen, and why it is there. Nothing
+else is excused."""
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 
 
@@ -79,8 +82,9 @@ def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dash
     assert page.get_by_test_id("stSidebar").evaluate("bar => bar.getBoundingClientRect().right") <= 1
 
 
-def test_the_table_of_excuses_holds_nothing_that_is_gone(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url)
-    rules = {each["id"] for each in Axe().run(page).response["violations"]}
-    assert {rule for rule, _ in STREAMLIT} <= rules
-    assert all(page.locator(holder).count() for _, holder in STREAMLIT)
+@pytest.mark.parametrize(("rule", "holder"), STREAMLIT)
+def test_an_excuse_is_still_needed(rule: str, holder: str, fleet: Dashboard, visit: Visit) -> None:
+    name, scheme, _ = STREAMLIT[rule, holder]
+    page = visit(fleet.url + VIEWS[name], scheme=scheme)
+    found = [each for each in Axe().run(page).response["violations"] if each["id"] == rule]
+    assert any(excused(page, rule, node["target"]) for each in found for node in each["nodes"])

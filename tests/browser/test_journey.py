@@ -27,14 +27,14 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     assert FEATURE not in page.url
 
     bars = page.locator(".st-key-ranking")
-    names = bars.locator(".ytick").all_inner_texts()
+    names = bars.locator(".ytick text").all_text_contents()
     bars.locator(".barlayer .point").nth(names.index(FEATURE)).click()
     page.wait_for_url(f"**feature={FEATURE}**", timeout=PATIENCE)
     settle(page)
 
     overlay = page.locator(".st-key-overlay")
-    assert overlay.locator(".xtitle").inner_text() == FEATURE
-    assert sorted(overlay.locator(".legendtext").all_inner_texts()) == ["current", "reference"]
+    assert overlay.locator(".xtitle").text_content() == FEATURE
+    assert sorted(overlay.locator(".legendtext").all_text_contents()) == ["current", "reference"]
     psi = raw.psi(raw.reference("flights-delay")[FEATURE], raw.last_week(raw.predictions("flights-delay"))[FEATURE])
     assert figure(rf"{FEATURE} moved: PSI ([\d.]+)", words(page)) == (f"{psi:.2f}",)
 
@@ -42,15 +42,15 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
 def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?model=flights-delay")
     days = page.locator(".st-key-days")
-    names = days.locator(".ytick").all_inner_texts()
+    names = days.locator(".ytick text").all_text_contents()
     days.locator(".scatterlayer .point").nth(0).wait_for(state="attached")
-    tick = days.locator(".ytick").nth(names.index("dew_point_f")).bounding_box()
+    tick = days.locator(".ytick text").nth(names.index("dew_point_f")).bounding_box()
     plot = days.locator(".nsewdrag").first.bounding_box()
     assert tick and plot
     page.mouse.click(plot["x"] + plot["width"] / 2, tick["y"] + tick["height"] / 2)
     page.wait_for_url("**feature=dew_point_f**", timeout=PATIENCE)
     settle(page)
-    assert page.locator(".st-key-overlay .xtitle").inner_text() == "dew_point_f"
+    assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
 
 def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: Visit) -> None:
@@ -64,4 +64,18 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
 
     table.get_by_role("link").first.click()
     page.wait_for_url(f"**slice=carrier%3D{worst}**", timeout=PATIENCE)
+    said(page, f"carrier = {worst} ")
     said(page, f"Mean absolute error {errors.loc[worst, 'mean']:.3g} ")
+    assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
+
+
+def test_a_finding_on_the_first_page_leads_to_what_it_is_about(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url)
+    worst = page.get_by_role("table", name="What needs a person").get_by_role("link").filter(has_text="Inputs that moved far").first
+    address = worst.get_attribute("href")
+    assert address
+    worst.click()
+    page.wait_for_url(f"**/{address.removeprefix('./').split('?')[0]}?**feature=**", timeout=PATIENCE)
+    settle(page)
+    feature = page.url.split("feature=")[1].split("&")[0]
+    assert page.locator(".st-key-overlay .xtitle").text_content() == feature

@@ -59,7 +59,7 @@ def test_a_copied_link_carries_absolute_times_and_the_choices_of_the_page(fleet:
 def test_a_section_in_the_address_leads_to_the_page_with_its_query(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/serving/drift?model=flights-late&feature=dew_point_f")
     assert page.url.startswith(f"{fleet.url}/drift?") and "feature=dew_point_f" in page.url
-    assert page.locator(".st-key-overlay .xtitle").inner_text() == "dew_point_f"
+    assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
 
 def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None:

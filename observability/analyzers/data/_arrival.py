@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzer import Context
-from observability.analyzers.data._claims import DAYS_KEPT, NAME, Claim, blank, limits, percent, plural
+from observability.analyzers.data._claims import DAYS_KEPT, NAME, PAST_DAYS, Claim, blank, limits, percent, plural
 from observability.analyzers.data._hours import DAY, MINIMUM_DAYS, Hours, expected, spread
 from observability.finding import Finding, Severity, iso
 from observability.stats.change import poisson_or_overdispersed_test
 from observability.window import HOUR
 
-FEWER_WATCH, FEWER_ACT, MORE = 0.25, 0.4, 0.5
-"""A quarter fewer than expected is what a holiday does; two fifths is more than one. More traffic is no fault by itself: half as much again is
-worth a look. `limits` of the settings override the share that needs somebody (`data/quality/volume`)."""
+FEWER_WATCH, FEWER_ACT, FEWER_ACT_DAY, MORE = 0.25, 0.4, 0.6, 0.5
+"""A quarter fewer than expected is worth a look. Two fifths of a longer window, or three fifths of a day, which is more than a public holiday takes
+away, need somebody. More traffic is no fault by itself: half as much again is worth a look. `limits` of the settings override the share that
+needs somebody (`data/quality/volume`)."""
 MINIMUM_EXPECTED = 30
 """Where fewer predictions were expected in all, nothing is said about their number."""
 SILENT_WATCH, SILENT_ACT, STOPPED_ACT = 3.0, 12.0, 6.0
@@ -56,7 +57,7 @@ class Block:
 def arrival_claims(hours: Hours, context: Context) -> tuple[list[Claim], list[Finding]]:
     """Claims about volume, silence and freshness; and the finding that stands for all of them where they cannot be judged."""
     if hours.rows == 0:
-        return [], [about(context, "volume", 0, "There are no predictions in this window or in the 28 days before it.")]
+        return [], [about(context, "volume", 0, f"There are no predictions in this window or in the {PAST_DAYS} days before it.")]
     level = stated_freshness(hours, context)
     if hours.past_days < MINIMUM_DAYS:
         more = max(round(MINIMUM_DAYS - hours.past_days), 1)
@@ -65,6 +66,9 @@ def arrival_claims(hours: Hours, context: Context) -> tuple[list[Claim], list[Fi
             f"that needs about {plural(more, 'more day')}."
         )
         return level, [about(context, "volume", int(hours.window.sum()) + hours.later, because)]
+    if hours.window.size == 0:
+        because = "Volume and silence cannot be judged: this window holds no whole hour that is over, it needs about 1 more hour."
+        return level, [about(context, "volume", hours.later, because)]
     usual = expected(hours)
     gaps = silence_claims(hours, usual, context)
     return [*volume_claims(hours, usual, context), *(level + gaps[:1] if level else gaps)], []
@@ -82,8 +86,6 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
     partly cancel out; but it holds when they do not.
     """
     length = hours.window.size
-    if length == 0:
-        return []
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
     if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
@@ -110,7 +112,7 @@ def ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.
 
 def volume_claim(block: Block, past: NDArray[np.float64], hours: Hours, usual: NDArray[np.float64], context: Context) -> Claim:
     """How many came in one stretch."""
-    fewer = limits(context, "volume", FEWER_WATCH, FEWER_ACT)
+    fewer = limits(context, "volume", FEWER_WATCH, FEWER_ACT if block.hours > DAY else FEWER_ACT_DAY)
     around = tuple(((1 - each) * block.expected, (1 + MORE) * block.expected) for each in fewer)
     base = replace(about(context, "volume", int(block.observed), ""), value=block.observed, low=block.observed, high=block.observed)
     base = replace(base, evidence={"expected": block.expected, "by_day": by_day(hours, usual), "by_hour": by_hour(hours, usual)})

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.trust._criteria import NAME, Criterion, is_chosen, overall
-from observability.analyzers.trust._groups import Attribute, Groups, Measured, enough, measure
+from observability.analyzers.trust._groups import Attribute, Groups, enough, measure
 from observability.catalog import Model
-from observability.stats.group import GapChanges, gap_changes, jackknife_gap_errors
+from observability.stats.group import gap_changes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-WATCH, ACT = 0.05, 0.08
+WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
 RELATIVE = (0.1, 0.2)
 """The same of a mean absolute error, as a share of that of all groups."""
@@ -100,8 +100,7 @@ def moved(side: Side, metric: str, places: Places) -> list[Moved]:
     if places.size < 2:
         return []
     after, then = side.now.metrics[metric].at(places), side.before.metrics[metric].at(places)
-    totals, n = side.days.table(metric)
-    found = compared(after, then, jackknife_gap_errors(totals[:, places], n[:, places]))
+    found = gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
     limits = limits_of(side.model, metric, side.before)
     return [
         Moved(
@@ -110,11 +109,6 @@ def moved(side: Side, metric: str, places: Places) -> list[Moved]:
         )
         for i, place in enumerate(places)
     ]  # fmt: skip
-
-
-def compared(after: Measured, then: Measured, error: Floats | None = None) -> GapChanges:
-    """Each group's distance from the others, then and now."""
-    return gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n, error)
 
 
 def limits_of(model: Model, metric: str, before: Groups) -> tuple[float, float]:

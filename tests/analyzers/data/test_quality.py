@@ -296,6 +296,16 @@ def test_a_fall_on_the_last_day_alone_is_named() -> None:
     assert said.severity == "act" and "in the last 24 hours" in said.because
 
 
+def test_half_of_a_single_day_is_a_holiday_and_an_hour_is_no_window() -> None:
+    history = stream(28, 45, START - timedelta(days=28))
+    kept = stream(7, 44)
+    kept = kept[(kept["at"] < START + timedelta(days=6)) | (np.arange(len(kept)) % 2 == 0)]
+    said = of_arrival(kept, history)["volume"]
+    assert said.severity == "watch" and "in the last 24 hours" in said.because
+    short = of_arrival(kept.iloc[:3], history, now=START + timedelta(minutes=40))
+    assert short["volume"].severity == "unknown" and "no whole hour" in short["volume"].because
+
+
 def test_twice_the_volume_is_worth_a_look() -> None:
     twice = pd.concat([stream(7, 46), stream(7, 47)])
     said = of_arrival(twice, stream(28, 48, START - timedelta(days=28)))["volume"]
