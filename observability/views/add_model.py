@@ -1,6 +1,7 @@
 """How does a person add a model without a command line: a file, what it says, corrections, registration, logs?"""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,7 @@ def fingerprint(adding: dict[str, Any]) -> str:
 def correct(adding: dict[str, Any], found: "Inference | None") -> None:
     """The form of corrections. What is left as it is stays inferred."""
     columns = adding["columns"]
-    said = found.as_json() if found else {}
-    said = {**said, **adding["changes"]}
+    said = found.as_json() if found else adding["changes"]
     with st.form("correct", border=False):
         first, second = st.columns(2)
         task = first.selectbox(
@@ -122,10 +122,11 @@ def correct(adding: dict[str, Any], found: "Inference | None") -> None:
             format_func=lambda each: TASKS[each],
         )
         label = second.selectbox("Label (the truth)", columns, index=place(columns, said.get("label")), placeholder="Infer")
-        scores = list(dict.fromkeys([*columns, *(said.get("score") or [])]))
-        score = first.multiselect(
-            "Score", scores, default=said.get("score") or [], accept_new_options=True, placeholder="Infer",
-            help="Binary: the probability of the positive class. Regression: the predicted value. Multiclass: class=column for each class.",
+        score = ", ".join(said.get("score") or [])
+        offered = list(dict.fromkeys([*columns, *([score] if score else [])]))
+        score = first.selectbox(
+            "Score", offered, index=place(offered, score or None), placeholder="Infer", accept_new_options=True,
+            help="Binary: the probability of the positive class. Regression: the predicted value. Multiclass: type class=column for each class, with commas between.",
         )  # fmt: skip
         prediction = second.selectbox(
             "Decision, where it was logged", columns, index=place(columns, said.get("prediction")), placeholder="None"
@@ -135,42 +136,60 @@ def correct(adding: dict[str, Any], found: "Inference | None") -> None:
         positive = second.selectbox(
             "Positive class (binary)", classes, index=place(classes, said.get("positive")), placeholder="Infer", accept_new_options=True
         )
-        features = st.multiselect(
-            "Features",
-            columns,
-            default=[each for each in said.get("features") or [] if each in columns],
-            placeholder="All columns left over",
-        )
-        sensitive = st.multiselect(
-            "Sensitive (fairness is judged on these)",
-            columns,
-            default=[each for each in said.get("sensitive") or [] if each in columns],
-            placeholder="None",
-        )
-        kinds = kind_editor(said.get("kinds") or {})
+        of_columns = column_editor(columns, said, found is not None)
         in_sample = st.checkbox(
             "The file holds rows that the model was fitted on (estimates will say so)", value=bool(said.get("in_sample"))
         )
         if st.form_submit_button("Look again with this", icon=":material/refresh:"):
-            answers = {
-                "task": task, "label": label, "score": score, "prediction": prediction, "at": at, "positive": positive if task == "binary" else None,
-                "features": features, "sensitive": sensitive, "kinds": kinds, "in_sample": in_sample,
-            }  # fmt: skip
-            adding["changes"] = answers
+            adding["changes"] = {
+                "task": task,
+                "label": label,
+                "score": [each.strip() for each in (score or "").split(",") if each.strip()],
+                "prediction": prediction,
+                "at": at,
+                "positive": None if task in ("regression", "multiclass") else positive,
+                "in_sample": in_sample,
+                **of_columns,
+            }
             st.rerun()
 
 
-def kind_editor(kinds: dict[str, str]) -> dict[str, str]:
-    """A table to correct the kind of each feature."""
+def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> dict[str, Any]:
+    """A table of the columns that are left over: which are features, of which kind, which are sensitive. What is left as it is stays inferred.
+
+    known: the file could be read that far, so that `said` holds what was inferred.
+    """
     import pandas as pd
 
-    if not kinds:
-        return {}
-    edited = st.data_editor(
-        pd.DataFrame({"feature": list(kinds), "kind": list(kinds.values())}), hide_index=True, disabled=["feature"], height=min(36 * len(kinds) + 38, 260),
-        column_config={"kind": st.column_config.SelectboxColumn("kind", options=list(KINDS), required=True)}, key="new-kinds", alt="Kind of each feature",
-    )  # fmt: skip
-    return dict(zip(edited["feature"], edited["kind"]))
+    used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
+    rest = [each for each in columns if each not in used]
+    kinds, sensitive, chosen = said.get("kinds") or {}, said.get("sensitive") or [], said.get("features") or []
+    before = pd.DataFrame(
+        {
+            "column": rest,
+            "feature": [each in chosen or not chosen for each in rest],
+            "kind": [kinds.get(each) for each in rest],
+            "sensitive": [each in sensitive for each in rest],
+        }
+    )
+    after = st.data_editor(
+        before,
+        hide_index=True,
+        disabled=["column"],
+        height=min(36 * len(rest) + 38, 330),
+        alt="Columns that are left over: feature, kind, sensitive",
+        column_config={
+            "feature": st.column_config.CheckboxColumn("feature", help="The model was given it"),
+            "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
+            "sensitive": st.column_config.CheckboxColumn("sensitive", help="Fairness is judged on its groups"),
+        },
+    )
+    same = before["feature"].equals(after["feature"])
+    return {
+        "features": [] if same and not (known and said.get("left_out")) else list(after.loc[after["feature"], "column"]),
+        "sensitive": list(after.loc[after["sensitive"], "column"]),
+        "kinds": {name: kind for name, kind in zip(after["column"], after["kind"]) if kind and kind == kind and kind != kinds.get(name)},
+    }
 
 
 def place(options: list[str], value: object) -> Any:

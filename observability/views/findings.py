@@ -177,9 +177,7 @@ def card(finding: Finding, scope: Scope) -> None:
         with st.container(horizontal=True):
             target = links.of_finding(finding, scope, "")
             if target["go"]["page"] != "findings":
-                st.button(
-                    "Open the page that shows it", icon=":material/arrow_forward:", on_click=links.go, args=(target["go"],)
-                )
+                st.button("Open the page that shows it", icon=":material/arrow_forward:", on_click=links.go, args=(target["go"],))
             frame.explain(finding.metric)
 
 

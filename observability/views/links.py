@@ -21,7 +21,7 @@ from observability.window import Window
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 DEFAULT_PAGE = "health"
 BOUND_KEYS = ("feature", "by", "severity", "analyzer", "subject")
-OWN_KEYS = (*BOUND_KEYS, "metric", "finding")
+OWN_KEYS = (*BOUND_KEYS, "metric", "finding", "attribute", "crossed")
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
 
@@ -107,4 +107,6 @@ def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
     own = {"feature": finding.subject} if page in ("drift", "quality") and finding.subject not in ("model", "score") else {}
     if page == "performance":
         own = {"metric": finding.metric}
+    if page == "fairness":
+        own = {"attribute": finding.subject.partition("=")[0]}
     return link(text, page, about, **own)

@@ -91,8 +91,7 @@ def edges_of(writer, key, columns):
 def export(store, model, folder):
     """Writes reference.parquet and current.parquet with the features by their names and `at`, for the peers."""
     names = ", ".join(f'{each.column} AS "{each.name}"' for each in model.columns)
-    for (_, environment), number in streams(store.cursor(), model.key).items():
-        table = (
-            store.cursor().sql(f'SELECT "at", {names} FROM predictions_{model.key} WHERE stream = {number} ORDER BY "at"').to_arrow_table()
-        )
+    cursor = store.cursor()
+    for (_, environment), number in streams(cursor, model.key).items():
+        table = cursor.sql(f'SELECT "at", {names} FROM predictions_{model.key} WHERE stream = {number} ORDER BY "at"').to_arrow_table()
         parquet.write_table(table, folder / ("reference.parquet" if environment == "reference" else "current.parquet"))

@@ -1,0 +1,115 @@
+"""Does a stranger's file become a model in the browser, from the upload to the first page, without a command line? And does a wrong file not?"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests import stranger
+from tests.browser.conftest import Visit
+from tests.browser.pages import PATIENCE, choose, download, heading, said, settle, words
+from tests.running import Dashboard, dashboard
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over an empty store."""
+    with dashboard(tmp_path_factory.mktemp("shop") / "home") as running:
+        yield running
+
+
+def name_it(page: Page, model: str) -> None:
+    """Give the model its name."""
+    box = page.get_by_test_id("stMain").get_by_role("textbox", name="Model")
+    box.fill(model)
+    box.press("Enter")
+    settle(page)
+
+
+def upload(page: Page, path: Path, place: int = 0) -> None:
+    """Put a file into the page's first or second box for files."""
+    page.locator('[data-testid="stFileUploader"] input[type=file]').nth(place).set_input_files(path)
+    page.wait_for_timeout(300)
+    settle(page)
+
+
+def type_new(page: Page, label: str, option: str) -> None:
+    """Type an option that a box does not offer yet."""
+    box = page.get_by_role("combobox", name=label)
+    box.click()
+    box.fill(option)
+    box.press("Enter")
+
+
+def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> None:
+    page = visit(shop.url)
+    assert "No predictions have arrived yet." in words(page)
+    page.get_by_test_id("stMain").get_by_role("link", name="Add a model").click()
+    page.wait_for_url("**/add_model**", timeout=PATIENCE)
+    settle(page)
+    assert heading(page) == "Add a model"
+
+
+@pytest.mark.parametrize("name", ["page.csv", "nothing.csv", "cut.parquet", "sheet.csv", "latin.csv", "header.csv"])
+def test_a_wrong_file_gets_one_clear_sentence(name: str, shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
+    path, word = stranger.wrong_files(tmp_path)[name]
+    page = visit(f"{shop.url}/add_model")
+    name_it(page, "wrong")
+    upload(page, path)
+    problem = page.get_by_test_id("stAlert").filter(has_text="This file cannot be read")
+    problem.wait_for(timeout=PATIENCE)
+    text = problem.inner_text()
+    assert word in text and "Traceback" not in text and "Exception" not in text
+    assert page.get_by_role("button", name="Register").count() == 0
+    status = shop.status()
+    assert status["models"] == [] and not any(status["records"].values())
+    assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
+
+
+def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
+    reference, logs = tmp_path / "held_out.csv", tmp_path / "march.csv"
+    stranger.held_out().to_csv(reference, index=False)
+    stranger.served().to_csv(logs, index=False)
+    page = visit(f"{shop.url}/add_model")
+    name_it(page, "shop-churn")
+    upload(page, reference)
+    said(page, "no column is named like the label")
+
+    choose(page, "What it predicts", "Yes or no (binary)")
+    choose(page, "Label (the truth)", stranger.LABEL)
+    choose(page, "Score", stranger.SCORE)
+    page.keyboard.press("Escape")
+    choose(page, "Time", stranger.WHEN)
+    type_new(page, "Positive class (binary)", "left")
+    page.get_by_role("button", name="Look again with this").click()
+    held_out, served = stranger.held_out(), stranger.served()
+    left = int((held_out[stranger.LABEL] == "left").sum())
+    said(page, f"churned is the label: stayed ({len(held_out) - left:,}), left ({left:,}); left is the positive class.")
+    said(page, "p_churn is the score, the probability of the positive class.")
+    said(page, "4 features: 2 numbers (spend_eur, visits); 2 categories (channel, member).")
+    said(page, f"On these rows the accuracy is {stranger.accuracy(held_out):.1%}, the ROC AUC {stranger.auc(held_out):.3f};")
+    assert shop.status()["models"] == []
+
+    page.get_by_role("button", name="Register version 1").click()
+    said(page, f"shop-churn version 1 is registered with {len(held_out):,} reference rows.")
+    upload(page, logs, 1)
+    choose(page, "Id of the prediction", stranger.TICKET)
+    page.get_by_role("button", name="Load", exact=True).click()
+    said(page, f"{len(served):,} lines: {len(served):,} stored, 0 duplicates, 0 rejected.")
+
+    page.get_by_role("button", name="Open its first page").click()
+    page.wait_for_url("**/model?**", timeout=PATIENCE)
+    settle(page)
+    assert heading(page) == "shop-churn"
+    said(page, f"{len(served):,} predictions in 4 to 18 Mar 2024")
+    said(page, f"Accuracy {stranger.accuracy(served):.1%} ")
+    performance = visit(f"{shop.url}/performance?model=shop-churn&window=all")
+    found = {each["metric"]: each for each in json.loads(download(performance, "performance-json"))}
+    assert found["accuracy"]["n"] == len(served)
+    assert found["accuracy"]["value"] == pytest.approx(stranger.accuracy(served), rel=1e-9)
+    assert found["roc_auc"]["value"] == pytest.approx(stranger.auc(served), abs=1e-3)
+    assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
