@@ -6,6 +6,7 @@ of groups at once. Weighted rates: successes = Σw of those, n = Σw, n_squares 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,8 @@ Floats = NDArray[np.float64]
 DRAWS = 2000
 SEED = 20160101
 """The draws of the null distribution are the same in each run, so that a finding repeats."""
+LARGE = 50
+"""Expected successes and failures from which a count of a group is as good as normal."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,7 @@ def mean_spread(means: ArrayLike, errors: ArrayLike, n: ArrayLike, confidence: f
         return NO_SPREAD
     half = normal_quantile(simultaneous(confidence, values.size, 1)) * error
     difference, low, high, lowest, highest, total = extremes(values, half, half, float(rows.sum()))
-    drawn = np.random.default_rng(SEED).standard_normal((draws, values.size)) * error
-    null = np.ptp(drawn, axis=1)
+    null = np.asarray(np.ptp(normal_draws(draws, values.size) * error, axis=1))
     return Spread(difference, low, high, lowest, highest, float(np.quantile(null, 0.95)), chance(difference, null, [error]), total)
 
 
@@ -156,15 +158,25 @@ def extremes(values: Floats, below: Floats, above: Floats, n: float) -> tuple[fl
 
 
 def rate_ranges(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
-    """Max - min of the rates of groups of these sizes when the successes fall on rows at random: `draws` permutations, seeded."""
+    """Max - min of the rates of groups of these sizes when the successes fall on rows at random: `draws` permutations, seeded.
+
+    Where every group has LARGE successes and failures to expect, the hypergeometric counts are drawn as normal ones.
+    """
     rows = np.maximum(np.rint(np.asarray(n, np.float64)), 1).astype(np.int64)
     total = min(int(np.rint(np.asarray(successes, np.float64).sum())), int(rows.sum()))
-    random = np.random.default_rng(SEED)
-    if rows.sum() < 1_000_000_000:
-        hits = random.multivariate_hypergeometric(rows, total, size=draws, method="marginals")
-    else:
-        hits = random.binomial(rows, total / rows.sum(), size=(draws, rows.size))
+    share = total / rows.sum()
+    if rows.min() * min(share, 1 - share) >= LARGE:
+        return np.asarray(np.ptp(normal_draws(draws, rows.size) * np.sqrt(share * (1 - share) / rows), axis=1))
+    hits = np.random.default_rng(SEED).multivariate_hypergeometric(rows, total, size=draws, method="marginals")
     return np.asarray(np.ptp(hits / rows, axis=1), np.float64)
+
+
+@lru_cache(maxsize=16)
+def normal_draws(draws: int, groups: int) -> Floats:
+    """Standard normal numbers, draws × groups, the same in each run; not to be written to."""
+    drawn = np.random.default_rng(SEED).standard_normal((draws, groups))
+    drawn.flags.writeable = False
+    return drawn
 
 
 def chance(difference: float, null: Floats, errors: list[Floats]) -> float:

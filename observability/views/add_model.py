@@ -132,7 +132,7 @@ def correct(adding: dict[str, Any], found: "Inference | None") -> None:
             "Decision, where it was logged", columns, index=place(columns, said.get("prediction")), placeholder="None"
         )
         at = first.selectbox("Time", columns, index=place(columns, said.get("at")), placeholder="None")
-        classes = [str(each) for each in said.get("classes") or []]
+        classes = [str(each) for each in said.get("classes") or levels(adding, said.get("label"))]
         positive = second.selectbox(
             "Positive class (binary)", classes, index=place(classes, said.get("positive")), placeholder="Infer", accept_new_options=True
         )
@@ -152,6 +152,16 @@ def correct(adding: dict[str, Any], found: "Inference | None") -> None:
                 **of_columns,
             }
             st.rerun()
+
+
+def levels(adding: dict[str, Any], label: str | None) -> list[str]:
+    """Values of the label that was chosen, to choose the positive one from; read once."""
+    if label is None or label not in adding["columns"]:
+        return []
+    if adding.get("levels_of") != label:
+        adding |= {"levels_of": label, "levels": intake.few_values(adding["path"], label)}
+    found: list[str] = adding["levels"]
+    return found
 
 
 def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> dict[str, Any]:

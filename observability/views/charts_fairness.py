@@ -48,8 +48,9 @@ def ratios(frame: "DataFrame", *, against: str, low: float, high: float) -> "Fig
     figure, rows = drawn(frame)
     figure.add_vrect(x0=low, x1=high, fillcolor=theme.OK, opacity=0.14, line_width=0, layer="below")
     figure.add_vline(x=1, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    for edge in (low, high):
-        figure.add_annotation(x=edge, y=1, yref="paper", yanchor="bottom", text=f"{edge:g}", showarrow=False, font={"size": 11})
+    for edge, side in ((low, "left"), (high, "right")):
+        words = {"text": f"{edge:g}", "showarrow": False, "font": {"size": 11, "color": theme.NEUTRAL}}
+        figure.add_annotation(x=edge, y=1, yref="paper", yanchor="top", xanchor=side, **words)
     add_groups(figure, rows, "ratio")
     themed(figure, rows, f"selection rate ÷ that of {theme.label(against)}")
     ends = rows.loc[rows["enough"], ["low", "high", "value"]].to_numpy(float).ravel()
@@ -113,4 +114,4 @@ def share_range(rows: "DataFrame") -> list[float]:
     ends = ends[ends == ends]
     if not ends.size:
         return [0.0, 1.0]
-    return [max(0.0, float(ends.min()) - 0.04), min(1.0, float(ends.max()) + 0.04)]
+    return [max(-0.02, float(ends.min()) - 0.04), min(1.02, float(ends.max()) + 0.04)]

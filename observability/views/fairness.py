@@ -110,7 +110,8 @@ def claims(here: Here, chosen: Chosen, found: Sequence[Finding]) -> str:
     if held is None and chosen.criterion.name == "demographic_parity":
         held = next((each for each in about if each.metric == "demographic_parity_ratio"), None)
     if held is not None:
-        st.markdown(f"{text.status(held.severity)}: **{text.sentence(held.because)}**")
+        word = "Stood before" if held.evidence.get("stood_in_reference") and held.severity == "ok" else None
+        st.markdown(f"{text.status(held.severity, word)}: **{text.sentence(held.because)}**")
         said = held.because
     else:
         judged = level(chosen.criterion, chosen.now, chosen.before, here.model.settings)
@@ -312,13 +313,14 @@ def pairs(here: Here, chosen: Chosen) -> None:
     metric = chosen.criterion.rates[0]
     rows = (
         rate_frame(now, before, metric)
-        .assign(levels=now.levels, predictions=now.rows)
+        .assign(place=range(len(now.levels)), predictions=now.rows)
         .sort_values("predictions", ascending=False, kind="stable")
     )
     held = rows[rows["enough"]]
     judged = f"{len(held)} of {len(rows)} pairs are large enough for the {text.metric_title(metric).lower()}."
     if len(held) >= 2:
-        worst, best = held.loc[held["value"].idxmin()], held.loc[held["value"].idxmax()]
+        ranked = held.sort_values("value", kind="stable").to_dict("records")
+        worst, best = ranked[0], ranked[-1]
         spread = now.metrics[metric].at(np.asarray(enough(now, metric))).spread()
         unit = "share" if now.metrics[metric].successes is not None else ""
         judged += (
@@ -328,7 +330,7 @@ def pairs(here: Here, chosen: Chosen) -> None:
     st.markdown(text.plain(judged))
     pair_table(here, two, now, metric, rows)
     frame.download(
-        f"fairness-{two[0].name}-{two[1].name}.csv", lambda: rows.drop(columns="levels").to_csv(index=False), "CSV", key="pairs-csv"
+        f"fairness-{two[0].name}-{two[1].name}.csv", lambda: rows.drop(columns="place").to_csv(index=False), "CSV", key="pairs-csv"
     )
 
 
@@ -340,7 +342,7 @@ def pair_table(here: Here, two: Sequence[Attribute], now: Groups, metric: str, r
     whole, drawn = overall(now, metric), []
     for each in rows.head(MOST_PAIRS).to_dict("records"):
         cells: dict[str, Cell] = {
-            "group": group_link(here, two, each["levels"], each["group"]),
+            "group": group_link(here, two, now.levels[each["place"]], each["group"]),
             "value": {"t": text.amount(each["value"], unit)}, "n": {"t": f"{each['n']:,}", "title": f"{each['predictions']:,} predictions"},
         }  # fmt: skip
         if not each["enough"]:

@@ -23,6 +23,7 @@ SUFFIXES = ("csv", "parquet", "jsonl")
 OLD_SECONDS = 24 * 3600
 """Copies that a closed tab left behind are deleted after a day."""
 CHUNK = 1 << 20
+MOST_VALUES = 20
 
 
 def uploads() -> Path:
@@ -62,6 +63,22 @@ def column_names(path: Path) -> list[str]:
     from observability.store.register import Request, read
 
     return list(read(Request(model="m", version="1", reference=path)).table.column_names)
+
+
+def few_values(path: Path, column: str) -> list[str]:
+    """Different values of a column as text, most frequent first; none where there are more than MOST_VALUES."""
+    from observability.store.register import Request, read
+
+    counted = read(Request(model="m", version="1", reference=path)).table[column].value_counts().to_pylist()
+    known = sorted((each for each in counted if each["values"] is not None), key=lambda each: -each["counts"])
+    return [canonical(each["values"]) for each in known] if len(known) <= MOST_VALUES else []
+
+
+def canonical(value: object) -> str:
+    """A label as the store writes it: `true`, and whole numbers without a point."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def infer(request: "Request") -> "Inference":

@@ -82,7 +82,6 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     choose(page, "What it predicts", "Yes or no (binary)")
     choose(page, "Label (the truth)", stranger.LABEL)
     choose(page, "Score", stranger.SCORE)
-    page.keyboard.press("Escape")
     choose(page, "Time", stranger.WHEN)
     type_new(page, "Positive class (binary)", "left")
     page.get_by_role("button", name="Look again with this").click()

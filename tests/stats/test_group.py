@@ -5,10 +5,12 @@ import pytest
 from scipy import stats
 
 from observability.stats.group import (
+    LARGE,
     gap_changes,
     max_rate_spread,
     mean_spread,
     rate_intervals,
+    rate_ranges,
     rate_spread,
     rate_variances,
     rates,
@@ -62,6 +64,15 @@ def test_a_gap_far_beyond_every_draw_has_the_normal_tail() -> None:
     found = rate_spread([900, 500], [1000, 1000])
     error = np.sqrt(0.7 * 0.3 * 2 / 1000)
     assert found.p_value == pytest.approx(2 * stats.norm.sf(0.4 / error), rel=1e-6)
+
+
+def test_large_groups_have_the_same_null_drawn_as_normal_numbers() -> None:
+    hits, n = np.array([160, 400, 240]), np.array([200, 500, 300])
+    assert n.min() * 0.2 < LARGE <= n.min() * 0.25
+    exact = rate_ranges(hits, n, 20_000)
+    fast = rate_ranges(np.array([150, 375, 225]), n, 20_000) * np.sqrt(0.8 * 0.2 / (0.75 * 0.25))
+    for share in (0.5, 0.9, 0.95, 0.99):
+        assert np.quantile(fast, share) == pytest.approx(np.quantile(exact, share), rel=0.03)
 
 
 def test_the_larger_of_two_gaps_counts() -> None:
