@@ -23,7 +23,12 @@ def sample_home(factory: pytest.TempPathFactory) -> Path:
             draft = root / "sample-home-draft"
             shutil.rmtree(draft, ignore_errors=True)
             done = subprocess.run(
-                [sys.executable, "-m", "observability", "demo"], cwd=ROOT, env=environment(draft), capture_output=True, text=True, timeout=300
+                [sys.executable, "-m", "observability", "demo"],
+                cwd=ROOT,
+                env=environment(draft),
+                capture_output=True,
+                text=True,
+                timeout=300,
             )
             assert done.returncode == 0, done.stderr
             draft.rename(home)

@@ -70,7 +70,7 @@ def root(url: str) -> str:
     Streamlit cuts off the first name of a page that the address ends with, `model` where it is `add_model`, and puts the page's name behind the
     rest (`/add_/add_model`); what it left over is cut here.
     """
-    here = url.split("?")[0].rstrip("/")
+    here = url.split("?", maxsplit=1)[0].rstrip("/")
     page = next((each for each in page_files() if here.endswith(f"/{each}")), None)
     here = here.removesuffix(f"/{page}")
     rests = {str(page).removesuffix(other) for other in page_files() if other != page and str(page).endswith(other)}

@@ -64,7 +64,19 @@ def fill(store, folder, rows):
     """Registers the model on 20,000 rows and loads `rows` predictions with labels."""
     reference = folder / "reference.parquet"
     people(20_000, 1)[["income", "score", "label", *SENSITIVE]].to_parquet(reference)
-    register(store, Request(model="loan", version="1", task="binary", reference=reference, label="label", score=("score",), sensitive=SENSITIVE, features=FEATURES))
+    register(
+        store,
+        Request(
+            model="loan",
+            version="1",
+            task="binary",
+            reference=reference,
+            label="label",
+            score=("score",),
+            sensitive=SENSITIVE,
+            features=FEATURES,
+        ),
+    )
     table = people(rows, 2)
     table.to_parquet(folder / "rows.parquet")
     loaded = folder / "predictions.parquet"
@@ -122,21 +134,29 @@ def run(folder, rows, python):
         def analyzed():
             asks = fairness.ANALYZER.needs(context)
             windows = {"current": window, "past": window.past(28), "reference": window.reference()}
-            return fairness.ANALYZER.analyze({name: engine.ask(store, each.aggregate, windows[each.span]) for name, each in asks.items()}, context)
+            return fairness.ANALYZER.analyze(
+                {name: engine.ask(store, each.aggregate, windows[each.span]) for name, each in asks.items()}, context
+            )
 
         raw, (groups, spreads, ratio) = timed(lambda: judged(model, engine.ask(store, asked, window), chosen))
         table, (same, _, _) = timed(lambda: judged(model, bare.execute(statement).df(), chosen))
         rolled, found = timed(analyzed)
         assert all((same.metrics[rate].value == groups.metrics[rate].value).all() for rate in RATES)
         print(f"\n{rows:,} rows, {len(groups.names)} groups")
-        for name, seconds in (("store, raw rows joined with their labels", raw), ("bare table of decisions and labels", table), ("analyzer, from rollups", rolled)):
+        for name, seconds in (
+            ("store, raw rows joined with their labels", raw),
+            ("bare table of decisions and labels", table),
+            ("analyzer, from rollups", rolled),
+        ):
             print(f"  {name:<42} {seconds * 1e3:8.1f} ms")
         print(f"  {len(found)} findings")
     if python:
         script = str(Path(__file__).parent / "fairness_peer.py")
         answer = subprocess.run([python, script, str(folder)], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
         seconds, release = answer.stdout.split()[-2:]
-        print(f"  fairlearn {release} MetricFrame {float(seconds):.1f} s: {float(seconds) / raw:.0f} × store, {float(seconds) / table:.0f} × bare table, {float(seconds) / rolled:.0f} × analyzer")
+        print(
+            f"  fairlearn {release} MetricFrame {float(seconds):.1f} s: {float(seconds) / raw:.0f} × store, {float(seconds) / table:.0f} × bare table, {float(seconds) / rolled:.0f} × analyzer"
+        )
         check_equal(groups, spreads, ratio, json.loads((folder / "fairlearn.json").read_text()))
 
 

@@ -21,16 +21,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import duckdb  # noqa: E402
-import numpy as np  # noqa: E402
+import duckdb
+import numpy as np
 
-from observability.catalog import Edges, Version  # noqa: E402
-from observability.stats.edges import numeric_edges  # noqa: E402
-from observability.store import catalog_store, rollup  # noqa: E402
-from observability.store.admin import table_bytes  # noqa: E402
-from observability.store.database import Store  # noqa: E402
-from observability.store.loader import load_files  # noqa: E402
-from observability.store.parse import Defaults  # noqa: E402
+from observability.catalog import Edges, Version
+from observability.stats.edges import numeric_edges
+from observability.store import catalog_store, rollup
+from observability.store.admin import table_bytes
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse import Defaults
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 NUMBERS, CATEGORIES = [f"number_{i:02d}" for i in range(20)], [f"category_{i}" for i in range(5)]

@@ -94,7 +94,9 @@ def main() -> None:
         load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
         store.close()
     owner.own(home)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, streamlit {version('streamlit')}, duckdb {version('duckdb')}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, streamlit {version('streamlit')}, duckdb {version('duckdb')}"
+    )
     print(f"{'page':14}{'one session':>14}{'five at once':>14}   (median ms a rerun, warm caches)")
     for page, query in PAGES.items():
         alone: list[float] = []

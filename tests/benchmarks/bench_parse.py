@@ -18,10 +18,10 @@ import duckdb
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from observability.catalog import Catalog  # noqa: E402
-from observability.store import parse as parsing  # noqa: E402
-from observability.store.landing import blocks  # noqa: E402
-from observability.store.parse import Defaults, parse  # noqa: E402
+from observability.catalog import Catalog
+from observability.store import parse as parsing
+from observability.store.landing import blocks
+from observability.store.parse import Defaults, parse
 
 NUMBERS = [f"number_{i}" for i in range(20)]
 CATEGORIES = [f"category_{i}" for i in range(5)]

@@ -73,5 +73,3 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     for watch in watches:
         watch.page.context.close()
     assert not problems, "\n".join(problems)
-
-

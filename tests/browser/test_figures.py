@@ -98,7 +98,10 @@ def findings(page: Page) -> dict[str, Any]:
 
 
 def quality(page: Page) -> dict[str, Any]:
-    nulls = {each["Feature"]["text"]: next(cell["text"] for title, cell in each.items() if title.startswith("Null")) for each in tables(page)[CHECKS]}
+    nulls = {
+        each["Feature"]["text"]: next(cell["text"] for title, cell in each.items() if title.startswith("Null"))
+        for each in tables(page)[CHECKS]
+    }
     volume = pd.read_csv(StringIO(download(page, "volume-csv")))
     return {"nulls": nulls, "arrived": f"{int(volume['n'].sum()):,}"}
 
@@ -172,9 +175,7 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_changes_when_the_log_changes(
-    page: str, changing: Dashboard, visit: Visit, served: pd.DataFrame, changed: pd.DataFrame
-) -> None:
+def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: pd.DataFrame, changed: pd.DataFrame) -> None:
     address, read = PAGES[page]
     assert expected(page, changed) != expected(page, served)
     assert read(visit(changing.url + address)) == expected(page, changed)

@@ -19,6 +19,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from observability.catalog import band_names
 from observability.errors import NotFoundError, UsageError
 from observability.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
@@ -28,7 +29,6 @@ from observability.store.database import Store
 from observability.store.register import Request, infer_file, register, update_settings
 from observability.store.rollup import rebuild
 from observability.store.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
-from observability.catalog import band_names
 from observability.store.stage import insert_predictions
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -21,7 +21,15 @@ from tests.store.engine_world import START, copied
 CHOSEN = ModelSettings(fairness_criterion="equalized_odds")
 
 
-def people(n: int, seed: int, *, tpr: dict[str, float] | None = None, fpr: float = 0.2, shares: tuple[float, ...] = (0.5, 0.5), weight: bool = False):
+def people(
+    n: int,
+    seed: int,
+    *,
+    tpr: dict[str, float] | None = None,
+    fpr: float = 0.2,
+    shares: tuple[float, ...] = (0.5, 0.5),
+    weight: bool = False,
+):
     """Labels at 0.5, decisions with a TPR by group (0.8 where not said) and one FPR; groups F, M, then X, Y."""
     rng = np.random.default_rng(seed)
     sex = rng.choice(["F", "M", "X", "Y"][: len(shares)], n, p=shares)
@@ -50,7 +58,11 @@ def findings(current, reference, past=None, **options) -> dict:
 def test_rates_by_group_equal_scikit_learn(weight: bool) -> None:
     rows = people(3000, 1, tpr={"F": 0.7}, shares=(0.3, 0.5, 0.2), weight=weight)
     asked = context(None)
-    groups = measure(asked.model, answer(question(asked.model, attributes(asked.model, asked.version)), rows, asked), attributes(asked.model, asked.version))
+    groups = measure(
+        asked.model,
+        answer(question(asked.model, attributes(asked.model, asked.version)), rows, asked),
+        attributes(asked.model, asked.version),
+    )
     assert groups.names == ("M", "F", "X")
     for place, name in enumerate(groups.names):
         part = rows[rows["group.sex"] == name]
