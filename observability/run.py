@@ -28,8 +28,9 @@ DEFAULT_DAYS = 7
 LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
-EVENT_DAYS = 14
 """The budget of false discoveries is spent per model and week, over a check a day and the model's versions."""
+EVENT_DAYS = 14
+"""An event is named beside a finding when it came at most so long before."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def check(
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
-    midnight) of its last record's day. With as_of, only what had arrived by then counts. Raises NotFoundError for an unknown model or version,
-    and UsageError where the window ends before it starts.
+    midnight) of its last record's day. With as_of, only what had arrived by then counts. Raises NotFoundError for an unknown model, version or
+    column of the slice (of all models, those without the column are left out, and a note says so), and UsageError where the window ends before
+    it starts.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     catalog = store.catalog()
@@ -74,12 +76,27 @@ def check(
         if version is not None and each.version(version) is None:
             known = ", ".join(one.name for one in each.versions)
             raise NotFoundError(f"version {version!r} of {each.name} is not in the store", attempt=f"There is {known}")
+        if slice and (missing := unknown_column(each, slice)):
+            if model:
+                raise missing
+            notes.append(f"{each.name} is left out: {missing.what}.")
+            continue
         window, note = window_of(each, activity, start=start, end=end, as_of=as_of, now=now)
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
         findings += model_findings(store, each, window, judged_at(each, activity, window, now), only)
     return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
+
+
+def unknown_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word
+    """What is wrong with a slice that names a column which the model does not have; None where it has them all."""
+    try:
+        for name, _ in slice.conditions:
+            model.resolve(name)
+    except NotFoundError as error:
+        return error
+    return None
 
 
 def window_of(
@@ -92,6 +109,10 @@ def window_of(
         last = newest(model, activity)
         if last is None or limit - last < timedelta(days=LIVE_DAYS):
             end = limit
+            if start is None and last is not None and limit - last > timedelta(days=DEFAULT_DAYS):
+                note = (
+                    f"{model.name}: nothing came in these days, the newest record is from {last:%Y-%m-%d}; name older days to judge them."
+                )
         else:
             end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
             note = f"{model.name}: the newest record is from {last:%Y-%m-%d}, so the window ends there."
@@ -190,11 +211,21 @@ def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", 
                 parts.append(engine.ask(store, single, window))
             except Exception as why:
                 failed.append(((single.histogram + single.sums)[0].partition(".")[2] or (single.histogram + single.sums)[0], why))
-        if not parts:
+        if not failed:
             raise
         import pandas as pd
 
-        return pd.concat(parts, ignore_index=True), failed
+        return pd.concat(parts, ignore_index=True) if parts else nothing(wanted.aggregate), failed
+
+
+def nothing(aggregate: Aggregate) -> "DataFrame":
+    """The empty answer to an aggregate."""
+    import pandas as pd
+
+    figures = ("n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ()))
+    kinds = {"period": "datetime64[us]", "bin": "int64", "n": "int64", "label": "int64", "decision": "int64", "score_bin": "int64"}
+    names = (*aggregate.key_names, *figures)
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "float64" if name in figures else "object")) for name in names})
 
 
 def singles(aggregate: Aggregate) -> Iterator[Aggregate]:
@@ -239,11 +270,11 @@ def unique(findings: list[Finding]) -> list[Finding]:
 
 
 def with_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event at or before its onset (else before the window's end)."""
+    """The finding with the nearest event in the two weeks before its onset (where that is not known, before the window's end)."""
     if finding.severity not in ("act", "watch") or marks.empty:
         return finding
     when = (finding.onset or finding.end).replace(tzinfo=None)
-    before = marks[marks["at"] <= when]
+    before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))]
     if before.empty:
         return finding
     row = before.sort_values("at").iloc[-1].to_dict()

@@ -69,7 +69,7 @@ def wrong_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "cut.parquet": (parquet.getvalue()[: parquet.tell() // 2], "Parquet"),
         "sheet.csv": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00[Content_Types].xml" + bytes(range(256)) * 4, "CSV"),
         "latin.csv": ("ticket,stadt,p_churn,churned\nT1,K\xf6ln,0.5,left\n".encode("latin-1"), "UTF-8"),
-        "header.csv": (b"ticket,p_churn,churned\n", "no rows"),
+        "header.csv": ((",".join(good.columns) + "\n").encode(), "no rows"),
     }
     found = {}
     for name, (content, word) in contents.items():

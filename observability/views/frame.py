@@ -141,7 +141,7 @@ def freshness(model: str) -> str:
     newest = load.newest_record(model)
     if newest is None:
         return "no prediction yet"
-    return f"newest record {text.plain(text.minute(newest))} UTC, {text.plain(text.ago(newest, load.now()))}"
+    return f"newest record {text.plain(text.minute(newest))} UTC, {text.plain(text.ago(newest, datetime.now(UTC)))}"
 
 
 def said() -> None:

@@ -49,9 +49,9 @@ def stamp() -> Stamp:
 
 
 def now() -> datetime:
-    """The clock, in steps of five minutes, UTC."""
+    """The clock, in steps of five minutes, UTC: the end of the step under way, so that what has just come lies before it."""
     instant = datetime.now(UTC)
-    return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % CLOCK_STEP
+    return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % CLOCK_STEP + CLOCK_STEP
 
 
 def catalog() -> Catalog:

@@ -3,6 +3,8 @@ The fleet in thirty seconds: is each model up, are its inputs normal, is it righ
 that need a person first. It is read from counts that are kept as records arrive, never from raw rows, and refreshes itself every 30 seconds.
 """
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from observability.views import findings, fleet, frame, load, tasks, text
@@ -19,7 +21,7 @@ def overview() -> None:
     needy = [each for each in standings if each.severity in ("act", "watch")]
     st.markdown(
         f"**{text.plural(len(standings), 'model')}**, {text.plural(len(needy), 'needs', 'need')} a person. "
-        f":gray[:small[As of {text.plain(text.minute(load.now()))} UTC; refreshes every 30 seconds.]]"
+        f":gray[:small[As of {text.plain(text.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
     )
     table("fleet", "Models, those that need a person first", fleet.COLUMNS, [fleet.as_row(each, scope) for each in standings])
     left, right = st.columns(2, gap="large")

@@ -39,8 +39,10 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "brier": ("relative", 0.10, 0.25),
     "mae": ("relative", 0.10, 0.25),
     "rmse": ("relative", 0.15, 0.35),
+    "bias": ("of mae", 0.25, 0.50),
 }
-"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to what it is held against. A week of about a
+"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to what it is held against (bias: how much larger it
+is, either way, as a share of the baseline's mean absolute error). A week of about a
 thousand labels finds a five-point fall of accuracy at these limits nine times in ten. `limits` of the model's settings override the act limit."""
 
 
@@ -121,6 +123,8 @@ def compare(metrics: dict[str, Interval], before: dict[str, Interval], context: 
         act = context.model.settings.limits.get(f"{NAME}/{metric}", usual_act)
         scale = abs(then.value) if kind == "relative" else 1.0
         worse = -change.value if METRICS[metric].better == "high" else change.value
+        if kind == "of mae":
+            scale, worse = before["mae"].value or 0.0, abs(now.value) - abs(then.value)
         found[metric] = Compared(metric, now, then, worse / scale if scale else 0.0, chance(change), (min(watch, act), act))
     return found
 
@@ -192,14 +196,16 @@ def judge(
         limit=limit,
         evidence=evidence,
         because=f"{because}.",
-        onset=onset(series.get(metric, []), limit, METRICS[metric].better == "high"),
+        onset=None if limit is None else onset(series.get(metric, []), limit, METRICS[metric].better == "high"),
         rank=10.0 + min(side.worse / act, 10.0) + (5.0 if metric == HEADLINE[context.model.task or "binary"] else 0.0),
     )
 
 
-def edge(metric: str, before: float, allowed: float) -> float:
-    """The value of the metric at which the limit is reached."""
+def edge(metric: str, before: float, allowed: float) -> float | None:
+    """The value of the metric at which the limit is reached; None where it has two (bias)."""
     sign = -1 if METRICS[metric].better == "high" else 1
+    if metric == "bias":
+        return None
     return before + sign * allowed * (abs(before) if LIMITS[metric][0] == "relative" else 1.0)
 
 
@@ -258,6 +264,8 @@ def shown(metric: str, value: Interval) -> str:
 def moved(side: Compared) -> str:
     """How far it moved, in words."""
     assert side.now.value is not None and side.before.value is not None
+    if LIMITS[side.metric][0] == "of mae":
+        return f" ({side.worse:+.0%} of its mean absolute error)" if abs(side.worse) >= 0.01 else ""
     if LIMITS[side.metric][0] == "relative":
         return f" ({(side.now.value / side.before.value - 1):+.0%})" if side.before.value else ""
     return f" ({(side.now.value - side.before.value) * 100:+.1f} points)"
