@@ -33,7 +33,7 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     lines = []
     for entry in fleet["model"]:
         say(f"registering {entry['name']}")
-        done = register(store, request_of(entry, listing.parent), progress=lambda text, name=entry["name"]: say(f"{name}: {text}"))
+        done = register(store, request_of(entry, listing.parent), progress=step_of(entry["name"], say))
         lines.append(f"{done.model} version {done.version}: {done.rows:,} held-out reference rows.")
     report = LoadReport()
     for entry in fleet["file"]:
@@ -43,6 +43,11 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
         f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected in {time.perf_counter() - began:.0f} s."
     )
     return lines
+
+
+def step_of(name: str, say: Say) -> Say:
+    """What the registration of one model calls as it goes."""
+    return lambda text: say(f"{name}: {text}")
 
 
 def progress_of(name: str, say: Say) -> Callable[[int, int, int], object]:

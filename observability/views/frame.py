@@ -5,7 +5,7 @@ And around every chart: the sentence before it, the table behind it, its CSV, an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st

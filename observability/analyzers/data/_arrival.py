@@ -214,7 +214,7 @@ def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
 
 def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
     """Whether nothing has come since."""
-    return hours.later == 0 and hours.counts[gap.first :].sum() == 0 and usual[gap.first :].sum() > 0
+    return bool(hours.later == 0 and hours.counts[gap.first :].sum() == 0 and usual[gap.first :].sum() > 0)
 
 
 def judged(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
