@@ -3,7 +3,10 @@
 Pure functions from frames to plotly figures. Groups that are too small to be judged are grey and hollow.
 """
 
+import math
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from observability.views import text, theme
 
@@ -41,21 +44,22 @@ def dots(frame: "DataFrame", *, name: str, unit: str, overall: float | None = No
 
 
 def ratios(frame: "DataFrame", *, against: str, low: float, high: float) -> "Figure":
-    """Each group's selection rate over that of one group, with its interval, on a band of ratios that count as near.
+    """Each group's selection rate over that of one group, with its interval, on a band of ratios that count as near; the axis is logarithmic.
 
-    frame: as for `dots`; value, low and high are ratios. against: the group that stands at 1.
+    frame: as for `dots`; value, low and high are ratios. against: the group that stands at 1. A ratio of 0 stands at the left edge.
     """
     figure, rows = drawn(frame)
-    figure.add_vrect(x0=low, x1=high, fillcolor=theme.OK, opacity=0.14, line_width=0, layer="below")
-    figure.add_vline(x=1, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    for edge, side in ((low, "left"), (high, "right")):
-        words = {"text": f"{edge:g}", "showarrow": False, "font": {"size": 11, "color": theme.NEUTRAL}}
-        figure.add_annotation(x=edge, y=1, yref="paper", yanchor="top", xanchor=side, **words)
-    add_groups(figure, rows, "ratio")
-    themed(figure, rows, f"selection rate ÷ that of {theme.label(against)}")
     ends = rows.loc[rows["enough"], ["low", "high", "value"]].to_numpy(float).ravel()
-    ends = ends[ends == ends]
-    figure.update_xaxes(range=[min([0.7, *(ends - 0.05)]), max([1.35, *(ends + 0.05)])], tickformat=",.3~g")
+    ends = ends[ends > 0]
+    first, last = max(0.02, min([0.7, *(ends / 1.1)])), max([1.45, *(ends * 1.1)])
+    figure.add_vrect(x0=low, x1=high, fillcolor=theme.OK, opacity=0.16, line_width=0, layer="below")
+    figure.add_vline(x=1, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
+    add_groups(figure, rows, "ratio", floor=first)
+    themed(figure, rows, f"selection rate ÷ that of {theme.label(against)} (band: {low:g} to {high:g})")
+    ticks = [each for each in (0.02, 0.05, 0.1, 0.2, 0.4, low, 1, high, 2, 4, 8, 16, 32, 64) if first <= each <= last]
+    if last / first > 6:
+        ticks = [each for each in ticks if each not in (low, high)]
+    figure.update_xaxes(type="log", range=[math.log10(first), math.log10(last)], tickvals=ticks, ticktext=[f"{each:g}" for each in ticks])
     return figure
 
 
@@ -67,15 +71,15 @@ def drawn(frame: "DataFrame") -> "tuple[Figure, DataFrame]":
     return go.Figure(), rows.assign(label=theme.labels(list(rows["group"]), 24))
 
 
-def add_groups(figure: "Figure", rows: "DataFrame", unit: str) -> None:
-    """Dots with intervals: those of groups that are large enough, then the grey ones."""
+def add_groups(figure: "Figure", rows: "DataFrame", unit: str, floor: float = -math.inf) -> None:
+    """Dots with intervals: those of groups that are large enough, then the grey ones. floor: the smallest number that the axis can show."""
     for enough, name in ((True, "now"), (False, "too small to judge")):
         part = rows[(rows["enough"] == enough) & rows["value"].notna()]
         if not len(part):
             continue
         colour = theme.PRIMARY if enough else theme.NEUTRAL
         figure.add_scatter(
-            x=part["value"],
+            x=part["value"].clip(lower=floor),
             y=part.index,
             mode="markers",
             name=name,
@@ -84,7 +88,7 @@ def add_groups(figure: "Figure", rows: "DataFrame", unit: str) -> None:
                 "type": "data",
                 "symmetric": False,
                 "array": (part["high"] - part["value"]).fillna(0),
-                "arrayminus": (part["value"] - part["low"]).fillna(0),
+                "arrayminus": (part["value"].clip(lower=floor) - part["low"].clip(lower=floor)).fillna(0),
                 "color": colour,
                 "thickness": 1.8 if enough else 1,
                 "width": 4,
@@ -108,9 +112,9 @@ def themed(figure: "Figure", rows: "DataFrame", name: str) -> None:
 
 
 def share_range(rows: "DataFrame") -> list[float]:
-    """The part of 0 to 1 that the groups which are large enough need, with a margin."""
+    """The part of 0 to 1 that all values, and the intervals of groups which are large enough, need, with a margin."""
     held = rows[rows["enough"]] if rows["enough"].any() else rows
-    ends = held[["low", "high", "value", "reference"]].to_numpy(float).ravel()
+    ends = np.concatenate([held[["low", "high"]].to_numpy(float).ravel(), rows[["value", "reference"]].to_numpy(float).ravel()])
     ends = ends[ends == ends]
     if not ends.size:
         return [0.0, 1.0]

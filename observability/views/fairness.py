@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.analyzers.trust._criteria import CRITERIA, RATIO_BAND, Criterion, criterion_of, level, overall
 from observability.analyzers.trust._groups import Attribute, Groups, attributes, enough, measure, question, rows_needed
-from observability.analyzers.trust._words import ROWS, because_level
+from observability.analyzers.trust._words import ROWS, because_level, difference
 from observability.finding import Finding
 from observability.stats.interval import rate_ratio_interval
 from observability.views import charts_fairness, distributions, empty, frame, links, load, text
@@ -106,9 +106,8 @@ def both(here: Here, window: Window, chosen: Sequence[Attribute]) -> tuple[Group
 def claims(here: Here, chosen: Chosen, found: Sequence[Finding]) -> str:
     """The sentence about the criterion that is looked at; drawn, and returned as the charts' alternative text."""
     about = [each for each in found if each.subject == chosen.attribute.name]
-    held = next((each for each in about if chosen.criterion.metric in (each.metric, f"{chosen.criterion.name}_difference")), None)
-    if held is None and chosen.criterion.name == "demographic_parity":
-        held = next((each for each in about if each.metric == "demographic_parity_ratio"), None)
+    metrics = (chosen.criterion.metric, *(("demographic_parity_ratio",) if chosen.criterion.name == "demographic_parity" else ()))
+    held = next((each for each in about if each.metric in metrics), None)
     if held is not None:
         word = "Stood before" if held.evidence.get("stood_in_reference") and held.severity == "ok" else None
         st.markdown(f"{text.status(held.severity, word)}: **{text.sentence(held.because)}**")
@@ -325,7 +324,7 @@ def pairs(here: Here, chosen: Chosen) -> None:
         unit = "share" if now.metrics[metric].successes is not None else ""
         judged += (
             f" From {text.amount(worst['value'], unit)} ({worst['group']}) to {text.amount(best['value'], unit)} ({best['group']});"
-            f" equal pairs of these sizes stay within {text.amount(spread.null_95, unit)} of each other 95 times in 100."
+            f" equal pairs of these sizes differ by less than {difference(metric, spread.null_95)} 95 times in 100."
         )
     st.markdown(text.plain(judged))
     pair_table(here, two, now, metric, rows)
