@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from observability.views.links import page_files
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, settle
 from tests.running import Dashboard
@@ -21,6 +22,7 @@ VIEWS = {
     "quality": "/quality?model=flights-delay",
     "drift": "/drift?model=flights-delay",
     "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&by=carrier",
+    "fairness": "/fairness?model=flights-late",
     "store": "/store",
     "add_model": "/add_model",
 }
@@ -55,6 +57,10 @@ def excused(page: Page, rule: str, target: list[Any]) -> bool:
         return False
     inside = "([target, holder]) => Boolean(document.querySelector(target)?.closest(holder))"
     return any(page.evaluate(inside, [target[0], holder]) for name, holder in STREAMLIT if name == rule)
+
+
+def test_every_page_is_looked_at() -> None:
+    assert set(VIEWS) == set(page_files())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from observability import Logger
+from observability.views.links import page_files
 from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, row, settle, tables, words
@@ -22,47 +23,48 @@ from tests.running import Dashboard, dashboard
 from tests.sample_home import copied
 
 pytestmark = pytest.mark.browser
-MODEL = "flights-delay"
+MODEL, LATE = "flights-delay", "flights-late"
 EXTRA = 300
 FEATURES = [*pd.read_parquet(raw.SAMPLE / f"{MODEL}.reference.parquet").columns.drop(["id", "at", "score", "label"])]
 CHECKS = "Features by check"
+Rows = dict[str, pd.DataFrame]
+"""What each model served, with labels."""
 Read = Callable[[Page], dict[str, Any]]
 
 
-def extra_rows(served: pd.DataFrame) -> pd.DataFrame:
-    """Rows like those of the last week, an hour of them, without a temperature and with labels 80 minutes above the score."""
+def extra_rows(served: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Rows like those of the last week, an hour of them, without a temperature, all of them very late."""
     rows = raw.last_week(served).head(EXTRA).copy()
     rows["id"] = [f"extra-{number:03}" for number in range(EXTRA)]
     rows["at"] = pd.Timestamp("2013-12-31T17:00", tz="UTC") + pd.to_timedelta(np.arange(EXTRA) * 10, unit="s")
     rows["temperature_f"] = np.nan
-    rows["label"] = np.round(rows["score"] + 80)
+    rows["label"] = np.round(rows["score"] + 80) if model == MODEL else 1
     return rows
 
 
-def log(rows: pd.DataFrame, home: str) -> None:
+def log(rows: pd.DataFrame, model: str, home: str) -> None:
     """Log the rows as a service would, then one prediction again with another score, which the store must refuse."""
     with Logger(home=home) as logger:
         for each in rows.to_dict("records"):
             features = {name: None if pd.isna(each[name]) else each[name] for name in FEATURES}
             at = each["at"].isoformat()
-            assert logger.prediction(id=each["id"], at=at, model=MODEL, version="1", features=features, score=each["score"])
-            assert logger.label(id=each["id"], at=at, model=MODEL, value=each["label"])
-        assert logger.prediction(id=each["id"], at=at, model=MODEL, version="1", features=features, score=each["score"] + 1)
+            assert logger.prediction(id=each["id"], at=at, model=model, version="1", features=features, score=each["score"])
+            assert logger.label(id=each["id"], at=at, model=model, value=each["label"])
+        assert logger.prediction(id=each["id"], at=at, model=model, version="1", features=features, score=each["score"] / 2)
 
 
-def expected(page: str, served: pd.DataFrame) -> dict[str, Any]:
+def expected(page: str, served: Rows) -> dict[str, Any]:
     """The figures that a page must show, from raw rows."""
-    week = raw.last_week(served)
+    week, late = (raw.last_week(served[model]) for model in (MODEL, LATE))
     measured = raw.regression(week)
     labelled = int(week["label"].notna().sum())
     nulls = float(week["temperature_f"].isna().mean())
-    late = raw.last_week(raw.predictions("flights-late"))
     employment = raw.last_week(raw.predictions("employment"))
     figures: dict[str, dict[str, Any]] = {
         "health": {
             "traffic": f"{len(week):,}",
             "mae": f"{measured['mae']:.3g}",
-            "late": raw.percent(raw.classification(late, raw.threshold("flights-late"))["accuracy"]),
+            "late": raw.percent(raw.classification(late, raw.threshold(LATE))["accuracy"]),
             "employment": raw.percent(raw.classification(employment, raw.threshold("employment"))["accuracy"]),
         },
         "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
@@ -70,9 +72,18 @@ def expected(page: str, served: pd.DataFrame) -> dict[str, Any]:
         "quality": {"nulls": {name: raw.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
         "drift": {"psi": pytest.approx(raw.psi(raw.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
         "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
-        "store": {"predictions": f"{len(served):,}", "rejected": "0" if len(served) == len(raw.predictions(MODEL)) else "1"},
+        "fairness": by_carrier(late),
+        "store": {"predictions": f"{len(served[MODEL]):,}", "rejected": "0" if len(served[MODEL]) == len(raw.predictions(MODEL)) else "2"},
     }
     return figures[page]
+
+
+def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    """Rates of each carrier, by their definitions: how many are said to be late, and how many of the late ones."""
+    decided = rows.assign(late=rows["score"] >= raw.threshold(LATE))
+    positive = decided[decided["label"] == 1]
+    rates = {"selection_rate": decided.groupby("carrier")["late"].mean(), "true_positive_rate": positive.groupby("carrier")["late"].mean()}
+    return {(name, carrier): pytest.approx(value, rel=1e-9) for name, rate in rates.items() for carrier, value in rate.items()}
 
 
 def health(page: Page) -> dict[str, Any]:
@@ -80,7 +91,7 @@ def health(page: Page) -> dict[str, Any]:
     return {
         "traffic": figure(r"^([\d,]+) predictions in", rows[MODEL]["Traffic"]["title"])[0],
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
-        "late": rows["flights-late"]["Outcome"]["text"].removesuffix("measured"),
+        "late": rows[LATE]["Outcome"]["text"].removesuffix("measured"),
         "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),
     }
 
@@ -116,6 +127,12 @@ def performance(page: Page) -> dict[str, Any]:
     return {name: found[name]["value"] for name in ("mae", "rmse", "bias", "r2")} | {"n": found["mae"]["n"]}
 
 
+def fairness(page: Page) -> dict[str, Any]:
+    groups = pd.read_csv(StringIO(download(page, "groups-csv"))).dropna(subset=["value"])
+    kept = groups[groups["metric"].isin(["selection_rate", "true_positive_rate"])]
+    return {(each["metric"], each["group"]): each["value"] for each in kept.to_dict("records")}
+
+
 def store(page: Page) -> dict[str, Any]:
     rejected = page.get_by_test_id("stMetric").filter(has_text="Rejected lines").get_by_test_id("stMetricValue").inner_text()
     return {"predictions": row(page, "Models in the store", "Model", MODEL)["Predictions"]["text"], "rejected": rejected}
@@ -128,14 +145,15 @@ PAGES: dict[str, tuple[str, Read]] = {
     "quality": (f"/quality?model={MODEL}", quality),
     "drift": (f"/drift?model={MODEL}", drift),
     "performance": (f"/performance?model={MODEL}", performance),
+    "fairness": (f"/fairness?model={LATE}&attribute=carrier", fairness),
     "store": ("/store", store),
 }
 """Address and reader of each page; adding a model has a test of its own (test_add_model.py)."""
 
 
 @pytest.fixture(scope="module")
-def served() -> pd.DataFrame:
-    return raw.predictions(MODEL)
+def served() -> Rows:
+    return {model: raw.predictions(model) for model in (MODEL, LATE)}
 
 
 @pytest.fixture(scope="module")
@@ -158,31 +176,37 @@ def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def changed(changing: Dashboard, left_open: Page, served: pd.DataFrame) -> pd.DataFrame:
+def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
     """All rows after more were logged and the loader thread took them."""
     assert health(left_open) == expected("health", served)
-    before, rows = changing.status(), extra_rows(served)
-    log(rows, str(changing.home))
-    after = changing.wait_until_loaded(before)
-    assert after["rejected"]["reasons"] == {"conflicting_duplicate": 1}
-    return pd.concat([served, rows], ignore_index=True)
+    extra = {model: extra_rows(rows, model) for model, rows in served.items()}
+    for model, rows in extra.items():
+        before = changing.status()
+        log(rows, model, str(changing.home))
+        after = changing.wait_until_loaded(before)
+    assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
+    return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
+
+
+def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
+    assert {*PAGES, "add_model"} == set(page_files())
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, served: pd.DataFrame) -> None:
+def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, served: Rows) -> None:
     address, read = PAGES[page]
     assert read(visit(fleet.url + address)) == expected(page, served)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: pd.DataFrame, changed: pd.DataFrame) -> None:
+def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: Rows, changed: Rows) -> None:
     address, read = PAGES[page]
     assert expected(page, changed) != expected(page, served)
     assert read(visit(changing.url + address)) == expected(page, changed)
 
 
-def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: pd.DataFrame) -> None:
-    told = f"{len(raw.last_week(changed)):,} predictions in"
+def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows) -> None:
+    told = f"{len(raw.last_week(changed[MODEL])):,} predictions in"
     left_open.wait_for_function(
         """(told) => [...document.querySelectorAll('*')].some((host) =>
              [...(host.shadowRoot?.querySelectorAll('.cell') ?? [])].some((cell) => cell.title.startsWith(told)))""",

@@ -15,6 +15,7 @@ VIEWS = {
     "quality": "/quality?model=employment&window=28d",
     "drift": "/drift?model=flights-delay&from=2013-07-01&to=2013-08-01&feature=humidity_percent",
     "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&metric=roc_auc&slice=carrier%3DAA",
+    "fairness": "/fairness?model=flights-late&attribute=origin&metric=demographic_parity_difference&crossed=carrier",
     "store": "/store",
     "add_model": "/add_model",
 }

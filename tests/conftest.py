@@ -1,0 +1,35 @@
+"""The command line in this process, and the sample fleet in a store."""
+
+from pathlib import Path
+
+import pytest
+
+from observability import cli
+from tests.commanding import Command, Done
+from tests.sample_home import copied, sample_home
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command line on a home, in this process."""
+
+    def work(home: Path, *argv: object) -> Done:
+        monkeypatch.setenv("OBSERVABILITY_HOME", str(home))
+        capsys.readouterr()
+        code = cli.main([str(each) for each in argv])
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample fleet, which no test of this module changes."""
+    return copied(sample_home(tmp_path_factory), tmp_path_factory.mktemp("commands") / "home")
+
+
+@pytest.fixture
+def own_fleet(stored_fleet: Path, tmp_path: Path) -> Path:
+    """A copy of the sample fleet to change."""
+    return copied(stored_fleet, tmp_path / "fleet")

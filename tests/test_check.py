@@ -1,0 +1,163 @@
+"""Does `check` say of the sample fleet what its raw rows say: what got worse, what did not, and nothing that it could not have known?"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability import owner, run
+from observability.metrics import METRICS
+from observability.store.database import Store
+from tests import raw
+from tests.commanding import Command, by_metric, spawn
+from tests.sample_home import copied
+
+KEYS = {
+    "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
+    "window", "slice", "against", "onset", "incident", "likely_source", "event", "evidence",
+}  # fmt: skip
+"""Of a finding (contract, section 3)."""
+JULY = ("--from", "2013-07-01", "--to", "2013-08-01")
+
+
+def test_july_names_the_degradation_of_flights_delay_with_exact_figures(stored_fleet: Path) -> None:
+    findings = spawn(stored_fleet, "check", "--model", "flights-delay", *JULY, "--json").json()
+    july = raw.between(raw.predictions("flights-delay"), "2013-07-01", "2013-08-01")
+    found, reference = by_metric(findings), raw.regression(raw.reference("flights-delay"))
+    for metric, value in raw.regression(july).items():
+        assert found[metric]["value"] == pytest.approx(value, rel=1e-9), metric
+        assert found[metric]["n"] == july["label"].notna().sum()
+    assert found["mae"]["severity"] == "act"
+    assert found["mae"]["evidence"]["baseline"] == pytest.approx(reference["mae"], rel=1e-9)
+    assert f"{reference['mae']:.3g}" in found["mae"]["because"]
+    assert [each["severity"] for each in findings] == sorted(
+        (each["severity"] for each in findings), key=["act", "watch", "unknown", "ok"].index
+    )
+
+
+def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_fleet: Path) -> None:
+    found = by_metric(command(stored_fleet, "check", "--model", "flights-late", *JULY, "--json").json())
+    july = raw.between(raw.predictions("flights-late"), "2013-07-01", "2013-08-01")
+    for metric, value in raw.classification(july, raw.threshold("flights-late")).items():
+        near = {"roc_auc": {"abs": 1e-3}, "pr_auc": {"abs": 3e-3}}.get(metric, {"rel": 1e-9})
+        assert found[metric]["value"] == pytest.approx(value, **near), metric
+
+
+def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, stored_fleet: Path) -> None:
+    findings = command(stored_fleet, "check", "--json").json()
+    assert {each["model"] for each in findings} == {"flights-delay", "flights-late", "employment"}
+    for each in findings:
+        assert set(each) == KEYS
+        assert set(each["window"]) == {"start", "end"}
+        assert each["metric"] in METRICS and each["unit"] == METRICS[each["metric"]].unit
+        assert each["basis"] in ("measured", "estimated", "simulated") and each["severity"] in ("ok", "watch", "act", "unknown")
+        assert each["against"] in ("reference", "past", "level", "peers")
+        assert each["severity"] == "unknown" or each["value"] is not None
+        assert each["because"].endswith(".")
+    assert len({each["id"] for each in findings}) == len(findings)
+
+
+def test_the_silence_after_the_end_of_a_model_is_no_news(command: Command, stored_fleet: Path) -> None:
+    """The default window of a model that ended years ago is filled up to its last record's day; the rest of that day is not called silent."""
+    found = {
+        each["metric"]: each
+        for each in command(stored_fleet, "check", "--model", "flights-delay", "--json").json()
+        if each["analyzer"] == "data/quality"
+    }
+    assert [found[metric]["severity"] for metric in ("silence_hours", "freshness_hours", "volume")] == ["ok"] * 3
+    assert found["freshness_hours"]["value"] < 1
+
+
+def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Command, stored_fleet: Path) -> None:
+    said = command(stored_fleet, "check", "--slice", "SEX=female")
+    assert said.code == 0
+    assert "flights-delay is left out: column 'SEX' is not in flights-delay." in said.out
+    found = by_metric(command(stored_fleet, "check", "--slice", "SEX=female", "--json").json())
+    week = raw.last_week(raw.predictions("employment"))
+    expected = raw.classification(week[week["SEX"] == "female"], raw.threshold("employment"))
+    assert found["accuracy"]["value"] == pytest.approx(expected["accuracy"], rel=1e-9)
+    assert found["accuracy"]["slice"] == "SEX=female"
+
+
+def test_fail_on_ends_with_one_where_a_finding_is_that_bad(command: Command, stored_fleet: Path) -> None:
+    week = ("--model", "employment", "--from", "2017-01-02", "--to", "2017-01-09")
+    assert command(stored_fleet, "check", "--model", "flights-delay", *JULY, "--fail-on", "act").code == 1
+    assert command(stored_fleet, "check", "--model", "flights-delay", *JULY).code == 0
+    assert command(stored_fleet, "check", *week, "--fail-on", "act").code == 0
+
+
+def test_nothing_that_arrives_after_as_of_gives_the_game_away(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+    as_of, week = pd.Timestamp("2013-07-08T00:00", tz="UTC"), ("--model", "flights-delay", "--from", "2013-07-01", "--to", "2013-07-08")
+    served = raw.between(raw.predictions("flights-delay"), "2013-07-01", "2013-07-08")
+    labels = pd.read_parquet(raw.SAMPLE / "flights-delay.labels.parquet").set_index("id")
+    arrived = served["id"].map(labels["received_at"])
+    known = served[arrived <= as_of]
+    assert 0 < len(known) < served["label"].notna().sum()
+    asked = ("check", *week, "--as-of", "2013-07-08", "--json")
+    before = command(own_fleet, *asked).json()
+    for metric, value in raw.regression(known).items():
+        assert by_metric(before)[metric]["value"] == pytest.approx(value, rel=1e-9), metric
+    assert by_metric(before)["mae"]["n"] == len(known)
+
+    never = served[served["label"].isna()]["id"].head(20).tolist()
+    corrected = known["id"].head(200).tolist()
+    planted = tmp_path / "planted.jsonl"
+    planted.write_text(
+        "".join(
+            json.dumps({"kind": "label", "id": each, "at": "2013-07-03T12:00:00Z", "model": "flights-delay", "value": 5000,
+                        "source": "correction", "received_at": "2013-07-08T00:30:00Z"}) + "\n"
+            for each in [*never, *corrected]
+        )
+    )  # fmt: skip
+    assert command(own_fleet, "load", planted, "--json").json()["stored"] == len(never) + len(corrected)
+    assert command(own_fleet, *asked).json() == before
+    truth = served.set_index("id")["label"].copy()
+    truth[[*never, *corrected]] = 5000.0
+    told = raw.regression(served.assign(label=served["id"].map(truth)))
+    now = by_metric(command(own_fleet, "check", *week, "--json").json())
+    assert now["mae"]["value"] == pytest.approx(told["mae"], rel=1e-9)
+    assert now["mae"]["value"] > 2 * by_metric(before)["mae"]["value"]
+
+
+WEEKS = [datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=number) for number in range(52)]
+"""Mondays of the ISO weeks of 2017."""
+
+
+@pytest.fixture(scope="module")
+def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The fleet, open in this process."""
+    with owner.opened(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+        yield store
+
+
+def test_no_week_of_employment_in_2017_needs_a_person(opened: Store) -> None:
+    acts = [
+        f"{start:%G-W%V}: {finding.because}"
+        for start in WEEKS
+        for finding in run.check(opened, model="employment", start=start, end=start + timedelta(weeks=1)).findings
+        if finding.severity == "act"
+    ]
+    assert acts == []
+    assert {f"{start:%G-W%V}" for start in WEEKS} == {f"2017-W{number:02}" for number in range(1, 53)}
+
+
+def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+    start = WEEKS[19]
+    week = raw.between(raw.predictions("employment"), pd.Timestamp(start), pd.Timestamp(start + timedelta(weeks=1)))
+    right = week[(week["score"] >= raw.threshold("employment")) == (week["label"] == 1)]
+    flipped = right.sample(round(0.05 * len(week)), random_state=np.random.RandomState(2017))
+    planted = tmp_path / "planted.parquet"
+    pd.DataFrame(
+        {"id": flipped["id"], "at": flipped["at"], "model": "employment", "value": 1 - flipped["label"], "source": "correction"}
+    ).to_parquet(planted, index=False)
+    assert command(own_fleet, "load", planted, "--kind", "label", "--json").json()["stored"] == len(flipped)
+
+    window = ("--from", f"{start:%Y-%m-%d}", "--to", f"{start + timedelta(weeks=1):%Y-%m-%d}")
+    found = by_metric(command(own_fleet, "check", "--model", "employment", *window, "--json").json())
+    assert found["accuracy"]["value"] == pytest.approx((len(right) - len(flipped)) / len(week), rel=1e-9)
+    assert found["accuracy"]["severity"] == "act"
+    assert command(own_fleet, "check", "--model", "employment", *window, "--fail-on", "act").code == 1
