@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from observability.aggregate import Aggregate, Sample
 from observability.catalog import Model, Version
-from observability.finding import Finding
+from observability.finding import Against, Finding
+from observability.metrics import METRICS
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -53,6 +54,27 @@ class Context:
     now: datetime
     budget: float = 0.1
     counters: Mapping[str, Any] = field(default_factory=dict)
+
+    def undecided(
+        self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
+    ) -> Finding:
+        """A finding about this window that cannot tell, to be filled in where it can. whole_model: about every version at once."""
+        return Finding(
+            analyzer=analyzer,
+            model=self.model.name,
+            version=None if whole_model else self.version.name,
+            subject=subject,
+            metric=metric,
+            unit=METRICS[metric].unit,
+            value=None,
+            n=n,
+            severity="unknown",
+            because=because,
+            start=self.window.start,
+            end=self.window.end,
+            against=against,
+            slice=str(self.window.slice) if self.window.slice else None,
+        )
 
 
 Frames = Mapping[str, "DataFrame"]

@@ -190,7 +190,7 @@ def here_or_at_owner(said: argparse.Namespace, argv: list[str]) -> Outcome:
                 return outcome
             if time.monotonic() > until:
                 raise busy from None
-        time.sleep(0.1)
+        time.sleep(0.1)  # neither the lock nor an owner's answer can be waited for: the owner may be starting or ending
 
 
 def absolute(said: argparse.Namespace, argv: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ class ObservabilityError(Exception):
             parts.append(f"got {self.got}")
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
-        line = "; ".join(parts) + "."
+        line = "; ".join(parts).rstrip(".") + "."
         return f"{line} {self.attempt.rstrip('.')}." if self.attempt else line
 
     def __reduce__(self) -> tuple[type[Self], tuple[str], dict[str, object]]:

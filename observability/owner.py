@@ -66,7 +66,7 @@ def take_lock(home: Path, wait: float = 0.0) -> Lock:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() < until:
-                time.sleep(0.05)
+                time.sleep(0.05)  # flock waits for ever or not at all
                 continue
             os.close(fd)
             address = read_address(home)

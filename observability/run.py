@@ -246,22 +246,8 @@ def span_of(wanted: Ask, context: Context) -> Window:
 
 def failure(analyzer: Analyzer, context: Context, subject: str, error: Exception) -> Finding:
     """The `unknown` finding that stands for something that broke."""
-    return Finding(
-        analyzer=analyzer.name,
-        model=context.model.name,
-        version=context.version.name,
-        subject=subject,
-        metric="judged",
-        unit="share",
-        value=None,
-        n=0,
-        severity="unknown",
-        because=f"This could not be judged: {type(error).__name__}: {error}",
-        start=context.window.start,
-        end=context.window.end,
-        against="level",
-        slice=str(context.window.slice) if context.window.slice else None,
-    )
+    because = f"This could not be judged: {type(error).__name__}: {error}"
+    return context.undecided(analyzer.name, subject, "judged", 0, because, against="level")
 
 
 def unique(findings: list[Finding]) -> list[Finding]:

@@ -81,4 +81,4 @@ def compiled_loop() -> Callable[..., None] | None:
         return None
     from observability.stats import counting_compiled
 
-    return counting_compiled.count_only  # type: ignore[no-any-return]
+    return counting_compiled.count_only  # type: ignore[no-any-return]  # numba's decorator has no types

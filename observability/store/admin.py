@@ -65,7 +65,9 @@ def model_status(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime)
         f"""SELECT count(*), count(*) FILTER ({served}), min("at") FILTER ({served}), max("at") FILTER ({served}), max(arrived) FILTER ({served})
         FROM {model_table("predictions", model.key)}""",
     )
-    (labels,) = one(cursor, f"SELECT count(*) FROM {model_table('labels', model.key)}")
+    prefixes = [f"reference/{version.name}/" for version in model.versions]
+    of_references = " OR ".join(["starts_with(id, ?)"] * len(prefixes)) or "false"
+    (labels,) = one(cursor, f"SELECT count(*) FROM {model_table('labels', model.key)} WHERE NOT ({of_references})", prefixes)
     return {
         "model": model.name,
         "task": model.task,

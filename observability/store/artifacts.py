@@ -13,7 +13,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import BinaryIO, Literal, cast, get_args
 from urllib.parse import quote
 
 from observability.errors import UsageError
@@ -166,7 +166,7 @@ def stored(path: str | None) -> Artifact | None:
     match = KEPT_NAME.match(Path(path).name) if path else None
     if path is None or match is None or match[1] not in get_args(ArtifactKind):
         return None
-    return Artifact(path, match[1], match[2])  # type: ignore[arg-type]
+    return Artifact(path, cast("ArtifactKind", match[1]), match[2])
 
 
 def intact(home: Path, artifact: Artifact) -> bool:

@@ -56,7 +56,7 @@ class LinesFile:
         A line longer than 16 MB is refused without being kept, so that memory stays bounded.
         """
         with self.path.open("rb") as raw:
-            stream: BinaryIO = gzip.GzipFile(fileobj=raw) if self.compressed else raw  # type: ignore[assignment]
+            stream: BinaryIO = gzip.GzipFile(fileobj=raw) if self.compressed else raw  # type: ignore[assignment]  # a GzipFile reads as one
             try:
                 for block in line_blocks(stream, self.path.name):
                     if self.compressed and stream.tell() > MOST_DECOMPRESSED:

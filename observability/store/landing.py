@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from observability.store.parse_types import Block, Refused
 
@@ -94,10 +95,10 @@ def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[Block, bytes]]
             first += raw.count(b"\n") + len(refused)
 
 
-def skip_line(file: object) -> int:
+def skip_line(file: BinaryIO) -> int:
     """Reads to the end of the line; gives how many bytes that were."""
     skipped = 0
-    while part := file.readline(1024 * 1024):  # type: ignore[attr-defined]
+    while part := file.readline(1024 * 1024):
         skipped += len(part)
         if part.endswith(b"\n"):
             break

@@ -5,6 +5,7 @@ stand beside pages/ on purpose (a first deep link would be called "not found" th
 """
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -28,9 +29,9 @@ def page_files() -> list[Path]:
     return list(links.page_files().values())
 
 
-def navigation() -> dict[str, list[st.Page]]:  # type: ignore[valid-type]
+def navigation() -> dict[str, list[Any]]:
     """Pages by section, in the order of the sections."""
-    sections: dict[str, list[st.Page]] = {}  # type: ignore[valid-type]
+    sections: dict[str, list[Any]] = {}
     for section, label in SECTIONS.items():
         files = [path for path in page_files() if path.parent.name == section]
         for path in sorted(files, key=lambda each: (ORDER.index(each.stem) if each.stem in ORDER else len(ORDER), each.stem)):

@@ -47,28 +47,18 @@ def draw() -> None:
             st.selectbox("Version", versions, index=None, placeholder="All versions", key="version", bind=BIND, on_change=changed)
         st.selectbox("Window", list(WINDOWS), key="window", bind=BIND, on_change=changed)
         if state.get("window") == SPANS["dates"]:
-            st.datetime_input(
-                "From (UTC)",
-                value=None,
-                min_value=FIRST,
-                max_value=LAST,
-                key="from",
-                bind=BIND,
-                format="YYYY-MM-DD",
-                step=3600,
-                on_change=changed,
-            )
-            st.datetime_input(
-                "To (UTC)",
-                value=None,
-                min_value=FIRST,
-                max_value=LAST,
-                key="to",
-                bind=BIND,
-                format="YYYY-MM-DD",
-                step=3600,
-                on_change=changed,
-            )
+            for label, key in (("From (UTC)", "from"), ("To (UTC)", "to")):
+                st.datetime_input(
+                    label,
+                    value=None,
+                    min_value=FIRST,
+                    max_value=LAST,
+                    key=key,
+                    bind=BIND,
+                    format="YYYY-MM-DD",
+                    step=3600,
+                    on_change=changed,
+                )
         if model:
             slices(model)
 

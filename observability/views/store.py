@@ -1,6 +1,7 @@
 """What does the store page show and do: sizes, backlog, rejected lines, loading now, removing a model?"""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -175,6 +176,6 @@ def remove(names: list[str]) -> None:
 
     with st.spinner("Removing"):
         for name in names:
-            frame.guarded(lambda name=name: admin.remove_model(load.store(), name))  # type: ignore[misc]
+            frame.guarded(partial(admin.remove_model, load.store(), name))
     st.toast(f"Removed {', '.join(map(text.plain, names))}.", icon=":material/check:")
     st.rerun()

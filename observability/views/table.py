@@ -34,7 +34,7 @@ def column(
     label: str,
     *,
     align: str = "",
-    help: str | None = None,  # noqa: A002
+    help: str | None = None,  # noqa: A002 - the word that Streamlit's own columns use
     width: str | None = None,
     strong: bool = False,
     wide: bool = False,

@@ -6,7 +6,6 @@ from typing import Any
 
 from observability.analyzer import Context
 from observability.finding import SEVERITIES, Against, Finding, Severity
-from observability.metrics import METRICS
 from observability.stats.multiple import benjamini_hochberg
 
 NAME = "data/quality"
@@ -74,22 +73,7 @@ def blank(
     context: Context, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
 ) -> Finding:
     """A finding that says it cannot tell, to be filled in where it can. whole_model: about every version of the model at once."""
-    return Finding(
-        analyzer=NAME,
-        model=context.model.name,
-        version=None if whole_model else context.version.name,
-        subject=subject,
-        metric=metric,
-        unit=METRICS[metric].unit,
-        value=None,
-        n=n,
-        severity="unknown",
-        because=because,
-        start=context.window.start,
-        end=context.window.end,
-        against=against,
-        slice=str(context.window.slice) if context.window.slice else None,
-    )
+    return context.undecided(NAME, subject, metric, n, because, against=against, whole_model=whole_model)
 
 
 def limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """What do the histograms of one column look like, side by side: the reference, the window, each of its days?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -135,5 +134,5 @@ def mean_shift(axis: Axis, reference: Side, current: Side) -> float | None:
     if not axis.ordered or not axis.scale or reference.values.sum() <= 0 or current.values.sum() <= 0:
         return None
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
-    mean: Callable[[Side], float] = lambda side: float(np.average(at, weights=side.values))  # noqa: E731 - one word for both sides
-    return (mean(current) - mean(reference)) / axis.scale
+    before, after = (float(np.average(at, weights=side.values)) for side in (reference, current))
+    return (after - before) / axis.scale

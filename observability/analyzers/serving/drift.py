@@ -15,7 +15,6 @@ from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_day, fine_groups, grouped, mean_shift, side_of
 from observability.finding import Finding, Severity
-from observability.metrics import METRICS
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
 from observability.stats.multiple import benjamini_hochberg
@@ -219,22 +218,7 @@ def change(moved: Moved) -> str:
 
 def unknown(context: Context, subject: str, n: int, because: str) -> Finding:
     """A finding of this analyzer that says it cannot tell, to be filled in where it can."""
-    return Finding(
-        analyzer=NAME,
-        model=context.model.name,
-        version=context.version.name,
-        subject=subject,
-        metric="psi",
-        unit=METRICS["psi"].unit,
-        value=None,
-        n=n,
-        severity="unknown",
-        because=because,
-        start=context.window.start,
-        end=context.window.end,
-        against="reference",
-        slice=str(context.window.slice) if context.window.slice else None,
-    )
+    return context.undecided(NAME, subject, "psi", n, because)
 
 
 ANALYZER = Analyzer(NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze)

@@ -273,22 +273,7 @@ def moved(side: Compared) -> str:
 
 def blank(context: Context, metric: str, n: int, because: str, against: Against = "reference") -> Finding:
     """A finding that says it cannot tell, to be filled in where it can."""
-    return Finding(
-        analyzer=NAME,
-        model=context.model.name,
-        version=context.version.name,
-        subject="model",
-        metric=metric,
-        unit=METRICS[metric].unit,
-        value=None,
-        n=n,
-        severity="unknown",
-        because=because,
-        start=context.window.start,
-        end=context.window.end,
-        against=against,
-        slice=str(context.window.slice) if context.window.slice else None,
-    )
+    return context.undecided(NAME, "model", metric, n, because, against=against)
 
 
 ANALYZER = Analyzer(NAME, "Is the model right, as far as labels tell, and is it as right as it was?", needs, analyze)

@@ -212,22 +212,7 @@ def too_few(context: Context, attribute: Attribute, now: Groups, criterion: Crit
 
 def blank(context: Context, subject: str, metric: str, n: int, against: Against, because: str = "") -> Finding:
     """A finding that says it cannot tell, to be filled in where it can."""
-    return Finding(
-        analyzer=NAME,
-        model=context.model.name,
-        version=context.version.name,
-        subject=subject,
-        metric=metric,
-        unit=METRICS[metric].unit,
-        value=None,
-        n=n,
-        severity="unknown",
-        because=because,
-        start=context.window.start,
-        end=context.window.end,
-        against=against,
-        slice=str(context.window.slice) if context.window.slice else None,
-    )
+    return context.undecided(NAME, subject, metric, n, because, against=against)
 
 
 ANALYZER = Analyzer(NAME, "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?", needs, analyze)
