@@ -91,3 +91,18 @@ class Sample:
     table: Table
     columns: tuple[str, ...]
     rows: int
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one of the other kinds (run, step, resource, price, annotation, batch, dataset…) in a window, oldest first.
+
+    kind: as in observability.record.KINDS. columns: their fields, nested ones as parsed JSON (None: all). ever: everything before the window's end,
+    not only what is inside it: prices and the starts of runs hold on. rows: at most so many, the newest. A window without a model asks for the
+    records of every model. Records of a kind with no `model` field are everybody's, but steps and resources belong to the model of their run.
+    """
+
+    kind: str
+    columns: tuple[str, ...] | None = None
+    ever: bool = False
+    rows: int = 100_000

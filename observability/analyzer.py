@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from observability.aggregate import Aggregate, Sample
+from observability.aggregate import Aggregate, Records, Sample
 from observability.catalog import Model, Version
 from observability.finding import Against, Finding
 from observability.metrics import METRICS
@@ -32,7 +32,7 @@ class Ask:
     Bucket to get them by hour or day). scope "model" asks over all versions of the model, "version" over the one that is judged.
     """
 
-    aggregate: Aggregate | Sample
+    aggregate: Aggregate | Sample | Records
     span: Span = "current"
     days: int = 28
     scope: Literal["version", "model"] = "version"
@@ -46,6 +46,7 @@ class Context:
     is what had arrived). now: the instant of the question: as_of, else the end of the window or the clock, whichever run.py decided; freshness
     is measured against it. budget: the share of false discoveries that this one run may spend (see stats/multiple.py).
     counters: what the loader counted about this model and window: {"duplicates": n, "rejected": n, "unknown_columns": {name: n}}.
+    Of an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the one that is asked about.
     """
 
     model: Model
@@ -61,8 +62,8 @@ class Context:
         """A finding about this window that cannot tell, to be filled in where it can. whole_model: about every version at once."""
         return Finding(
             analyzer=analyzer,
-            model=self.model.name,
-            version=None if whole_model else self.version.name,
+            model=self.model.name or None,
+            version=None if whole_model else self.version.name or None,
             subject=subject,
             metric=metric,
             unit=METRICS[metric].unit,
@@ -77,15 +78,17 @@ class Context:
         )
 
 
+EVERY_MODEL, NO_VERSION = Model(0, ""), Version("")
 Frames = Mapping[str, "DataFrame"]
 
 
 @dataclass(frozen=True)
 class Analyzer:
-    """One question about a model in a window.
+    """One question about a model in a window, or about records of other kinds (training runs, datasets, labelling projects) in a window.
 
     name: `section/name`, from the file's place. question: one plain sentence. needs: the frames, by name, for this context (it looks at the
     catalog only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
+    about "records": asked once for all models, of `Records` only, and not in a slice; its findings name their model themselves, where there is one.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Analyzer:
     needs: Callable[[Context], dict[str, Ask]]
     analyze: Callable[[Frames, Context], list[Finding]]
     exceptions: frozenset[int] = frozenset()
+    about: Literal["model", "records"] = "model"
 
 
 @cache

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from observability.aggregate import Aggregate, Sample
-from observability.analyzer import Analyzer, Ask, Context, discover
+from observability.aggregate import Aggregate, By, Records, Sample
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.catalog import Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso, worst_first
-from observability.store import admin, engine
+from observability.store import admin, engine, records
 from observability.window import Slice, Window
 
 if TYPE_CHECKING:
@@ -86,7 +86,58 @@ def check(
         windows[each.name] = window
         notes += [note] if note else []
         findings += model_findings(store, each, window, judged_at(each, activity, window, now), only)
+    if slice is None and version is None:
+        findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only)
     return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
+
+
+def record_findings(
+    store: "Store",
+    model: str | None,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    as_of: datetime | None = None,
+    now: datetime,
+    only: tuple[str, ...] = (),
+) -> list[Finding]:
+    """Findings of the analyzers about records (training runs, datasets, labelling projects): of one model, or of all and of none.
+
+    Without start and end each analyzer gets the last 7 days, ending now where the newest record of the kinds that it asks for is younger than
+    30 days, else at the end of that record's day.
+    """
+    findings: list[Finding] = []
+    limit = min(as_of, now) if as_of else now
+    for analyzer in discover():
+        if analyzer.about != "records" or (only and analyzer.name not in only):
+            continue
+        window = record_window(store, analyzer, model, start, end, as_of, limit)
+        context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+        marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
+        findings += [with_event(each, marks) for each in judged(store, analyzer, context)]
+    return findings
+
+
+def record_window(
+    store: "Store",
+    analyzer: Analyzer,
+    model: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime | None,
+    limit: datetime,
+) -> Window:
+    """The window in which an analyzer about records judges."""
+    if end is None:
+        probe = Context(EVERY_MODEL, NO_VERSION, Window(model or "", limit, limit), limit)
+        kinds = {wanted.aggregate.kind for wanted in analyzer.needs(probe).values() if isinstance(wanted.aggregate, Records)}
+        last = records.newest(store, sorted(kinds), model or "", limit, as_of)
+        end = limit
+        if last is not None and limit - last >= timedelta(days=LIVE_DAYS):
+            end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+    if start is None:
+        start = end - timedelta(days=DEFAULT_DAYS)
+    return Window(model or "", min(start, end), end, as_of=as_of)
 
 
 def unknown_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word
@@ -159,15 +210,13 @@ def model_findings(store: "Store", model: Model, window: Window, now: datetime, 
             counters=counters,
         )
         for analyzer in discover():
-            if not only or analyzer.name in only:
+            if analyzer.about == "model" and (not only or analyzer.name in only):
                 findings += judged(store, analyzer, context)
     return [with_event(each, marks) for each in findings]
 
 
 def serving_versions(store: "Store", model: Model, window: Window) -> list[Version]:
     """Versions with predictions in the window; the one asked for; else the newest registered, else the newest seen."""
-    from observability.aggregate import By
-
     if window.version is not None:
         wanted = model.version(window.version)
         return [wanted] if wanted else []
@@ -200,6 +249,8 @@ def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", 
     window = span_of(wanted, context)
     if isinstance(wanted.aggregate, Sample):
         return engine.sample(store, wanted.aggregate, window), []
+    if isinstance(wanted.aggregate, Records):
+        return records.fetch(store, wanted.aggregate, window), []
     try:
         return engine.ask(store, wanted.aggregate, window), []
     except Exception as error:

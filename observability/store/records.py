@@ -1,0 +1,107 @@
+"""Which records of the other kinds are there: runs, steps, resources, prices, annotations and the rest?"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.aggregate import Records
+from observability.errors import NotFoundError
+from observability.record import KINDS
+from observability.store.migrate import FIELD_TYPES, kind_tables
+from observability.store.schema import quoted
+from observability.store.source import snapshot, stored
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.database import Store
+
+OF_RUNS = ("step", "resource")
+"""Kinds whose records belong to the model of their run where they name none themselves."""
+
+
+def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
+    """The records that a question asks for, oldest first; ties in the order of their content.
+
+    One column a field: numbers float64 (NaN where missing), integers Int64, times naive UTC, objects and lists parsed, others objects (None where
+    missing). The slice, version and environment of the window are not looked at. Raises NotFoundError for an unknown kind or field.
+    """
+    fields = fields_of(records.kind)
+    names = records.columns or tuple(fields)
+    for name in names:
+        if name not in fields:
+            raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
+    where, values = conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
+    at = quoted(moment_of(records.kind))
+    with snapshot(store) as cursor:
+        frame = cursor.execute(
+            f"""SELECT {", ".join(quoted(name) for name in names)} FROM (
+                SELECT * FROM {kind_tables()[records.kind]} WHERE {where} ORDER BY {at} DESC, content_hash DESC LIMIT {int(records.rows)})
+            ORDER BY {at}, content_hash""",
+            values,
+        ).df()
+    for name in names:
+        frame[name] = typed(frame[name], FIELD_TYPES[fields[name].type])
+    return frame
+
+
+def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all of them); None where there is none."""
+    found: list[datetime] = []
+    with snapshot(store) as cursor:
+        for kind in kinds:
+            where, values = conditions(kind, model, before, as_of, None)
+            ((last,),) = cursor.execute(
+                f"SELECT max({quoted(moment_of(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
+            ).fetchall()
+            found += [last] if last is not None else []
+    return max(found).replace(tzinfo=UTC) if found else None
+
+
+def fields_of(kind: str) -> dict[str, Any]:
+    """Fields of a kind by name; raises NotFoundError for one that has no table of its own."""
+    if kind not in kind_tables():
+        raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
+    return {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
+
+
+def moment_of(kind: str) -> str:
+    """The field that says when a record holds: `at`, of a price `from`."""
+    return "at" if "at" in KINDS[kind].fields else "from"
+
+
+def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
+    """The WHERE of a question, and its parameters."""
+    at = quoted(moment_of(kind))
+    where, values = [f"{at} < $end"], {"end": stored(end)}
+    if start is not None:
+        where, values = [*where, f"{at} >= $start"], values | {"start": stored(start)}
+    if as_of is not None:
+        where, values = [*where, "arrived <= $as_of"], values | {"as_of": stored(as_of)}
+    if model:
+        values["model"] = model
+        of_model = ["model = $model"] if "model" in KINDS[kind].fields else []
+        own = "model IS NULL AND " if of_model else ""
+        of_run = [f"({own}run IN (SELECT run FROM runs WHERE model = $model))"] if kind in OF_RUNS else []
+        shared = ["model IS NULL"] if kind == "price" else []
+        if either := [*of_model, *of_run, *shared]:
+            where.append(f"({' OR '.join(either)})")
+        else:
+            del values["model"]
+    return " AND ".join(where), values
+
+
+def typed(values: Any, kind: str) -> Any:
+    """A column in the type that `fetch` promises."""
+    if kind == "TIMESTAMP":
+        return values.astype("datetime64[us]")
+    if kind == "DOUBLE":
+        return values.astype(np.float64)
+    if kind == "BIGINT":
+        return values.astype("Int64")
+    texts = values.astype(object).where(values.notna(), None)
+    return texts.map(lambda each: json.loads(each) if isinstance(each, str) else each).astype(object) if kind == "JSON" else texts
