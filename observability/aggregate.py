@@ -106,3 +106,6 @@ class Records:
     columns: tuple[str, ...] | None = None
     ever: bool = False
     rows: int = 100_000
+
+
+Question = Aggregate | Sample | Records

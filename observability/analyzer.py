@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from observability.aggregate import Aggregate, Records, Sample
+from observability.aggregate import Question
 from observability.catalog import Model, Version
 from observability.finding import Against, Finding
 from observability.metrics import METRICS
@@ -32,7 +32,7 @@ class Ask:
     Bucket to get them by hour or day). scope "model" asks over all versions of the model, "version" over the one that is judged.
     """
 
-    aggregate: Aggregate | Sample | Records
+    aggregate: Question
     span: Span = "current"
     days: int = 28
     scope: Literal["version", "model"] = "version"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from observability.aggregate import Aggregate, By, Records, Sample
+from observability.aggregate import Aggregate, By, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.catalog import Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
@@ -247,12 +247,10 @@ def judged(store: "Store", analyzer: Analyzer, context: Context) -> list[Finding
 def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
     """The frame an analyzer asked for, and the columns that could not be answered: one that breaks does not take the others along."""
     window = span_of(wanted, context)
-    if isinstance(wanted.aggregate, Sample):
-        return engine.sample(store, wanted.aggregate, window), []
-    if isinstance(wanted.aggregate, Records):
-        return records.fetch(store, wanted.aggregate, window), []
+    if not isinstance(wanted.aggregate, Aggregate):
+        return put(store, wanted.aggregate, window), []
     try:
-        return engine.ask(store, wanted.aggregate, window), []
+        return put(store, wanted.aggregate, window), []
     except Exception as error:
         if isinstance(error, ObservabilityError) and error.exit_code == 3:
             raise
@@ -267,6 +265,13 @@ def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", 
         import pandas as pd
 
         return pd.concat(parts, ignore_index=True) if parts else nothing(wanted.aggregate), failed
+
+
+def put(store: "Store", question: Question, window: Window) -> "DataFrame":
+    """The answer of the store to a question of any type."""
+    if isinstance(question, Records):
+        return records.fetch(store, question, window)
+    return engine.sample(store, question, window) if isinstance(question, Sample) else engine.ask(store, question, window)
 
 
 def nothing(aggregate: Aggregate) -> "DataFrame":

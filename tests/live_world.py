@@ -92,7 +92,7 @@ def records() -> list[dict]:
         for _ in range(0 if begin.hour < 6 or silent else rng.choice((3, 4, 5))):
             found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
     twice = [each for each in found if each["kind"] == "prediction"][-60::3]
-    return [*found, *twice, *stray(rng)]
+    return [*found, *twice, *stray(rng), *training(rng), *prices()]
 
 
 def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
@@ -139,6 +139,47 @@ def stray(rng: random.Random) -> list[dict]:
         found.append(body | {"model": "live", "version": rng.choice(("1", "3")), "features": {"age": 30, "colour": "red"}})
         found.append(body | {"id": f"t{i}", "model": "other", "version": "1", "features": {"x": rng.random()}})
     return found
+
+
+def training(rng: random.Random) -> list[dict]:
+    """Three training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF; what they drew."""
+    found = []
+    for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2}.items()):
+        begin, ranks = START + timedelta(days=days), (None,) if name != "ranks" else tuple(range(4))
+        body = {"kind": "run", "run": name, "model": "live", "version": "1"}
+        found.append(
+            {**body, "at": stamp(begin), "event": "start", "params": {"learning_rate": 0.1 / (number + 1)}, "hardware": {"cores": 2}}
+        )
+        for step in range(1, 61):
+            at = begin + timedelta(seconds=30 * step)
+            for rank in ranks:
+                loss = "NaN" if name == "breaks" and step > 40 else round(0.3 + 0.7 * 0.93**step + rng.gauss(0, 0.004), 5)
+                slow = 3.0 if rank == 2 else 1.0
+                spent = {"compute": round(rng.gauss(200, 5), 2), "data": round(slow * rng.gauss(60, 3), 2), "communication": 20.0}
+                line = {"kind": "step", "run": name, "at": stamp(at), "step": step, "metrics": {"train_loss": loss}, "phase_ms": spent}
+                found.append(line if rank is None else line | {"rank": rank, "host": f"h{rank}"})
+        for device, source in (("cpu0", "measured"), ("gpu0", "estimated")):
+            found += [
+                {
+                    "kind": "resource", "at": stamp(begin + timedelta(seconds=60 * i)), "device": device, "run": name, "watts": round(rng.gauss(80, 4), 1),
+                    "seconds": 60, "source": source,
+                }
+                for i in range(30)
+            ]  # fmt: skip
+        ended = begin + timedelta(seconds=30 * 61)
+        found.append({**body, "at": stamp(ended), "event": "end", "status": "failed" if name == "breaks" else "finished"})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def prices() -> list[dict]:
+    """What things cost, from before the window on."""
+    begin = stamp(START - timedelta(days=40))
+    body = {"kind": "price", "from": begin, "currency": "EUR", "received_at": begin}
+    return [
+        {**body, "resource": "kwh", "amount": 0.25, "carbon_g_per_kwh": 300, "pue": 1.2, "region": "north"},
+        {**body, "resource": "cpu_hour", "amount": 0.05},
+        {**body, "resource": "label", "amount": 0.4, "model": "live"},
+    ]
 
 
 def stamp(instant: datetime) -> str:

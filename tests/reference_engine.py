@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Bucket, By
+from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Bucket, By, Records, Sample
 from observability.catalog import Edges, Version
 from observability.errors import NotFoundError
+from observability.record import KINDS
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
 
@@ -276,6 +277,56 @@ def ask(store, aggregate, window, *, source="auto"):
         answer.append((*named, *figures))
     names = [*aggregate.key_names, "n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ())]
     return typed(store.catalog().model(window.model), pd.DataFrame(answer, columns=names))
+
+
+def put(store, question, window):
+    """The answer to a question of any type."""
+    way = records if isinstance(question, Records) else sample if isinstance(question, Sample) else ask
+    return way(store, question, window)
+
+
+def records(store, question, window):
+    """The records of a kind, in the form of observability.store.records.fetch: SELECT *, and the rest in Python."""
+    fields = {name: field.type for name, field in KINDS[question.kind].fields.items() if name != "received_at"}
+    table = question.kind + ("es" if question.kind == "batch" else "s")
+    moment = "at" if "at" in fields else "from"
+    everything = rows_in(store, f"SELECT * FROM {table}")
+    runs = {each["run"] for each in rows_in(store, "SELECT * FROM runs") if each["model"] == window.model}
+
+    def belongs(each):
+        if not window.model or not ({"model"} & set(fields) or question.kind == "step"):
+            return True
+        if each.get("model") is None:
+            return question.kind == "price" or (question.kind in ("step", "resource") and each["run"] in runs)
+        return each["model"] == window.model
+
+    start, end, as_of = (None if each is None else each.replace(tzinfo=None) for each in (window.start, window.end, window.as_of))
+    chosen = [
+        each
+        for each in everything
+        if belongs(each) and each[moment] < end and (question.ever or each[moment] >= start) and (as_of is None or each["arrived"] <= as_of)
+    ]
+    chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))[-question.rows :]
+    columns = {}
+    for name in question.columns or fields:
+        kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
+        columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)
+    return pd.DataFrame(columns)
+
+
+def rows_in(store, query):
+    """The rows of a query, as dictionaries."""
+    answer = store.cursor().execute(query)
+    names = [each[0] for each in answer.description]
+    return [dict(zip(names, each)) for each in answer.fetchall()]
+
+
+def as_field(value, kind):
+    """A stored value of a field as `fetch` gives it."""
+    if value is None or kind not in ("object", "list", "score", "label"):
+        return value
+    found = json.loads(value)
+    return {name: float("nan") if each == "NaN" else each for name, each in found.items()} if isinstance(found, dict) else found
 
 
 def sample(store, sample, window):

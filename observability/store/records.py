@@ -9,7 +9,7 @@ import numpy as np
 
 from observability.aggregate import Records
 from observability.errors import NotFoundError
-from observability.record import KINDS
+from observability.record import KINDS, Field
 from observability.store.migrate import FIELD_TYPES, kind_tables
 from observability.store.schema import quoted
 from observability.store.source import snapshot, stored
@@ -27,7 +27,7 @@ OF_RUNS = ("step", "resource")
 def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
     """The records that a question asks for, oldest first; ties in the order of their content.
 
-    One column a field: numbers float64 (NaN where missing), integers Int64, times naive UTC, objects and lists parsed, others objects (None where
+    One column a field: numbers float64 (NaN where missing), integers Int64, times naive UTC, objects and lists parsed (NaN and infinities as floats), others objects (None where
     missing). The slice, version and environment of the window are not looked at. Raises NotFoundError for an unknown kind or field.
     """
     fields = fields_of(records.kind)
@@ -45,7 +45,7 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
             values,
         ).df()
     for name in names:
-        frame[name] = typed(frame[name], FIELD_TYPES[fields[name].type])
+        frame[name] = typed(frame[name], fields[name])
     return frame
 
 
@@ -62,7 +62,7 @@ def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, a
     return max(found).replace(tzinfo=UTC) if found else None
 
 
-def fields_of(kind: str) -> dict[str, Any]:
+def fields_of(kind: str) -> dict[str, Field]:
     """Fields of a kind by name; raises NotFoundError for one that has no table of its own."""
     if kind not in kind_tables():
         raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
@@ -77,7 +77,8 @@ def moment_of(kind: str) -> str:
 def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
     """The WHERE of a question, and its parameters."""
     at = quoted(moment_of(kind))
-    where, values = [f"{at} < $end"], {"end": stored(end)}
+    where = [f"{at} < $end"]
+    values: dict[str, Any] = {"end": stored(end)}
     if start is not None:
         where, values = [*where, f"{at} >= $start"], values | {"start": stored(start)}
     if as_of is not None:
@@ -95,8 +96,9 @@ def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, sta
     return " AND ".join(where), values
 
 
-def typed(values: Any, kind: str) -> Any:
+def typed(values: Any, field: Field) -> Any:
     """A column in the type that `fetch` promises."""
+    kind = FIELD_TYPES[field.type]
     if kind == "TIMESTAMP":
         return values.astype("datetime64[us]")
     if kind == "DOUBLE":
@@ -104,4 +106,12 @@ def typed(values: Any, kind: str) -> Any:
     if kind == "BIGINT":
         return values.astype("Int64")
     texts = values.astype(object).where(values.notna(), None)
-    return texts.map(lambda each: json.loads(each) if isinstance(each, str) else each).astype(object) if kind == "JSON" else texts
+    return texts.map(lambda each: parsed(each, field)).astype(object) if kind == "JSON" else texts
+
+
+def parsed(text: str | None, field: Field) -> Any:
+    """A nested value; "NaN", "Infinity" and "-Infinity" are numbers where only numbers may stand."""
+    value = None if text is None else json.loads(text)
+    if field.members == "number" and isinstance(value, dict):
+        return {name: float(each) if isinstance(each, str) else each for name, each in value.items()}
+    return value

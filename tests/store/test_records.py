@@ -1,0 +1,64 @@
+"""Are records of the other kinds fetched as a plain walk over the tables finds them?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from observability.aggregate import Records
+from observability.errors import NotFoundError
+from observability.store import records
+from observability.store.database import Store
+from observability.store.migrate import kind_tables
+from observability.window import Window
+from tests import live_world, reference_engine
+
+WEEK = Window("", live_world.START, live_world.END)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The live model with its training runs."""
+    found = live_world.build(tmp_path_factory.mktemp("records"))
+    live_world.load_later(found)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("kind", kind_tables())
+@pytest.mark.parametrize("window", [WEEK, replace(WEEK, model="live"), replace(WEEK, model="other"), replace(WEEK, as_of=live_world.AS_OF)])
+@pytest.mark.parametrize("ever", [False, True])
+def test_as_a_plain_walk_finds_them(store: Store, kind: str, window: Window, ever: bool) -> None:
+    question = Records(kind, ever=ever)
+    pd.testing.assert_frame_equal(records.fetch(store, question, window), reference_engine.records(store, question, window))
+
+
+def test_there_is_something_to_find(store: Store) -> None:
+    found = {kind: len(records.fetch(store, Records(kind, ever=True), WEEK)) for kind in ("run", "step", "resource", "price")}
+    assert found == {"run": 6, "step": 60 * (1 + 4 + 1), "resource": 3 * 60, "price": 3}
+    assert len(records.fetch(store, Records("step"), replace(WEEK, model="live"))) == 360
+    assert len(records.fetch(store, Records("step"), replace(WEEK, model="other"))) == 0
+    losses = records.fetch(store, Records("step", ("run", "metrics")), WEEK)["metrics"].map(lambda each: each["train_loss"])
+    assert losses.isna().sum() == 20 and losses.max() < 1
+
+
+def test_at_most_so_many_and_the_newest(store: Store) -> None:
+    found = records.fetch(store, Records("step", ("at", "step"), rows=7), WEEK)
+    assert len(found) == 7 and found["at"].is_monotonic_increasing
+    assert found["step"].tolist() == list(range(54, 61))
+
+
+def test_the_newest_of_some_kinds(store: Store) -> None:
+    last = live_world.START + timedelta(days=5.2, seconds=30 * 61)
+    assert records.newest(store, ["run", "step"], "live", live_world.END) == last
+    assert records.newest(store, ["run"], "", last) == last - timedelta(seconds=30 * 61)
+    assert records.newest(store, ["run"], "other", live_world.END) is None
+    assert records.newest(store, [], "", live_world.END) is None
+
+
+@pytest.mark.parametrize("question", [Records("prediction"), Records("banana"), Records("run", ("run", "banana"))])
+def test_what_is_not_there_is_said(store: Store, question: Records) -> None:
+    with pytest.raises(NotFoundError, match=r"banana|prediction"):
+        records.fetch(store, question, WEEK)
