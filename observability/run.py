@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from observability.aggregate import Aggregate, By, Question, Records, Sample
+from observability.aggregate import Aggregate, Attributions, By, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.catalog import Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso, worst_first
-from observability.store import admin, engine, records
+from observability.store import admin, attributions, engine, records
 from observability.window import Slice, Window
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def check(
     now = (now or datetime.now(UTC)).astimezone(UTC)
     catalog = store.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
-    activity = engine.activity(store)
+    activity = engine.activity(store, as_of)
     findings: list[Finding] = []
     windows: dict[str, Window] = {}
     notes: list[str] = []
@@ -271,6 +271,8 @@ def put(store: "Store", question: Question, window: Window) -> "DataFrame":
     """The answer of the store to a question of any type."""
     if isinstance(question, Records):
         return records.fetch(store, question, window)
+    if isinstance(question, Attributions):
+        return attributions.fetch(store, question, window)
     return engine.sample(store, question, window) if isinstance(question, Sample) else engine.ask(store, question, window)
 
 

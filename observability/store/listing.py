@@ -180,22 +180,25 @@ def events(store: "Store", model: str | None, start: datetime, end: datetime) ->
     return frame.astype({"at": "datetime64[us]"})
 
 
-def activity(store: "Store") -> "DataFrame":
+def activity(store: "Store", as_of: datetime | None = None) -> "DataFrame":
     """Every version in every environment that has rows: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour
     of the oldest and of the newest prediction, naive UTC), `last_arrived` (the newest arrival of a prediction or label, rounded up to the
     hour).
 
-    From the rollups, without reading a raw row. The three times are NaT of a reference.
+    From the rollups, without reading a raw row. The three times are NaT of a reference. as_of: only what had arrived by the whole hour before
+    it (references excepted).
     """
     import pandas as pd
 
     found: list[tuple[Any, ...]] = []
+    limit = 2**31 - 1 if as_of is None else int(as_of.timestamp() // 3600)
     with snapshot(store) as cursor:
         for model in store.catalog().models:
             of_stream = {number: key for key, number in streams(cursor, model.key).items()}
             counted = cursor.execute(
                 f"""SELECT stream, sum(n)::BIGINT, min(period), max(period), max(arrived) FROM {model_table("counts", model.key)}
-                WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY stream HAVING sum(n) > 0 ORDER BY stream"""
+                WHERE measure = {OUTCOMES} AND slice = 0 AND arrived <= ? GROUP BY stream HAVING sum(n) > 0 ORDER BY stream""",
+                [limit],
             )
             found += [(model.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
     frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])

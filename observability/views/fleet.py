@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.catalog import Model
@@ -111,7 +111,8 @@ def needs(each: Standing) -> str | None:
 
 def traffic_cell(each: Standing) -> Cell:
     """Predictions a day with a sparkline."""
-    days = max(each.window.days, 1 / 24)
+    gone = min(each.window.end, load.now()) - each.window.start
+    days = max(gone / timedelta(days=1), 1 / 24)
     total = float(each.traffic["n"].sum())
     return {
         "t": f"{text.short(total / days)} a day",

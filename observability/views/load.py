@@ -67,8 +67,8 @@ def activity() -> "DataFrame":
 def window(scope: Scope, model: str) -> Window:
     """The window of a model that the scope stands for.
 
-    A relative window ends where `check` ends it: now, or at the end of the last record's day where the newest is older than 30 days.
-    Everything is from the day of the first record to there. Raises NotFoundError for an unknown model, UsageError where it ends before it starts.
+    A relative window ends with the day under way, or with the last record's day where the newest is older than 30 days: whole days are
+    answered from the rollups alone. Everything is from the day of the first record to there. Raises NotFoundError for an unknown model, UsageError where it ends before it starts.
     """
     from observability import run
 
@@ -76,12 +76,18 @@ def window(scope: Scope, model: str) -> Window:
     known = catalog().model(model)
     found, _ = run.window_of(known, seen, start=scope.start, end=scope.end, as_of=None, now=now())
     if scope.span in DAYS:
-        found = replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
+        end = midnight_after(found.end)
+        found = replace(found, start=end - timedelta(days=DAYS[scope.span]), end=end)
     elif scope.span == "all":
         first = first_record(seen, model)
-        found = replace(found, start=first) if first and first < found.end else found
+        found = replace(found, start=first, end=midnight_after(found.end)) if first and first < found.end else found
     same = scope.model == model
     return replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
+
+
+def midnight_after(instant: datetime) -> datetime:
+    """The end of a day (UTC): the instant itself where it is a midnight."""
+    return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(days=1)
 
 
 def first_record(seen: "DataFrame", model: str) -> datetime | None:

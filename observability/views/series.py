@@ -29,13 +29,13 @@ def grain(window: Window) -> str:
 def traffic(window: Window, period: str | None = None) -> "DataFrame":
     """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share.
 
-    errors: those whose status is not `ok`. error_share is NaN where nothing was served.
+    Of a window under way, up to now. errors: those whose status is not `ok`. error_share is NaN where nothing was served.
     """
     import pandas as pd
 
     rows = load.frame(TRAFFIC, window)
     every = timedelta(days=1) if (period or grain(window)) == "day" else HOUR
-    start, end = naive(window.start), naive(window.end)
+    start, end = naive(window.start), naive(min(window.end, max(window.start, load.now())))
     first = pd.Timestamp(start).floor("D" if every.days else "h")
     index = pd.date_range(first, end, freq=every, inclusive="left", name="period")
     if len(rows):

@@ -108,6 +108,16 @@ def test_activity_counts_every_row_once(world):
             assert row.last_arrived >= held.max() and isinstance(row.last.to_pydatetime(), datetime)
 
 
+def test_activity_as_of_an_instant_knows_only_what_had_arrived(world):
+    as_of = START + 2 * DAY
+    frame = engine.activity(world, as_of.replace(minute=59))
+    assert 0 < frame["rows"].sum() < engine.activity(world)["rows"].sum()
+    for row in frame[frame["environment"] != "reference"].itertuples():
+        asked = Window(row.model, START, START + DAYS * DAY, version=row.version, environment=row.environment, as_of=as_of)
+        held = reference_engine.sample(world, Sample("predictions", ("at",), 10_000), asked)["at"]
+        assert (row.rows, row.last) == (len(held), held.max().floor("h"))
+
+
 def test_activity_of_an_empty_store(store):
     assert engine.activity(store).empty
     assert By("version") not in Aggregate("predictions").keys

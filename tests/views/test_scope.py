@@ -1,12 +1,13 @@
 """Does the scope survive the way through an address and back?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from observability.views import links, scope
+from observability.views import links, load, scope
 from observability.views.scope import Scope
 from observability.window import Slice
+from tests.views.world import END
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,13 @@ def test_every_page_has_a_name_of_its_own() -> None:
 def test_a_link_of_the_browser_leads_to_known_pages_only() -> None:
     links.go({"page": "../../etc/passwd", "parameters": {"model": "x"}})
     links.go({"parameters": None})
+
+
+def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(current, monkeypatch) -> None:
+    instant = END - timedelta(days=1, hours=9, minutes=25)
+    monkeypatch.setattr(load, "now", lambda: instant)
+    for span, days in (("7d", 7), ("28d", 28)):
+        found = load.window(Scope("loan", span=span), "loan")
+        assert (found.start, found.end) == (END - timedelta(days=1 + days), END - timedelta(days=1))
+    monkeypatch.setattr(load, "now", lambda: END)
+    assert load.window(Scope("loan"), "loan").end == END
