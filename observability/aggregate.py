@@ -100,12 +100,40 @@ class Records:
     kind: as in observability.record.KINDS. columns: their fields, nested ones as parsed JSON (None: all). ever: everything before the window's end,
     not only what is inside it: prices and the starts of runs hold on. rows: at most so many, the newest. A window without a model asks for the
     records of every model. Records of a kind with no `model` field are everybody's, but steps and resources belong to the model of their run.
+    Labels (kind `label`, every revision) are asked of one model. only: (field, text) pairs that a record must have, as ("source", "human").
     """
 
     kind: str
     columns: tuple[str, ...] | None = None
     ever: bool = False
     rows: int = 100_000
+    only: tuple[tuple[str, str], ...] = ()
 
 
-Question = Aggregate | Sample | Records
+@dataclass(frozen=True)
+class Attributions:
+    """Why single predictions got their scores: the stored attributions (SHAP values) of a bounded sample of each day, or of the reference.
+
+    rows: at most so many, those with the smallest `sample_hash`. columns: column references that come along, as in Sample of outcomes.
+    errors: with the worst errors, which were explained beside the sample (`sampled` is False on them). A prediction's attributions
+    count as soon as it had arrived. The answer has `id`, `at`, `weight`, `version`, `sampled`, `class` (multiclass: the index of the class that is explained, else -1),
+    `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces` (store/attributions.py), and `attribution.NAME` for each feature.
+    """
+
+    rows: int = 5000
+    columns: tuple[str, ...] = ()
+    errors: bool = False
+
+
+@dataclass(frozen=True)
+class EstimatedErrors:
+    """What the errors of a regression are expected to be (direct loss estimation), on a bounded sample of each day or of the reference, by day, beside
+    what labels of the same rows showed. It adds up.
+
+    The answer has `period` (as in Bucket), `measure` ("absolute_error", "squared_error"), `labelled` (0, 1), `n`, `w`, `w2`, and the weighted sums
+    `estimated`, `estimated_squares`, `measured`, `measured_squares`, `difference_squares` (those of rows without a label are 0). A row counts as
+    soon as its prediction had arrived; at most SAMPLE_A_DAY (store/estimates.py) rows a day, those with the smallest `sample_hash`.
+    """
+
+
+Question = Aggregate | Sample | Records | Attributions | EstimatedErrors

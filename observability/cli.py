@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from observability import owner
 from observability.errors import ObservabilityError, StoreBrokenError, StoreBusyError, UsageError
+from observability.record import KINDS
 
 if TYPE_CHECKING:
     from observability.store.database import Store
@@ -65,20 +66,30 @@ def parser() -> Parser:
         "Register a model version from a reference file of held-out predictions with their labels.",
         "register --model loan --version 3 --task binary --reference held_out.csv --label defaulted --score probability --sensitive sex",
     )
-    register.add_argument("--model", required=True)
-    register.add_argument("--version", required=True)
+    register.add_argument("--model", required=True, help="its name in the records")
+    register.add_argument("--version", required=True, help="the version that made the scores in the reference")
     register.add_argument("--task", required=True, choices=("binary", "regression", "multiclass"))
     register.add_argument("--reference", required=True, type=path, metavar="FILE", help=".jsonl, .csv or .parquet")
-    register.add_argument("--label", required=True, metavar="COL")
-    register.add_argument("--score", required=True, action="append", metavar="COL", help="multiclass: class=COL for each class")
-    register.add_argument("--prediction", metavar="COL")
+    register.add_argument("--label", required=True, metavar="COL", help="the column that holds the truth")
+    register.add_argument(
+        "--score",
+        required=True,
+        action="append",
+        metavar="COL",
+        help="binary: probability of the positive class; regression: the value; multiclass: class=COL for each class",
+    )
+    register.add_argument("--prediction", metavar="COL", help="the class that was decided, where the score alone does not say it")
     register.add_argument("--at", metavar="COL", help="event time")
-    register.add_argument("--sensitive", action="append", default=[], metavar="COL")
+    register.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a column that fairness is judged by; repeat it")
     register.add_argument("--features", metavar="a,b", help="default: every column left over")
-    register.add_argument("--map", action="append", default=[], metavar="theirs=ours")
-    register.add_argument("--artifact", type=path, metavar="FILE")
+    register.add_argument(
+        "--map", action="append", default=[], metavar="theirs=ours", help="a column's name in the file = its name in the records"
+    )
+    register.add_argument(
+        "--artifact", type=path, metavar="FILE", help="the model itself, for explanations: LightGBM text, XGBoost json, skops or ONNX"
+    )
     register.add_argument("--in-sample", action="store_true", help="the reference holds rows the model was fitted on")
-    register.add_argument("--settings", type=path, metavar="FILE.toml")
+    register.add_argument("--settings", type=path, metavar="FILE.toml", help="threshold, costs, owner, fairness criterion, service level")
     register.add_argument("--positive", metavar="VALUE", help="the positive class where labels are words")
     register.add_argument("--json", action="store_true")
 
@@ -91,25 +102,38 @@ def parser() -> Parser:
         "load", "Load records from files, and all that waits in landing.", "load predictions.csv --kind prediction --model loan --version 3"
     )
     load.add_argument("files", nargs="*", type=path, metavar="FILE")
-    load.add_argument("--kind")
-    load.add_argument("--model")
-    load.add_argument("--version")
-    load.add_argument("--features", metavar="a,b")
-    load.add_argument("--map", action="append", default=[], metavar="theirs=ours")
+    load.add_argument("--kind", metavar="KIND", help=f"of files that hold one kind (.csv, .parquet): {', '.join(KINDS)}")
+    load.add_argument("--model", help="of records that do not name theirs")
+    load.add_argument("--version", help="of records that do not name theirs")
+    load.add_argument(
+        "--features", metavar="a,b", help="columns of a .csv or .parquet file that are features; default: every column left over"
+    )
+    load.add_argument(
+        "--map", action="append", default=[], metavar="theirs=ours", help="a column's name in the file = the field it is; repeat it"
+    )
     load.add_argument("--timezone", metavar="ZONE", help="of times without an offset, as Europe/Paris")
     load.add_argument("--json", action="store_true")
 
     check = add(
         "check", "Run every analyzer over a window; findings worst first.", "check --model loan --from 2026-07-01 --to 2026-07-08 --json"
     )
-    check.add_argument("--model")
-    check.add_argument("--version")
-    check.add_argument("--slice", metavar="a=x&b=y")
-    check.add_argument("--from", dest="start", metavar="T")
-    check.add_argument("--to", dest="end", metavar="T")
+    check.add_argument("--model", help="default: every model")
+    check.add_argument("--version", help="default: every version that served")
+    check.add_argument("--slice", metavar="a=x&b=y", help="only the rows of which this is true")
+    check.add_argument("--from", dest="start", metavar="T", help="2026-07-01 or 2026-07-01T06:00:00Z; default: the last 7 days")
+    check.add_argument("--to", dest="end", metavar="T", help="not included")
+    check.add_argument("--all", action="store_true", help="list what is in order, too")
     check.add_argument("--as-of", metavar="T", help="only records that had arrived by then")
     check.add_argument("--fail-on", choices=("watch", "act"), help="exit 1 where a finding is that bad or worse")
     check.add_argument("--json", action="store_true")
+
+    explain = add(
+        "explain",
+        "Explain a sample of the predictions of each day (SHAP), of the reference, and the worst errors, as far as that is not done yet.",
+        "explain --model loan",
+    )
+    explain.add_argument("--model", help="default: every model")
+    explain.add_argument("--json", action="store_true")
 
     metrics = add("metrics", "Every metric: name, unit, meaning, source.", "metrics --json")
     metrics.add_argument("--json", action="store_true")

@@ -176,9 +176,13 @@ def check(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     bad = SEVERITIES[: SEVERITIES.index(said.fail_on) + 1] if said.fail_on else ()
     exit_code = 1 if any(each.severity in bad for each in report.findings) else 0
     windows = [f"{name}: {iso(window.start)} to {iso(window.end)}" for name, window in report.windows.items()]
-    lines = [*windows, *report.notes, *(line_of(each) for each in report.findings if each.severity != "ok")]
+    lines = [*windows, *report.notes, *(line_of(each) for each in report.findings if said.all or each.severity != "ok")]
     calm = sum(each.severity == "ok" for each in report.findings)
-    lines.append(f"{calm} findings are ok." if report.findings else "Nothing to judge: the store holds no predictions yet.")
+    lines.append(
+        f"{calm} findings are ok{'' if said.all or not calm else ' (--all lists them)'}."
+        if report.findings
+        else "Nothing to judge: the store holds no predictions yet."
+    )
     return answered([each.to_json() for each in report.findings], lines, said.json, exit_code)
 
 
@@ -210,6 +214,36 @@ def status_lines(body: dict[str, Any], indent: str = "") -> list[str]:
     return lines
 
 
+def explain(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Explain what is not explained yet, and estimate errors."""
+    from observability.enrich import enrich
+    from observability.store import attributions
+
+    done = enrich(store, said.model, lambda share, text: say(f"{max(share, 0):.0%} {text}" if share >= 0 else text))
+    say("")
+    models = [each for each in store.catalog().models if said.model in (None, each.name)]
+    states = {each.name: {one.name: attributions.state_of(store, each.name, one.name) for one in each.versions} for each in models}
+    versions = {
+        name: {
+            version: {"method": state.method, "link": state.link, "background": state.background, "rows": state.rows, "failure": state.failure}
+            for version, state in found.items()
+            if state is not None
+        }
+        for name, found in states.items()
+    }
+    body = {"rows": {each.name: done.rows.get(each.name, 0) for each in models}, "versions": versions, "failures": done.failures}
+    lines = []
+    for name, found in versions.items():
+        lines.append(f"{name}: {body['rows'][name]:,} predictions worked through")
+        lines += [
+            f"  version {version}: {each['failure'] or str(each['rows']) + ' explained so far by ' + str(each['method'])}"
+            for version, each in found.items()
+        ]
+        lines += [] if found else ["  no version has an artifact or logged attributions: register it again with --artifact FILE"]
+    lines += [f"{name}: stopped: {failure}" for name, failure in done.failures.items()]
+    return answered(body, lines or ["The store holds no models yet."], said.json)
+
+
 def remove(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Remove a model."""
     from observability.store import admin
@@ -225,5 +259,6 @@ COMMANDS: dict[str, Callable[["Store", argparse.Namespace, Say], Outcome]] = {
     "load": load,
     "check": check,
     "status": status,
+    "explain": explain,
     "remove": remove,
 }

@@ -41,12 +41,20 @@ judged | Judged | share | high | Whether this could be judged at all. | judged o
 volume | Volume | predictions | | Predictions that arrived, against what was expected at these hours of the week. | count | Poisson or negative binomial against the own past
 freshness_hours | Freshness | h | low | Hours since the newest prediction. | now - newest | Google SRE workbook, data processing
 silence_hours | Silence | h | low | Longest gap without predictions where some were expected. | longest gap | Google SRE workbook, data processing
+request_rate | Request rate | predictions per hour | | Predictions per hour, whatever became of them. | predictions / hours | RED method (Wilkie 2018)
+error_rate | Error rate | share | low | Share of predictions that were not answered as they should be: error, timeout, fallback or rejected. | not ok / predictions | RED method (Wilkie 2018)
+latency_p50 | Latency p50 | ms | low | Half of the answers took at most this long; errors and rejections are left out, timeouts count. | 50 % quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
+latency_p95 | Latency p95 | ms | low | 95 of 100 answers took at most this long; errors and rejections are left out, timeouts count. | 95 % quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
+latency_p99 | Latency p99 | ms | low | 99 of 100 answers took at most this long; errors and rejections are left out, timeouts count. | 99 % quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
+error_budget_left | Error budget left | share | high | Share that is left of the bad answers that the service level allows in four weeks; negative where there were more. | 1 - share bad / (1 - target) | Google SRE workbook, 2018
+burn_rate | Burn rate | times | low | How many times as fast as allowed the error budget is being spent; hours stand for the 5 and 30 minutes of the short windows. | share bad / (1 - target) | Google SRE workbook, 2018
 label_maturity | Label maturity | share | high | Share of the served predictions whose label is known. | labelled / served | ours
 psi | Population stability index | nats | low | How far the distribution moved from the reference, on the reference's deciles; missing is a bin of its own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance of two distributions, base 2, on about 20 bins. | √(½ KL(p‖m) + ½ KL(q‖m)) | Lin 1991
 kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest gap between the two cumulative distributions. | sup abs(F - G) | Kolmogorov 1933; Smirnov 1948
 wasserstein | Wasserstein distance | reference sd | low | How far values moved on average, winsorised, in standard deviations of the reference. | W1 / sd | Kantorovich 1942
 l_infinity | L-infinity distance | 0 to 1 | low | Largest change in the share of one category. | max abs(p - q) | Vertex AI
+domain_auc | Domain classifier AUC | 0 to 1 | low | How well a classifier tells the window's inputs, all together, from the reference's; 0.5 is not at all. | AUC on held-out rows | Lopez-Paz and Oquab 2017
 accuracy | Accuracy | share | high | Share of decisions that were right. | right / labelled | scikit-learn
 precision | Precision | share | high | Share of positive decisions that were right. | TP / (TP + FP) | scikit-learn
 recall | Recall | share | high | Share of positives that were found. | TP / (TP + FN) | scikit-learn
@@ -69,4 +77,32 @@ equal_opportunity_difference | Equal opportunity difference | share | low | Larg
 predictive_parity_difference | Predictive parity difference | share | low | Largest gap between the precisions of groups. | max precision - min precision | Chouldechova 2017
 group_accuracy_difference | Accuracy difference between groups | share | low | Largest gap between the accuracies of groups. | max accuracy - min accuracy | fairlearn
 group_mae_difference | MAE difference between groups | units of the label | low | Largest gap between the mean absolute errors of groups. | max MAE - min MAE | fairlearn
+attribution_share | Share of attribution | share | | Part of what moves the model's output that comes from the feature. | mean abs(SHAP) of the feature / sum over features | Lundberg and Lee 2017
+attribution_distance | Attribution distance | share | low | Part of the attribution that moved from some features to others (total variation distance of the shares). | ½ Σ abs(s - s') | ours; total variation distance
+attribution_ndcg | Attribution NDCG | 0 to 1 | high | Whether the features still rank as they did, those at the top weighing more; 1 is the same order. | DCG of the reference's importances in the current order / in their own | Amazon SageMaker Clarify
+additivity_residual | Attributions that do not add up | share | low | Share of explained predictions whose base value and attributions miss the output by more than 1 % of their size. | rows with abs(output - base - Σ) > 1 % of (abs(base) + Σ abs) / explained | ours, from Lundberg and Lee 2017 (local accuracy)
+artifact_mismatch | Scores that the artifact does not give | share | low | Share of explained predictions for which the registered artifact gives another score than was logged. | rows with another score / explained | ours
+energy_per_thousand | Energy per 1,000 predictions | Wh | low | Energy of serving a thousand predictions, with the power usage effectiveness of the building. | 1000 E PUE / N | Green Software Foundation, SCI
+sci | Carbon per 1,000 predictions (SCI) | gCO₂e | low | Emissions of serving a thousand predictions, with those of making the hardware where they are known. | ((E I) + M) / R, R = 1,000 predictions | ISO/IEC 21031:2024
+idle_share | Idle share of the energy | share | low | Share of the service's energy that was drawn while no prediction was being made. | 1 - energy of predictions / energy of the service | ours
+run_energy | Energy of a training run | Wh | low | Energy that a training run drew, with the power usage effectiveness of the building. | Σ P Δt PUE | CodeCarbon
+cost_per_thousand | Cost per 1,000 predictions | money | low | What serving a thousand predictions costs. | 1000 C / N | ours
+cost_per_correct_decision | Cost per correct decision | money | low | What a decision that was right costs, training and labelling of the window included. | C / (N accuracy) | ours
+cost_per_error_avoided | Cost per error avoided | money | low | What it costs to have one error fewer than always deciding for the most frequent class. | C / (errors of the majority decision - errors) | ours
+money_lost_per_thousand | Money lost by errors per 1,000 decisions | money | low | What the errors of a thousand labelled decisions cost by the owner's own figures. | 1000 (FP c(FP) + FN c(FN)) / labelled | ours
+month_cost | Cost of the month | money | low | What the month will have cost at its end: spent so far, and a forecast for the days to come. | spent + Σ forecast | local level model (Harvey 1989)
+ece | Expected calibration error (ECE) | share | low | Mean distance between the mean score and the share that came true, over groups of equal mass; above zero without any fault, so told with its null. | Σ share abs(rate - score) | Naeini, Cooper and Hauskrecht 2015
+ecce | Cumulative calibration error (ECCE) | share | low | Largest excess or lack of events over any interval of scores, as a share of all rows; its p-value is that of a model without fault. | max abs(Σ (label - score)) / N over intervals | Arrieta-Ibarra et al. 2022
+calibration_slope | Calibration slope | slope | | How much the truth rises where the prediction rises by one: below 1 predictions are too extreme, above 1 too timid. | least squares of truth on prediction | Cox 1958; Miller 1991
+estimate_error | Error of the estimate | as the metric | low | What an estimated metric said minus what the labels showed, where labels came in. | estimated - measured | NannyML
+best_metric | Best value of a training run | units of the metric | | The best value of the metric by which a run is known: held out where it has one. | best over steps | ours
+non_finite_steps | Steps that are not finite | steps | low | Steps at which a metric of a training run was NaN or infinite. | count | SageMaker Debugger, NaN rule
+metric_spike | Spike of a metric | units of the metric | low | How far a training metric jumped for the worse within one step, beyond its usual scatter. | peak - level before | robust z of differences (Iglewicz and Hoaglin 1993)
+divergence | Divergence | units of the metric | low | How far a training metric ends from its best stretch, where it gave up half of its progress. | mean of the last steps - best mean | ours
+plateau_share | Plateau | share | low | Share of a run's steps in which its metric improved no more. | steps since / steps | equivalence test (Schuirmann 1987)
+overfitting_gap | Overfitting gap | units of the metric | low | How far a held-out metric got worse since its best, while training went on improving. | mean of the last steps - best mean | early stopping (Prechelt 1998)
+straggler_score | Straggler score | ratio | high | The fastest rank's time over this one's, in one phase; below 0.75 it is a straggler. | median of t(fastest) / t(rank) | NVIDIA resiliency extension
+failed_runs | Failed run | runs | low | A training run that ended otherwise than finished. | count | contract section 1
+run_silence | Silence of a run | s | low | Seconds for which a run without an end has reported nothing. | now - newest record | ours
+seed_noise | Noise between seeds | units of the metric | low | How far a metric differs between runs that differ only in seed, fold or rows. | sd between runs | Bouthillier et al. 2021
 """)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from observability.errors import ObservabilityError, StoreBusyError
 
 if TYPE_CHECKING:
+    from observability.enrich import EnrichState
     from observability.store.database import Store
 
 LOG = logging.getLogger(__name__)
@@ -123,11 +124,25 @@ class Owner:
     loader: LoaderState = field(default_factory=LoaderState)
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
+    enriching: "EnrichState | None" = None
+    enricher: threading.Thread | None = None
 
     def start_loader(self) -> None:
         """Load what lands, every second, until `close`."""
         self.thread = threading.Thread(target=self.load_forever, name="loader", daemon=True)
         self.thread.start()
+
+    def start_enricher(self) -> None:
+        """Explain predictions and estimate errors when the loader is idle, until `close`; not where the environment says no (enrich.SWITCH)."""
+        from observability import enrich
+
+        if enrich.switched_off():
+            return
+        self.enriching = enrich.EnrichState()
+        self.enricher = threading.Thread(
+            target=enrich.in_background, args=(self.store, self.enriching, self.stopping), name="enricher", daemon=True
+        )
+        self.enricher.start()
 
     def load_forever(self) -> None:
         """The loader thread: a failure is kept for the store page and tried again later; nothing that waits in landing is lost."""
@@ -142,7 +157,8 @@ class Owner:
         state = self.loader
         state.busy = True
         try:
-            report = load_landing(self.store, progress=self.note_progress)
+            with self.store.in_background():
+                report = load_landing(self.store, progress=self.note_progress)
             state.failure = None
             if report.lines:
                 state.last_load = time.time()
@@ -167,6 +183,8 @@ class Owner:
     def close(self) -> None:
         """Stop loading, close the store, let others in."""
         self.stopping.set()
+        if self.enricher is not None:
+            self.enricher.join(timeout=10)
         if self.thread is not None:
             self.thread.join(timeout=60)
         self.store.close()

@@ -8,14 +8,15 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from observability.aggregate import Aggregate, Attributions, By, Question, Records, Sample
+from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.catalog import Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso, worst_first
-from observability.store import admin, attributions, engine, records
+from observability.store import admin, attributions, engine, estimates, records
+from observability.store.source import snapshot
 from observability.window import Slice, Window
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from observability.store.database import Store
 
 LOG = logging.getLogger(__name__)
+Known = dict[tuple[Question, Window], tuple["DataFrame", list[tuple[str, Exception]]]]
+"""Answers by question and window, with the columns that failed."""
+Reads = Literal["all", "counts", "rows"]
 DEFAULT_DAYS = 7
 LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
@@ -57,13 +61,16 @@ def check(
     slice: Slice | None = None,  # noqa: A002 - the contract's word
     now: datetime | None = None,
     only: tuple[str, ...] = (),
+    with_records: bool = True,
+    reads: Reads = "all",
 ) -> Report:
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
     midnight) of its last record's day. With as_of, only what had arrived by then counts. Raises NotFoundError for an unknown model, version or
     column of the slice (of all models, those without the column are left out, and a note says so), and UsageError where the window ends before
-    it starts.
+    it starts. with_records: judge training runs, datasets and labelling projects as well (not in a slice or of one version).
+    reads: "counts" leaves out the analyzers that ask for samples of raw rows, "rows" all the others.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     catalog = store.catalog()
@@ -85,8 +92,8 @@ def check(
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
-        findings += model_findings(store, each, window, judged_at(each, activity, window, now), only)
-    if slice is None and version is None:
+        findings += model_findings(store, each, window, judged_at(each, activity, window, now), only, reads)
+    if with_records and slice is None and version is None:
         findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only)
     return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
 
@@ -100,10 +107,11 @@ def record_findings(
     as_of: datetime | None = None,
     now: datetime,
     only: tuple[str, ...] = (),
+    days: float = DEFAULT_DAYS,
 ) -> list[Finding]:
     """Findings of the analyzers about records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
-    Without start and end each analyzer gets the last 7 days, ending now where the newest record of the kinds that it asks for is younger than
+    Without start and end each analyzer gets the last `days`, ending now where the newest record of the kinds that it asks for is younger than
     30 days, else at the end of that record's day.
     """
     findings: list[Finding] = []
@@ -111,7 +119,7 @@ def record_findings(
     for analyzer in discover():
         if analyzer.about != "records" or (only and analyzer.name not in only):
             continue
-        window = record_window(store, analyzer, model, start, end, as_of, limit)
+        window = record_window(store, analyzer, model, start, end, as_of, limit, days)
         context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
         marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
         findings += [with_event(each, marks) for each in judged(store, analyzer, context)]
@@ -126,6 +134,7 @@ def record_window(
     end: datetime | None,
     as_of: datetime | None,
     limit: datetime,
+    days: float = DEFAULT_DAYS,
 ) -> Window:
     """The window in which an analyzer about records judges."""
     if end is None:
@@ -136,7 +145,7 @@ def record_window(
         if last is not None and limit - last >= timedelta(days=LIVE_DAYS):
             end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
     if start is None:
-        start = end - timedelta(days=DEFAULT_DAYS)
+        start = end - timedelta(days=days)
     return Window(model or "", min(start, end), end, as_of=as_of)
 
 
@@ -194,9 +203,18 @@ def newest(model: Model, activity: "DataFrame") -> datetime | None:
     return None if rows.empty else rows["last"].max().to_pydatetime().replace(tzinfo=UTC)
 
 
-def model_findings(store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...] = ()) -> list[Finding]:
-    """Findings of every analyzer about each version that served in the window (the newest version where none did)."""
+def model_findings(
+    store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...] = (), reads: Reads = "all"
+) -> list[Finding]:
+    """Findings of every analyzer about each version that served in the window (the newest version where none did), all of one state of the store."""
+    with snapshot(store):
+        return version_findings(store, model, window, now, only, reads)
+
+
+def version_findings(store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads) -> list[Finding]:
+    """See `model_findings`. What several analyzers ask is asked once."""
     findings: list[Finding] = []
+    known: Known = {}
     versions = serving_versions(store, model, window)
     counters = admin.counters(store, model.name, window)
     marks = engine.events(store, model.name, window.start - timedelta(days=EVENT_DAYS), window.end)
@@ -210,9 +228,17 @@ def model_findings(store: "Store", model: Model, window: Window, now: datetime, 
             counters=counters,
         )
         for analyzer in discover():
-            if analyzer.about == "model" and (not only or analyzer.name in only):
-                findings += judged(store, analyzer, context)
+            if analyzer.about == "model" and (not only or analyzer.name in only) and reads in ("all", read_by(analyzer, context)):
+                findings += judged(store, analyzer, context, known)
     return [with_event(each, marks) for each in findings]
+
+
+def read_by(analyzer: Analyzer, context: Context) -> Reads:
+    """What an analyzer is answered from: "rows" where it asks for a sample of raw rows, else "counts"."""
+    try:
+        return "rows" if any(isinstance(each.aggregate, Sample) for each in analyzer.needs(context).values()) else "counts"
+    except Exception:  # it fails again where it is judged, and is reported there
+        return "counts"
 
 
 def serving_versions(store: "Store", model: Model, window: Window) -> list[Version]:
@@ -230,13 +256,20 @@ def serving_versions(store: "Store", model: Model, window: Window) -> list[Versi
     )
 
 
-def judged(store: "Store", analyzer: Analyzer, context: Context) -> list[Finding]:
-    """What one analyzer says. A failure of one column or of the analyzer becomes an `unknown` finding, and stops nothing else."""
+def judged(store: "Store", analyzer: Analyzer, context: Context, known: Known | None = None) -> list[Finding]:
+    """What one analyzer says. A failure of one column or of the analyzer becomes an `unknown` finding, and stops nothing else.
+
+    known: answers that were given already, which is added to; no analyzer changes its frames.
+    """
     broken: list[Finding] = []
     try:
         frames = {}
         for name, wanted in analyzer.needs(context).items():
-            frames[name], failed = answer(store, wanted, context)
+            asked = wanted.aggregate, span_of(wanted, context)
+            frame, failed = (known or {}).get(asked) or answer(store, wanted, context)
+            if known is not None:
+                known[asked] = frame, failed
+            frames[name] = frame
             broken += [failure(analyzer, context, subject, error) for subject, error in failed]
         return analyzer.analyze(frames, context) + broken
     except Exception as error:
@@ -273,6 +306,8 @@ def put(store: "Store", question: Question, window: Window) -> "DataFrame":
         return records.fetch(store, question, window)
     if isinstance(question, Attributions):
         return attributions.fetch(store, question, window)
+    if isinstance(question, EstimatedErrors):
+        return estimates.fetch(store, question, window)
     return engine.sample(store, question, window) if isinstance(question, Sample) else engine.ask(store, question, window)
 
 

@@ -128,14 +128,25 @@ def index() -> str:
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """From the start of the server to its end: the loader thread runs, and commands find this process."""
+    """From the start of the server to its end: the loader and the enricher run in threads, and commands find this process."""
     holder = owner.current()
     holder.listen(int(st.get_option("server.port")))
     holder.start_loader()
+    holder.start_enricher()
+    threading.Thread(target=warm, name="warm", daemon=True).start()
     try:
         yield {}
     finally:
         await asyncio.to_thread(holder.close)
+
+
+def warm() -> None:
+    """Judge the fleet once, so that the first page need not wait for it; what fails here is said by the page that asks for it."""
+    from observability.views import load
+    from observability.views.scope import Scope
+
+    with contextlib.suppress(Exception):
+        load.report(Scope())
 
 
 def parts() -> dict[str, Any]:

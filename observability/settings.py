@@ -17,6 +17,9 @@ class ModelSettings:
     threshold: score from which the decision is the positive class. cost_*: money for one error. immutable: features nobody can change.
     importance: share of each feature, adding up to 1, where known. service_level_*: share of ok answers, and milliseconds at p99.
     limits: {"analyzer/metric": number} overrides of the limits that the analyzers state.
+    budget_*: money for a calendar month. projects: labelling projects whose annotations are the model's. region: whose prices and carbon
+    intensity hold. pue, carbon_g_per_kwh, watts_per_core: where no price record or reading says.
+    explanations_per_day: how many predictions of a day are explained (the sample that attributions are drawn from).
     """
 
     threshold: float = 0.5
@@ -29,6 +32,14 @@ class ModelSettings:
     fairness_criterion: str | None = None
     service_level_availability: float | None = None
     service_level_latency_ms: float | None = None
+    explanations_per_day: float = 100.0
+    budget_per_month: float | None = None
+    budget_currency: str | None = None
+    projects: tuple[str, ...] = ()
+    region: str | None = None
+    pue: float | None = None
+    carbon_g_per_kwh: float | None = None
+    watts_per_core: float | None = None
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
 
@@ -74,17 +85,20 @@ def checked(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
     if name not in names() or name in ("importance", "limits"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(names()))
-    if name == "immutable":
+    if name in ("immutable", "projects"):
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise UsageError("immutable is a list of feature names", where=where, got=repr(value))
+            raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
         return tuple(value)
-    if name in ("owner", "description", "cost_currency", "fairness_criterion"):
+    if name in ("owner", "description", "cost_currency", "fairness_criterion", "budget_currency", "region"):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
         if name == "fairness_criterion" and value not in CRITERIA:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
         return value
-    return number(name, value, where)
+    found = number(name, value, where)
+    if name == "service_level_availability" and not 0 < found < 1:
+        raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
+    return found
 
 
 def number(name: str, value: Any, where: str | None) -> float:

@@ -35,7 +35,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             "version": VERSION,
             "reference": spec.reference,
             "label": "label",
-            "score": "score",
+            "score": [f"{name}={column}" for name, column in spec.score_columns.items()] if spec.classes else "score",
             "at": "at",
             "features": list(spec.features),
             "sensitive": list(spec.sensitive),
@@ -47,7 +47,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             path = out / f"{spec.name}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
-    parts += [file_entry("training.jsonl"), file_entry("events.jsonl")]
+    parts += [file_entry("training.jsonl"), file_entry("distributed.jsonl"), file_entry("events.jsonl"), file_entry("prices.jsonl")]
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -53,7 +53,7 @@ EMPLOYMENT = Spec(
         "learning_rate": 0.08, "num_leaves": 15, "min_data_in_leaf": 50, "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.8,
         "objective": "binary", "metric": ["binary_logloss", "auc"],
     },
-    trees=150,
+    rounds=150,
     digits=4,
     trained_on="ACS PUMS Massachusetts 2015, from nannyml 0.13.1",
     deployed="2016-01-01T00:00:00Z",

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 from observability import Logger
-from sample_data import collecting, describing, employment, flights, serving, sources, training
+from sample_data import collecting, describing, distributed, employment, flights, prices, sentiment, serving, sources, texts, training
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 
@@ -28,17 +30,19 @@ def main() -> None:
     people = sources.read_employment(options.cache)
     fleet: list[tuple[Spec, Rows]] = [(spec, flights.rows_for(spec, tables)) for spec in (flights.DELAY, flights.LATE)]
     fleet.append((employment.EMPLOYMENT, employment.rows_for(employment.EMPLOYMENT, people)))
-    (options.out / "LICENSE-nannyml.txt").write_text(sources.licence(options.cache), encoding="utf-8")
+    tweets = sentiment.rows_for(sources.read_tweets(options.cache))
+    for package, text in sources.licences(options.cache).items():
+        (options.out / f"LICENSE-{package}.txt").write_text(text, encoding="utf-8")
     say("the sources are read")
     with tempfile.TemporaryDirectory(prefix="sample-fleet-") as home:
-        make(fleet, Path(home), options.out, say)
+        make(fleet, tweets, Path(home), options.out, say)
     size = total_bytes(options.out)
     say(f"{size:,} bytes in {options.out}")
     if size > LIMIT_BYTES:
         raise SystemExit(f"the fleet has {size:,} bytes, more than {LIMIT_BYTES:,}")
 
 
-def make(fleet: list[tuple[Spec, Rows]], home: Path, out: Path, say: Callable[[str], None]) -> None:
+def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[str], None]) -> None:
     """Trains, serves and collects; `home` is the product's home that the Logger writes to."""
     for spec, rows in fleet:
         with Logger(home, fsync="never", segment_seconds=3600) as log:
@@ -48,13 +52,33 @@ def make(fleet: list[tuple[Spec, Rows]], home: Path, out: Path, say: Callable[[s
         reference = rows.train.assign(score=trained.scores)[rows.in_reference]
         collecting.write_table(reference[["id", "at", "score", "label", *spec.features]].copy(), out / spec.reference)
         say(f"{spec.name}: trained on {len(rows.train):,} rows, {len(reference):,} of them in the reference")
-        serving.serve(spec, rows, out / spec.artifact, home)
+        serving.serve(spec, rows.serve, {serving.SHIPPED: out / spec.artifact}, home)
         say(f"{spec.name}: served {len(rows.serve):,} rows")
-    specs = [spec for spec, _ in fleet]
+    make_sentiment(tweets, home, out, say)
+    specs = [*(spec for spec, _ in fleet), sentiment.SENTIMENT]
     with Logger(home) as log:
         log_events(specs, log)
     collecting.collect(home, specs, out)
+    distributed.make(out)
+    say(f"{distributed.RUN}: trained")
+    prices.make(out)
     describing.write_fleet(specs, out)
+
+
+def make_sentiment(tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[str], None]) -> None:
+    """The same for the model of texts: those it has learned from are served too, each by the model that was fitted without it."""
+    spec = sentiment.SENTIMENT
+    with Logger(home, fsync="never", segment_seconds=3600) as log:
+        trained = sentiment.train(tweets, log)
+    describing.write_settings(spec, trained.importance, out / spec.settings_file)
+    columns = ["id", "at", *spec.score_columns.values(), "label", *spec.features]
+    collecting.write_table(trained.table[columns].copy(), out / spec.reference)
+    artifacts = {serving.SHIPPED: out / spec.artifact} | {fold: home / f"{spec.name}-{fold}.skops" for fold in range(len(trained.folds))}
+    for fold, model in {serving.SHIPPED: trained.model, **dict(enumerate(trained.folds))}.items():
+        texts.save(model, trained.vectoriser, artifacts[fold])
+    say(f"{spec.name}: trained on {len(trained.table):,} rows, all of them in the reference")
+    serving.serve(spec, tweets, artifacts, home)
+    say(f"{spec.name}: served {len(tweets):,} rows")
 
 
 def arguments() -> argparse.Namespace:

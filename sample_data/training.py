@@ -4,6 +4,7 @@ Six runs a model, each under the product's own `track_run`: five that leave one 
 all rows, which is the model that serves. The same seeds give the same model.
 """
 
+import importlib.metadata
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from observability.client.runs import Run
 from sample_data.spec import FOLDS, VERSION, Rows, Spec
 
 SEED = 13
+Step = Callable[[int, Callable[[], dict[str, float]]], None]
+"""What is called after a step of training: with its number, and a function that gives the metrics, asked only where they are logged."""
 NAMES = {"l1": "mae", "rmse": "rmse", "binary_logloss": "log_loss", "auc": "roc_auc"}
 IMPORTANCE_ROWS = 5000
 FOLD_LOGS_EVERY = 5
@@ -71,11 +74,15 @@ def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None =
         model=spec.name,
         version=version,
         run=f"{spec.name}-{part}",
-        params={**spec.params, "trees": spec.trees, "rows": rows},
+        params={**spec.params, spec.round_name: spec.rounds, "rows": rows},
         dataset=spec.trained_on,
         study=f"{spec.name} cross-fitting",
         seed=SEED,
-        hardware={"host": "sample fleet", "platform": f"{platform.system()} {platform.machine()}", "lightgbm": lightgbm.__version__},
+        hardware={
+            "host": "sample fleet",
+            "platform": f"{platform.system()} {platform.machine()}",
+            spec.library: importlib.metadata.version(spec.library),
+        },
         logger=log,
     )
 
@@ -94,29 +101,42 @@ def fit(
         names.append("validation")
     fixed = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1}
     return lightgbm.train(
-        {**spec.params, **fixed}, data, num_boost_round=spec.trees, valid_sets=seen, valid_names=names, callbacks=[log_steps(run, every)]
+        {**spec.params, **fixed}, data, num_boost_round=spec.rounds, valid_sets=seen, valid_names=names, callbacks=[log_steps(run, every)]
     )
 
 
 def log_steps(run: Run, every: int) -> Callable[[CallbackEnv], None]:
-    """A callback of LightGBM that logs every so many trees a step: the metrics, and the milliseconds since the step before."""
-    last = time.perf_counter()
+    """A callback of LightGBM that logs every so many trees a step."""
+    step = log_every(run, every)
 
     def log_step(env: CallbackEnv) -> None:
-        nonlocal last
-        if (env.iteration + 1) % every:
-            return
-        now = time.perf_counter()
         results: list[Any] = env.evaluation_result_list or []
-        metrics: dict[str, Any] = {f"{each[0]}_{NAMES[each[1]]}": round(float(each[2]), 4) for each in results}
-        run.step(env.iteration + 1, phase_ms={"compute": round((now - last) * 1000, 1)}, **metrics)
-        last = now
+        step(env.iteration + 1, lambda: {f"{each[0]}_{NAMES[each[1]]}": float(each[2]) for each in results})
 
     return log_step
 
 
+def log_every(run: Run, every: int) -> Step:
+    """Logs every so many steps one: its metrics, and the milliseconds since the one before."""
+    last = time.perf_counter()
+
+    def step(number: int, metrics: Callable[[], dict[str, float]]) -> None:
+        nonlocal last
+        if number % every:
+            return
+        spent = (time.perf_counter() - last) * 1000
+        found: dict[str, Any] = {name: round(value, 4) for name, value in metrics().items()}
+        run.step(number, phase_ms={"compute": round(spent, 1)}, **found)
+        last = time.perf_counter()
+
+    return step
+
+
 def measured(spec: Spec, label: pd.Series, scores: np.ndarray) -> dict[str, float]:
-    """scikit-learn's metrics of scores against the truth."""
+    """scikit-learn's metrics of scores against the truth. Of several classes `scores` has a column each, in the order of the spec."""
+    if spec.task == "multiclass":
+        right = np.array(spec.classes)[scores.argmax(axis=1)] == label.to_numpy()
+        return {"log_loss": round(float(log_loss(label, scores, labels=list(spec.classes))), 5), "accuracy": round(float(right.mean()), 5)}
     truth = label.astype(float)
     if spec.task == "regression":
         found = {"mae": mean_absolute_error(truth, scores), "rmse": root_mean_squared_error(truth, scores)}

@@ -1,18 +1,24 @@
 """A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
 
 The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a second
-version that has another set of features. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
+version that has another set of features. Version 1 logs its attributions; version 2 has an artifact, which `explain` stands for. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
 """
 
 import json
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
+
+from observability.enrich_explain import explain_rows
 from observability.store.database import Store
 from observability.store.loader import load_files
 from observability.store.parse import Defaults
 from observability.store.register import Request, register
+from observability.worker import Explanation
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """The Monday on which the window begins; the model has lived for four weeks by then."""
@@ -28,12 +34,15 @@ def build(home: Path) -> Store:
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
         path = home / "reference.csv"
         path.write_text("\n".join(reference(version, features)) + "\n", encoding="utf-8")
+        artifact = home / "model.txt"
+        artifact.write_text("tree\nversion=v4\n", encoding="utf-8")
         request = Request(
             model="live", version=version, reference=path, task="binary", label="label", score=("score",), features=features,
-            sensitive=("region",),
+            sensitive=("region",), artifact=artifact if version == "2" else None,
         )  # fmt: skip
         register(store, request)
         path.unlink()
+        artifact.unlink()
     load(store, [each for each in records() if arrival(each) <= AS_OF])
     return store
 
@@ -50,6 +59,26 @@ def load(store: Store, lines: list[dict]) -> None:
     report = load_files(store, [path], Defaults())
     assert report.rejected == 0, report.reasons
     path.unlink()
+    explain(store)
+
+
+def explain(store: Store) -> None:
+    """Explains all that is not explained yet; the artifact of version 2 is a sum of three terms."""
+
+    def worker(_worker, _artifact, rows, **_options):
+        numbers = [rows[name].fillna(0).to_numpy(float) for name in ("age", "tenure")]
+        values = np.column_stack([numbers[0] / 40 - 1, 0.3 * (rows["region"] == "north").to_numpy(float), 0.05 * (numbers[1] - 6)])
+        output = values.sum(axis=1) - 0.2
+        return Explanation(
+            values=values, base_value=-0.2, output=output, link="logit", predictions=1 / (1 + np.exp(-output)), residual=output * 0.0,
+            features=("age", "region", "tenure"), method="shap tree", background="the model's training data", background_rows=None,
+            standard_error=None, seconds=0.1, note="", network_blocked=True,
+        )  # fmt: skip
+
+    with mock.patch("observability.worker.explain", worker):
+        for model in store.catalog().models:
+            while explain_rows(store, None, model, lambda *_: None, threading.Event()):
+                pass
 
 
 def arrival(record: dict) -> datetime:
@@ -116,12 +145,23 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
     }  # fmt: skip
     if rng.random() < 0.3:
         record["weight"] = 2.0
+    if version == "1":
+        record |= logged_attributions(features, score, breaks=int(name[1:]) % 9 == 0)
     lines = [record]
     for _ in range(rng.choice((0, 1, 1, 1, 1, 2))):
         came = at + timedelta(hours=rng.choice((1, 5, 30)))
         value = int(rng.random() < (score if not faulty else 1 - score))
         lines.append({"kind": "label", "id": name, "at": stamp(came), "model": "live", "value": value, "received_at": stamp(came + late)})
     return lines
+
+
+def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
+    """Attributions that add up to the score, those of some rows not."""
+    age = features.get("age")
+    by_age = 0.004 * (age - 40) if isinstance(age, float) else 0.0
+    by_region = -0.05 if features.get("region") == "west" else 0.02
+    rest = score - 0.5 - by_age - by_region
+    return {"base_value": 0.5, "attributions": {"age": by_age, "income": rest + 0.3 if breaks else rest, "region": by_region}}
 
 
 def stray(rng: random.Random) -> list[dict]:

@@ -13,12 +13,26 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Bucket, By, Records, Sample
+from observability.aggregate import (
+    ABSENT,
+    NAN,
+    NULL,
+    UNKNOWN,
+    UNSEEN,
+    WRONG_TYPE,
+    Attributions,
+    Bucket,
+    By,
+    EstimatedErrors,
+    Records,
+    Sample,
+)
 from observability.catalog import Edges, Version
 from observability.errors import NotFoundError
 from observability.record import KINDS
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
+from observability.store.estimates import registration
 
 EPSILON = 2.220446049250313e-16
 FIELDS = ("score", "latency_ms", "energy_j", "cost", "status", "replica", "device", "batch")
@@ -281,7 +295,8 @@ def ask(store, aggregate, window, *, source="auto"):
 
 def put(store, question, window):
     """The answer to a question of any type."""
-    way = records if isinstance(question, Records) else sample if isinstance(question, Sample) else ask
+    ways = {Records: records, Sample: sample, Attributions: attributions, EstimatedErrors: estimated_errors}
+    way = ways.get(type(question), ask)
     return way(store, question, window)
 
 
@@ -290,7 +305,12 @@ def records(store, question, window):
     fields = {name: field.type for name, field in KINDS[question.kind].fields.items() if name != "received_at"}
     table = question.kind + ("es" if question.kind == "batch" else "s")
     moment = "at" if "at" in fields else "from"
-    everything = rows_in(store, f"SELECT * FROM {table}")
+    if question.kind == "label":
+        key = store.catalog().model(window.model).key
+        everything = [each | {"model": window.model, "content_hash": each["id_hash"]} for each in rows_in(store, f"SELECT * FROM labels_{key}")]
+    else:
+        everything = rows_in(store, f"SELECT * FROM {table}")
+    everything = [each for each in everything if all(each[name] == wanted for name, wanted in question.only)]
     runs = {each["run"] for each in rows_in(store, "SELECT * FROM runs") if each["model"] == window.model}
 
     def belongs(each):
@@ -312,6 +332,70 @@ def records(store, question, window):
         kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
         columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)
     return pd.DataFrame(columns)
+
+
+def estimated_errors(store, question, window):
+    """The stored estimates of errors, in the form of observability.store.estimates.fetch: every row of both tables, joined and added up in Python."""
+    model = store.catalog().model(window.model)
+    as_of = None if window.as_of is None else window.as_of.replace(tzinfo=None)
+    held, days = {}, defaultdict(list)
+    kept = rows_in(store, f"SELECT version, state FROM enrichment_{model.key} WHERE job = 'errors' AND part = ''")
+    states = {each["version"]: json.loads(each["state"]) for each in kept}
+    for each in sorted(rows_in(store, f"SELECT * FROM estimates_{model.key}"), key=lambda row: (row["sample_hash"], row["id"])):
+        if window.environment == "reference" or as_of is None or each["arrived"] <= as_of:
+            days[each["stream"], None if window.environment == "reference" else each["at"].date()].append(each)
+    for (_, day), rows in days.items():
+        held |= {(each["stream"], each["id"]): each for each in rows[: 200 if day else None]}
+    groups = defaultdict(list)
+    for row in rows_of(store, window) if model.task == "regression" else ():
+        mine, state = held.get((row.fields["stream"], row.fields["id"])), states.get(row.version.name)
+        if mine is None or state is None or state["failure"] or state["registration"] != registration(row.version):
+            continue
+        for measure, column in (("absolute_error", "absolute"), ("squared_error", "squared")):
+            truth = row.number(measure)
+            truth = truth if truth is not None and math.isfinite(truth) else None
+            groups[row.key(Bucket("day")), measure, int(truth is not None)].append((row.weight, mine[column], truth or 0.0))
+    answer = []
+    for (period, measure, labelled), rows in sorted(groups.items()):
+        sums = [[w for w, _, _ in rows], [w * w for w, _, _ in rows], [w * g for w, g, _ in rows], [w * g * g for w, g, _ in rows]]
+        sums += [[w * m for w, _, m in rows], [w * m * m for w, _, m in rows], [w * (g - m) ** 2 * labelled for w, g, m in rows]]
+        answer.append([period, measure, labelled, len(rows), *map(math.fsum, sums)])
+    figures = ["w", "w2", "estimated", "estimated_squares", "measured", "measured_squares", "difference_squares"]
+    frame = pd.DataFrame(answer, columns=["period", "measure", "labelled", "n", *figures])
+    kinds = {"period": "datetime64[us]", "measure": "object", "labelled": "int64", "n": "int64"}
+    return frame.astype(kinds | dict.fromkeys(figures, "float64"))
+
+
+def attributions(store, question, window):
+    """The stored attributions of a window, in the form of observability.store.attributions.fetch: every row of both tables, joined in Python."""
+    model = store.catalog().model(window.model)
+    held = {(each["stream"], each["id"]): each for each in rows_in(store, f"SELECT * FROM attributions_{model.key}")}
+    kept = rows_in(store, f"SELECT version, state FROM enrichment_{model.key} WHERE job = 'explain' AND part = ''")
+    orders = {}
+    for version, state in ((model.version(each["version"]), json.loads(each["state"])) for each in kept):
+        registered = version.registered_at.isoformat() if version.registered_at else None
+        if (state["artifact"], state["registered_at"]) == (version.artifact, registered):
+            orders[version.name] = state["features"]
+    found = []
+    for row in rows_of(store, window):
+        mine = held.get((row.fields["stream"], row.fields["id"]))
+        if mine is not None and row.version.name in orders and (mine["sampled"] or question.errors):
+            found.append((row, mine))
+    found = sorted(found, key=lambda each: (each[0].fields["sample_hash"], each[0].fields["id"]))[: question.rows]
+    names = list(dict.fromkeys(name for row, _ in found for name in orders[row.version.name]))
+    lines = []
+    for row, mine in found:
+        order = orders[row.version.name]
+        values = dict(zip(order, [*mine["values"], *[0.0] * (len(order) - len(mine["values"]))]))
+        figures = {name: mine[name] for name in ("base", "output", "residual", "link", "method", "adds_up", "reproduces", "sampled", "class")}
+        lines.append(
+            {"id": row.fields["id"], "at": row.fields["at"], "weight": row.weight, "version": row.version.name, **figures}
+            | {f"attribution.{name}": values.get(name, math.nan) for name in names}
+            | {name: cell(row, name) for name in question.columns}
+        )
+    columns = ["id", "at", "weight", "version", "sampled", "class", "base", "output", "residual", "link", "method", "adds_up", "reproduces"]
+    frame = pd.DataFrame(lines, columns=[*columns, *(f"attribution.{name}" for name in names), *question.columns])
+    return frame.astype({"at": "datetime64[us]", "sampled": bool, "adds_up": bool, "reproduces": object})
 
 
 def rows_in(store, query):

@@ -156,7 +156,7 @@ def test_demo_if_empty_leaves_a_full_store_alone(command: Command, stored_fleet:
 
 def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Path) -> None:
     models = {each["model"]: each for each in command(stored_fleet, "status", "--json").json()["models"]}
-    for name in ("flights-delay", "flights-late", "employment"):
+    for name in ("flights-delay", "flights-late", "employment", "sentiment"):
         assert models[name]["predictions"] == len(raw.predictions(name))
         assert models[name]["reference_rows"] == len(raw.reference(name))
 
@@ -206,7 +206,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
             expected = raw.classification(truth, raw.threshold("employment"))["accuracy"]
             assert found["accuracy"]["value"] == pytest.approx(expected, rel=1e-9)
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
-        assert [each["model"] for each in running.status()["models"]] == ["employment", "flights-delay", "flights-late", "shop"]
+        assert [each["model"] for each in running.status()["models"]] == ["employment", "flights-delay", "flights-late", "sentiment", "shop"]
         assert command(own_fleet, "remove", "shop").code == 0
         one_sentence(command(own_fleet, *LOAD, stranger.wrong_files(tmp_path)["page.csv"][0]), 2, "page.csv")
         assert (

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from observability import run
-from observability.aggregate import Aggregate, By, Question, Records, Sample
+from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.finding import SEVERITIES, Finding
 from observability.metrics import METRICS
@@ -242,13 +242,15 @@ def law_7(analyzer: Analyzer, case: Case) -> None:
             continue
         assert analyzer.about == "model", "of the store it asks for records only"
         for name in names_of(wanted.aggregate):
-            assert declared(name, case.context, sample=isinstance(wanted.aggregate, Sample)), name
+            assert declared(name, case.context, sample=isinstance(wanted.aggregate, Sample | Attributions)), name
 
 
 def names_of(aggregate: Question) -> Iterator[str]:
     """Every column reference of a question."""
     assert not isinstance(aggregate, Records)
-    if isinstance(aggregate, Sample):
+    if isinstance(aggregate, EstimatedErrors):
+        return
+    if isinstance(aggregate, Sample | Attributions):
         yield from aggregate.columns
         return
     yield from (key.column for key in aggregate.keys if isinstance(key, By))

@@ -163,7 +163,8 @@ def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     assert fleet[0]["cells"]["model"]["t"] == "price" and fleet[0]["cells"]["status"]["t"] == "Act"
     labelled = current.price[current.price["labelled"]]
     assert fleet[0]["cells"]["outcome"]["t"] == text.number(mean_absolute_error(labelled["label"], labelled["score"]))
-    assert fleet[0]["cells"]["labels"]["t"] == text.share(current.price["labelled"].mean())
+    share = text.share(current.price["labelled"].mean())
+    assert fleet[0]["cells"]["outcome"]["sub"] == f"Mean absolute error, {share} labelled"
     traffic = fleet[0]["cells"]["traffic"]
     assert sum(traffic["spark"]["y"]) == len(current.price)
     assert "Models, those that need a person first" in tables(app) and "What needs a person" in tables(app)

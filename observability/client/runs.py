@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from observability.client.encode import describe_error
 from observability.client.log import Fields, Logger, Moment, Number
@@ -23,29 +23,40 @@ def track_run(
     rank: int | None = None,
     *,
     logger: Logger | None = None,
+    power: bool = False,
 ) -> "Run":
     """Records a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
     Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
     given. `hardware` adds to what the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
     writes start and end, another rank only its own failure. `logger`: an existing one, which is left open.
+    `power`: what the machine draws is read in a thread and written as `resource` records of the run (observability.client.power).
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
-    return Run(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank)
+    return Run(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power)
 
 
 class Run:
     """A run that is being recorded. `run` is its id. No method raises."""
 
-    def __init__(self, run: str, log: Logger, owns_log: bool, fields: Fields, hardware: Fields, rank: int | None) -> None:
+    def __init__(
+        self, run: str, log: Logger, owns_log: bool, fields: Fields, hardware: Fields, rank: int | None, power: bool = False
+    ) -> None:
         self.run, self.log, self.rank = str(run), log, rank
         self._owns_log, self._fields, self._hardware = owns_log, fields, hardware
         self._final: dict[str, object] = {}
+        self._meter: Any = None
+        if power:
+            from observability.client.power import PowerMeter
+
+            self._meter = PowerMeter(self.log, run=self.run, model=fields.get("model"), version=fields.get("version"))
 
     def __enter__(self) -> Self:
         if self.rank in (None, 0):
             hardware = {**describe_hardware(), **self._hardware}
             self.log.record("run", run=self.run, event="start", **{**self._fields, "hardware": hardware})
+        if self._meter is not None:
+            self._meter.start()
         return self
 
     def step(
@@ -66,6 +77,8 @@ class Run:
         self._final.update(final)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._meter is not None:
+            self._meter.stop()
         left_on_purpose = isinstance(error, SystemExit) and error.code in (None, 0)
         failed = kind is not None and not left_on_purpose
         if self.rank in (None, 0) or failed:

@@ -97,7 +97,103 @@ change: Is a count, a rate or a level unlike its own past, and how many rows wou
   needed_n_for_psi(limit, bins, n_reference=None, quantile=0.95) -> int | None
   needed_n_for_rate_interval(p, half_width, confidence=0.95) -> int | None
 
+attribution: What does a model lean on, by the attributions of a sample, has that changed beyond chance, and do they add up?
+  TOLERANCE
+  SCORE_TOLERANCE
+  Importance(mean, low, high, share, share_low, share_high, n)
+  Compared(value, low, high, p_value, null)
+  Change(distance, ndcg, shares, low, high, p_values)
+  importance(values, weights=None) -> Importance
+  ndcg(reference, current) -> float
+  total_variation(reference, current) -> float
+  attribution_change(reference, current, reference_weights=None, current_weights=None, resamples=1999, seed=0) -> Change
+  needed_rows(null, limit, n, m) -> int | None
+  adds_up(values, base, residual) -> array of bools
+  score_of(output, link) -> array
+  output_of(score, link) -> array
+
+rate_change: Is a rate higher than an earlier one, where days differ more than chance alone makes them; and from when to when was it?
+  DOUBT_BLOCKS
+  DOUBT
+  dispersion(blocks) -> tuple[float, int]
+  higher_rate_test(successes, n, before, n_before, spread) -> float
+  surest_segment(successes, n, rate) -> tuple[int, int] | None
+
+service_level: How much of an error budget is left, how fast is it spent, and when was it spent too fast?
+  BUDGET_DAYS
+  MINIMUM_REQUESTS
+  MINIMUM_BAD
+  Rule(factor, long, short) with .spent
+  RULES
+  Burn(rule, rate, short, n, bad, enough, fires)
+  burn_interval(bad, n, target, n_squares=None) -> Interval
+  budget_left(bad, n, target, n_squares=None) -> Interval
+  over(values, hours) -> array
+  firing(bad, n, target, rule) -> array of bools
+  lowest(bad, n) -> array
+  burns(bad, n, target, rules=RULES) -> list[Burn]
+
+paired: Are two models unlike on the same rows, where both answered each of them?
+  Paired(a, b, difference, p_value)
+  mcnemar_p_value(only_a, only_b) -> float
+  paired_rates(holds_a, holds_b, confidence=0.95) -> Paired
+  paired_means(values_a, values_b, confidence=0.95) -> Paired
+  paired_ratios(parts_a, wholes_a, parts_b, wholes_b, confidence=0.95) -> Paired
+  paired_rmse(errors_a, errors_b, confidence=0.95) -> Paired
+  paired_roc_auc(scores_a, scores_b, positive, confidence=0.95) -> Paired
+
+domain: Can rows of two samples be told apart, how well against chance, and by what?
+  Separation(auc, low, high, null_mean, null_sd, p_value, additive_auc, importance, pair, rows) with .null_95
+  separate(reference, current, *, permutations=99, seed=20) -> Separation | None
+  rows_needed(other, gap) -> float
+
 multiple: Which of many tests still count, when chance alone would raise some of them?
   benjamini_hochberg(p_values, q=0.1) -> tuple[array, array of bools]
   spend(q, runs, windows=1) -> float
+
+ratio: How sure is a ratio of two totals that came in parts (energy over predictions, by day), and did it change?
+  RatioChange(value, low, high, p_value, n)
+  ratio_interval(totals, sizes, confidence=0.95) -> Interval
+  ratio_change(now_totals, now_sizes, past_totals, past_sizes, confidence=0.95) -> RatioChange
+
+forecast: Where will a sum that grows day by day stand at the end of the month, and how sure is that?
+  LEAST_DAYS
+  WEEKDAY_DAYS
+  Forecast(value, low, high, by_day, method, n)
+  sum_ahead(history, days, confidence=0.95) -> Forecast
+
+calibration: Do scores mean what they say: is an event that is given 0.3 seen 3 times in 10, or is it off by more than chance explains?
+  Reliability(score, rate, low, high, n, effective, variance, index, first, last) with .deviation, .share
+  CalibrationError(value, low, high, null_mean, null_95, p_value, n, start=None, end=None, gap=None, held=None) with .excess
+  reliability(positive, total, squares=None, scores=None, *, groups=10, index=None) -> Reliability | None
+  expected_calibration_error(found) -> CalibrationError
+  cumulative_calibration_error(positive, total, squares=None, scores=None) -> CalibrationError | None
+  brownian_range_p_value(x) -> float
+  calibration_change_p_value(now, before) -> float
+  brier_parts(found) -> tuple[float, float, float]
+  Line(slope, low, high, intercept, n)
+  calibration_line(predictions, truth, clusters=None) -> Line | None
+
+estimate: How well would a classifier do on rows without labels, if its scores still meant what they meant in the reference?
+  Calibrator(rates, draws, n)
+  Estimated(value, window_error, calibration_error, n) with .interval
+  calibrator(positive, total, squares=None, scores=None, draws=100) -> Calibrator | None
+  binary_estimates(decided, squares, chances, scores=None) -> dict[str, Estimated]
+  binary_values(decided, positive, scores=None) -> dict[str, float]
+
+curve: What does a learning curve say: where did it jump, does it still improve, is it past its best, and how much of it is noise?
+  Noise(sd, inflation) with .of_mean(n)
+  Spike(at, jump, z, before, peak, recovered, early)
+  Change(at, value, low, high, share)
+  smooth(values, weight) -> array
+  thin(values, limit) -> array of ints
+  robust_sd(values) -> float
+  noise(values) -> Noise
+  progress(cost) -> float
+  spikes(cost) -> list[Spike]
+  divergence(cost) -> Change | None
+  overfitting(steps, cost, training_steps, training_cost) -> Change | None
+  trend(cost, spread) -> Change
+  plateau(cost) -> Change | None
+  median_interval(values) -> tuple[float, float, float]
 """

@@ -182,8 +182,9 @@ def settings_text(settings: ModelSettings) -> str:
 
 def settings_of(text: str | None) -> ModelSettings:
     """Settings from JSON; what is not there keeps its default."""
-    body = json.loads(text) if text else {}
-    return ModelSettings(**{**body, "immutable": tuple(body.get("immutable", ()))})
+    body: dict[str, Any] = json.loads(text) if text else {}
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    return ModelSettings(**fields)
 
 
 def texts(text: str | None) -> tuple[str, ...]:

@@ -32,14 +32,16 @@ OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memor
 
 
 class Store:
-    """One open database. Safe under threads. `generation` grows with every commit that changes what can be read.
+    """One open database. Safe under threads. `generation` grows with every commit that changes what can be read; `unhurried` counts those of
+    them that were made inside `in_background`.
 
     loading, reconciled: the loader's, that one thread loads landing at a time, and that loaded segments were compared with the manifest.
     """
 
     def __init__(self, home: Path, memory_limit: str, threads: int | None) -> None:
         self.home = home
-        self.generation = 0
+        self.generation = self.unhurried = 0
+        self._background = threading.local()
         self.loading = threading.Lock()
         self.reconciled = False
         self._memory_limit, self._threads = memory_limit, threads or os.cpu_count() or 1
@@ -140,9 +142,19 @@ class Store:
                 raise
             finally:
                 self._writer = None
+                self.unhurried += getattr(self._background, "on", False)
                 self.generation += 1
                 with suppress(duckdb.Error):
                     cursor.close()
+
+    @contextmanager
+    def in_background(self) -> Iterator[None]:
+        """What this thread commits in the block is news that nobody waits for: pages may show it a few seconds later."""
+        self._background.on = True
+        try:
+            yield
+        finally:
+            self._background.on = False
 
     def free_bytes(self) -> int:
         """Free space on the disk that holds the store."""

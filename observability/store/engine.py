@@ -98,14 +98,14 @@ def slices_of(cursor: duckdb.DuckDBPyConnection, found: Rows, window: Window, le
     conditions = [(reference, value) for reference, value in conditions if reference != "version"]
     if level is not None:
         levels = from_rollup.levels_of(cursor, found, level)
-        return Slices(tuple(levels), levels) if levels and not conditions else None
+        return Slices(tuple(levels), level, levels) if (levels or level in SLICED_FIELDS) and not conditions else None
     if not conditions:
         return Slices()
     (reference, value), *others = conditions
     if others or (reference in SLICED_FIELDS and value == "null"):
         return None
     numbers = [number for number, text in from_rollup.levels_of(cursor, found, reference).items() if (text or "null") == value]
-    return Slices(tuple(numbers)) if numbers else None
+    return Slices(tuple(numbers), reference) if numbers else None
 
 
 def answered(cursor: duckdb.DuckDBPyConnection, question: Question, source: Source) -> Iterator["DataFrame"]:
@@ -134,7 +134,7 @@ def where_kept(question: Question, item: str | None) -> Kept | None:
     """Where the rollups keep an item of the question, None where they do not."""
     if question.slices is None or question.arrived == "raw":
         return None
-    sliced = question.slices.numbers != (0,) and question.level is None
+    sliced = None if question.level else question.slices.reference
     return kept(question.model, question.aggregate, item, sliced=sliced, level=question.level)
 
 
@@ -153,7 +153,10 @@ def rolled_up(
     arrived = question.arrived if isinstance(question.arrived, int) else None
     part = Part(question.rows, periods, arrived, question.slices)
     if question.level and not from_rollup.complete(cursor, part):
-        return None
+        rest = from_rollup.with_rest(part, items[0][1])
+        if rest is None:
+            return None
+        part = rest
     yield from_rollup.read(cursor, question.aggregate, part, items, question.level)
     return ends
 

@@ -38,7 +38,8 @@ AS_TEXT, MAY_HOLD_JSON = ("text", "time"), ("object", "list", "score", "label", 
 @dataclass
 class RowsFile:
     """A CSV or Parquet file of one kind. fields: a column that is a field of the record → its type; features: the columns that are features (of
-    another kind than predictions: further fields). kinds: of a CSV column whether it holds numbers, booleans or texts.
+    another kind than predictions: further fields). extras: columns of predictions that are neither, which are kept as they are. kinds: of a CSV
+    column whether it holds numbers, booleans or texts.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class RowsFile:
     kind: str
     fields: Mapping[str, str]
     features: list[str]
+    extras: list[str] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     done: int = 0
 
@@ -62,7 +64,7 @@ class RowsFile:
         parts: list[Any] = [f'{{"kind":{json.dumps(self.kind)}']
         nested = self.kind == "prediction"
         given = "features" in self.fields
-        for name in [*self.fields, *([] if nested else self.features)]:
+        for name in [*self.fields, *self.extras, *([] if nested else self.features)]:
             if name == "features" and nested:
                 continue
             parts.append(pc.fill_null(pc.binary_join_element_wise(f",{json.dumps(name)}:", column(name), ""), ""))
@@ -260,7 +262,7 @@ def parquet_blocks(file: RowsFile) -> Iterator[Block]:
     first = 1
     try:
         source = pq.ParquetFile(file.path)
-        for batch in source.iter_batches(batch_size=ROWS_A_BATCH, columns=[*file.fields, *file.features]):
+        for batch in source.iter_batches(batch_size=ROWS_A_BATCH, columns=[*file.fields, *file.features, *file.extras]):
             made = {name: parquet_texts(batch.column(name), file.fields.get(name)) for name in batch.schema.names}
             yield Block(file.lines(made.__getitem__, batch.num_rows), first, file.path.name)
             first += batch.num_rows

@@ -180,7 +180,7 @@ def require_text(path: Path, head: bytes) -> None:
 
 
 def rows_file(path: Path, size: int, names: list[str], types: dict[str, str], defaults: Defaults) -> RowsFile:
-    """Which columns are fields of the record, which are features; raises UsageError where required ones are missing."""
+    """Which columns are fields of the record, which are features, which are kept beside them; raises UsageError where required ones are missing."""
     if not any(names) or "" in names:
         raise UsageError(
             "a column has no name", where=path.name, got=", ".join(names[:8]), attempt="Give every column a name in the first line"
@@ -231,7 +231,8 @@ def rows_file(path: Path, size: int, names: list[str], types: dict[str, str], de
         )
     left = [name for name in names if name not in as_fields and name != "kind"]
     features = left if not chosen else [name for name in left if name in chosen or ours[name] in chosen]
-    return RowsFile(path, size, kind, as_fields, features, types)
+    extras = [name for name in left if name not in features] if kind == "prediction" else []
+    return RowsFile(path, size, kind, as_fields, features, extras, types)
 
 
 def near_to(wanted: str, names: list[str], mapping: bool = False) -> str:

@@ -5,7 +5,7 @@ adds them up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,7 +14,7 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket
 from observability.store.expressions import text
 from observability.store.plan import HOURS_A_DAY, Kept
-from observability.store.schema import OUTCOMES, STATUS_CODES, model_table
+from observability.store.schema import OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
 from observability.store.source import Rows
 
 if TYPE_CHECKING:
@@ -25,12 +25,16 @@ STATUS = f"[{', '.join(text(name) for name in STATUS_CODES)}][status + 1]"
 
 @dataclass(frozen=True)
 class Slices:
-    """Which slices of the rollups are read: slice 0 is all rows. levels: text by slice, where they are grouped by (None: a missing
-    value).
+    """Which slices of the rollups are read: slice 0 is all rows. reference: whose levels they are (None: of all rows).
+
+    levels: text by slice, where they are grouped by (None: a missing value). rest: rows that are in none of the slices are a level as well, the
+    missing one: all rows less those of the slices.
     """
 
     numbers: tuple[int, ...] = (0,)
+    reference: str | None = None
     levels: Mapping[int, str | None] | None = None
+    rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,23 @@ class Part:
         """The conditions on a rollup table, all of integers."""
         parts = [
             f"stream IN ({', '.join(map(str, sorted(self.rows.streams))) or 'NULL'})",
-            f"slice IN ({', '.join(map(str, self.slices.numbers))})",
+            f"slice IN ({', '.join(map(str, self.slices.numbers)) or 'NULL'})",
         ]
         if self.periods:
             parts.append(f"period >= {self.periods[0]} AND period < {self.periods[1]}")
         if self.arrived is not None:
             parts.append(f"arrived <= {self.arrived}")
         return " AND ".join(parts)
+
+    @property
+    def source(self) -> str:
+        """The rows of a rollup table `{table}` that are read, as SQL, with the number of their level as `level`."""
+        own = f"SELECT *, slice AS level FROM {{table}} WHERE {self.where}"
+        if not self.slices.rest:
+            return own
+        all_rows = replace(self, slices=Slices()).where
+        less = f"SELECT * REPLACE (-n AS n, -w AS w, -w2 AS w2), 0 FROM {{table}} WHERE {self.where}"
+        return f"{own} UNION ALL SELECT *, 0 FROM {{table}} WHERE {all_rows} UNION ALL {less}"
 
 
 def read(
@@ -74,8 +88,8 @@ def read(
     elif named:
         item += "bin, "
     frame = cursor.execute(
-        f"""SELECT {keys}{item}{figures} FROM {model_table(table, part.rows.model.key)}
-        WHERE measure IN ({", ".join(map(str, sorted(places)))}) AND {part.where} GROUP BY ALL HAVING sum(n) <> 0"""
+        f"""SELECT {keys}{item}{figures} FROM ({part.source.format(table=model_table(table, part.rows.model.key))})
+        WHERE measure IN ({", ".join(map(str, sorted(places)))}) GROUP BY ALL HAVING sum(n) <> 0"""
     ).df()
     if named:
         measures = np.array(sorted(places))
@@ -89,7 +103,7 @@ def key_sql(key: object, part: Part, level: str | None) -> str:
         return "period" if key.period == "hour" or part.rows.timeless else f"period - period % {HOURS_A_DAY}"
     name = getattr(key, "column", "")
     if name == level:
-        return "slice"
+        return "level"
     return {"version": "stream", "score_bin": "bin", "status": STATUS}.get(name, name)
 
 
@@ -115,9 +129,20 @@ def complete(cursor: duckdb.DuckDBPyConnection, part: Part) -> bool:
     """Whether the slices of a part hold every row: a column with very many levels, or replicas that are not said, are not rolled up
     whole.
     """
-    every = Part(part.rows, part.periods, part.arrived, Slices((0, *part.slices.numbers)))
+    every = replace(part, slices=Slices((0, *part.slices.numbers)))
     ((all_rows, in_slices),) = cursor.execute(
         f"""SELECT coalesce(sum(n) FILTER (slice = 0), 0), coalesce(sum(n) FILTER (slice <> 0), 0)
         FROM {model_table("counts", part.rows.model.key)} WHERE measure = {OUTCOMES} AND {every.where}"""
     ).fetchall()
     return bool(all_rows == in_slices)
+
+
+def with_rest(part: Part, kept: Kept) -> Part | None:
+    """The part with the rows of no slice as the missing level: of replicas and devices, all others of which are slices, and of counts only, since
+    minima and maxima cannot be taken apart. None where that is not so.
+    """
+    slices = part.slices
+    if slices.levels is None or slices.reference not in SLICED_FIELDS or kept.table != "counts" or len(slices.levels) >= SLICE_LEVELS:
+        return None
+    named = {number: level for number, level in slices.levels.items() if level is not None}
+    return replace(part, slices=replace(slices, numbers=tuple(named), levels={0: None, **named}, rest=True))

@@ -13,7 +13,7 @@ from observability.errors import StoreBrokenError
 from observability.record import KINDS
 from observability.store.catalog_store import naive
 from observability.store.query import first, one
-from observability.store.schema import BASE_TABLES, create_table, quoted
+from observability.store.schema import BASE_TABLES, MODEL_TABLES, create_table, model_table, quoted
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
 
@@ -40,7 +40,28 @@ def first_schema(writer: duckdb.DuckDBPyConnection) -> None:
             writer.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (first_schema,)
+def attributions_schema(writer: duckdb.DuckDBPyConnection) -> None:
+    """The tables of attributions, for the models that are there already."""
+    for (key,) in writer.execute("SELECT key FROM models ORDER BY key").fetchall():
+        for table in ("attributions", "enrichment"):
+            writer.execute(create_table(model_table(table, key), MODEL_TABLES[table]))
+
+
+def slices_of_bands_and_servers(writer: duckdb.DuckDBPyConnection) -> None:
+    """Makes every rollup anew: bands of sensitive numbers became slices, and replicas and devices got their latencies. About as long as loading took."""
+    from observability.store.rollup import rebuild
+
+    for (name,) in writer.execute("SELECT name FROM models ORDER BY key").fetchall():
+        rebuild(writer, name)
+
+
+def estimates_schema(writer: duckdb.DuckDBPyConnection) -> None:
+    """The table of estimated errors, for the models that are there already."""
+    for (key,) in writer.execute("SELECT key FROM models ORDER BY key").fetchall():
+        writer.execute(create_table(model_table("estimates", key), MODEL_TABLES["estimates"]))
+
+
+STEPS: tuple[Step, ...] = (first_schema, attributions_schema, slices_of_bands_and_servers, estimates_schema)
 """Step i leads to schema version i + 1."""
 
 
@@ -102,6 +123,8 @@ def follow_hash(writer: duckdb.DuckDBPyConnection) -> None:
         for (key,) in writer.execute("SELECT key FROM models").fetchall():
             writer.execute(f"UPDATE predictions_{key} SET id_hash = hash(id)")
             writer.execute(f"UPDATE labels_{key} SET id_hash = hash(id)")
+            writer.execute(f"UPDATE attributions_{key} SET id_hash = hash(id)")
+            writer.execute(f"UPDATE estimates_{key} SET id_hash = hash(id)")
         for kind, table in kind_tables().items():
             writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
     writer.execute("DELETE FROM hashing")

@@ -1,7 +1,7 @@
 """Which counts and sums of outcomes, latency and cost do predictions and their labels add?
 
-From the events of the ladder to rows of `counts_<key>` and `sums_<key>`. Slice 0 is kept by hour, single levels of sensitive columns, replicas
-and devices by day on the coarse score bins.
+From the events of the ladder to rows of `counts_<key>` and `sums_<key>`. Slice 0 is kept by hour, single levels of sensitive columns, bands of
+sensitive numbers, replicas and devices by day on the coarse score bins; replicas and devices with their latencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,13 @@ from observability.catalog import Column, Model, Version
 from observability.stats.binning import BinPlan, bin_numbers, bin_plan
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import COARSE_GROUP, SCORE_EDGES
+from observability.store import raw
 from observability.store.expressions import arrival_hour_of, day_of, finite, hour_of, labelled_measures, probabilities_of, status_of
 from observability.store.ladder import CHANGED, EVENTS, drop_events, write_events
 from observability.store.query import arrow
+from observability.store.references import BAND, banded_column
 from observability.store.schema import ERROR, FIRST_CLASS, LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, SUM_MEASURES, model_table
+from observability.store.source import Rows
 
 ROWS, BINS = "prediction_rows", "error_bins"
 UNLABELLED = {"latency_ms": finite("latency_ms"), "score": finite("score"), "energy_j": finite("energy_j"), "cost": finite("cost")}
@@ -37,9 +40,11 @@ SCORE_PLAN, LATENCY_PLAN = bin_plan(SCORE_EDGES), bin_plan(LOG_EDGES)
 
 
 def sliced(model: Model) -> dict[str, str]:
-    """Column reference to stored column, of all that have slices of their own."""
+    """Reference to stored column, of all that have slices of their own: sensitive columns, bands of sensitive numbers, replica and device."""
     columns = {each.reference: each.column for each in model.columns if is_sliced(each)}
-    return columns | {name: name for name in SLICED_FIELDS}
+    bands = {f"{BAND}{each.name}": each for each in model.columns}
+    banded = {reference: found.column for reference in bands if (found := banded_column(model, reference)) is not None}
+    return columns | banded | {name: name for name in SLICED_FIELDS}
 
 
 def is_sliced(column: Column) -> bool:
@@ -68,7 +73,7 @@ def add_outcomes(
     streams of the environment reference.
     """
     parts = [
-        prepared(writer, model, table, is_new, references)
+        prepared(writer, model, table, is_new, versions, references)
         for table, is_new in ((new, True), (older, False))
         if table is not None and table.num_rows
     ]
@@ -78,7 +83,7 @@ def add_outcomes(
     labelled = revisions is not None and revisions.num_rows > 0
     write_events(writer, model, changed, revisions)
     counts, sums = model_table("counts", model.key), model_table("sums", model.key)
-    has_slices = pc.sum(pc.list_value_length(changed["slices"])).as_py() > 0
+    has_slices, has_servers = (pc.sum(pc.list_value_length(changed[name])).as_py() > 0 for name in ("slices", "servers"))
     writer.execute(count(counts, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
     if has_slices:
         by_slice = f"(SELECT *, unnest(slices) AS slice FROM {EVENTS})"
@@ -89,6 +94,9 @@ def add_outcomes(
     if new is not None and new.num_rows:
         arrivals = f"(SELECT *, arrived_hour AS event_hour, 1 AS sign FROM {CHANGED} WHERE is_new)"
         writer.execute(count(counts, "period", "0", LATENCY, "latency_bin", "0", "-1", "status_code", arrivals))
+        if has_servers:
+            by_server = f"(SELECT *, unnest(servers) AS slice FROM {arrivals})"
+            writer.execute(count(counts, "day", "slice", LATENCY, "latency_bin", "0", "-1", "status_code", by_server))
         used = {name: value for name, value in UNLABELLED.items() if new[name].null_count < new.num_rows}
         add_sums(writer, sums, used, arrivals, has_slices)
     if labelled:
@@ -98,11 +106,19 @@ def add_outcomes(
     drop_events(writer)
 
 
-def prepared(writer: duckdb.DuckDBPyConnection, model: Model, table: pa.Table, is_new: bool, references: Sequence[int]) -> pa.Table:
-    """Predictions with all that their cells are made of: periods, bins, codes, weights, slices."""
+def prepared(
+    writer: duckdb.DuckDBPyConnection,
+    model: Model,
+    table: pa.Table,
+    is_new: bool,
+    versions: Mapping[int, Version],
+    references: Sequence[int],
+) -> pa.Table:
+    """Predictions with all that their cells are made of: periods, bins, codes, weights, slices (servers: those of replica and device)."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
     levels = ", ".join(
-        f'coalesce("{column}"::VARCHAR, {missing(reference)}) AS level_{i}' for i, (reference, column) in enumerate(sliced(model).items())
+        f"coalesce({level_sql(model, versions, reference, column)}, {missing(reference)}) AS level_{i}"
+        for i, (reference, column) in enumerate(sliced(model).items())
     )
     by_class = probabilities_of(model) if model.task == "multiclass" and model.classes else "NULL::DOUBLE[]"
     writer.register(ROWS, table.select(columns_needed(model)))
@@ -112,17 +128,18 @@ def prepared(writer: duckdb.DuckDBPyConnection, model: Model, table: pa.Table, i
             latency_ms, energy_j, cost, {status_of()} AS status_code, coalesce(weight, 1) AS w,
             CASE WHEN in_reference THEN 0 ELSE {hour_of('"at"')} END AS period, CASE WHEN in_reference THEN 0 ELSE {day_of('"at"')} END AS day,
             CASE WHEN in_reference THEN 0 ELSE {arrival_hour_of("arrived")} END AS arrived_hour, {levels}
-        FROM {ROWS}""",
+        FROM {ROWS} p""",
     )
     writer.unregister(ROWS)
     bins = bins_of(rows["score"], SCORE_PLAN) if model.classes else np.full(rows.num_rows, -1, np.int16)
     coarse = np.where(bins >= 0, COARSE_GROUP[np.maximum(bins, 0)], bins).astype(np.int16)
-    slices = slice_lists(writer, model, rows)
+    slices, servers = slice_lists(writer, model, rows)
     added = {
         "score_bin": pa.array(bins),
         "coarse_bin": pa.array(coarse),
         "latency_bin": pa.array(bins_of(rows["latency_ms"], LATENCY_PLAN)),
         "slices": slices,
+        "servers": servers,
     }
     if model.task == "multiclass":
         added["class_bins"] = class_bins(rows["by_class"], len(model.classes))
@@ -131,8 +148,14 @@ def prepared(writer: duckdb.DuckDBPyConnection, model: Model, table: pa.Table, i
     return rows.select([name for name in rows.column_names if not name.startswith("level_")])
 
 
+def level_sql(model: Model, versions: Mapping[int, Version], reference: str, column: str) -> str:
+    """The text of a row's level: of a sensitive number the band, as the row's own version cuts it, else the value."""
+    banded = banded_column(model, reference)
+    return f'p."{column}"::VARCHAR' if banded is None else raw.band_sql(Rows(model, dict(versions), None, None), banded)
+
+
 def missing(reference: str) -> str:
-    """The level of a missing value: `null` of a column; a replica or device that is not said is in no slice."""
+    """The level of a missing value: `null` of a column or band; a replica or device that is not said is in no slice."""
     return "NULL" if reference in SLICED_FIELDS else "'null'"
 
 
@@ -150,14 +173,18 @@ def class_bins(by_class: pa.ChunkedArray, classes: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(bins_of(flat, SCORE_PLAN)), classes).cast(pa.list_(pa.int16()))
 
 
-def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table) -> pa.Array:
-    """Numbers of the slices that each row is in, as lists. Levels that are new get a number, up to SLICE_LEVELS of a column."""
+def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Numbers of the slices that each row is in, as lists: all of them, and those of replica and device.
+
+    Levels that are new get a number, up to SLICE_LEVELS of a column.
+    """
     table = model_table("slices", model.key)
     known: dict[str, dict[str, int]] = {}
     for number, reference, level in writer.execute(f"SELECT slice, reference, level FROM {table}").fetchall():
         known.setdefault(reference, {})[level] = number
     following = max((number for levels in known.values() for number in levels.values()), default=0) + 1
-    codes = []
+    codes: list[NDArray[np.int16]] = []
+    of_servers = []
     for i, reference in enumerate(sliced(model)):
         column, levels = rows[f"level_{i}"], known.setdefault(reference, {})
         if column.null_count == rows.num_rows:
@@ -171,8 +198,14 @@ def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table)
         found = pc.index_in(column, value_set=pa.array(list(levels), pa.string())).to_numpy(zero_copy_only=False)
         numbers = np.array([*levels.values(), 0], np.int16)
         codes.append(numbers[np.where(np.isnan(found), -1, found).astype(np.int64)] if found.dtype.kind == "f" else numbers[found])
+        of_servers += codes[-1:] if reference in SLICED_FIELDS else []
+    return as_lists(codes, rows.num_rows), as_lists(of_servers, rows.num_rows)
+
+
+def as_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:
+    """The numbers above 0 of each row, from columns of them."""
     if not codes:
-        return pa.array([[]] * rows.num_rows, pa.list_(pa.int16()))
+        return pa.array([[]] * rows, pa.list_(pa.int16()))
     matrix = np.column_stack(codes)
     offsets = np.concatenate([[0], np.cumsum((matrix > 0).sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix[matrix > 0]))

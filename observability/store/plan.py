@@ -10,7 +10,7 @@ from typing import Literal
 
 from observability.aggregate import Aggregate, Bucket, By
 from observability.catalog import Model
-from observability.store.references import class_index
+from observability.store.references import banded_column, class_index
 from observability.store.schema import ERROR, FIRST_CLASS, LATENCY, OUTCOMES, SCORE, SLICED_FIELDS, SUM_MEASURES
 from observability.store.source import HOUR
 from observability.window import EPOCH, Window
@@ -36,17 +36,19 @@ class Spans:
     ends: tuple[tuple[datetime, datetime], ...]
 
 
-def kept(model: Model, aggregate: Aggregate, item: str | None, *, sliced: bool, level: str | None) -> Kept | None:
+def kept(model: Model, aggregate: Aggregate, item: str | None, *, sliced: str | None, level: str | None) -> Kept | None:
     """Where the rollups keep one item of an aggregate (a reference of its histogram or sums; None: plain counts), None where they do not.
 
-    sliced: the rows are one slice of the rollups. level: the reference among the keys whose levels are slices of the rollups, if there is
-    one.
+    sliced: the reference of which the rows are one level, where they are one slice of the rollups. level: the reference among the keys whose
+    levels are slices of the rollups, if there is one.
     """
     found = kept_sum(model, item) if item and aggregate.sums else kept_histogram(model, item) if item else kept_counts()
     if found is None:
         return None
     if sliced or level:
-        if found.measure > 0 or (found.table == "counts" and item):
+        if found.measure > 0 or (
+            found.table == "counts" and item and not (found.measure == LATENCY and (sliced or level) in SLICED_FIELDS)
+        ):
             return None
         found = Kept(found.table, found.measure, HOURS_A_DAY, found.groups - {"score_bin"} | ({level} if level else set()))
     if any(key.column not in found.groups for key in aggregate.keys if isinstance(key, By)):
@@ -87,11 +89,14 @@ def kept_sum(model: Model, reference: str) -> Kept | None:
 
 def level_key(model: Model, aggregate: Aggregate) -> str | None:
     """The reference among the keys whose levels may be slices of the rollups; None where there is none, or more than one."""
-    found = [
-        key.column for key in aggregate.keys
-        if isinstance(key, By) and (key.column in SLICED_FIELDS or ((column := model.column(key.column)) is not None and column.sensitive))
-    ]  # fmt: skip
+    found = [key.column for key in aggregate.keys if isinstance(key, By) and has_levels(model, key.column)]
     return found[0] if len(found) == 1 else None
+
+
+def has_levels(model: Model, reference: str) -> bool:
+    """Whether a reference is one whose levels may be slices: replica, device, a sensitive column, the bands of a sensitive number."""
+    column = model.column(reference)
+    return reference in SLICED_FIELDS or (column is not None and column.sensitive) or banded_column(model, reference) is not None
 
 
 def spans(window: Window, grain: int, bucket: Bucket | None) -> Spans:

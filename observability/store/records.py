@@ -11,7 +11,7 @@ from observability.aggregate import Records
 from observability.errors import NotFoundError
 from observability.record import KINDS, Field
 from observability.store.migrate import FIELD_TYPES, kind_tables
-from observability.store.schema import quoted
+from observability.store.schema import model_table, quoted
 from observability.store.source import snapshot, stored
 from observability.window import Window
 
@@ -32,21 +32,32 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
     """
     fields = fields_of(records.kind)
     names = records.columns or tuple(fields)
-    for name in names:
+    for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
     where, values = conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
+    for place, (name, wanted) in enumerate(records.only):
+        where, values = f"{where} AND {quoted(name)} = $only_{place}", values | {f"only_{place}": wanted}
     at = quoted(moment_of(records.kind))
+    table, ties = table_of(store, records.kind, window.model, values)
     with snapshot(store) as cursor:
         frame = cursor.execute(
             f"""SELECT {", ".join(quoted(name) for name in names)} FROM (
-                SELECT * FROM {kind_tables()[records.kind]} WHERE {where} ORDER BY {at} DESC, content_hash DESC LIMIT {int(records.rows)})
-            ORDER BY {at}, content_hash""",
+                SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)})
+            ORDER BY {at}, {ties}""",
             values,
         ).df()
     for name in names:
         frame[name] = typed(frame[name], fields[name])
     return frame
+
+
+def table_of(store: "Store", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:
+    """Where records of a kind stand, and the column that breaks ties of time. Labels stand with their model, whose name is no column there."""
+    if kind != "label":
+        return kind_tables()[kind], "content_hash"
+    values["model"] = model
+    return f"(SELECT *, $model AS model FROM {model_table('labels', store.catalog().model(model).key)})", "id_hash"
 
 
 def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
@@ -64,7 +75,7 @@ def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, a
 
 def fields_of(kind: str) -> dict[str, Field]:
     """Fields of a kind by name; raises NotFoundError for one that has no table of its own."""
-    if kind not in kind_tables():
+    if kind not in (*kind_tables(), "label"):
         raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
     return {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
 

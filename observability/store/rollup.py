@@ -58,7 +58,7 @@ def add(
 def rebuild(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
     """Makes the rollups of a model anew from its raw rows, with its present classes, threshold, edges and sensitive columns.
 
-    streams_only: only these streams, the others stay. The decisions of the raw rows are made anew as well.
+    streams_only: only these streams, the others stay. The decisions of the raw rows are made anew as well. Arrivals that were compacted stay so.
     """
     model = read_catalog(writer).model(name)
     chosen = sorted(streams(writer, model.key).values() if streams_only is None else set(streams_only))
@@ -84,6 +84,7 @@ def rebuild(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable
             writer, f'SELECT id, "at", arrived, value, number, true AS is_new FROM {labels} WHERE id_hash IN (SELECT id_hash {some})'
         )
         add(writer, model, rows, None, revisions, threads=threads)
+    coarsen(writer, model, compacted_before(writer).get(model.key, 0))
     merge(writer, model)
 
 
@@ -123,13 +124,18 @@ def compact(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | 
     the table `rollups`.
     """
     limit = compaction_limit(now or datetime.now(UTC), days)
+    coarsen(writer, model, limit)
+    merge(writer, model)
+    writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])
+    return limit
+
+
+def coarsen(writer: duckdb.DuckDBPyConnection, model: Model, limit: int) -> None:
+    """Rounds arrivals before an hour up to whole days."""
     for table in ("counts", "sums"):
         writer.execute(
             f"UPDATE {model_table(table, model.key)} SET arrived = (arrived + 23) // 24 * 24 WHERE arrived < {limit} AND arrived % 24 <> 0"
         )
-    merge(writer, model)
-    writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])
-    return limit
 
 
 def wants_compaction(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> bool:

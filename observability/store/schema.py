@@ -99,12 +99,46 @@ SUM_COLUMNS = {
 }
 SLICE_COLUMNS = {"slice": "SMALLINT", "reference": "VARCHAR", "level": "VARCHAR"}
 """Which slice of the rollups is which: a column reference (`feature.sex`, `device`) and the text of its level (`null` for a missing one)."""
+ATTRIBUTION_COLUMNS = {
+    "stream": "SMALLINT",
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "sample_hash": "UBIGINT",
+    "sampled": "BOOLEAN",
+    "class": "SMALLINT",
+    "values": "FLOAT[]",
+    "base": "DOUBLE",
+    "output": "DOUBLE",
+    "residual": "DOUBLE",
+    "link": "VARCHAR",
+    "method": "VARCHAR",
+    "adds_up": "BOOLEAN",
+    "reproduces": "BOOLEAN",
+}
+"""Attributions of single predictions, in the order of the features that store/attributions.py keeps for the version."""
+ENRICHMENT_COLUMNS = {"job": "VARCHAR", "version": "VARCHAR", "part": "VARCHAR", "rows": "BIGINT", "state": "JSON"}
+"""What was added to a version's rows by which job: for each part that is done how many rows it had then, and in the part "" the job's state."""
+ESTIMATE_COLUMNS = {
+    "stream": "SMALLINT",
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "arrived": "TIMESTAMP",
+    "sample_hash": "UBIGINT",
+    "absolute": "DOUBLE",
+    "squared": "DOUBLE",
+}
+"""Expected absolute and squared error of single predictions of a regression (store/estimates.py)."""
 MODEL_TABLES = {
     "predictions": PREDICTION_COLUMNS,
     "labels": LABEL_COLUMNS,
     "counts": COUNT_COLUMNS,
     "sums": SUM_COLUMNS,
     "slices": SLICE_COLUMNS,
+    "attributions": ATTRIBUTION_COLUMNS,
+    "enrichment": ENRICHMENT_COLUMNS,
+    "estimates": ESTIMATE_COLUMNS,
 }
 """Tables of each model, by the first part of their names."""
 

@@ -4,6 +4,7 @@
 revisions that had arrived by `as_of`, the one with the greatest (at, arrived, value), with `code`, its class index.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -69,14 +70,31 @@ class Rows:
         return found | ({"as_of": stored(self.as_of)} if self.as_of else {})
 
 
+_held = threading.local()
+
+
 @contextmanager
 def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A cursor for one question: all that it reads is of one state of the store, whatever is loaded meanwhile."""
+    """A cursor for one question: all that it reads is of one state of the store, whatever is loaded meanwhile. Inside another snapshot of this
+    thread it is that one, so that many questions are asked of one state; a question that fails lets the others go on, of the newest state.
+    """
+    outer: duckdb.DuckDBPyConnection | None = getattr(_held, "cursors", {}).get(store)
+    if outer is not None:
+        try:
+            yield outer
+        except BaseException:
+            with suppress(duckdb.Error):
+                outer.rollback()
+            outer.begin()
+            raise
+        return
     cursor = store.cursor()
+    _held.cursors = {**getattr(_held, "cursors", {}), store: cursor}
     try:
         cursor.begin()
         yield cursor
     finally:
+        _held.cursors = {key: each for key, each in _held.cursors.items() if key is not store}
         with suppress(duckdb.Error):
             cursor.rollback()
         with suppress(duckdb.Error):

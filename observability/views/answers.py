@@ -1,4 +1,4 @@
-"""How is one model, answered in order: is it up, are its inputs normal, is it right, what changed?
+"""How is one model, answered in order: is it up, are its inputs normal, is it right, is it fair, what drives it, what does it cost, what changed?
 
 Each answer is a heading, one sentence with a status, a small chart with its table, and a link to the page that shows more.
 """
@@ -26,7 +26,9 @@ def is_it_up(here: Here, standing: Standing) -> None:
     found = [each for each in standing.of("data/quality") if each.metric in UP]
     failed = f"{text.share(errors / n)} of them failed" if errors else "none of them failed"
     said = f"{n:,.0f} predictions in {text.span(here.window.start, here.window.end)}" + (f", {failed}." if n else ".")
-    heading("Is it up?", found, said, "quality", here)
+    slow = standing.of("serving/latency")
+    p99 = fleet.figure(standing, "serving/latency", "latency_p99")
+    heading("Is it up?", fleet.worst([*found, *slow]), said, "latency" if slow else "quality", here, after=p99.because if p99 else None)
     if n:
         shown = traffic[["period", "n"]].rename(columns={"n": "value"})
         figure = charts_time.small(shown, name="predictions", unit="predictions", marks=standing.events)
@@ -75,6 +77,36 @@ def is_it_right(here: Here, standing: Standing) -> None:
         frame.chart(figure, days, key="model-outcome", alt=main.because.replace("`", ""), metrics=(main.metric, "label_maturity"))
 
 
+def is_it_fair(here: Here, standing: Standing) -> None:
+    """Whether groups are treated alike."""
+    found = standing.of("trust/fairness")
+    if not found:
+        said = "No sensitive attribute is known, so groups cannot be compared."
+    else:
+        attributes = dict.fromkeys(each.subject.partition("=")[0] for each in found)
+        bad = [each for each in found if each.severity in ("act", "watch")]
+        said = f"{text.plural(len(bad), 'problem')} in how groups by {fleet.listed(list(attributes))} are treated."
+        said = found[0].because if not any(each.value is not None for each in found) else said
+    heading("Is it fair?", found, said, "fairness", here)
+
+
+def what_drives_it(here: Here, standing: Standing) -> None:
+    """Which features the predictions rest on, now against the reference."""
+    found = standing.of("trust/explanations")
+    main = next((each for each in found if each.subject == "model"), None)
+    heading("What drives it?", found, main.because if main else "No explanation is known.", "explanations", here)
+
+
+def what_does_it_cost(here: Here, standing: Standing) -> None:
+    """Money and energy of a thousand predictions."""
+    money = fleet.figure(standing, "operations/cost", "cost_per_thousand")
+    energy = fleet.figure(standing, "operations/energy", "energy_per_thousand")
+    found = fleet.worst([*standing.of("operations/cost"), *standing.of("operations/energy")])
+    said = [each.because for each in (money, energy) if each is not None]
+    first = said[0] if said else found[0].because if found else "Nothing about cost or energy is known."
+    heading("What does it cost?", found, first, "cost", here, after=said[1] if len(said) > 1 else None)
+
+
 def what_changed(here: Here, standing: Standing) -> None:
     """Events, and findings that the window before did not have."""
     rows = fleet.changes([standing], here.scope)
@@ -107,4 +139,12 @@ def heading(question: str, found: Sequence[Finding], sentence: str, page: str, h
         st.caption(text.sentence(after))
 
 
-QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, what_changed)
+QUESTIONS: tuple[Question, ...] = (
+    is_it_up,
+    are_inputs_normal,
+    is_it_right,
+    is_it_fair,
+    what_drives_it,
+    what_does_it_cost,
+    what_changed,
+)

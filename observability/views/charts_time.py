@@ -193,7 +193,7 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
     if inside.empty:
         return figure
     drawn = inside.assign(later=inside["what"] != "deploy").sort_values(["later", "at"])
-    shown, folded = drawn.head(MOST_MARKS), drawn.iloc[MOST_MARKS:]
+    shown, folded = drawn.head(MOST_MARKS).sort_values("at"), drawn.iloc[MOST_MARKS:]
     for at in shown["at"]:
         figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})
     texts = [f"{theme.label(what)}: {theme.label(words, 80)}" for what, words in zip(shown["what"], shown["text"])]
@@ -203,7 +203,10 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
         x=shown["at"],
         y=[1.0] * len(shown),
         yaxis="y2",
-        mode="markers",
+        mode="markers+text",
+        text=names_of(shown, periods),
+        textposition="bottom right",
+        textfont={"size": 10, "color": theme.NEUTRAL},
         marker={"symbol": "triangle-down", "size": 9, "color": theme.NEUTRAL},
         customdata=texts,
         hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{customdata}<extra></extra>",
@@ -213,3 +216,10 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
     )
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
     return figure
+
+
+def names_of(shown: "DataFrame", periods: "Series[Any]") -> list[str]:
+    """What is written beside each mark: the start of its text, and nothing where the next mark stands too near for it."""
+    room = (periods.max() - periods.min()) * 0.14
+    following = shown["at"].shift(-1).fillna(periods.max() + room)
+    return [theme.label(words, 20) if after - at >= room else "" for words, at, after in zip(shown["text"], shown["at"], following)]

@@ -61,12 +61,15 @@ def listed(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *,
     columns = [COLUMNS[0], MODEL_COLUMN, *COLUMNS[1:]] if models else list(COLUMNS)
     table(key, caption, columns, [as_row(each, scope) for each in findings[:most]])
     if len(findings) > most:
-        st.caption(f"The worst {most} of {len(findings):,}. All of them are on the findings page.")
+        everything = links.link(f"The worst {most} of {len(findings):,}. Show all of them.", "findings", scope)
+        st.button(
+            everything["t"], type="tertiary", icon=":material/checklist:", key=f"{key}-all", on_click=links.go, args=(everything["go"],)
+        )
 
 
 def as_row(finding: Finding, scope: Scope, *, selected: bool = False, details: bool = False) -> dict[str, Any]:
     """One finding as a table's row. details: its sentence leads to its evidence, not to the page that shows it."""
-    own = {key: str(st.session_state[key]) for key in ("analyzer", "subject") if details and st.session_state.get(key)}
+    own = {key: st.query_params[key] for key in ("analyzer", "subject") if details and key in st.query_params}
     target = (
         links.link(finding.because, "findings", scope, finding=finding.id, **own)
         if details

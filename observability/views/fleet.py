@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 COLUMNS = (
     column("model", "Model", width="13rem", strong=True),
     column("status", "Status", width="6.5rem"),
-    column("traffic", "Traffic", help="Predictions a day over the window", width="11rem"),
-    column("errors", "Errors", align="right", help="Share of predictions whose status is not ok"),
+    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="9.5rem"),
+    column("latency", "Latency", help="99 of 100 answers took at most this long", width="6.5rem"),
     column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness"),
     column("drift", "Input drift", help="Features that moved away from the reference"),
-    column("outcome", "Outcome", help="The model's main metric, measured on the labels that are in", width="13rem"),
-    column("labels", "Labels in", align="right", help="Share of the window's predictions whose label is known"),
+    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="12rem"),
+    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference"),
+    column("cost", "Cost", help="Of a thousand predictions: money, and energy below it", width="6.5rem"),
 )
+
+
+NOT_ASKED: Cell = {"t": text.DASH, "title": "No sensitive attribute is known, so groups are not compared."}
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,12 @@ def as_row(each: Standing, scope: Scope) -> dict[str, Any]:
             "model": {**links.link(each.model.name, "model", about), "sub": subtitle(each)},
             "status": {"s": each.severity, "t": text.STATUS_WORDS[each.severity], "sub": needs(each)},
             "traffic": traffic_cell(each),
-            "errors": errors_cell(each),
+            "latency": latency(each),
             "quality": verdict(each.of("data/quality"), "normal"),
             "drift": moved(each.of("serving/drift")),
             "outcome": outcome(each),
-            "labels": labels(each),
+            "fairness": verdict(each.of("trust/fairness"), "as before") if each.of("trust/fairness") else NOT_ASKED,
+            "cost": cost(each),
         },
         note,
     )
@@ -116,15 +121,54 @@ def traffic_cell(each: Standing) -> Cell:
     total = float(each.traffic["n"].sum())
     return {
         "t": f"{text.short(total / days)} a day",
+        "sub": failed(each),
         "title": f"{total:,.0f} predictions in {text.span(each.window.start, each.window.end)}",
         "spark": spark(each.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in all", bars=True),
     }
 
 
-def errors_cell(each: Standing) -> Cell:
-    """Share of predictions that failed."""
+def failed(each: Standing) -> str:
+    """Share of predictions that failed, in words."""
     n, errors = float(each.traffic["n"].sum()), float(each.traffic["errors"].sum())
-    return {"t": text.share(errors / n) if n else text.DASH, "title": f"{errors:,.0f} of {n:,.0f} predictions"}
+    return text.DASH if not n else f"{text.share(errors / n)} failed" if errors else "none failed"
+
+
+def figure(each: Standing, analyzer: str, metric: str) -> Finding | None:
+    """What an analyzer says of the whole model by one metric; None where it gives no value."""
+    found = (one for one in each.of(analyzer) if one.metric == metric and one.subject == "model" and one.value is not None)
+    return next(found, None)
+
+
+def latency(each: Standing) -> Cell:
+    """The 99 % quantile, with the worst that is said about latency and the service level."""
+    found = figure(each, "serving/latency", "latency_p99")
+    bad = [one for one in each.of("serving/latency") if one.severity in ("act", "watch")]
+    if found is None and not bad:
+        return {"t": text.DASH, "title": "No latency is logged."}
+    cell: Cell = {"t": f"{text.number(found.value)} ms" if found else text.DASH}
+    if bad:
+        return {**cell, "s": bad[0].severity, "sub": text.plural(len(bad), "problem"), "title": bad[0].because.replace("`", "")}
+    return {**cell, "title": found.because.replace("`", "") if found else None}
+
+
+def cost(each: Standing) -> Cell:
+    """Money and energy of a thousand predictions, each with its mark where it was not measured."""
+    money, energy = figure(each, "operations/cost", "cost_per_thousand"), figure(each, "operations/energy", "energy_per_thousand")
+    bad = [one for one in (*each.of("operations/cost"), *each.of("operations/energy")) if one.severity in ("act", "watch")]
+    if money is None and energy is None:
+        return {"t": text.DASH, "title": "Neither a price nor the energy of a prediction is known."}
+    words = f"{text.number(energy.value)} Wh" if energy else None
+    cell: Cell = {"t": amount_of_money(money) if money else str(words), "sub": words if money else None}
+    first = money or energy
+    if first is not None and first.basis != "measured":
+        cell["mark"] = first.basis
+    said = bad[0] if bad else first
+    return {**cell, "s": bad[0].severity if bad else None, "title": said.because.replace("`", "") if said else None}
+
+
+def amount_of_money(finding: Finding) -> str:
+    """A sum with its currency, as the finding's evidence names it."""
+    return f"{text.number(finding.value)} {finding.evidence.get('currency') or ''}".strip()
 
 
 def verdict(findings: list[Finding], good: str) -> Cell:
@@ -151,13 +195,18 @@ def outcome(each: Standing) -> Cell:
     headline = HEADLINE.get(each.model.task or "")
     found = next((one for one in each.of("serving/performance") if one.metric == headline), None)
     if found is None or found.value is None:
+        guess = figure(each, "serving/estimated_performance", headline or "")
+        if guess is not None and guess.severity != "unknown":
+            words = text.metric_title(guess.metric)
+            return {"t": text.amount(guess.value, guess.unit), "mark": guess.basis, "sub": words, "title": guess.because.replace("`", "")}
         return {"s": "unknown", "t": "no labels yet" if found is not None else "not judged", "title": found.because if found else None}
     days = series.of_metric(found)
     title = text.metric_title(found.metric)
+    ripe = next((one for one in each.of("serving/performance") if one.metric == "label_maturity" and one.value is not None), None)
     cell: Cell = {
         "t": text.amount(found.value, found.unit),
         "mark": found.basis,
-        "sub": title,
+        "sub": f"{title}, {text.share(ripe.value)} labelled" if ripe else title,
         "title": f"{found.because.replace('`', '')} n = {found.n:,}",
     }
     if len(days) > 1:
@@ -179,14 +228,6 @@ def settled(findings: Sequence[Finding]) -> Severity:
 def single(finding: Finding) -> float | None:
     """A limit that is one number."""
     return finding.limit if isinstance(finding.limit, int | float) else None
-
-
-def labels(each: Standing) -> Cell:
-    """Share of the labels that are in."""
-    found = next((one for one in each.of("serving/performance") if one.metric == "label_maturity"), None)
-    if found is None or found.value is None:
-        return {"t": text.DASH}
-    return {"t": text.share(found.value), "s": None if found.severity == "ok" else found.severity, "title": found.because}
 
 
 def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:

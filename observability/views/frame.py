@@ -24,6 +24,26 @@ if TYPE_CHECKING:
 
 
 Answer = TypeVar("Answer")
+COLUMN_WORDS = {
+    "period": "When (UTC)",
+    "day": "Day (UTC)",
+    "low": "95 % interval from",
+    "high": "to",
+    "n": "Rows",
+    "labelled": "Labelled",
+    "served": "Served",
+    "value": "Value",
+    "reference": "In the reference",
+    "n_current": "Rows now",
+    "n_reference": "Rows in the reference",
+    "share_of_label": "Share of the label's rows",
+    "error_share": "Share of errors",
+    "measured": "Measured",
+    "estimated": "Estimated",
+    "error": "Estimate less truth",
+    "null_95": "Chance stays below",
+}
+"""What the columns of charts' tables are called on the screen; the CSV keeps the short names."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,7 @@ def own_parameters() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key in links.OWN_KEYS:
         held = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
+        held = str(held).lower() if isinstance(held, bool | int | float) else held
         values = [held] if isinstance(held, str) else list(held or ())
         if values:
             found[key] = values
@@ -196,8 +217,9 @@ def chart(
                 explain(*metrics)
             with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
                 st.dataframe(
-                    twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420), column_config=columns
-                )
+                    twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420),
+                    column_config={name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {}),
+                )  # fmt: skip
             download(f"{key}.csv", lambda: twin.to_csv(index=False), "CSV", key=f"{key}-csv")
 
 

@@ -20,8 +20,11 @@ from observability.window import Window
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 DEFAULT_PAGE = "health"
-BOUND_KEYS = ("feature", "by", "severity", "analyzer", "subject")
-OWN_KEYS = (*BOUND_KEYS, "metric", "finding", "attribute", "crossed")
+BOUND_KEYS = ("feature", "by", "severity")
+OWN_KEYS = (
+    *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
+    "axis", "log", "cell",
+)  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
 
@@ -103,10 +106,18 @@ def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
     """The link to the page that shows what a finding is about: the page of its analyzer's name, else the findings page."""
     name = finding.analyzer.rpartition("/")[2]
     page = name if name in page_files() else "findings"
-    about = scope.about(finding.model)
-    own = {"feature": finding.subject} if page in ("drift", "quality") and finding.subject not in ("model", "score") else {}
-    if page == "performance":
-        own = {"metric": finding.metric}
+    return link(text, page, scope.about(finding.model), **own_of(finding, page))
+
+
+def own_of(finding: Finding, page: str) -> dict[str, str]:
+    """What a page has to be told, beside the scope, to show what a finding is about."""
+    subject = finding.subject
+    if page in ("drift", "quality", "explanations"):
+        return {} if subject in ("model", "score") else {"feature": subject}
+    if page in ("performance", "estimated_performance"):
+        return {"metric": finding.metric}
     if page == "fairness":
-        own = {"attribute": finding.subject.partition("=")[0]}
-    return link(text, page, about, **own)
+        return {"attribute": subject.partition("=")[0]}
+    if page == "runs" and subject.startswith("run:"):
+        return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
+    return {}

@@ -1,31 +1,40 @@
 """What does a page read, and what is kept between reruns?
 
 The only module of the pages that asks the store, and the only one that caches. Everything is kept by the store's generation, which grows with
-each commit, so a page never shows what is no longer so; the clock moves in steps of five minutes, so a window that ends now stays the same
+each commit: what a person changed shows at once, what arrives by itself within FRESH seconds, so that a busy store is not judged anew at every click; the clock moves in steps of five minutes, so a window that ends now stays the same
 between two clicks. Frames and reports come back as copies.
 """
 
-from dataclasses import replace
+import time
+import weakref
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability.aggregate import Aggregate
+from observability.aggregate import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.catalog import Catalog
 from observability.errors import StoreBusyError
 from observability.finding import Finding, worst_first
 from observability.run import Report
+from observability.views import deep
 from observability.views.scope import DAYS, Scope
 from observability.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.analyzers.training.runs import Judged
+    from observability.compare import Comparison
+    from observability.store.attributions import State
     from observability.store.database import Store
 
 CLOCK_STEP = timedelta(minutes=5)
+FRESH = 5.0
+A_LIFETIME = 36_500
+"""Days: everything."""
 Stamp = tuple[str, int]
 """Which state of which store: its home and its generation."""
 
@@ -42,10 +51,29 @@ def home() -> Path:
     return store().home
 
 
+@dataclass
+class Shown:
+    """Which generation of a store the pages show, how many of its commits somebody waited for, and when it last changed (monotonic seconds)."""
+
+    generation: int
+    awaited: int
+    at: float
+
+
+SHOWN: "weakref.WeakKeyDictionary[Store, Shown]" = weakref.WeakKeyDictionary()
+
+
 def stamp() -> Stamp:
-    """The state of the store that is read now."""
-    current = store()
-    return str(current.home), current.generation
+    """The state of the store that is read now: the newest, or one that is at most FRESH seconds old and lacks nothing that a person did."""
+    current, instant = store(), time.monotonic()
+    generation = current.generation
+    awaited = generation - current.unhurried
+    shown = SHOWN.get(current)
+    if shown is None:
+        shown = SHOWN[current] = Shown(generation, awaited, instant - FRESH)
+    elif shown.generation != generation and (shown.awaited != awaited or instant - shown.at >= FRESH):
+        shown = SHOWN[current] = Shown(generation, awaited, instant)
+    return str(current.home), shown.generation
 
 
 def now() -> datetime:
@@ -112,15 +140,34 @@ def note(scope: Scope, model: str) -> str | None:
     return run.window_of(catalog().model(model), activity(), start=scope.start, end=scope.end, as_of=None, now=now())[1]
 
 
-def findings(asked: Window) -> list[Finding]:
-    """What every analyzer says about a model in a window, worst first."""
-    return list(cached_report(stamp(), asked, now()).findings)
+def findings(asked: Window, *, wait: bool = False) -> list[Finding]:
+    """What every analyzer says about a model in a window, worst first.
+
+    Analyzers that read samples of raw rows do their work in the background: what they say is in the list once they have said it. wait: have it now,
+    for the pages that are about it.
+    """
+    counted = cached_report(stamp(), asked, now()).findings
+    return worst_first([*counted, *deep.findings(store(), asked, now(), wait=wait)])
 
 
 def report(scope: Scope) -> list[Finding]:
-    """Findings of the scope: of its model, or of every model in its own window; worst first."""
+    """Findings of the scope: of its model, or of every model in its own window, and about records of other kinds; worst first."""
     models = [scope.model] if scope.model else [each.name for each in catalog().models]
-    return worst_first([each for model in models for each in findings(window(scope, model))])
+    return worst_first([*(each for model in models for each in findings(window(scope, model))), *record_findings(scope)])
+
+
+def record_findings(scope: Scope) -> list[Finding]:
+    """Findings about training runs, datasets and other records of the scope's model, or of all: in the chosen dates, else in the last days that
+    have some.
+    """
+    if scope.slice or scope.version:
+        return []
+    return list(cached_record_findings(stamp(), scope.model, scope.start, scope.end, record_days(scope), now()))
+
+
+def record_days(scope: Scope) -> float:
+    """How many days a window of records goes back where no start is chosen."""
+    return DAYS.get(scope.span, A_LIFETIME if scope.span == "all" else DAYS["7d"])
 
 
 def new_findings(asked: Window) -> list[Finding]:
@@ -137,6 +184,36 @@ def claim(finding: Finding) -> tuple[str | None, ...]:
 def frame(aggregate: Aggregate, asked: Window) -> "DataFrame":
     """The answer of the store to an aggregate."""
     return cached_frame(stamp(), aggregate, asked)
+
+
+def answer(question: Sample | EstimatedErrors, asked: Window) -> "DataFrame":
+    """A bounded sample of rows, or what is estimated of the errors of rows without labels."""
+    return cached_answer(stamp(), question, asked)
+
+
+def records(question: Records, asked: Window) -> "DataFrame":
+    """Records of the other kinds: training runs, prices and the rest."""
+    return cached_records(stamp(), question, asked)
+
+
+def training_runs(model: str | None) -> "tuple[Judged, ...]":
+    """Every training run of a model, or of all, with its curves and what is claimed about it, newest first. Read-only: sessions share them."""
+    return cached_training_runs(stamp(), model, now())
+
+
+def comparison(a: Window, b: Window) -> "Comparison":
+    """How two windows of one model differ."""
+    return cached_comparison(stamp(), a, b)
+
+
+def attributions(question: Attributions, asked: Window) -> "DataFrame":
+    """Why predictions got their scores: the stored attributions of a window."""
+    return cached_attributions(stamp(), question, asked)
+
+
+def explanation_state(model: str, version: str) -> "State | None":
+    """How a version is explained: method, background, the last failure; None where that was never tried."""
+    return cached_explanation_state(stamp(), model, version)
 
 
 def events(model: str | None, start: datetime, end: datetime) -> "DataFrame":
@@ -186,7 +263,19 @@ def cached_report(key: Stamp, asked: Window, instant: datetime) -> Report:
         as_of=asked.as_of,
         slice=asked.slice,
         now=instant,
+        with_records=False,
+        reads="counts",
     )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def cached_record_findings(
+    key: Stamp, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime
+) -> list[Finding]:
+    """See `record_findings`."""
+    from observability import run
+
+    return worst_first(run.record_findings(store(), model, start=start, end=end, days=days, now=instant))
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
@@ -195,6 +284,59 @@ def cached_frame(key: Stamp, aggregate: Aggregate, asked: Window) -> "DataFrame"
     from observability.store import engine
 
     return engine.ask(store(), aggregate, asked)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_answer(key: Stamp, question: Sample | EstimatedErrors, asked: Window) -> "DataFrame":
+    """See `answer`."""
+    from observability import run
+
+    return run.put(store(), question, asked)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def cached_records(key: Stamp, question: Records, asked: Window) -> "DataFrame":
+    """See `records`."""
+    return stored_records(question, asked)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def cached_training_runs(key: Stamp, model: str | None, instant: datetime) -> "tuple[Judged, ...]":
+    """See `training_runs`."""
+    from observability.analyzers.training import runs
+
+    return runs.everything(stored_records, model or "", instant)
+
+
+def stored_records(question: Records, asked: Window) -> "DataFrame":
+    """Records as the store has them now, not kept."""
+    from observability.store import records as stored
+
+    return stored.fetch(store(), question, asked)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def cached_comparison(key: Stamp, a: Window, b: Window) -> "Comparison":
+    """See `comparison`."""
+    from observability import compare
+
+    return compare.compare(compare.asker(store()), catalog().model(a.model), a, b)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_attributions(key: Stamp, question: Attributions, asked: Window) -> "DataFrame":
+    """See `attributions`."""
+    from observability.store import attributions as stored
+
+    return stored.fetch(store(), question, asked)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_explanation_state(key: Stamp, model: str, version: str) -> "State | None":
+    """See `explanation_state`."""
+    from observability.store import attributions as stored
+
+    return stored.state_of(store(), model, version)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -136,7 +136,7 @@ def slices_of(here: Here, finding: Finding) -> None:
     offered = slices.columns(here.model)
     name = st.selectbox("Column", list(offered), index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
     if name is None:
-        st.caption("Sensitive columns stand first. Levels with fewer than 100 labelled rows are shown and not ranked.")
+        anywhere(here, finding)
         return
     frame_ = frame.guarded(lambda: slices.worst(here.model, here.window, offered[name], finding.metric))
     if frame_.empty:
@@ -158,6 +158,37 @@ def slices_of(here: Here, finding: Finding) -> None:
     if len(frame_) > slices.MOST_LEVELS:
         st.caption(f"The first {slices.MOST_LEVELS} of {len(frame_):,} levels.")
     frame.download(f"{finding.metric}-by-{name}.csv", lambda: frame_.to_csv(index=False), "CSV", key="slices-csv")
+
+
+def anywhere(here: Here, finding: Finding) -> None:
+    """The levels of any column kept as counts that are worse than all rows beyond chance, each a link to its column."""
+    found = frame.guarded(lambda: slices.worst_of_all(here.model, here.window, finding.metric, finding.value or 0.0))
+    if found.empty:
+        st.caption(
+            "No replica, device, version or sensitive group with 100 labels is worse than all rows beyond its interval. Choose a column to see more."
+        )
+        return
+    columns = (
+        column("level", "Where", strong=True),
+        column("value", text.metric_title(finding.metric), align="right"),
+        column("n", "Labelled", align="right"),
+    )
+    rows_ = [
+        row(
+            {
+                "level": links.link(
+                    f"{each['column']} = {each['level']}", "performance", here.scope, by=str(each["column"]), metric=finding.metric
+                ),
+                "value": {"t": text.amount(each["value"], finding.unit), "sub": f"all rows {text.amount(finding.value, finding.unit)}"},
+                "n": {"t": f"{each['n']:,}"},
+            }
+        )
+        for each in found.head(slices.MOST_LEVELS // 2).to_dict("records")
+    ]
+    table("worst-anywhere", f"{text.metric_title(finding.metric)}: worse than all rows beyond chance", columns, rows_, compact=True)
+    st.caption(
+        "Of replicas, devices, versions and sensitive groups with at least 100 labels. Choose a column above to see all of its levels."
+    )
 
 
 def level_rows(here: Here, name: str, finding: Finding, levels: "DataFrame") -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def navigation() -> dict[str, list[Any]]:
 
 def main() -> None:
     """Draw the shell and run the page that was asked for."""
-    st.set_page_config(page_title="Observability", page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state="auto")
+    st.set_page_config(page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state="auto")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.png"), size="large")
     page = st.navigation(navigation(), expanded=True)
     corrected = sidebar.corrected_address()

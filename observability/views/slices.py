@@ -1,6 +1,8 @@
 """Where is a model worst: which levels of one column, with how many rows and how sure?"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from observability.aggregate import By
 from observability.catalog import FIELDS_TO_GROUP_BY, Model
@@ -10,7 +12,7 @@ from observability.views import load
 from observability.window import Window
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 MINIMUM_LABELS = 100
 """Below this many labelled rows a level is shown grey and not ranked (the analyzer's minimum)."""
@@ -46,6 +48,37 @@ def worst(model: Model, window: Window, column: str, metric: str) -> "DataFrame"
         .drop(columns="order")
         .reset_index(drop=True)
     )
+
+
+def worst_of_all(model: Model, window: Window, metric: str, whole: float) -> "DataFrame":
+    """Levels of every column that is kept as counts, as `worst` gives them with their `column`: those that are worse than all rows beyond their
+    interval, the furthest first.
+    """
+    import pandas as pd
+
+    kept = {name: reference for name, reference in columns(model).items() if reference in kept_as_counts(model)}
+    parts = [worst(model, window, reference, metric).assign(column=name) for name, reference in kept.items()]
+    found = pd.concat([each[each["enough"]] for each in parts]) if parts else pd.DataFrame()
+    if found.empty:
+        return found
+    better = METRICS[metric].better
+    sign = -1 if better == "high" else 1
+    if better is None:
+        found, whole, sign = found.assign(value=found["value"].abs(), low=nearest_to_zero(found), high=np.nan), abs(whole), 1
+    ends = found["high"] if better == "high" else found["low"]
+    beyond = sign * (ends - whole)
+    return found.assign(beyond=beyond)[beyond > 0].sort_values("beyond", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def kept_as_counts(model: Model) -> set[str]:
+    """Column references by which outcomes are kept in the rollups, so that asking costs nothing: sensitive ones, replica, device, version."""
+    return {each.reference for each in model.columns if each.sensitive and each.kind != "number"} | {"replica", "device", "version"}
+
+
+def nearest_to_zero(levels: "DataFrame") -> "Series[Any]":
+    """The end of an interval that is nearer to zero, without its sign; zero where the interval holds zero."""
+    inside = (levels["low"] <= 0) & (levels["high"] >= 0)
+    return levels[["low", "high"]].abs().min(axis=1).where(~inside, 0.0)
 
 
 def name_of(level: object) -> str:

@@ -15,6 +15,11 @@ WORDS = {
     "data/quality": "Values to repair, {}",
     "serving/drift": "Inputs that moved far, {}",
     "serving/performance": "Metrics that fell, {}",
+    "serving/latency": "Slow or failing answers, {}",
+    "trust/fairness": "Groups treated less alike than before, {}",
+    "trust/explanations": "Features that drive it otherwise than before, {}",
+    "operations/cost": "Costs that rose, {}",
+    "operations/energy": "Energy that rose, {}",
 }
 
 

@@ -7,6 +7,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
+from observability.energy import with_prefix
 from observability.metrics import METRICS
 
 DASH = "–"
@@ -79,6 +80,8 @@ def amount(value: float | None, unit: str) -> str:
     """A value in the unit of its metric: shares as percentages, hours as h, the rest as numbers."""
     if unit == "share":
         return share(value)
+    if unit in ("Wh", "gCO₂e"):
+        return DASH if value is None else with_prefix(value, unit)
     text = number(value)
     return f"{text} h" if unit == "h" and text != DASH else text
 

@@ -6,6 +6,7 @@ what it rests on. The filters are in the address, and the downloads hold exactly
 import streamlit as st
 
 from observability.views import empty, findings, frame, load, text
+from observability.views.choice import choose
 from observability.views.table import table
 
 scope = frame.begin("findings")
@@ -14,24 +15,14 @@ with st.skeleton(height=240):
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     severities = findings.severity_filter()
-    analyzer = st.selectbox(
-        "Analyzer",
-        sorted({each.analyzer for each in everything}),
-        index=None,
-        placeholder="All",
-        key="analyzer",
-        bind="query-params",
-        width=220,
-    )
-    subject = st.selectbox(
-        "Subject",
-        sorted({each.subject for each in everything}),
-        index=None,
-        placeholder="All",
-        key="subject",
-        bind="query-params",
-        width=220,
-    )
+    analyzer = choose(
+        "analyzer", "Analyzer", sorted({each.analyzer for each in everything}), placeholder="All", width=220,
+        missing="The link names the analyzer {}, which found nothing here.",
+    )  # fmt: skip
+    subject = choose(
+        "subject", "Subject", sorted({each.subject for each in everything}), placeholder="All", width=220,
+        missing="The link names the subject {}, about which nothing was found here.",
+    )  # fmt: skip
 shown = [
     each
     for each in everything

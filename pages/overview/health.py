@@ -35,7 +35,8 @@ def overview() -> None:
             "Nothing changed in these windows."
         )
     st.header("Worst findings", anchor=False)
-    worst = [each for one in standings for each in one.findings if each.severity in ("act", "watch")]
+    everything = [*(each for one in standings for each in one.findings), *load.record_findings(scope)]
+    worst = [each for each in everything if each.severity in ("act", "watch")]
     findings.listed("worst", "Worst findings of all models", findings.worst(worst), scope, most=8, models=True)
 
 

@@ -1,6 +1,6 @@
 """Model :material/deployed_code:
-One model's window, answers in order: is it up, are its inputs normal, is it right, what changed? Each answer is a sentence, a small chart and a
-link to the page that shows more.
+One model's window, answers in order: is it up, are its inputs normal, is it right, is it fair, what drives it, what does it cost, what changed? Each
+answer is a sentence, where it helps a small chart, and a link to the page that shows more.
 """
 
 import streamlit as st

@@ -5,7 +5,7 @@ where that is known); click a bar, a cell, or choose a feature, to see reference
 
 import streamlit as st
 
-from observability.views import charts_drift, drift, empty, findings, frame, load, series, text
+from observability.views import charts_drift, drift, empty, export, findings, frame, load, multivariate_drift, series, text
 
 here = frame.begin_model("drift")
 with st.skeleton(height=300):
@@ -41,5 +41,8 @@ if days["day"].nunique() > 1:
     figure = charts_drift.heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
     frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=drift.click("days"))
 
+multivariate_drift.line(here)
+
 st.header("Findings", anchor=False)
 findings.listed("findings", "Findings about drift", [each for each in found if each.severity != "ok"], here.scope)
+export.export_button(here.window)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Aggregate, Bucket
+from observability.aggregate import ABSENT, NAN, NULL, UNKNOWN, UNSEEN, WRONG_TYPE, Aggregate, Bucket, Sample
 from observability.analyzer import Ask, Context
 from observability.catalog import Column, Edges, Model, Version
 from observability.settings import ModelSettings
@@ -123,7 +123,23 @@ def frames_for(
     """The frames that an analyzer asked for."""
     nothing = current.iloc[:0]
     of = {"current": current, "reference": nothing if reference is None else reference, "past": nothing if past is None else past}
-    return {name: answer(ask.aggregate, of[ask.span], context) for name, ask in asks.items()}
+    return {
+        name: taken(ask.aggregate, of[ask.span]) if isinstance(ask.aggregate, Sample) else answer(ask.aggregate, of[ask.span], context)
+        for name, ask in asks.items()
+    }
+
+
+def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
+    """The first rows as the answer to a sample: their hashes are those of their places. What did not come, or was of another type, is missing."""
+    some = rows.head(sample.rows).reset_index(drop=True)
+    columns = {"id": pd.Series([f"p{place:07}" for place in range(len(some))], dtype=object)}
+    for reference in sample.columns:
+        name = reference.partition(".")[2] or reference
+        if name in some:
+            values = some[name].map(lambda each: None if each in (ABSENT_VALUE, WRONG_VALUE) else each)
+            texts = any(isinstance(each, str) for each in values)
+            columns[reference] = values.astype(object).where(values.notna(), None) if texts else values.astype(float)
+    return pd.DataFrame(columns)
 
 
 def spread(rows: int, days: int = 7) -> pd.Series:

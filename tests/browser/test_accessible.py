@@ -21,8 +21,13 @@ VIEWS = {
     "findings": "/findings?severity=act",
     "quality": "/quality?model=flights-delay",
     "drift": "/drift?model=flights-delay",
+    "multivariate_drift": "/multivariate_drift?model=flights-delay",
     "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&by=carrier",
     "fairness": "/fairness?model=flights-late",
+    "explanations": "/explanations?model=flights-late",
+    "calibration": "/calibration?model=flights-late",
+    "estimated_performance": "/estimated_performance?model=flights-late",
+    "compare": "/compare?model=flights-late&b_version=reference%20of%201",
     "store": "/store",
     "add_model": "/add_model",
 }

@@ -5,8 +5,10 @@ compute from the raw Parquet files (and, the second time, from the rows that wer
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from observability import Logger
 from observability.views.links import page_files
+from observability.views.load import FRESH
 from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, row, settle, tables, words
@@ -66,6 +69,7 @@ def expected(page: str, served: Rows) -> dict[str, Any]:
             "mae": f"{measured['mae']:.3g}",
             "late": raw.percent(raw.classification(late, raw.threshold(LATE))["accuracy"]),
             "employment": raw.percent(raw.classification(employment, raw.threshold("employment"))["accuracy"]),
+            "labelled": f"Mean absolute error, {raw.percent(labelled / len(week))} labelled",
         },
         "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
         "findings": {"value": raw.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
@@ -93,6 +97,7 @@ def health(page: Page) -> dict[str, Any]:
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
         "late": rows[LATE]["Outcome"]["text"].removesuffix("measured"),
         "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),
+        "labelled": rows[MODEL]["Outcome"]["sub"],
     }
 
 
@@ -185,11 +190,13 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
         log(rows, model, str(changing.home))
         after = changing.wait_until_loaded(before)
     assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
+    time.sleep(FRESH)
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 
 def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
-    assert {*PAGES, "add_model"} == set(page_files())
+    own = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert set(page_files()) <= {*PAGES, *own}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,12 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sample_data.collecting import logged
 from sample_data.employment import assigned_times, places
 from sample_data.events import holidays, nth
 from sample_data.flights import planned_minutes, weather_before
-from sample_data.serving import requests
+from sample_data.sentiment import CLASSES, rows_for
+from sample_data.serving import log_labels, requests
 from sample_data.sources import FLIGHTS, fetch
 from sample_data.spec import folds
+from sample_data.texts import STATISTICS, statistics
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
@@ -64,7 +67,57 @@ def test_requests_carry_plain_values_and_none_where_nothing_was_observed() -> No
     assert tuple(found) == DELAY.features
 
 
+def test_every_known_label_is_logged_with_what_rides_along_and_others_are_not(tmp_path: Path) -> None:
+    from sample_data.flights import LATE
+    from sample_data.sentiment import SENTIMENT
+
+    at = pd.to_datetime(["2013-05-01T10:00Z", "2013-05-01T09:00Z", None], utc=True)
+    log_labels(LATE, pd.DataFrame({"id": ["a", "b", "c"], "label": [1, 0, None], "label_at": at}), tmp_path / "late")
+    found = list(logged(tmp_path / "late"))
+    assert [(each["id"], each["value"], each["source"]) for each in found] == [("b", 0, "outcome"), ("a", 1, "outcome")]
+    rated = {"rating_mean": [0.5], "rating_spread": [0.7], "raters": [20]}
+    log_labels(SENTIMENT, pd.DataFrame({"id": ["t"], "label": ["positive"], "label_at": at[:1], **rated}), tmp_path / "rated")
+    (one,) = logged(tmp_path / "rated")
+    assert (one["value"], one["source"], one["rating_mean"], one["rating_spread"], one["raters"]) == ("positive", "human", 0.5, 0.7, 20)
+
+
 def test_holidays_fall_on_the_days_of_a_printed_calendar() -> None:
     assert nth(2013, 12, 0, -1) == date(2013, 12, 30) and nth(2017, 5, 0, -1) == date(2017, 5, 29)
     assert {date(2017, 1, 16), date(2017, 2, 20), date(2017, 9, 4), date(2017, 10, 9), date(2017, 11, 23)} <= set(holidays(2017))
     assert len(holidays(2013)) == 10
+
+
+def test_statistics_of_a_text_are_what_a_reader_counts() -> None:
+    found = statistics("@anonymous I'm NOT happy!!! Sooo sad :( haha... see http://url_removed #fail 42")
+    assert tuple(found) == STATISTICS
+    nothing = {"question_marks", "positive_emoticons"}
+    assert {name for name, value in found.items() if value == 0} == nothing
+    said = {
+        name: found[name]
+        for name in ("words", "shouted_words", "exclamation_marks", "negations", "links", "mentions", "hashtags", "digits")
+    }
+    assert said == {
+        "words": 8,
+        "shouted_words": 1,
+        "exclamation_marks": 3,
+        "negations": 1,
+        "links": 1,
+        "mentions": 1,
+        "hashtags": 1,
+        "digits": 2,
+    }
+    assert found["laughter"] == found["stretched_words"] == found["negative_emoticons"] == found["ellipses"] == 1
+    assert statistics("")["mean_word_length"] == 0 and statistics("Good :-) <3 :D")["positive_emoticons"] == 3
+
+
+def test_texts_are_rated_by_the_nearest_point_of_the_scale_and_split_by_the_hash_of_their_number() -> None:
+    ratings = [[-1, 0], [-1, 0, 0], [1, 0, 0], [0, 1], [0, 0]]
+    tweets = pd.DataFrame({"number": range(1, 3001), "text": "a &amp; b", "ratings": [ratings[number % 5] for number in range(3000)]})
+    table = rows_for(tweets).set_index("id")
+    assert table.loc[[f"tweet-{number:04}" for number in range(1, 6)], "label"].tolist() == [
+        CLASSES[0], CLASSES[1], CLASSES[1], CLASSES[2], CLASSES[1],
+    ]  # fmt: skip
+    assert set(table["text"]) == {"a & b"} and table["at"].is_monotonic_increasing
+    learned = table["fold"] >= 0
+    assert learned.sum() == 1680 and learned.iloc[:1680].all() and sorted(table["fold"].unique()) == [-1, 0, 1, 2, 3, 4]
+    assert table.loc["tweet-0001", "rating_spread"] == 0.5 and table.loc["tweet-0001", "raters"] == 2

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
-from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
+from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 
+from observability.store.artifacts import sniff
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import DELAY, LATE
+from sample_data.sentiment import CLASSES, SENTIMENT, features_of
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
 
@@ -102,3 +104,45 @@ def test_weeks_of_employment_are_even_and_exchangeable() -> None:
         assert len(counts) == 52 and counts.max() - counts.min() <= 2
         for name in ("label", "SEX", "MAR"):
             assert chi2_contingency(pd.crosstab(week[whole], each[name][whole])).pvalue > 0.001
+
+
+def sentiment(environment: str) -> pd.DataFrame:
+    """What was served in an environment, with the label and a column a class."""
+    served = pd.read_parquet(FOLDER / "sentiment.predictions.parquet")
+    known = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "value"])
+    table = served[served["environment"] == environment].merge(known, on="id", validate="one_to_one")
+    return table.join(pd.DataFrame(table["score"].tolist(), index=table.index)).set_index("id")
+
+
+def test_a_text_is_told_from_others_as_well_where_it_was_learned_from_as_where_it_was_not() -> None:
+    """Nothing was scored by a model that had seen it: accuracy in validation, in the reference and in production is about the same."""
+    found = {}
+    for part in ("validation", "production"):
+        table = sentiment(part)
+        decided = table[list(CLASSES)].to_numpy().argmax(axis=1)
+        found[part] = accuracy_score(table["value"], np.array(CLASSES)[decided])
+        shares = table[list(CLASSES)].div(table[list(CLASSES)].sum(axis=1), axis=0)
+        loss = log_loss(table["value"], shares, labels=list(CLASSES))
+        count, accuracy, said = readme_rows(part)["2014"]
+        assert (count, accuracy, said) == (f"{len(table):,}", f"{found[part]:.3f}", f"{loss:.3f}")
+    assert found["production"] > 0.63 > table["value"].value_counts(normalize=True).max()
+    assert abs(found["production"] - found["validation"]) < 0.03
+
+
+def test_the_reference_of_texts_holds_the_scores_that_were_served_to_validate() -> None:
+    reference, table = pd.read_parquet(FOLDER / SENTIMENT.reference).set_index("id"), sentiment("validation")
+    for name in CLASSES:
+        assert (reference[f"score_{name}"] - table.loc[reference.index, name]).abs().max() <= 1.01e-4
+    assert (reference[list(SENTIMENT.features)] == table.loc[reference.index, list(SENTIMENT.features)]).all(axis=None)
+
+
+def test_the_shipped_file_turns_a_text_into_the_logged_features_and_these_into_the_logged_score() -> None:
+    import skops.io
+
+    assert skops.io.get_untrusted_types(file=FOLDER / SENTIMENT.artifact) == []
+    assert sniff(FOLDER / SENTIMENT.artifact) == "skops"
+    model, table = skops.io.load(FOLDER / SENTIMENT.artifact), sentiment("production").sample(300, random_state=3)
+    features = features_of(model.text_vectoriser_, table["text"].tolist()).set_axis(table.index)
+    assert (features - table[list(SENTIMENT.features)]).abs().max(axis=None) <= 1.01e-3
+    assert list(model.feature_names_in_) == list(SENTIMENT.features) and tuple(model.classes_) == CLASSES
+    assert np.abs(model.predict_proba(table[list(SENTIMENT.features)]) - table[list(CLASSES)].to_numpy()).max() <= 0.5e-4 + 1e-9

@@ -12,7 +12,7 @@ FILES = re.findall(r"^(\w+): ", inspect.getdoc(stats) or "", re.MULTILINE)
 
 
 def test_every_file_is_there() -> None:
-    assert len(FILES) == 9
+    assert len(FILES) >= 9
 
 
 @pytest.mark.parametrize("name", FILES)

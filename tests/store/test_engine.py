@@ -155,14 +155,33 @@ def test_a_level_that_is_rolled_up_is_not_asked_of_raw_rows(world):
 
 def test_groups_come_from_the_rollups_where_they_hold_every_row(world):
     window = Window("loan", START, START + 3 * DAY)
-    for name, whole in (("feature.sex", True), ("group.race", True), ("device", True), ("replica", False)):
-        aggregate = Aggregate("outcomes", keys=(By(name), By("label")))
-        assert_same(engine.ask(world, aggregate, window), reference_engine.ask(world, aggregate, window), about=name)
-        if whole:
+    counts, latency = {"keys": (By("label"), By("decision"))}, {"keys": (By("status"), Bucket("day")), "histogram": ("latency_ms",)}
+    sums = {"keys": (By("version"),), "sums": ("latency_ms", "brier")}
+    asked = [(name, counts) for name in ("feature.sex", "group.race", "device", "replica", "band.income")]
+    asked += [("device", latency), ("replica", latency), ("device", sums), ("feature.vip", sums), ("band.income", sums)]
+    for name, rest in asked:
+        aggregate = Aggregate("outcomes", **(rest | {"keys": (By(name), *rest["keys"])}))
+        got = engine.ask(world, aggregate, window, source="rollup")
+        assert_same(got, reference_engine.ask(world, aggregate, window), extremes=False, about=name)
+    for name, rest in (("replica", sums), ("feature.sex", latency), ("band.income", latency)):
+        aggregate = Aggregate("outcomes", **(rest | {"keys": (By(name), *rest["keys"])}))
+        assert_same(engine.ask(world, aggregate, window), reference_engine.ask(world, aggregate, window), extremes=False, about=name)
+        with pytest.raises(UsageError):
             engine.ask(world, aggregate, window, source="rollup")
-        else:
-            with pytest.raises(UsageError):
-                engine.ask(world, aggregate, window, source="rollup")
+
+
+def test_the_latency_of_one_replica_comes_from_the_rollups(world):
+    for text in ("replica=r1", "device=d2"):
+        window = Window("loan", START, START + 3 * DAY, slice=Slice.parse(text))
+        aggregate = Aggregate("predictions", keys=(Bucket("day"), By("status")), histogram=("latency_ms",))
+        assert_same(engine.ask(world, aggregate, window, source="rollup"), reference_engine.ask(world, aggregate, window), about=text)
+
+
+def test_a_model_that_names_no_replicas_is_not_asked_of_raw_rows(tiny, landed):
+    landed(*(prediction(f"p{i}", latency_ms=10.0 + i) for i in range(5)), prediction("p5", replica="null"))
+    frame = engine.ask(tiny, Aggregate("predictions", keys=(By("replica"),), histogram=("latency_ms",)), WINDOW, source="rollup")
+    assert frame["replica"].tolist() == [None] * len(frame) and frame["n"].sum() == 6
+    assert_same(frame, reference_engine.ask(tiny, Aggregate("predictions", keys=(By("replica"),), histogram=("latency_ms",)), WINDOW))
 
 
 def test_more_levels_than_are_rolled_up_are_all_there(tiny, landed):

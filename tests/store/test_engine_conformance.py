@@ -32,6 +32,7 @@ KEYS = {
         (), (Bucket("day"),), (Bucket("hour"),), (By("version"),), (By("decision"), By("label")), (Bucket("day"), By("label"), By("score_bin")),
         (By("status"),), (By("feature.sex"),), (By("group.race"), By("label")), (By("replica"),), (By("device"), Bucket("day")), (By("batch"),),
         (By("feature.income"),), (By("feature.vip"), By("version")), (By("score_bin"), By("feature.sex")),
+        (By("replica"), By("status"), Bucket("day")), (By("device"), By("version")),
         (By("band.income"), By("decision"), By("label")), (Bucket("day"), By("band.income"), By("feature.sex"), By("group.race")),
     ],
     "eta": [(), (Bucket("day"),), (By("label"),), (By("version"), Bucket("hour")), (By("status"),), (By("device"),)],

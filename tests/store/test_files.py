@@ -144,6 +144,7 @@ def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
     (found,) = parsed(path, Defaults(model="m", version="1", renames=renames, features=("age", "label")))
     assert [name for name in found.predictions["m"].column_names if "." in name] == ["feature.age", "feature.label"]
     assert found.labels == {}
+    assert [json.loads(each) for each in found.predictions["m"]["extra"].to_pylist()] == [{"note": "x", "work": "cook"}], "never dropped"
 
 
 def test_other_kinds_and_objects_in_cells(tmp_path):

@@ -35,6 +35,15 @@ def test_as_a_plain_walk_finds_them(store: Store, kind: str, window: Window, eve
     pd.testing.assert_frame_equal(records.fetch(store, question, window), reference_engine.records(store, question, window))
 
 
+def test_labels_of_a_model_and_only_some_of_them(store: Store) -> None:
+    window = replace(WEEK, model="live")
+    for only in ((), (("source", "human"),)):
+        question = Records("label", ("at", "model", "source"), only=only)
+        pd.testing.assert_frame_equal(records.fetch(store, question, window), reference_engine.records(store, question, window))
+    assert len(records.fetch(store, Records("label", ("at", "id")), window)) > 300
+    assert len(records.fetch(store, Records("step", ("run",), only=(("rank", "2"),)), WEEK)) == 60
+
+
 def test_there_is_something_to_find(store: Store) -> None:
     found = {kind: len(records.fetch(store, Records(kind, ever=True), WEEK)) for kind in ("run", "step", "resource", "price")}
     assert found == {"run": 6, "step": 60 * (1 + 4 + 1), "resource": 3 * 60, "price": 3}

@@ -15,6 +15,7 @@ from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
 from observability.store import catalog_store, rollup
 from observability.store.loader import load_landing
+from observability.store.migrate import STEPS, slices_of_bands_and_servers
 from observability.store.schema import STATUS_CODES, SUM_MEASURES
 from tests.store.conftest import land, query, rollups
 
@@ -294,8 +295,83 @@ def test_latency_errors_and_class_probabilities_have_histograms(store, tmp_path)
         if label is not None:
             errors[period(record, 24), -1 if score is None else int(np.searchsorted(ERRORS, score - label, side="right"))] += 1
     for wanted, measure, keys in ((latency, -1, "period, bin, status"), (scores, -2, "period, bin"), (errors, -3, "period, bin")):
-        rows = query(store, f"SELECT {keys}, sum(n) FROM counts_1 WHERE measure = {measure} GROUP BY ALL")
+        rows = query(store, f"SELECT {keys}, sum(n) FROM counts_1 WHERE measure = {measure} AND slice = 0 GROUP BY ALL")
         assert_equal({row[:-1]: row[-1:] for row in rows}, wanted)
+
+
+def test_latencies_are_counted_by_replica_and_day(store):
+    register(store, "binary")
+    records = history("binary", 12)
+    for record in records[::5]:
+        record.pop("replica", None)
+    load_in_pieces(store, records, random.Random(12))
+    wanted = defaultdict(lambda: np.zeros(2))
+    for record, _ in walk("binary", records, 10**9):
+        if "replica" in record:
+            value = record.get("latency_ms")
+            bin_ = -1 if value is None else int(np.searchsorted(LOG_EDGES, value, side="right"))
+            wanted[record["replica"], period(record, 24), bin_, STATUS_CODES[record["status"]]] += [1, record.get("weight", 1)]
+    rows = query(
+        store,
+        "SELECT s.level, period, bin, status, sum(n), sum(w) FROM counts_1 JOIN slices_1 s USING (slice) WHERE measure = -1 GROUP BY ALL",
+    )
+    assert_equal({row[:4]: row[4:] for row in rows}, wanted)
+
+
+def test_bands_of_a_sensitive_number_are_slices_on_the_edges_of_their_version(store):
+    key = register(store, "binary")
+    limits = {"1": (0.5, 1.0), "2": (1.0,)}
+    with store.write() as writer:
+        catalog_store.set_sensitive(writer, key, ["feature.x", "group.g"])
+        for version, edges in limits.items():
+            known = store.catalog().model("m").version("1")
+            bands = {**known.edges, "band.x": Edges(edges=edges)}
+            catalog_store.save_version(writer, key, Version(version, START, known.features, bands))
+    records = history("binary", 16)
+    records += [dict(each, id=f"v2 {each['id']}", version="2") for each in records if each["kind"] == "prediction"]
+    load_in_pieces(store, records, random.Random(13))
+    names = {"1": ["below 0.5", "0.5 to below 1", "1 and above"], "2": ["below 1", "1 and above"]}
+    wanted = defaultdict(lambda: np.zeros(2))
+    for record, label in walk("binary", records, 10**9):
+        value = record["features"].get("x")
+        value = math.nan if value in (None, "abc") else float(value)
+        place = sum(limit <= value for limit in limits[record["version"]])
+        level = "null" if math.isnan(value) else names[record["version"]][place]
+        _, _, _, decision, code = cell("binary", record, label)
+        wanted[level, period(record, 24), decision, code] += [1, record.get("weight", 1)]
+    rows = query(
+        store,
+        """SELECT s.level, period, decision, label, sum(n), sum(w) FROM counts_1 JOIN slices_1 s USING (slice)
+        WHERE measure = 0 AND s.reference = 'band.x' GROUP BY ALL""",
+    )
+    assert_equal({row[:4]: row[4:] for row in rows}, wanted)
+    before = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild(writer, "m")
+    assert rollups(store) == before
+
+
+def test_a_rebuild_keeps_arrivals_as_coarse_as_compaction_made_them(store):
+    register(store, "binary")
+    load_in_pieces(store, history("binary", 14), random.Random(14))
+    with store.write() as writer:
+        rollup.compact(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
+    before = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild(writer, "m")
+    assert rollups(store) == before
+
+
+def test_an_older_store_gets_the_slices_that_it_lacks(store):
+    register(store, "binary")
+    load_in_pieces(store, history("binary", 15), random.Random(15))
+    wanted = rollups(store)
+    with store.write() as writer:
+        writer.execute("DELETE FROM counts_1 WHERE measure = -1 AND slice <> 0")
+    assert rollups(store) != wanted
+    with store.write() as writer:
+        slices_of_bands_and_servers(writer)
+    assert rollups(store) == wanted and slices_of_bands_and_servers in STEPS
 
 
 def test_probabilities_of_classes_follow_the_label(store):

@@ -2,7 +2,7 @@
 
 Each feature and the score is held against the reference on the reference's own deciles (Population Stability Index, missing as a bin of its
 own). A move is reported only when it is both larger than chance explains, the false discovery rate controlled over all columns of the run, and
-large enough to matter.
+large enough to matter. What no single feature shows is the matter of serving/multivariate_drift.
 """
 
 from dataclasses import dataclass, replace

@@ -57,7 +57,7 @@ function spark(data) {
   let [low, high] = [Math.min(...known), Math.max(...known)]
   if (data.zero) low = Math.min(low, 0)
   if (data.limit !== undefined && data.limit !== null) [low, high] = [Math.min(low, data.limit), Math.max(high, data.limit)]
-  if (high - low < 1e-12) [low, high] = [low - Math.abs(low || 1) * 0.5, high + Math.abs(high || 1) * 0.5]
+  if (high - low < 1e-12) [low, high] = data.zero && high === 0 ? [0, 1] : [low - Math.abs(low || 1) * 0.5, high + Math.abs(high || 1) * 0.5]
   const x = (index) => 2 + (index * (width - 5)) / Math.max(values.length - 1, 1)
   const y = (value) => height - 3 - ((value - low) / (high - low)) * (height - 6)
   if (data.bars) {

@@ -1,0 +1,1 @@
+"""Analyzers about running models: what they draw, emit and cost."""

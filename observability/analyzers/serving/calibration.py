@@ -1,0 +1,222 @@
+"""Do scores still mean what they say: is an event that is given 0.3 seen 3 times in 10?
+
+Chances are held against what came true, in two ways: by groups of equal mass (ECE), against the reference that the model did not see, and
+cumulatively (ECCE), against a model without fault. An ECE is never zero, so it is always told with what a model without fault shows at this size.
+Reported is only what is more than chance and large enough to matter. Of a regression: whether the truth rises by one where the prediction does.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.aggregate import Aggregate, Bucket, By, Sample
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, trend
+from observability.analyzers.serving._slope import about_slope
+from observability.finding import Against, Finding, Severity
+from observability.measure import maturity
+from observability.stats.calibration import Reliability, brier_parts, calibration_change_p_value
+from observability.stats.multiple import benjamini_hochberg
+from observability.stats.scores import SCORE_EDGES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME = "serving/calibration"
+WATCH, ACT = 0.02, 0.05
+"""The smallest error beyond that of a model without fault that matters: 2 points in the mean distance between score and truth for a watch, 5 for an
+act. At these limits a week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
+ACT_SHARE = 0.2
+"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
+MATURE = 0.8
+PAST_DAYS = 28
+PAST_MINIMUM = 100
+SAMPLE_ROWS = 10_000
+"""Rows of a regression that truth and prediction are compared on."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What calibration is held against: the held-out reference, else the model's own past month; judged on the groups of now."""
+
+    against: Against
+    judged: Judged
+    p_value: float
+
+    @property
+    def word(self) -> str:
+        """What it is called in a sentence."""
+        return "the reference" if self.against == "reference" else "the month before"
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Outcomes by score bin, of the window by day, of the reference and of the month before; of a regression a sample of rows."""
+    labels = Aggregate("outcomes", keys=(By("label"),))
+    if context.model.task is None:
+        return {"current_counts": Ask(labels)}
+    if context.model.task == "regression":
+        rows = Sample("outcomes", ("at", "score", "label_value"), SAMPLE_ROWS)
+        asks = {"current_counts": Ask(labels), "past_counts": Ask(labels, span="past", days=PAST_DAYS), "current_rows": Ask(rows)}
+        usable = context.version.reference_rows and not context.version.in_sample
+        return asks | {"before_rows": Ask(rows, span="reference") if usable else Ask(rows, span="past", days=PAST_DAYS)}
+    asks = {
+        "current_counts": Ask(question(context.model, Bucket("day"))),
+        "past_counts": Ask(question(context.model), span="past", days=PAST_DAYS),
+    }
+    if context.version.reference_rows:
+        asks["reference_counts"] = Ask(question(context.model), span="reference")
+    return asks
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Of a classifier one finding for the ECE and one for the ECCE, of a regression one for the slope."""
+    counts = frames["current_counts"]
+    served, labelled = maturity(counts)
+    metric = "calibration_slope" if context.model.task == "regression" else "ece"
+    if context.model.task is None:
+        sentence = "The task is not known: register this model to have its calibration judged."
+        return [context.undecided(NAME, "model", "judged", int(served), sentence)]
+    if served == 0:
+        return [context.undecided(NAME, "model", metric, 0, "No predictions in this window, so calibration cannot be told.")]
+    young = labelled < MATURE * usual_maturity(frames["past_counts"]) * served
+    if context.model.task == "regression":
+        return [about_slope(NAME, frames, context, labelled / served, young)]
+    now = scored(context.model, counts)
+    found = judged(now)
+    if found is None or found.ece.n < MINIMUM_LABELS:
+        more = max(round(MINIMUM_LABELS - (found.ece.n if found else 0.0)), 1)
+        sentence = f"Calibration cannot be told on {now.n:,} labelled predictions with a score: it needs about {more:,} more."
+        return [context.undecided(NAME, "model", metric, now.n, sentence)]
+    before = baseline(frames, context, found)
+    p_values = [*((before.p_value,) if before else ()), found.ecce.p_value]
+    adjusted = [float(each) for each in benjamini_hochberg(p_values, context.budget)[0]]
+    return [
+        about_groups(context, found, before, adjusted[0] if before else None, labelled / served, young, counts),
+        about_cumulated(context, found, before, adjusted[-1], labelled / served, young),
+    ]
+
+
+def usual_maturity(past: "DataFrame") -> float:
+    """Share of the past month's predictions that are labelled by now; 1 where there is no past, so that 80 % is asked for."""
+    served, labelled = maturity(past)
+    return labelled / served if served >= PAST_MINIMUM and labelled else 1.0
+
+
+def baseline(frames: Frames, context: Context, now: Judged) -> Baseline | None:
+    """The held-out reference, else the past month; None where neither has labels enough. An in-sample reference flatters and is passed over."""
+    sides: list[tuple[Against, str]] = [("past", "past_counts")]
+    if "reference_counts" in frames and not context.version.in_sample:
+        sides.insert(0, ("reference", "reference_counts"))
+    for against, name in sides:
+        rows: Scored = scored(context.model, frames[name])
+        before = judged(rows, now.groups.index)
+        if before is not None and before.ece.n >= MINIMUM_LABELS:
+            return Baseline(against, before, calibration_change_p_value(now.groups, before.groups))
+    return None
+
+
+def about_groups(
+    context: Context, now: Judged, before: Baseline | None, adjusted: float | None, mature: float, young: bool, counts: "DataFrame"
+) -> Finding:
+    """The finding about the ECE: has it grown since the reference?"""
+    error = now.ece
+    act = context.model.settings.limits.get(f"{NAME}/ece", ACT)
+    watch = min(WATCH, act)
+    stood = max(before.judged.ece.excess, 0.0) if before else 0.0
+    grown = error.excess - stood
+    severity: Severity = "ok"
+    if before is None or adjusted is None:
+        severity = "unknown"
+    elif grown >= watch and adjusted <= context.budget:
+        severity = "act" if grown >= act and adjusted <= context.budget * ACT_SHARE else "watch"
+    late = young and severity in ("watch", "act")
+    what = "Scores are" if context.model.task == "binary" else "Confidences are"
+    said = f"{what} {points(error.value)} from what came true on average ({points(error.low, '')} to {points(error.high)})"
+    said += f" on {now.scored.n:,} labelled predictions; a model without fault shows {points(error.null_mean)} at this size"
+    if before is None:
+        said += ", and there is no held-out reference or past with labels to compare with"
+    else:
+        said += f", and {before.word} was at {points(before.judged.ece.value)}"
+        said += " where it shows " + points(before.judged.ece.null_mean)
+    return replace(
+        context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
+        value=error.value, low=error.low, high=error.high, limit=error.null_mean + stood + (act if severity == "act" else watch),
+        severity="unknown" if late else severity,
+        because=f"{said}{too_early(mature) if late else ''}.",
+        rank=9.0 + min(grown / act, 5.0) if act > 0 else 9.0,
+        evidence={
+            "null_mean": error.null_mean, "null_95": error.null_95, "excess": error.excess, "grown": grown if before else None,
+            "baseline": before.judged.ece.value if before else None, "baseline_null_mean": before.judged.ece.null_mean if before else None,
+            "baseline_n": before.judged.scored.n if before else None, "p_value": before.p_value if before else None, "p_adjusted": adjusted,
+            "label_maturity": mature, "groups": as_rows(now.groups), "brier_parts": list(brier_parts(now.groups)),
+            "trend": trend(context.model, counts),
+        },
+    )  # fmt: skip
+
+
+def about_cumulated(context: Context, now: Judged, before: Baseline | None, adjusted: float, mature: float, young: bool) -> Finding:
+    """The finding about the ECCE: is the model without fault, as far as this many labels can tell?"""
+    error = now.ecce
+    beyond = error.excess >= WATCH and adjusted <= context.budget
+    stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
+    severity: Severity = "watch" if beyond and not stood else "ok"
+    late = young and severity == "watch"
+    where = f"{interval_words(error.start or 0, error.end or 0)} say {points(abs(error.gap or 0.0))} too {'little' if (error.gap or 0) > 0 else 'much'}"
+    where += f" on average, over {error.held or 0:.0%} of the labelled predictions"
+    chance = f"(p {p_words(error.p_value)})"
+    said = f"{where} {chance}, more than chance gives a model without fault"
+    if adjusted > context.budget:
+        said = f"No stretch of scores is surely off: the farthest lacks or exceeds {points(error.value)} of all labelled predictions, as chance does {chance}"
+    if beyond and stood and before is not None:
+        said += f"; it stood in {before.word}"
+    elif adjusted <= context.budget and error.excess < WATCH:
+        said += f"; surely there, and too small to matter (below {points(WATCH)} of all)"
+    return replace(
+        context.undecided(NAME, "model", "ecce", now.scored.n, "", against="level"),
+        value=error.value, low=error.low, high=error.high, limit=error.null_mean + WATCH, severity="unknown" if late else severity,
+        because=f"{said}{too_early(mature) if late else ''}.",
+        rank=8.0,
+        evidence={
+            "p_value": error.p_value, "p_adjusted": adjusted, "null_mean": error.null_mean, "null_95": error.null_95, "gap": error.gap,
+            "held": error.held, "baseline": before.judged.ecce.value if before else None, "stood_before": stood, "label_maturity": mature,
+        },
+    )  # fmt: skip
+
+
+def as_rows(groups: Reliability) -> list[list[float]]:
+    """[mean score, share of positives, low, high, n] of each group that holds rows."""
+    return [
+        [float(each) for each in row]
+        for row in zip(groups.score, groups.rate, groups.low, groups.high, groups.n, strict=True)
+        if row[4] > 0 and np.isfinite(row).all()
+    ]
+
+
+def interval_words(start: int, end: int) -> str:
+    """The scores between two bins, in words."""
+    edges = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
+    low, high = float(edges[start]), min(float(edges[end + 1]), 1.0)
+    if low <= 0 and high >= 1:
+        return "All scores together"
+    if low <= 0:
+        return f"Scores below {high:.2g}"
+    return f"Scores from {low:.2g} up" if high >= 1 else f"Scores from {low:.2g} to {high:.2g}"
+
+
+def points(share: float, unit: str = " points") -> str:
+    """A share in points: 0.032 is 3.2 points."""
+    return f"{share * 100:.1f}{unit}"
+
+
+def p_words(p: float) -> str:
+    """A p-value as a person reads it."""
+    return "below 0.0001" if p < 1e-4 else f"= {p:.2g}"
+
+
+def too_early(mature: float) -> str:
+    """That most labels are still to come."""
+    return f"; but only {mature:.0%} of the labels are in: too early to tell"
+
+
+ANALYZER = Analyzer(NAME, "Do scores mean what they say, as far as labels tell, and as much as in the reference?", needs, analyze)

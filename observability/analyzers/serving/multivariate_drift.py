@@ -1,0 +1,197 @@
+"""Do all inputs together look as they did in the reference, where each of them alone may?
+
+A bounded sample of both sides goes to a domain classifier (stats/domain.py). It speaks up where it tells them apart by more than chance and by
+enough to matter, and where single features that moved (serving/drift) do not already say so: one move is one alarm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import Aggregate, Sample
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving import drift
+from observability.finding import Finding, Severity
+from observability.stats import domain
+from observability.stats.domain import Separation
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME, METRIC = "serving/multivariate_drift", "domain_auc"
+ROWS = 2000
+"""Rows of each side, those with the smallest hashes of their ids."""
+LEAST_DAYS = 1.0
+WATCH, ACT = 0.55, 0.65
+"""An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
+MORE = 0.05
+"""What pairs of features must add to the AUC of single ones to be said beside features that moved."""
+NAMED, NAMED_FROM = 3, 0.01
+"""So many features are named at most, those without which the AUC falls by so much."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one window is judged by. moved: names of the features whose own distribution moved."""
+
+    found: Separation
+    moved: tuple[str, ...]
+    act: float
+    budget: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """More than the null explains."""
+        return self.found.auc > self.found.null_95 and self.found.p_value <= self.budget
+
+    @property
+    def adds(self) -> bool:
+        """Whether pairs of features show more than features one at a time."""
+        return self.found.auc - self.found.additive_auc >= max(MORE, 2 * self.found.null_sd)
+
+    @property
+    def severity(self) -> Severity:
+        """Act or watch where it is far enough and more than chance; beside features that moved only where pairs add to them, and then watch."""
+        if not self.beyond_chance or self.found.auc < min(WATCH, self.act):
+            return "ok"
+        if self.moved:
+            return "watch" if self.adds else "ok"
+        return "act" if self.found.auc >= self.act else "watch"
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """A sample of each side with every registered feature, in windows of a day and more; and the histograms that single features are judged by."""
+    columns = asked(context)
+    if not columns or not context.version.reference_rows or context.window.days < LEAST_DAYS:
+        return {"volume": Ask(Aggregate("predictions"))}
+    sample = Sample("predictions", ("id", *columns), ROWS)
+    return {**drift.needs(context), "current_rows": Ask(sample), "reference_rows": Ask(sample, span="reference")}
+
+
+def asked(context: Context) -> tuple[str, ...]:
+    """References of the features that the version was registered with."""
+    names = (f"feature.{name}" for name in context.version.features)
+    return tuple(name for name in names if context.model.column(name) and name in context.version.edges)
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """The finding about all inputs together."""
+    if "volume" in frames:
+        n = int(frames["volume"]["n"].sum())
+        if not context.version.reference_rows or not asked(context):
+            return [
+                unknown(context, n, "There is no reference to compare all inputs with: register this version with held-out predictions.")
+            ]
+        return [unknown(context, n, "All inputs together are compared with the reference over a day or more.")]
+    current, reference = frames["current_rows"], frames["reference_rows"]
+    n, m = len(current), len(reference)
+    wanted = domain.rows_needed(m, WATCH - 0.5)
+    if n < wanted or m < domain.rows_needed(ROWS, WATCH - 0.5):
+        more = "a larger reference" if np.isinf(wanted) or n >= wanted else f"about {max(round(wanted - n), 1):,} more predictions"
+        return [
+            unknown(
+                context,
+                n,
+                f"Whether all inputs together look as in the reference cannot be told from {n:,} predictions: that needs {more}.",
+            )
+        ]
+    found = domain.separate(columns_of(reference, asked(context)), columns_of(current, asked(context)))
+    if found is None:
+        return [unknown(context, n, "The inputs do not vary, so there is nothing by which they could be told from the reference.")]
+    singly = drift.analyze(frames, context)
+    moved = tuple(each.subject for each in singly if each.severity in ("watch", "act") and each.evidence.get("column") != "score")
+    judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget)
+    severity = judged.severity
+    finding = replace(
+        unknown(context, n, ""),
+        value=found.auc,
+        low=min(found.low, found.auc),
+        high=max(found.high, found.auc),
+        limit=judged.act if severity == "act" else min(WATCH, judged.act),
+        severity=severity,
+        likely_source="input" if severity in ("watch", "act") else None,
+        rank=max(2 * found.auc - 1, 0.0),
+        evidence=evidence(judged),
+    )
+    return [replace(finding, because=sentence(judged, finding))]
+
+
+def columns_of(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    """The columns of a sample by the features' names, in the order of the ids: whatever order the rows came in."""
+    ordered = rows.sort_values("id", kind="stable")
+    return {reference.partition(".")[2]: plain(ordered[reference].to_numpy()) for reference in references}
+
+
+def plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as floats, infinities as missing as NaN is; all else as texts, None where missing."""
+    if values.dtype != object:
+        numbers = values.astype(float)
+        return np.where(np.isfinite(numbers), numbers, np.nan)
+    return np.array([None if each is None or each != each else str(each) for each in values], object)
+
+
+def evidence(judged: Judged) -> dict[str, Any]:
+    """What the page draws."""
+    found = judged.found
+    pair = None
+    if found.pair is not None:
+        one, other, before, after = found.pair
+        pair = {"features": [one, other], "correlation_reference": round(before, 4), "correlation": round(after, 4)}
+    return {
+        "n_reference": found.rows[0],
+        "p_value": found.p_value,
+        "null_95": found.null_95,
+        "null_mean": found.null_mean,
+        "null_sd": found.null_sd,
+        "limits": {"watch": min(WATCH, judged.act), "act": judged.act},
+        "single_features_auc": found.additive_auc,
+        "moved_alone": list(judged.moved),
+        "importance": [[name, round(loss, 6)] for name, loss in found.importance],
+        "pair": pair,
+    }
+
+
+def sentence(judged: Judged, finding: Finding) -> str:
+    """What it says, in plain words, with the numbers."""
+    found, least = judged.found, min(WATCH, judged.act)
+    auc = f"AUC {found.auc:.2f}, chance alone stays under {found.null_95:.2f}"
+    rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows"
+    if finding.severity == "ok" and not judged.beyond_chance:
+        return f"All inputs together look as in the reference: a classifier cannot tell them apart ({auc}) {rows}."
+    if finding.severity == "ok" and found.auc < least:
+        return f"All inputs together look nearly as in the reference ({auc}; watch from {least:g}) {rows}."
+    if finding.severity == "ok":
+        return f"A classifier tells this window from the reference{names(judged)} ({auc}), and the features that moved alone already say so, {rows}."
+    more = ", more than the single features show" if judged.adds else ""
+    apart = f"a classifier tells them apart{names(judged)} ({auc}; limit {finding.limit:g}) {rows}"
+    return f"All inputs together moved away from the reference{more}: {apart}{paired(judged)}."
+
+
+def names(judged: Judged) -> str:
+    """The features by which the two sides are told apart."""
+    named = [f"`{name}`" for name, loss in judged.found.importance if loss >= NAMED_FROM][:NAMED]
+    return f", mostly by {listed(named)}" if named else ""
+
+
+def paired(judged: Judged) -> str:
+    """The correlation that changed, where single features do not tell the sides apart as well and it did change."""
+    pair = judged.found.pair
+    if pair is None or not judged.adds or abs(pair[3] - pair[2]) < 0.1:
+        return ""
+    return f"; the rank correlation of `{pair[0]}` and `{pair[1]}` went from {pair[2]:.2f} to {pair[3]:.2f}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and an `and`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+
+
+def unknown(context: Context, n: int, because: str) -> Finding:
+    """A finding that says it cannot tell, to be filled in where it can."""
+    return context.undecided(NAME, "model", METRIC, n, because)
+
+
+ANALYZER = Analyzer(NAME, "Do all inputs together look as they did in the reference, where each of them alone may?", needs, analyze)

@@ -1,0 +1,180 @@
+"""Is one process of a distributed run slower than its peers, in which phase, and what does the waiting cost?
+
+Processes that average their gradients wait for the slowest one, and that wait is logged as communication: a slow rank shows *short* communication,
+and its peers long ones. So ranks are compared by their own work, phase by phase, and communication by what is left of it beside the wait.
+Score of a rank in a phase: the fastest rank's time over its own, the median over the steps that both have (NVIDIA's resiliency extension
+calls a rank a straggler below 0.75).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.analyzers.training._claims import LEAST_STEPS, Claim, duration
+from observability.analyzers.training._curves import Run, rank_order
+from observability.finding import Severity
+from observability.stats.curve import median_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = np.ndarray[Any, np.dtype[Any]]
+SCORE_LIMIT = 0.75
+WATCH_SHARE, ACT_SHARE = 0.02, 0.1
+"""What the straggler costs, as a share of what all ranks' steps took: below the first it is shown and raises nothing."""
+COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
+MOST_RANKS_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Times by rank and step, over the steps that every rank has. ranks, steps: names of rows and columns. phases: name to ms (ranks × steps).
+
+    Communication is there without the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank, the wait left out.
+    """
+
+    ranks: tuple[str, ...]
+    steps: Array
+    phases: dict[str, Array]
+    wait: Array
+
+    @property
+    def own(self) -> Array:
+        """Own work of each rank and step, ms."""
+        return np.asarray(sum(self.phases.values()))
+
+    @property
+    def slowest_over_median(self) -> Array:
+        """Of each step: the slowest rank's own time over the median one."""
+        return np.asarray(self.own.max(axis=0) / np.maximum(np.median(self.own, axis=0), 1e-9))
+
+    @property
+    def lost_ms(self) -> Array:
+        """Of each step: (slowest − median) × ranks, the rank-milliseconds that the others may have waited."""
+        return np.asarray((self.own.max(axis=0) - np.median(self.own, axis=0)) * len(self.ranks))
+
+    @property
+    def spent_ms(self) -> float:
+        """Rank-milliseconds of all these steps: each takes as long as its slowest rank."""
+        return float(self.own.max(axis=0).sum() * len(self.ranks))
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A rank and phase against the fastest rank in that phase. score: with its 95 % interval. usual, time: median ms of the fastest, and its own."""
+
+    rank: str
+    phase: str
+    score: float
+    low: float
+    high: float
+    usual: float
+    time: float
+
+
+def ranks_of(run: Run) -> Ranks | None:
+    """The times of a run of several ranks, over steps that all of them have; None where there are none."""
+    if run.phases is None or len(run.ranks) < 2:
+        return None
+    return ranks_from(run.phases)
+
+
+def ranks_from(frame: "DataFrame") -> Ranks | None:
+    """The same from the frame of phases: rank, step and milliseconds by phase; a phase that a rank leaves out took no time."""
+    names = [name for name in frame.columns if name not in ("rank", "step")]
+    ranks = tuple(sorted(set(frame["rank"]), key=rank_order))
+    whole = frame.groupby("step")["rank"].nunique()
+    steps = np.sort(whole[whole == len(ranks)].index.to_numpy("int64"))
+    if len(ranks) < 2 or not len(steps):
+        return None
+    kept = frame[frame["step"].isin(steps)]
+    tables = {
+        name: kept.pivot(index="rank", columns="step", values=name).reindex(index=list(ranks), columns=steps).fillna(0.0).to_numpy(float)
+        for name in names
+    }
+    work = np.asarray(
+        sum([table for name, table in tables.items() if name.lower() not in COMMUNICATION], np.zeros((len(ranks), len(steps))))
+    )
+    gap = work.max(axis=0) - work
+    wait = np.zeros_like(work)
+    for name in names:
+        if name.lower() in COMMUNICATION:
+            waited = np.minimum(tables[name], gap - wait)
+            tables[name], wait = tables[name] - waited, wait + waited
+    return Ranks(ranks, steps, tables, wait)
+
+
+def slow_ranks(times: Ranks) -> list[Slow]:
+    """The score of each rank in its worst phase of own work (communication is shown, not judged: the network is shared), slowest first.
+
+    A phase counts only where its excess over the fastest rank is at least 2 % of the rank's own time: twice nothing is nothing.
+    """
+    found: list[Slow] = []
+    own = np.maximum(np.median(times.own, axis=1), 1e-9)
+    for place, rank in enumerate(times.ranks):
+        worst: Slow | None = None
+        for name, table in times.phases.items():
+            if name.lower() in COMMUNICATION:
+                continue
+            medians = np.median(table, axis=1)
+            fastest = int(medians.argmin())
+            if place == fastest or medians[place] - medians[fastest] < WATCH_SHARE * own[place]:
+                continue
+            ratio = np.maximum(table[fastest], 1e-6) / np.maximum(table[place], 1e-6)
+            each = Slow(rank, name, *median_interval(ratio), float(medians[fastest]), float(medians[place]))
+            worst = each if worst is None or each.score < worst.score else worst
+        if worst is not None:
+            found.append(worst)
+    return sorted(found, key=lambda each: (each.score, rank_order(each.rank)))
+
+
+def claims_about_ranks(run: Run) -> list[Claim]:
+    """A claim for each rank that is surely slower than its peers, or one that none is; nothing for a run of one process."""
+    if len(run.ranks) < 2:
+        return []
+    times = ranks_of(run)
+    steps = 0 if times is None else len(times.steps)
+    if times is None or steps < LEAST_STEPS:
+        return [
+            Claim(
+                "straggler_score", steps, "unknown",
+                f"Whether a rank of run `{run.name}` is slower than its peers cannot be told: {steps} steps have the phases of all"
+                f" {len(run.ranks)} ranks, about {LEAST_STEPS - steps} more are needed.", against="peers",
+            )
+        ]  # fmt: skip
+    slow = slow_ranks(times)
+    share = float(times.lost_ms.sum() / times.spent_ms) if times.spent_ms > 0 else 0.0
+    seconds = float(times.lost_ms.sum() / 1000)
+    surely = [each for each in slow if each.high < SCORE_LIMIT]
+    if not surely or share < WATCH_SHARE:
+        return [evenly(run, times, slow, share)]
+    severity: Severity = "act" if share >= ACT_SHARE else "watch"
+    cost = f" Waiting for the slowest rank took {duration(seconds)} of rank time in the {steps:,} steps that were logged ({100 * share:.0f} % of it)."
+    return [
+        Claim(
+            "straggler_score", steps, severity,
+            f"Rank {each.rank} of run `{run.name}` is slower than its peers in {each.phase}: {each.time:.3g} ms a step where the fastest of"
+            f" {len(times.ranks)} takes {each.usual:.3g} ms.{cost}",
+            each.score, each.low, each.high, limit=SCORE_LIMIT, against="peers", source="system", rank=7.0 + share - each.score,
+            subject=f"run:{run.name}/rank:{each.rank}",
+            evidence={
+                "phase": each.phase, "time_ms": each.time, "fastest_ms": each.usual, "lost_rank_seconds": seconds, "lost_share": share,
+                "ranks": len(times.ranks),
+            },
+        )
+        for each in surely[:MOST_RANKS_NAMED]
+    ]  # fmt: skip
+
+
+def evenly(run: Run, times: Ranks, slow: list[Slow], share: float) -> Claim:
+    """The claim that no rank holds the others up."""
+    low = slow[0] if slow else None
+    value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
+    because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
+    because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
+    because += f" and waiting costs {100 * share:.1f} % of the ranks' time."
+    return Claim(
+        "straggler_score", len(times.steps), "ok", because, value, lower, upper, limit=SCORE_LIMIT, against="peers",
+        evidence={"lost_share": share, "ranks": len(times.ranks)},
+    )  # fmt: skip

@@ -1,0 +1,307 @@
+"""How much energy does this process, or the machine that it runs on, draw, and how much of that goes into one prediction?
+
+What is read, best first: the processor's own counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
+installed (estimated); else the process's CPU time times a stated power of a busy core (assumed). Accelerators are read through NVML where its Python
+binding is installed (measured). Nothing of that is imported before a meter starts, and nothing here raises into the caller.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from observability.client.encode import describe_error
+from observability.client.log import Logger
+
+POWERCAP = Path("/sys/class/powercap")
+WATTS_PER_CORE = 4.0
+"""Assumed power of a busy core (a hardware thread): CodeCarbon's fallback."""
+EVERY_SECONDS = 15.0
+Share = Literal["machine", "process"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a device drew since it was last read. source: measured, estimated or assumed."""
+
+    device: str
+    joules: float
+    source: str
+
+
+class Rapl:
+    """Counters of the processor packages and their memory. `read` gives joules since the last call; raises OSError where they cannot be read."""
+
+    def __init__(self, root: Path = POWERCAP) -> None:
+        zones = {zone: (zone / "name").read_text(encoding="ascii").strip() for zone in sorted(root.glob("*rapl:*"))}
+        self.zones = {zone: name for zone, name in zones.items() if name.startswith("package") or name == "dram"}
+        if not self.zones:
+            raise OSError(f"no counters under {root}")
+        self.ranges = {zone: int((zone / "max_energy_range_uj").read_text(encoding="ascii")) for zone in self.zones}
+        self.last = {zone: self.count(zone) for zone in self.zones}
+
+    @staticmethod
+    def count(zone: Path) -> int:
+        """Microjoules that a counter stands at; it starts again at 0 after its range."""
+        return int((zone / "energy_uj").read_text(encoding="ascii"))
+
+    def read(self) -> list[Drawn]:
+        """Joules of all packages together, and of all memory."""
+        joules: dict[str, float] = {}
+        for zone, name in self.zones.items():
+            now, before = self.count(zone), self.last[zone]
+            self.last[zone] = now
+            device = "memory" if name == "dram" else "cpu"
+            joules[device] = joules.get(device, 0.0) + (now - before if now >= before else now - before + self.ranges[zone]) / 1e6
+        return [Drawn(device, each, "measured") for device, each in joules.items()]
+
+
+class Nvml:
+    """Energy counters of NVIDIA accelerators. Raises where the binding, the driver or an accelerator is not there."""
+
+    def __init__(self) -> None:
+        self.library: Any = import_module("pynvml")
+        self.library.nvmlInit()
+        self.handles = [self.library.nvmlDeviceGetHandleByIndex(i) for i in range(self.library.nvmlDeviceGetCount())]
+        if not self.handles:
+            raise OSError("no accelerator")
+        self.last = [self.library.nvmlDeviceGetTotalEnergyConsumption(each) for each in self.handles]
+
+    def read(self) -> list[Drawn]:
+        """Joules of each accelerator."""
+        now = [self.library.nvmlDeviceGetTotalEnergyConsumption(each) for each in self.handles]
+        before, self.last = self.last, now
+        return [Drawn(f"gpu{i}", (a - b) / 1e3, "measured") for i, (a, b) in enumerate(zip(now, before))]
+
+
+class CodeCarbon:
+    """CodeCarbon's offline tracker, a task for each reading. Raises where it is not installed or refuses to start."""
+
+    def __init__(self, share: Share) -> None:
+        library: Any = import_module("codecarbon")
+        self.tracker = library.OfflineEmissionsTracker(
+            country_iso_code="USA",
+            tracking_mode=share,
+            save_to_file=False,
+            log_level="critical",
+            allow_multiple_runs=True,
+            measure_power_secs=5,
+        )
+        self.count = 0
+        self.tracker.start_task("0")
+
+    def read(self) -> list[Drawn]:
+        """Joules of processor and memory as CodeCarbon estimates them."""
+        data = self.tracker.stop_task(str(self.count))
+        self.count += 1
+        self.tracker.start_task(str(self.count))
+        parts = {"cpu": data.cpu_energy, "memory": data.ram_energy}
+        return [Drawn(device, float(kwh) * 3.6e6, "estimated") for device, kwh in parts.items()]
+
+
+class CpuTime:
+    """The process's CPU time times a stated power of a busy core."""
+
+    def __init__(self, watts_per_core: float) -> None:
+        self.watts, self.last = watts_per_core, time.process_time()
+
+    def read(self) -> list[Drawn]:
+        """Joules of the process, assumed."""
+        now = time.process_time()
+        spent, self.last = now - self.last, now
+        return [Drawn("cpu", spent * self.watts, "assumed")]
+
+
+def machine_busy_seconds(stat: Path = Path("/proc/stat")) -> float | None:
+    """CPU seconds that the whole machine was busy since it started; None where that is not told."""
+    try:
+        fields = stat.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        user, nice, system, _, _, interrupts, soft = (int(each) for each in fields[:7])
+        return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+class Spent:
+    """Energy of one prediction: `joules` holds it after the block."""
+
+    def __init__(self, rate: Callable[[], float], clock: Callable[[], float]) -> None:
+        self._rate, self._clock, self.joules = rate, clock, 0.0
+        self._start = clock()
+
+    def __enter__(self) -> Self:
+        self._start = self._clock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.joules = max(self._clock() - self._start, 0.0) * self._rate()
+
+
+class PowerMeter:
+    """Writes a `resource` record for each device every so many seconds, in a thread of its own, until it is stopped.
+
+    `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine" counts all
+    that the devices draw, whoever uses them; "process" only what falls to this process by its share of the CPU time (then what RAPL says goes as
+    estimated, and idle power falls to those who are busy). run, model, version and phase are written with each record.
+    `joules` is the sum so far, `source` its worst part, `dropped` how many readings failed, `last_error` why.
+    """
+
+    def __init__(
+        self,
+        log: Logger,
+        *,
+        every: float = EVERY_SECONDS,
+        share: Share = "machine",
+        watts_per_core: float = WATTS_PER_CORE,
+        powercap: Path = POWERCAP,
+        codecarbon: bool = True,
+        run: object = None,
+        model: object = None,
+        version: object = None,
+        phase: object = None,
+    ) -> None:
+        self.log, self.every, self.share, self.watts_per_core = log, max(float(every), 0.1), share, float(watts_per_core)
+        self.joules, self.dropped, self.last_error = 0.0, 0, None
+        self._fields = {"run": run, "model": model, "version": version, "phase": phase}
+        self._powercap, self._codecarbon = powercap, codecarbon
+        self._sources: set[str] = set()
+        self._readers: list[Any] = []
+        self._stop, self._lock, self._thread = threading.Event(), threading.Lock(), None
+        self._cpu_seconds = self._process_joules = 0.0
+        self._at, self._process, self._busy = 0.0, 0.0, machine_busy_seconds()
+
+    last_error: str | None
+    _thread: threading.Thread | None
+
+    @property
+    def source(self) -> str:
+        """The worst source of all that was read: measured, estimated or assumed."""
+        return next((each for each in ("assumed", "estimated") if each in self._sources), "measured")
+
+    @property
+    def joules_per_cpu_second(self) -> float:
+        """Energy of this process over its CPU time, as read so far; the assumed power of a core before the first reading."""
+        return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
+
+    def prediction(self, *, threads: bool = False) -> Spent:
+        """`with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`: the process's energy by CPU time.
+
+        Of the calling thread; threads=True counts every thread of the process, for a model that computes in several and is asked one at a time.
+        """
+        return Spent(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to read; a second call does nothing."""
+        if self._thread is not None:
+            return
+        try:
+            self._begin()
+            self._thread = threading.Thread(target=self._watch, name="observability-power", daemon=True)
+            self._thread.start()
+        except Exception as error:
+            self._failed(error)
+
+    def stop(self) -> None:
+        """Read once more and end; a second call does nothing."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stop.set()
+        thread.join(timeout=30)
+        if not thread.is_alive():
+            self._read()
+
+    def _begin(self) -> None:
+        """The readers that work here, and where the clocks stand."""
+        self._stop.clear()
+        self._readers = [each for each in (self._processor(), self._try(Nvml)) if each is not None]
+        self._at, self._process, self._busy = time.monotonic(), time.process_time(), machine_busy_seconds()
+
+    def _processor(self) -> Any:
+        """The best reader of the processor."""
+        best = self._try(lambda: Rapl(self._powercap))
+        if best is None and self._codecarbon:
+            best = self._try(lambda: CodeCarbon(self.share))
+        return best or CpuTime(self.watts_per_core)
+
+    @staticmethod
+    def _try(make: Callable[[], Any]) -> Any:
+        """A reader, None where it does not work here."""
+        try:
+            return make()
+        except Exception:
+            return None
+
+    def _watch(self) -> None:
+        """The thread: read every so often until it is told to stop."""
+        while not self._stop.wait(self.every):
+            self._read()
+
+    def _read(self) -> None:
+        """One reading of everything, written as records."""
+        try:
+            with self._lock:
+                self._write(self._taken())
+        except Exception as error:
+            self._failed(error)
+
+    def _taken(self) -> tuple[float, list[tuple[Drawn, float]]]:
+        """Seconds since the last reading, and each device with the joules that are written."""
+        now, process, busy = time.monotonic(), time.process_time(), machine_busy_seconds()
+        seconds, spent = now - self._at, process - self._process
+        others = busy - self._busy if busy is not None and self._busy is not None else None
+        self._at, self._process, self._busy = now, process, busy
+        part = min(spent / others, 1.0) if others else 1.0
+        written = []
+        for reader in self._readers:
+            own = isinstance(reader, CpuTime) or (isinstance(reader, CodeCarbon) and self.share == "process")
+            for each in reader.read():
+                of_process = each.joules * (1.0 if own or each.device.startswith("gpu") else part)
+                self._process_joules += of_process
+                kept = of_process if self.share == "process" or own else each.joules
+                split = kept != each.joules and each.source == "measured"
+                written.append((Drawn(self._named(each.device, own), each.joules, "estimated" if split else each.source), kept))
+        self._cpu_seconds += spent
+        return seconds, written
+
+    def _named(self, device: str, own: bool) -> str:
+        """The device's name; what is this process's alone carries its number, so that two processes of a machine are two devices."""
+        return f"{device} process {os.getpid()}" if (own or self.share == "process") and not device.startswith("gpu") else device
+
+    def _write(self, taken: tuple[float, list[tuple[Drawn, float]]]) -> None:
+        """The records of one reading."""
+        seconds, drawn = taken
+        if seconds <= 0:
+            return
+        import platform
+
+        for each, joules in drawn:
+            fields: Mapping[str, object] = {
+                "device": each.device,
+                "host": platform.node() or None,
+                "watts": joules / seconds,
+                "energy_j": joules,
+                "seconds": seconds,
+                "source": each.source,
+                **self._fields,
+            }
+            self.joules += joules
+            self._sources.add(each.source)
+            self.log.record("resource", **fields)
+
+    def _failed(self, error: Exception) -> None:
+        """Counted, and told to whoever asks."""
+        self.dropped += 1
+        self.last_error = describe_error(error)

@@ -1,0 +1,103 @@
+"""How do two sides differ in what came out: decisions and errors?
+
+Every figure is computed as the analyzers compute it; the rows of the two sides are other rows, so their errors add up.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.aggregate import Aggregate, By
+from observability.analyzers.serving.performance import LIMITS, MATURE, MINIMUM_LABELS, chance
+from observability.catalog import Model
+from observability.compare.difference import NONE, Asker, Difference, Section, blocked
+from observability.measure import maturity, outcome_aggregates, performance
+from observability.metrics import METRICS
+from observability.stats.interval import Interval, difference_interval, rate_interval
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from pandas import DataFrame
+
+LEAST_RATE = 0.02
+"""The smallest change of a share of decisions that matters."""
+MINIMUM_ROWS = 30
+MOST_CLASSES = 20
+
+
+def difference(section: Section, subject: str, metric: str, unit: str, a: Interval, b: Interval, least: float, enough: float) -> Difference:
+    """One figure of both sides. enough: rows that each side needs for anything to be said."""
+    fewest = min(a.n, b.n)
+    change = difference_interval(a, b)
+    if fewest < enough:
+        side = "A" if a.n <= b.n else "B"
+        why = f"side {side} has {fewest:,.0f} rows for it, at least {enough:,.0f} are needed"
+        return Difference(section, subject, metric, unit, a, b, change, least, float("nan"), why=why, more=max(round(enough - fewest), 1))
+    if change.value is None or change.low is None or change.high is None:
+        return blocked(section, subject, metric, unit, "it is not defined on these rows", a, b)
+    return Difference(section, subject, metric, unit, a, b, change, least, chance(change))
+
+
+def decisions(ask: Asker, model: Model, a: Window, b: Window) -> list[Difference]:
+    """Selection rate of a binary model, share of each class of others, over every decided row."""
+    if model.task not in ("binary", "multiclass"):
+        return []
+    asked = Aggregate("predictions", keys=(By("decision"),))
+    frames = [ask(asked, window) for window in (a, b)]
+    places = [1] if model.task == "binary" else range(min(len(model.classes), MOST_CLASSES))
+    found = []
+    for place in places:
+        sides = [share(frame[frame["decision"] >= 0], frame["decision"].to_numpy() == place) for frame in frames]
+        subject = "model" if model.task == "binary" else f"class={model.classes[place]}"
+        found.append(difference("decisions", subject, "selection_rate", "share", sides[0], sides[1], LEAST_RATE, MINIMUM_ROWS))
+    return found
+
+
+def share(rows: "DataFrame", hit: "ArrayLike") -> Interval:
+    """Wilson's interval of the share of rows (an answer's, with n, w, w2) that are hits."""
+    among = np.asarray(hit)[rows.index] if len(rows) else np.zeros(0, bool)
+    return rate_interval(float(rows["w"].to_numpy()[among].sum()), float(rows["w"].sum()), float(rows["w2"].sum()))
+
+
+def errors(ask: Asker, model: Model, a: Window, b: Window) -> tuple[list[Difference], tuple[float, float], tuple[float, float]]:
+    """Every performance metric; and rows served and labelled of A and of B."""
+    if model.task is None:
+        frames = [ask(Aggregate("outcomes", keys=(By("label"),)), window) for window in (a, b)]
+        known = [maturity(frame) for frame in frames]
+        why = "the task of this model is not known: register it to have its errors measured"
+        return [blocked("performance", "model", "judged", "share", why)], known[0], known[1]
+    asked = outcome_aggregates(model)
+    counts, sums = ([ask(asked[name], window) for window in (a, b)] for name in ("counts", "sums"))
+    now, then = (performance(model, *pair) for pair in zip(counts, sums, strict=True))
+    ripe_a, ripe_b = (maturity(frame) for frame in counts)
+    young = youth(ripe_a, ripe_b)
+    found = []
+    for metric in now:
+        if metric not in LIMITS:
+            continue
+        one, other = now[metric], then.get(metric, NONE)
+        each = difference("performance", "model", metric, METRICS[metric].unit, one, other, least_of(metric, then), MINIMUM_LABELS)
+        found.append(each if each.why else replace(each, why=young))
+    return found, ripe_a, ripe_b
+
+
+def least_of(metric: str, base: dict[str, Interval]) -> float:
+    """The smallest change of a metric that matters, in its own unit: what the performance analyzer watches for."""
+    kind, watch, _ = LIMITS[metric]
+    if kind == "points":
+        return watch
+    held = base["mae" if kind == "of mae" else metric].value
+    return watch * abs(held or 0.0)
+
+
+def youth(a: tuple[float, float], b: tuple[float, float]) -> str | None:
+    """What is said where one side has far fewer of its labels than the other; None where both are as ripe."""
+    if not (a[0] and b[0] and a[1] and b[1]):
+        return None
+    shares = a[1] / a[0], b[1] / b[0]
+    if min(shares) >= MATURE * max(shares):
+        return None
+    young, old = ("A", "B") if shares[0] < shares[1] else ("B", "A")
+    return f"the labels of side {young} are young: {min(shares):.0%} are in, {max(shares):.0%} of side {old}'s"

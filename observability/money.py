@@ -1,0 +1,276 @@
+"""What did a model cost, in training, labelling and serving, and what did its errors cost?
+
+The one computation behind every figure of money: the analyzer, the page, the tables and the sentences all call it.
+
+**What is paid once.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else a price a request;
+else a price for hours of accelerators (by readings) and of busy cores (by latency); else its energy at a price a kWh. Training: hours of
+accelerators, else of cores, else energy. Labelling: the annotations of the model's projects, else labels that people gave, at a price a label.
+A price of hours is taken to hold the electricity. Currencies are never converted: each stands apart.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.aggregate import Records
+from observability.catalog import Model
+from observability.energy import Source, by_predictions, drawn, is_gpu, serving, worst
+from observability.measure import confusion_matrix
+from observability.prices import Place, in_force
+from observability.settings import ModelSettings
+from observability.stats.interval import Interval, Moments, mean_interval, paired_rate_difference_interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+PARTS = ("training", "labelling", "serving")
+ANNOTATIONS = Records("annotation", ("project", "item", "annotator", "at"))
+HUMAN_LABELS = Records("label", ("at", "source"), only=(("source", "human"),))
+NO_CURRENCY = ""
+"""The currency of money that was logged without one."""
+WORDS = {
+    "cost": "the cost that predictions carry",
+    "request": "a price a request",
+    "gpu_hour": "hours of accelerators",
+    "cpu_hour": "hours of busy cores",
+    "kwh": "the energy",
+    "label": "a price a label",
+}
+"""How a part was priced, in words."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of PARTS. rows: at (naive UTC), amount, currency, units (predictions, runs or labels); priced rows only. method: how they were priced, None
+    where nothing was. source: of the quantities behind it. unpriced: units without a price.
+    """
+
+    name: str
+    rows: "DataFrame"
+    method: str | None
+    source: Source
+    unpriced: int = 0
+
+
+def spending(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
+    """Rows of a part, without those that have no price."""
+    import pandas as pd
+
+    rows = pd.DataFrame({"at": at, "amount": np.asarray(amount, float), "currency": currency, "units": np.asarray(units, float)})
+    rows["at"] = rows["at"].astype("datetime64[us]")
+    rows["currency"] = rows["currency"].astype(object).where(rows["currency"].notna(), NO_CURRENCY)
+    return rows[rows["amount"].notna()].reset_index(drop=True)
+
+
+def serving_part(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> Part:
+    """What serving cost by hour, over every version. The frames are those of `observability.energy.serving`, `use` with sums of `cost`."""
+    own = by_predictions(use, "cost", None)
+    if own["served"].sum() > 0:
+        carried, everyone = float(own["served"].sum()), float(served["w"].sum())
+        per = served.groupby("period")["w"].sum()
+        mean = own.set_index("period")["total"] / own.set_index("period")["served"]
+        usual = float(own["total"].sum()) / carried
+        amount = mean.reindex(per.index).fillna(usual) * per
+        source: Source = "measured" if carried >= everyone * (1 - 1e-9) else "estimated"
+        return Part("serving", spending(per.index, amount, currency_of(prices, place.settings), per), "cost", source)
+    asked = served.groupby("period", as_index=False)["w"].sum()
+    amount, currency = priced(prices, asked["period"], place, "request")
+    if len(asked) and not np.isnan(amount).all():
+        return Part("serving", spending(asked["period"], amount * asked["w"], currency, asked["w"]), "request", "measured")
+    for part in (accelerators(resources, prices, place), busy_cores(use, prices, place)):
+        if part is not None:
+            return part
+    energy = serving(served, use, resources, prices, place)
+    hours = energy.hours
+    amount, currency = priced(prices, hours["period"], place, "kwh")
+    if len(hours) and not np.isnan(amount).all() and energy.covered > 0:
+        scale = 1.0 / energy.covered
+        return Part(
+            "serving",
+            spending(hours["period"], amount * hours["wh"] / 1000.0 * scale, currency, hours["served"] * scale),
+            "kwh",
+            energy.source,
+        )
+    return Part("serving", spending([], [], [], []), None, "assumed", int(served["n"].sum()))
+
+
+def accelerators(resources: "DataFrame", prices: "DataFrame", place: Place) -> Part | None:
+    """Serving by hours of accelerators that were read; None where there are none, or no price."""
+    if resources.empty:
+        return None
+    readings = drawn(resources)
+    readings = readings[(readings["run"] == "") & readings["device"].map(is_gpu)]
+    found = []
+    for device, part in readings.groupby("device", sort=True):
+        hours = part.groupby(part["at"].dt.floor("h"))["seconds"].sum() / 3600.0
+        at = hours.index.to_series()
+        amount, currency = in_force(prices, "amount", at, place, resource="gpu_hour", device=str(device))
+        found.append(spending(at, amount * hours.to_numpy(), currency, np.zeros(len(at))))
+    return joined("serving", found, "gpu_hour", "measured")
+
+
+def busy_cores(use: "DataFrame", prices: "DataFrame", place: Place) -> Part | None:
+    """Serving by hours of busy cores, from latency; None where there is none, or no price."""
+    busy = by_predictions(use, "latency_ms", None)
+    amount, currency = priced(prices, busy["period"], place, "cpu_hour")
+    return joined("serving", [spending(busy["period"], amount * busy["total"] / 3.6e6, currency, busy["served"])], "cpu_hour", "estimated")
+
+
+def joined(name: str, rows: "list[DataFrame]", method: str, source: Source) -> Part | None:
+    """A part of several frames; None where all of them are empty."""
+    import pandas as pd
+
+    rows = [each for each in rows if len(each)]
+    return Part(name, pd.concat(rows, ignore_index=True), method, source) if rows else None
+
+
+def priced(prices: "DataFrame", at: "Series[Any]", place: Place, resource: str) -> "tuple[Any, Any]":
+    """Price of a unit of a resource, and its currency, at some instants."""
+    return in_force(prices, "amount", at, place, resource=resource)
+
+
+def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tuple[Part, DataFrame]":
+    """What runs cost, on the day each ended, and the same by run: `runs` (of `observability.energy.runs_of`) with amount, currency and method."""
+    ended = runs[runs["ended"].notna()].reset_index(drop=True)
+    amount, currency = np.full(len(ended), np.nan), np.full(len(ended), None, object)
+    method = np.full(len(ended), None, object)
+    hours = ended["seconds"] / 3600.0
+    quantities = {
+        "gpu_hour": (hours * ended["gpus"]).where(ended["gpus"] > 0),
+        "cpu_hour": hours * ended["cores"],
+        "kwh": ended["wh"] / 1000.0,
+    }
+    for resource, quantity in quantities.items():
+        price, of = priced(prices, ended["ended"], place, resource)
+        fill = np.isnan(amount) & ~np.isnan(price) & quantity.notna().to_numpy(bool)
+        amount[fill], currency[fill], method[fill] = (price * quantity.to_numpy(float))[fill], of[fill], resource
+    costed = ended.assign(amount=amount, currency=currency, method=method)
+    held = costed[costed["amount"].notna()]
+    methods = sorted(set(held["method"]), key=list(quantities).index)
+    source = worst([each if way == "kwh" else "measured" for way, each in zip(held["method"], held["source"])]) if len(held) else "assumed"
+    rows = spending(held["ended"], held["amount"], held["currency"], np.ones(len(held)))
+    return Part("training", rows, methods[0] if methods else None, source, len(ended) - len(held)), costed
+
+
+def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices: "DataFrame", place: Place) -> Part:
+    """What people's labels cost. annotations: of any project; those of the model's projects count (settings `projects`, else one that has the model's
+    name). labels: labels that people gave (at), used where there are no annotations; None where they were not asked.
+    """
+    projects = place.settings.projects or (place.model,)
+    own = annotations[annotations["project"].isin(projects)]
+    at = own["at"] if len(own) or labels is None else labels["at"]
+    at = at.reset_index(drop=True)
+    amount, currency = priced(prices, at, place, "label")
+    rows = spending(at, amount, currency, np.ones(len(at)))
+    return Part("labelling", rows, "label" if len(rows) else None, "measured", len(at) - len(rows))
+
+
+def currency_of(prices: "DataFrame", settings: ModelSettings) -> str:
+    """The currency of money that is logged without one: the settings', else the only one that prices have, else NO_CURRENCY."""
+    named = settings.cost_currency or settings.budget_currency
+    known = sorted({each for each in prices["currency"] if each is not None})
+    return named or (known[0] if len(known) == 1 else NO_CURRENCY)
+
+
+def currencies(parts: "list[Part]", settings: ModelSettings) -> list[str]:
+    """Currencies in which something was spent; the budget's first, then that of serving, then by amount."""
+    totals: dict[str, tuple[bool, bool, float]] = {}
+    for part in parts:
+        for currency, amount in part.rows.groupby("currency")["amount"].sum().items():
+            serves, more = totals.get(str(currency), (False, False, 0.0))[1:]
+            totals[str(currency)] = (currency == settings.budget_currency, serves or part.name == "serving", more + float(amount))
+    return sorted(totals, key=lambda each: (*(-float(one) for one in totals[each]), each))
+
+
+def within(part: Part, start: datetime, end: datetime) -> "DataFrame":
+    """Rows of a part in a half-open span (naive UTC)."""
+    return part.rows[(part.rows["at"] >= start) & (part.rows["at"] < end)]
+
+
+def total(part: Part, currency: str, start: datetime, end: datetime) -> float:
+    """Spent on a part in a currency and a half-open span (naive UTC)."""
+    rows = within(part, start, end)
+    return float(rows.loc[rows["currency"] == currency, "amount"].sum())
+
+
+def daily(parts: "list[Part]", currency: str, start: datetime, end: datetime) -> "DataFrame":
+    """Spending by day (rows, naive UTC midnights, none left out) and part (columns) in one currency, over whole days."""
+    import pandas as pd
+
+    days = pd.date_range(start, end, freq="D", inclusive="left", name="day")
+    frame = pd.DataFrame(0.0, index=days, columns=list(PARTS))
+    for part in parts:
+        rows = within(part, start, end)
+        rows = rows[rows["currency"] == currency]
+        spent = rows.groupby(rows["at"].dt.floor("D"))["amount"].sum()
+        frame[part.name] += spent.reindex(days, fill_value=0.0).to_numpy()
+    return frame
+
+
+def month_of(end: datetime) -> tuple[datetime, datetime, datetime]:
+    """(start of the month, midnight up to which days are whole, start of the next month) of the last instant before `end` (naive UTC)."""
+    last = end - timedelta(microseconds=1)
+    start = last.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    whole = end.replace(hour=0, minute=0, second=0, microsecond=0)
+    return start, whole, (start + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What decisions were worth. n: labelled decisions (Σ weight). accuracy and avoided (share of errors fewer than the majority decision makes) with
+    intervals. majority: the class that is decided always. lost, lost_by_majority: money per labelled decision, None where no costs are set.
+    """
+
+    n: float
+    accuracy: Interval
+    avoided: Interval
+    majority: str
+    lost: Interval | None
+    lost_by_constant: float | None
+    constant: str | None
+
+
+def errors(model: Model, counts: "DataFrame") -> Errors | None:
+    """Errors of a classifier against always deciding for the most frequent class of the same labels; None for a regression or without labels.
+
+    counts: by decision and label. With the owner's costs of errors the constant decision that loses least money stands beside.
+    """
+    if model.task not in ("binary", "multiclass"):
+        return None
+    matrix = confusion_matrix(model, counts)
+    n = float(matrix.sum())
+    if n <= 0:
+        return None
+    known = counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
+    squares = float(known["w2"].sum())
+    right, frequent = float(np.trace(matrix)), int(matrix.sum(axis=1).argmax())
+    gained = right - float(matrix[frequent, frequent])
+    lost_to = float(matrix[frequent].sum() - matrix[frequent, frequent])
+    shrink = n / squares if squares > 0 else 1.0
+    avoided = paired_rate_difference_interval(gained * shrink, lost_to * shrink, n * shrink)
+    classes = model.classes or ("0", "1")
+    lost, constant_loss, constant = money_of_errors(model, matrix, squares)
+    return Errors(
+        n,
+        rate_interval(right, n, squares),
+        avoided,
+        classes[frequent],
+        lost,
+        constant_loss,
+        None if constant is None else classes[constant],
+    )
+
+
+def money_of_errors(model: Model, matrix: Any, squares: float) -> tuple[Interval | None, float | None, int | None]:
+    """Money lost per labelled decision with its interval, what the best constant decision loses, and which that is; None where no costs are set."""
+    costs = (model.settings.cost_false_positive, model.settings.cost_false_negative)
+    if model.task != "binary" or costs[0] is None or costs[1] is None:
+        return None, None, None
+    n, false_positive, false_negative = float(matrix.sum()), float(matrix[0, 1]), float(matrix[1, 0])
+    spent = false_positive * costs[0] + false_negative * costs[1]
+    lost = mean_interval(Moments(n, spent, false_positive * costs[0] ** 2 + false_negative * costs[1] ** 2, squares))
+    constants = (float(matrix[1].sum()) * costs[1] / n, float(matrix[0].sum()) * costs[0] / n)
+    best = int(np.argmin(constants))
+    return lost, constants[best], best

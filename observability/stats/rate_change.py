@@ -1,0 +1,69 @@
+"""Is a rate higher than an earlier one, where days differ more than chance alone makes them; and from when to when was it?
+
+Requests come in bursts: the failures and the slow answers of one day are not independent, and a binomial test takes a bad day for proof. How much
+more days of the past vary than chance (the dispersion) is measured, and counts are taken for that many times fewer.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Blocks = tuple[ArrayLike, ArrayLike]
+"""Successes and rows of each of several blocks (days) of one thing."""
+DOUBT_BLOCKS, DOUBT = 3, 3.0
+"""What is believed before any block was seen: that blocks vary three times as much as chance, as surely as three blocks would tell."""
+
+
+def dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
+    """(how many times more blocks vary than chance, at least 1; degrees of freedom), from several things, each around its own rate.
+
+    Pearson's chi-square over its degrees of freedom (McCullagh and Nelder 1989), mixed with a doubt that is worth DOUBT_BLOCKS blocks.
+    """
+    square, freedom = DOUBT * DOUBT_BLOCKS, DOUBT_BLOCKS
+    for successes, n in blocks:
+        hits, rows = np.asarray(successes, np.float64), np.asarray(n, np.float64)
+        held = rows > 0
+        hits, rows = hits[held], rows[held]
+        if hits.size < 2:
+            continue
+        share = hits.sum() / rows.sum()
+        freedom += hits.size - 1
+        if 0 < share < 1:
+            square += float(((hits - rows * share) ** 2 / (rows * share * (1 - share))).sum())
+        else:
+            square += hits.size - 1
+    return max(square / freedom, 1.0), freedom
+
+
+def higher_rate_test(successes: float, n: float, before: float, n_before: float, spread: tuple[float, int]) -> float:
+    """One-sided p-value that a rate is higher than an earlier one; 1 where a side has no rows.
+
+    Of all successes a share n / (n + n_before) falls on this side by chance (binomial, on counts divided by the dispersion); its tail is read on
+    Student's t, as the dispersion too is estimated. spread: what `dispersion` gave.
+    """
+    from scipy.special import betainc, ndtri, stdtr
+
+    factor, freedom = spread
+    hits, total = successes / factor, (successes + before) / factor
+    if n <= 0 or n_before <= 0 or hits <= 0:
+        return 1.0
+    tail = float(betainc(hits, total - hits + 1, n / (n + n_before)))
+    score = float(ndtri(min(max(tail, 1e-300), 1.0)))
+    return float(stdtr(freedom, score)) if np.isfinite(score) else 1.0
+
+
+def surest_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[int, int] | None:
+    """The run of places [first, last) in which successes exceed a rate most surely; None where they exceed it nowhere."""
+    hits, rows = np.asarray(successes, np.float64), np.asarray(n, np.float64)
+    if rows.size == 0 or rows.sum() <= 0:
+        return None
+    share = min(max(rate, 0.5 / (rows.sum() + 1)), 1 - 1e-9)
+    above = np.concatenate([[0.0], np.cumsum(hits - share * rows)])
+    weight = np.concatenate([[0.0], np.cumsum(rows * share * (1 - share))])
+    gain, spread = above[None, :] - above[:, None], weight[None, :] - weight[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        surety = np.where(spread > 1e-12, gain / np.sqrt(np.maximum(spread, 1e-300)), -np.inf)
+    first, last = np.unravel_index(int(np.argmax(np.round(surety, 9))), surety.shape)
+    return (int(first), int(last)) if surety[first, last] > 0 else None

@@ -1,0 +1,157 @@
+"""What does the calibration page show: what was promised and what came true, how far that is from chance, and since when?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from observability.aggregate import Bucket
+from observability.analyzers.serving._reliability import Judged, judged, question, scored, trend
+from observability.finding import Finding
+from observability.stats.calibration import brier_parts
+from observability.stats.scores import bin_middles
+from observability.views import charts_calibration, distributions, frame, load, series, text
+from observability.views.frame import Here
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+STEPS = 40
+"""Steps of the score under the curve."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A classifier's labelled rows now, and in the reference where there is one; counts: now, by day."""
+
+    now: Judged
+    before: Judged | None
+    counts: "DataFrame"
+
+
+def sides(here: Here) -> Sides | None:
+    """What the curves are drawn from; None where nothing is labelled."""
+    version, window = distributions.judged_version(here.model, here.window, here.window.version)
+    counts = frame.guarded(lambda: load.frame(question(here.model, Bucket("day")), window))
+    now = judged(scored(here.model, counts))
+    if now is None:
+        return None
+    before = None
+    if version is not None and version.reference_rows:
+        before = judged(scored(here.model, load.frame(question(here.model), window.reference())))
+    return Sides(now, before, counts)
+
+
+def claims(found: Sequence[Finding]) -> str:
+    """The sentences of the findings, the main one first; the takeaway of the charts."""
+    for place, each in enumerate(found):
+        words = text.sentence(each.because)
+        st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if place == 0 else words}")
+    return found[0].because.replace("`", "")
+
+
+def main_first(found: Sequence[Finding]) -> list[Finding]:
+    """The ECE (or the slope) before the ECCE."""
+    return sorted(found, key=lambda each: each.metric == "ecce")
+
+
+def group_frame(side: Judged | None) -> "DataFrame":
+    """score, rate, low, high, n of each group of equal mass."""
+    import pandas as pd
+
+    columns = ["score", "rate", "low", "high", "n"]
+    if side is None:
+        return pd.DataFrame(columns=columns, dtype=float)
+    rows = pd.DataFrame({name: getattr(side.groups, name) for name in columns})
+    return rows[rows["n"] > 0].reset_index(drop=True)
+
+
+def steps(side: Judged) -> "DataFrame":
+    """low, high, n: labelled rows by equal steps of the score."""
+    import pandas as pd
+
+    place = np.minimum((bin_middles() * STEPS).astype(int), STEPS - 1)
+    ends = np.arange(STEPS + 1) / STEPS
+    return pd.DataFrame({"low": ends[:-1], "high": ends[1:], "n": np.bincount(place, side.scored.total, STEPS)})
+
+
+def curve(here: Here, both: Sides, said: str) -> None:
+    """The reliability curve with the counts below."""
+    groups, before = group_frame(both.now), group_frame(both.before)
+    binary = here.model.task == "binary"
+    names = {
+        "score": "score" if binary else "confidence (largest probability)",
+        "truth": "share that came true" if binary else "share that was right",
+    }
+    figure = charts_calibration.reliability(groups, steps(both.now), before, **names)
+    import pandas as pd
+
+    twin = pd.concat([groups.assign(side="now"), before.assign(side="reference")], ignore_index=True)
+    frame.chart(figure, twin, key="reliability", alt=said, metrics=("ece", "ecce"))
+
+
+def chance(both: Sides) -> None:
+    """The ECE against what a model without fault shows, and what the Brier score is made of."""
+    import pandas as pd
+
+    rows = [
+        {"name": name, **{key: getattr(each.ece, key) for key in ("value", "low", "high", "null_mean", "null_95", "n")}}
+        for name, each in (("now", both.now), ("reference", both.before))
+        if each is not None
+    ]
+    twin = pd.DataFrame(rows).rename(columns={"value": "ece"})
+    error = both.now.ece
+    beyond = "more than" if error.value > error.null_95 else "no more than"
+    said = f"The ECE is {text.share(error.value)}, {beyond} chance gives a model without fault ({text.share(error.null_95)} at most, 95 times in 100)."
+    st.markdown(text.plain(said))
+    frame.chart(charts_calibration.null_strip(twin), twin, key="against-chance", alt=said, metrics=("ece",))
+    cost, gain, base = brier_parts(both.now.groups)
+    st.caption(
+        text.plain(
+            f"Brier score on these groups {text.number(cost - gain + base)}: {text.number(base)} for what cannot be known from the base rate, less "
+            f"{text.number(gain)} for telling rows apart, plus {text.number(cost)} for scores that do not mean what they say (Murphy 1973)."
+        )
+    )
+    st.caption("Scores are known to their bin, at most 0.0025 to either side; so far may each figure be from that of the raw scores.")
+
+
+def over_time(here: Here, both: Sides) -> None:
+    """The ECE by day, or by week where days hold too few labels."""
+    import pandas as pd
+
+    rows = trend(here.model, both.counts)
+    twin = pd.DataFrame(rows)
+    if twin.empty or twin["ece"].notna().sum() < 2:
+        st.caption("Too few labelled days to draw a course; choose a longer window.")
+        return
+    twin["period"] = pd.to_datetime(twin["period"])
+    twin[["ece", "low", "high", "null_95", "n"]] = twin[["ece", "low", "high", "null_95", "n"]].astype(float)
+    beyond = int((twin["ece"] > twin["null_95"]).sum())
+    unit = "days" if twin["days"].iloc[0] == 1 else "weeks"
+    said = f"On {beyond} of {int(twin['ece'].notna().sum())} {unit} the ECE was above what chance gives a model without fault."
+    st.markdown(text.plain(said))
+    frame.chart(charts_calibration.trend(twin, series.marks(here.model.name, here.window)), twin, key="trend", alt=said, metrics=("ece",))
+
+
+def slope(finding: Finding) -> None:
+    """Truth against prediction of a regression, by tenths of the predictions of the sample."""
+    groups, before = (tenths(finding.evidence.get(key)) for key in ("groups", "groups_before"))
+    if not len(groups):
+        return
+    twin = groups.assign(side="now")
+    if len(before):
+        import pandas as pd
+
+        twin = pd.concat([twin, before.assign(side=finding.against)], ignore_index=True)
+    figure = charts_calibration.line(groups, before)
+    frame.chart(figure, twin, key="reliability", alt=finding.because.replace("`", ""), metrics=("calibration_slope", "bias"))
+    st.caption(f"From a sample of {finding.n:,} labelled predictions, those with the smallest hash of their id.")
+
+
+def tenths(rows: Any) -> "DataFrame":
+    """score, rate, low, high, n from a finding's evidence."""
+    import pandas as pd
+
+    return pd.DataFrame(rows or [], columns=["score", "rate", "low", "high", "n"], dtype=float)

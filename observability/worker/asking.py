@@ -1,0 +1,165 @@
+"""Which score does a model give to these rows, why, and how wrong is it expected to be? Asked of the worker."""
+
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.errors import UsageError
+from observability.worker.explanation import Explanation
+from observability.worker.process import Progress, Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+IMPORTS = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",), "skops": ("sklearn.ensemble", "skops.io"), "onnx": ("onnxruntime",)}
+MOST_SCHEMA_BYTES = 64 * 1024**2
+
+
+def predict(
+    worker: Worker,
+    artifact: Path,
+    rows: "pd.DataFrame",
+    *,
+    classes: tuple[str, ...],
+    task: str,
+    progress: Progress | None = None,
+    seconds: float | None = None,
+) -> "np.ndarray":
+    """The model's scores of `rows` (its features as logged: numbers, strings, booleans, nulls; other columns are ignored where it names its own).
+
+    Gives (n,): binary, the probability of the positive class; regression, the value; or (n, classes) in multiclass, in the order of `classes`.
+    Raises UsageError where the rows lack a feature of the model or the library is not installed, WorkerError where the model breaks.
+    """
+    kind = kind_of(artifact)
+    answer = worker.call(
+        "observability.worker.explaining:predict", {"rows": rows}, {"kind": kind, "task": task, "classes": list(classes)},
+        files={"model": artifact}, imports=IMPORTS[kind], seconds=seconds, progress=progress,
+    )  # fmt: skip
+    scores = answer.frames["scores"]
+    return scores["score"].to_numpy(dtype=float) if "score" in scores else scores.to_numpy(dtype=float)
+
+
+def explain(
+    worker: Worker,
+    artifact: Path,
+    rows: "pd.DataFrame",
+    *,
+    task: str,
+    classes: tuple[str, ...] = (),
+    background: "pd.DataFrame | None" = None,
+    seed: int = 0,
+    permutations: int = 4,
+    progress: Progress | None = None,
+    seconds: float | None = None,
+) -> Explanation:
+    """Attributions of the model's scores of `rows`: exact where the model allows it, else by sampling permutations.
+
+    background: rows that "on average" means, for linear models, models of scikit-learn that are no trees, and ONNX; at most 100 of them
+    are used. permutations: antithetic pairs for each row of the background, at least 2.
+    """
+    kind = kind_of(artifact)
+    frames = {"rows": rows} if background is None else {"rows": rows, "background": background}
+    arguments = {"kind": kind, "task": task, "classes": list(classes), "seed": seed, "permutations": permutations}
+    imports = (*IMPORTS[kind], "shap") if kind == "skops" and has_trees(artifact) else IMPORTS[kind]
+    answer = worker.call(
+        "observability.worker.explaining:explain", frames, arguments,
+        files={"model": artifact}, imports=imports, seconds=seconds, progress=progress,
+    )  # fmt: skip
+    said = answer.values
+    arrays = {name: answer.frames[name]["value"].to_numpy(dtype=float).reshape(shape) for name, shape in said["shapes"].items()}
+    values, base, output = arrays["values"], arrays["base"], arrays["output"]
+    return Explanation(
+        values=values, base_value=base if base.ndim else float(base), output=output, link=said["link"], predictions=arrays["predictions"],
+        residual=output - base - values.sum(axis=-1), features=tuple(said["features"]), method=said["method"],
+        background=said["background"], background_rows=said["background_rows"], standard_error=arrays.get("error"),
+        seconds=answer.seconds, note=said["note"], network_blocked=answer.network_blocked,
+    )  # fmt: skip
+
+
+def kind_of(artifact: Path) -> str:
+    """lightgbm, xgboost, skops or onnx, by the file's content. Raises UsageError for any other file, a pickle above all."""
+    from observability.store.artifacts import sniff
+
+    try:
+        with artifact.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise UsageError("the artifact cannot be read", where=artifact.name, got=error.strerror, attempt="Register it anew") from None
+    # XGBoost's UBJSON: an object whose first key is one of save_model's.
+    if re.match(rb"\{L.{8}(learner|version|Config)", head, re.DOTALL):
+        return "xgboost"
+    return sniff(artifact)
+
+
+def has_trees(artifact: Path) -> bool:
+    """Whether a skops file speaks of trees, for which shap is imported (seconds, once)."""
+    try:
+        with zipfile.ZipFile(artifact) as archive, archive.open("schema.json") as file:
+            text = file.read(MOST_SCHEMA_BYTES)
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError, NotImplementedError, EOFError, RuntimeError, zlib.error):
+        return False
+    return b"_tree" in text or b"_hist_gradient_boosting" in text
+
+
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """Errors that are expected of rows without labels (direct loss estimation), and how right such estimates were on the reference.
+
+    absolute_error, squared_error: (n,) of the rows asked about; squared_error is None where it was not asked. reference: one row per
+    reference row, with `absolute_error` (measured), `absolute_error_estimated` (by a model that had not seen the row), the same for squared,
+    and `at` where times were given, in the order given. check: per month, and one row `month` = "all": `month`, `n`, `measured`, `estimated`.
+    bias: mean estimated less mean measured absolute error on the reference. skill: share of the variance of the absolute error that the
+    estimates explain out of fold (negative: worse than the mean). note: a sentence.
+    """
+
+    absolute_error: "np.ndarray"
+    squared_error: "np.ndarray | None"
+    reference: "pd.DataFrame"
+    check: "pd.DataFrame"
+    bias: float
+    skill: float
+    seconds: float
+    note: str
+
+
+def estimate_errors(
+    worker: Worker,
+    reference: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    *,
+    features: tuple[str, ...],
+    score: str = "score",
+    label: str = "label",
+    at: str | None = None,
+    squared: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+    seconds: float | None = None,
+) -> ErrorEstimate:
+    """Expected absolute (and squared) error of each of `rows`, learned from `reference`, whose labels are known.
+
+    Both hold `features` and `score`; the reference also `label`, and `at` where months and folds by time are wanted. Rows of the reference
+    without label or score are left out. Raises UsageError where fewer than 100 remain.
+    """
+    arguments: dict[str, Any] = {"features": list(features), "score": score, "label": label, "at": at, "squared": squared, "seed": seed}
+    needed = [each for each in dict.fromkeys((*features, score, label, at)) if each is not None]
+    asked = list(dict.fromkeys((*features, score)))
+    for name, frame, columns in (("reference", reference, needed), ("rows", rows, asked)):
+        lacking = [each for each in columns if each not in frame]
+        if lacking:
+            raise UsageError("columns are lacking", where=name, got=f"no {', '.join(lacking[:5])}")
+    answer = worker.call(
+        "observability.worker.errors:estimate", {"reference": reference[needed], "rows": rows[asked]}, arguments,
+        imports=("lightgbm",), seconds=seconds, progress=progress,
+    )  # fmt: skip
+    found, said = answer.frames["rows"], answer.values
+    return ErrorEstimate(
+        absolute_error=found["absolute_error"].to_numpy(dtype=float),
+        squared_error=found["squared_error"].to_numpy(dtype=float) if squared else None,
+        reference=answer.frames["reference"], check=answer.frames["check"], bias=said["bias"], skill=said["skill"],
+        seconds=answer.seconds, note=said["note"],
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""What does the warm process do? It imports, and for each call it forks one process that is held, runs the job and dies.
+
+    python -m observability.worker.child
+
+Started by `Worker`, one JSON line a request on standard input: `{"job", "imports", "folder", "seconds", "limits"}`. It answers JSON lines on
+standard output: `{"ready": true}` once, then for each request `{"started"}`, any number of `{"progress": [share, text]}`, and `{"end": {…}}`.
+It never reads a stranger's file itself, so that it stays sound; a fork takes tens of milliseconds and shares what is imported. It ends when its
+input ends (the parent died or closed it) or after `idle_seconds`, and takes a running job with it.
+"""
+
+import importlib
+import json
+import os
+import select
+import signal
+import time
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from observability.worker import folder as exchange
+from observability.worker.inside import run_job
+from observability.worker.limits import Limits
+
+TICK, SOON = 0.1, 0.002
+CHUNK = 65536
+
+
+class Keeper:
+    """The warm process: where requests come from and where answers go."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self.requests, self.answers = requests, answers
+        self.idle_seconds = Limits().idle_seconds
+        self.buffer = b""
+
+    def say(self, **message: Any) -> None:
+        """One line to the parent."""
+        data = json.dumps(message).encode() + b"\n"
+        while data:
+            data = data[os.write(self.answers, data) :]
+
+    def next_request(self) -> dict[str, Any] | None:
+        """The next request; None when there will be none."""
+        while b"\n" not in self.buffer:
+            if not select.select([self.requests], [], [], self.idle_seconds)[0]:
+                return None
+            data = os.read(self.requests, CHUNK)
+            if not data:
+                return None
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return dict(json.loads(line))
+
+    def serve(self) -> None:
+        """Until the end."""
+        self.say(ready=True)
+        while (request := self.next_request()) is not None:
+            self.idle_seconds = request["limits"]["idle_seconds"]
+            for name in request["imports"]:
+                with suppress(ImportError):
+                    importlib.import_module(name)
+            if "job" in request:
+                self.run(request)
+
+    def run(self, request: dict[str, Any]) -> None:
+        """One job, from fork to end."""
+        module, name = request["job"].split(":")
+        try:
+            function = getattr(importlib.import_module(module), name)
+        except Exception as error:
+            self.say(started=0)
+            self.say(end={"reason": "refused", "got": f"{type(error).__name__}: {error}"[:500]})
+            return
+        limits, folder = Limits(**request["limits"]), Path(request["folder"])
+        reading, writing = os.pipe()
+        parent = os.getpid()
+        process = os.fork()
+        if process == 0:
+            for descriptor in (self.requests, self.answers, reading):
+                os.close(descriptor)
+            run_job(function, folder, limits, request["seconds"], parent, writing)
+        os.close(writing)
+        self.say(started=process)
+        self.say(end=self.watch(process, reading, folder, limits, request["seconds"]))
+
+    def watch(self, process: int, reading: int, folder: Path, limits: Limits, seconds: float) -> dict[str, Any]:
+        """Waits for a job within its limits, passes on its progress, and says how it ended."""
+        begun = time.monotonic()
+        brought = usage(folder, limits)[0]
+        lines, reason, said = Lines(limits.line_bytes), "", 0.0
+        confinement: dict[str, Any] = {}
+        watched = [reading, self.requests]
+        while True:
+            ready = select.select(watched, [], [], TICK if reading in watched else SOON)[0]
+            if self.requests in ready:
+                self.abandon(process, folder)
+            if reading in ready:
+                data = os.read(reading, CHUNK)
+                if data:
+                    lines.feed(data)
+                else:
+                    watched.remove(reading)
+            if not confinement and lines.first is not None:
+                confinement = lines.first
+            if lines.progress is not None and time.monotonic() - said > TICK:
+                self.say(progress=lines.progress)
+                lines.progress, said = None, time.monotonic()
+            taken, number = usage(folder, limits)
+            if lines.garbage:
+                reason = "garbage"
+            elif taken - brought > limits.file_mb * 1024**2 or number > limits.files:
+                reason = "size"
+            elif time.monotonic() - begun > seconds:
+                reason = "time"
+            if reason:
+                os.kill(process, signal.SIGKILL)
+            if reason or reading not in watched:
+                done, status, used = os.wait4(process, 0 if reason else os.WNOHANG)
+                if done:
+                    break
+        os.close(reading)
+        code = os.waitstatus_to_exitcode(status)
+        if code == -signal.SIGXCPU:
+            reason = "time"
+        return {
+            "reason": reason or ("" if code == 0 else "crash"),
+            "code": code,
+            "seconds": time.monotonic() - begun,
+            "processor_seconds": used.ru_utime + used.ru_stime,
+            **confinement,
+        }
+
+    def abandon(self, process: int, folder: Path) -> None:
+        """The parent is gone, or speaks out of turn: nothing is left behind."""
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        exchange.remove(folder)
+        os._exit(0)
+
+
+class Lines:
+    """A job's lines of progress: the first is how it is held, and of the others only the last is kept."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.rest = b""
+        self.first: dict[str, Any] | None = None
+        self.progress: list[Any] | None = None
+        self.garbage = False
+
+    def feed(self, data: bytes) -> None:
+        """Takes what came; `garbage` is set where it is no progress."""
+        *whole, self.rest = (self.rest + data).split(b"\n")
+        self.garbage |= len(self.rest) > self.most
+        for line in whole:
+            try:
+                message = json.loads(line) if len(line) <= self.most else None
+                if self.first is None:
+                    self.first = {name: bool(message[name]) for name in ("network_blocked", "files_confined")}  # type: ignore[index]
+                else:
+                    share, text = message["progress"]  # type: ignore[index]
+                    self.progress = [min(max(0.0, float(share)), 1.0), str(text)[:500]]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                self.garbage = True
+
+
+def usage(folder: Path, limits: Limits) -> tuple[int, int]:
+    """Bytes on disk and number of files and folders beneath a folder; it stops counting beyond the allowed number."""
+    taken, number, folders = 0, 0, [str(folder)]
+    while folders and number <= limits.files:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                number += 1
+                if number > limits.files:
+                    break
+                with suppress(OSError):
+                    taken += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+    return taken, number
+
+
+def main() -> None:
+    """Serves until its input ends."""
+    requests, answers = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries may have idle threads of their own when this process forks; they are told to start none (see `environment` of the parent).
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    assert np and pd and pa
+    with suppress(BrokenPipeError):
+        Keeper(requests, answers).serve()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What does every kind of model look like once it is open: what it takes, what it gives, how it explains itself?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.errors import UsageError
+from observability.worker.explanation import Link, Method
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One explanation. values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard
+    errors of values where they were sampled. scores: the model's scores where the output gives them by its link.
+    """
+
+    values: "Floats"
+    base: "Floats"
+    output: "Floats"
+    error: "Floats | None" = None
+    scores: "Floats | None" = None
+
+    @property
+    def residual(self) -> "Floats":
+        """What the attributions leave over, of each row."""
+        return np.asarray(self.output - self.base - self.values.sum(axis=-1))
+
+
+class CannotExplain(Exception):  # noqa: N818
+    """A model that looked as if it explained itself and does not; what it says is a sentence."""
+
+
+@dataclass(frozen=True)
+class Native:
+    """How a model explains itself exactly. explain: from encoded rows and encoded background (None where it needs none)."""
+
+    method: Method
+    link: Link
+    explain: "Callable[[Any, Any], Attribution]"
+    needs_background: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """An open model. columns: the rows' columns that it takes, in its order. features: what it calls them. encode: from those columns to what
+    its library takes. score: from that to scores as logged, (n,) or (n, classes). native: None where only sampling explains it.
+    """
+
+    columns: tuple[str, ...]
+    features: tuple[str, ...]
+    encode: "Callable[[pd.DataFrame], Any]"
+    score: "Callable[[Any], Floats]"
+    native: Native | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the scores are: task (binary, regression, multiclass) and the classes in the order of their probabilities."""
+
+    name: str
+    classes: tuple[str, ...] = ()
+
+    @property
+    def multiclass(self) -> bool:
+        """Whether a row has one probability a class."""
+        return self.name == "multiclass"
+
+
+def through(link: Link, output: "Floats") -> "Floats":
+    """The score of an output in a link's space (not of `raw`, where a score needs all classes)."""
+    return 1 / (1 + np.exp(-output)) if link == "logit" else np.exp(output) if link == "log" else output
+
+
+def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> Model:
+    """Opens a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
+    from observability.worker import model_lightgbm, model_onnx, model_sklearn, model_xgboost
+
+    openers = {
+        "lightgbm": model_lightgbm.open_file,
+        "xgboost": model_xgboost.open_file,
+        "skops": model_sklearn.open_file,
+        "onnx": model_onnx.open_file,
+    }
+    return openers[kind](path, rows, task)
+
+
+def missing_library(library: str, package: str) -> UsageError:
+    """What to say where an optional library is not installed."""
+    return UsageError(f"{library} is not installed, and the model needs it", where="artifact", attempt=f"Run: pip install {package}")
+
+
+def unreadable(kind: str, error: Exception) -> UsageError:
+    """What to say of a file that its library refuses."""
+    return UsageError(f"the artifact cannot be read as {kind}", where="artifact", got=f"{type(error).__name__}: {error}"[:300])
+
+
+def as_scores(output: Any, task: Task, order: Sequence[int] | None = None) -> "Floats":
+    """Scores in the shape of the task from what a library gave: (n,), (n, 1) or (n, classes). Raises UsageError where it gave another shape."""
+    given = np.asarray(output, dtype=float)
+    given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    if task.multiclass:
+        if given.ndim != 2 or given.shape[1] != len(task.classes):
+            raise misfit(given, f"{len(task.classes)} probabilities a row")
+        return given[:, order] if order is not None else given
+    if given.ndim == 2 and given.shape[1] == 2 and task.name == "binary":
+        return given[:, order[1] if order is not None else 1]
+    if given.ndim != 1:
+        raise misfit(given, "one number a row")
+    return given
+
+
+def misfit(given: "Floats", expected: str) -> UsageError:
+    """What to say of a model that gives another number of scores than the task has."""
+    got = "one number a row" if given.ndim == 1 else f"{given.shape[-1]} numbers a row"
+    return UsageError("the model does not fit the task", where="artifact", got=got, expected=expected)
+
+
+def of_class(attribution: Attribution, task: Task, order: Sequence[int] | None = None) -> Attribution:
+    """From (n, groups, features) to the task's shape: the classes in their order; or the one group; or the positive one of two."""
+    groups = attribution.values.shape[1]
+    if task.multiclass:
+        if groups != len(task.classes):
+            raise misfit(attribution.output, f"{len(task.classes)} outputs a row")
+        places: Any = list(order) if order is not None else list(range(groups))
+    elif groups > (2 if task.name == "binary" else 1):
+        raise misfit(attribution.output, "one output a row")
+    else:
+        places = 0 if groups == 1 else order[1] if order is not None else 1
+    return Attribution(attribution.values[:, places], attribution.base[places], attribution.output[:, places])

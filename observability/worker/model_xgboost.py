@@ -1,0 +1,90 @@
+"""How is an XGBoost file (JSON or UBJSON) opened and explained? Its own `pred_contribs` is exact TreeSHAP in single precision."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from observability.errors import UsageError
+from observability.worker.explanation import Link
+from observability.worker.features import chosen, codes, in_order, numbers
+from observability.worker.model import Attribution, Model, Native, Task, as_scores, missing_library, of_class, unreadable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LINKS: dict[str, Link] = {
+    "binary:logistic": "logit", "reg:logistic": "logit", "count:poisson": "log", "reg:gamma": "log", "reg:tweedie": "log",
+    "multi:softprob": "raw", "multi:softmax": "raw", "binary:logitraw": "identity", "reg:squarederror": "identity", "reg:linear": "identity",
+    "reg:absoluteerror": "identity", "reg:quantileerror": "identity", "reg:pseudohubererror": "identity", "rank:pairwise": "identity",
+    "rank:ndcg": "identity", "rank:map": "identity",
+}  # fmt: skip
+
+
+def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
+    """The model in a file of save_model."""
+    try:
+        import xgboost
+    except ImportError:
+        raise missing_library("XGBoost", "xgboost-cpu (or xgboost)") from None
+    try:
+        booster = xgboost.Booster()
+        booster.load_model(str(path))
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
+        raise unreadable("XGBoost", error) from None
+    number = booster.num_features()
+    names = booster.feature_names
+    columns = in_order(rows, number) if names is None else chosen(rows, names)
+    kinds = booster.feature_types
+    categories = categories_of(booster, columns, kinds or [])
+    trees = kept_trees(booster)
+
+    def encode(frame: pd.DataFrame) -> Any:
+        matrix = np.empty((len(frame), number))
+        for place, name in enumerate(columns):
+            known = categories.get(place)
+            matrix[:, place] = codes(frame[name], known) if known is not None else numbers(frame[name])
+        return xgboost.DMatrix(matrix, missing=np.nan, feature_names=names, feature_types=kinds)
+
+    def margin(matrix: Any) -> "NDArray[np.float64]":
+        return np.asarray(booster.predict(matrix, output_margin=True, strict_shape=True, iteration_range=trees), dtype=float)
+
+    def score(matrix: Any) -> "NDArray[np.float64]":
+        if objective == "multi:softmax":
+            raised = np.exp(margin(matrix) - margin(matrix).max(axis=1, keepdims=True))
+            return as_scores(raised / raised.sum(axis=1, keepdims=True), task)
+        return as_scores(booster.predict(matrix, strict_shape=True, iteration_range=trees), task)
+
+    def explain(matrix: Any, _background: Any) -> Attribution:
+        given = np.asarray(booster.predict(matrix, pred_contribs=True, strict_shape=True, iteration_range=trees), dtype=float)
+        base = given[0, :, -1] if len(given) else np.zeros(given.shape[1])
+        return of_class(Attribution(given[:, :, :-1], base, margin(matrix)), task)
+
+    link = LINKS.get(objective)
+    note = "" if names else "The model does not name its features: columns are taken in their order."
+    return Model(
+        tuple(columns), tuple(names or columns), encode, score, Native("native pred_contrib", link, explain) if link else None, note
+    )
+
+
+def kept_trees(booster: Any) -> tuple[int, int]:
+    """Which rounds count: up to the best one where training stopped early, as XGBoost's own estimators have it; else (0, 0), all."""
+    best = booster.attr("best_iteration")
+    return (0, int(best) + 1) if best is not None and re.fullmatch(r"\d+", best) else (0, 0)
+
+
+def categories_of(booster: Any, columns: Sequence[str], kinds: Sequence[str]) -> dict[int, Sequence[Any]]:
+    """The categories of each categorical feature, by its place, as the file keeps them (XGBoost 3.1 and later)."""
+    if "c" not in kinds or not hasattr(booster, "get_categories"):
+        return {}
+    try:
+        found = booster.get_categories(export_to_arrow=True).to_arrow()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError("the categories of the model cannot be read", where="artifact", got=error) from None
+    kept = found.items() if isinstance(found, dict) else found
+    return {place: levels.to_pylist() for place, (_, levels) in enumerate(kept) if levels is not None and len(levels)}

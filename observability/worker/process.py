@@ -1,0 +1,284 @@
+"""How does a call reach the worker process, and what comes back whatever happens there?"""
+
+import atexit
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.worker import folder as exchange
+from observability.worker.job import ALLOWED
+from observability.worker.limits import Limits, WorkerError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[float, str], None]
+PROJECT = Path(__file__).resolve().parents[2]
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
+START_SECONDS, GRACE_SECONDS = 120.0, 10.0
+KEPT = re.compile(r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS")
+"""Variables of the environment that the process gets; tokens and addresses of the service stay out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a job gave back. values: JSON. frames: tables with a fresh index. files: the content of files that it wrote. seconds: in the job.
+    network_blocked: whether the operating system refused sockets to it; files_confined: whether it refused other files than its own.
+    """
+
+    values: dict[str, Any]
+    frames: "dict[str, pd.DataFrame]"
+    files: dict[str, bytes]
+    seconds: float
+    network_blocked: bool
+    files_confined: bool
+
+
+class Worker:
+    """One process in which models are loaded and run, started by the first call and kept warm. Threads may share it: calls wait in turn.
+
+    jobs: modules, or jobs as "module:function", that are imported as soon as the process starts. allowed: prefixes of the modules whose jobs
+    may run.
+    """
+
+    def __init__(self, limits: Limits | None = None, jobs: tuple[str, ...] = (), *, allowed: tuple[str, ...] = ALLOWED) -> None:
+        self.limits = limits or Limits()
+        self.jobs = jobs
+        self.allowed = allowed
+        self._lock = threading.Lock()
+        self._line: _Line | None = None
+
+    def call(
+        self,
+        job: str,
+        frames: "Mapping[str, pd.DataFrame] | None" = None,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        files: Mapping[str, Path] | None = None,
+        imports: tuple[str, ...] = (),
+        seconds: float | None = None,
+        progress: Progress | None = None,
+    ) -> Answer:
+        """Runs `job` ("module:function") on `frames`, `arguments` (JSON) and copies of `files`, for at most `seconds` (default: the limits').
+
+        imports: libraries that the job uses; they stay imported in the warm process, so that only the first call waits for them.
+        progress: called in this thread with a share from 0 to 1 and a sentence. If it raises, the job is ended; it may not call this worker.
+        Raises the UsageError that the job raised, or WorkerError.
+        """
+        if not NAME.fullmatch(job) or not job.startswith(self.allowed):
+            raise WorkerError("this job may not run", reason="refused", got=job, expected=" or ".join(f"{each}…" for each in self.allowed))
+        seconds = self.limits.seconds if seconds is None else seconds
+        with exchange.private_folder() as folder:
+            exchange.fill(folder, frames or {}, arguments or {}, files or {})
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                request = {"job": job, "imports": imports, "folder": str(folder), "seconds": seconds, "limits": asdict(self.limits)}
+                with self._lock:
+                    end = self._run(request, seconds, progress)
+                if end["reason"]:
+                    raise self._error(end, handle, seconds)
+                values, tables, contents = exchange.read_answer(handle, self.limits)
+            finally:
+                os.close(handle)
+        return Answer(values, tables, contents, end["seconds"], end["network_blocked"], end["files_confined"])
+
+    def close(self) -> None:
+        """Ends the process. A later call starts a new one."""
+        with self._lock:
+            self._end()
+
+    def _run(self, request: dict[str, Any], seconds: float, progress: Progress | None) -> dict[str, Any]:
+        """One request and how it ended. Whatever interrupts it ends the process."""
+        ended = False
+        try:
+            for last in (False, True):
+                try:
+                    line = self._started()
+                    line.send(request)
+                    line.receive("started", START_SECONDS)
+                    break
+                except _Gone:
+                    # The warm process went while nobody looked (idle, or out of memory): once more with a fresh one.
+                    self._end()
+                    if last:
+                        raise WorkerError(
+                            "the worker process does not start", reason="start", attempt="See whether memory is short"
+                        ) from None
+            answer: dict[str, Any] = {}
+            for kind, body in line.messages(seconds + GRACE_SECONDS):
+                if kind == "progress" and progress is not None:
+                    progress(body[0], body[1])
+                if kind == "end":
+                    answer = body
+                    break
+            ended = True
+            return {"reason": "", "seconds": 0.0, "network_blocked": False, "files_confined": False} | answer
+        except _Gone as error:
+            return {"reason": "time" if error.late else "crash", "code": None}
+        finally:
+            if not ended:
+                self._end()
+
+    def _started(self) -> "_Line":
+        """The line to a warm process, which is started where there is none."""
+        line = self._line
+        if line is not None and line.owner != os.getpid():
+            line = self._line = None
+        if line is not None and line.process.poll() is not None:
+            self._end()
+            line = None
+        if line is None:
+            line = self._line = _Line()
+            weakref.finalize(self, line.end)
+            line.receive("ready", START_SECONDS)
+            if self.jobs:
+                line.send({"imports": [each.split(":")[0] for each in self.jobs], "limits": asdict(self.limits)})
+        return line
+
+    def _end(self) -> None:
+        if self._line is not None and self._line.owner == os.getpid():
+            self._line.end()
+        self._line = None
+
+    def _error(self, end: dict[str, Any], handle: int, seconds: float) -> WorkerError:
+        """What to say of a job that did not end well."""
+        limits, reason, code = self.limits, end["reason"], end.get("code")
+        if reason == "time":
+            return WorkerError(
+                "the job took too long and was ended", reason="time", expected=f"at most {seconds:g} seconds", attempt="Ask for fewer rows"
+            )
+        if reason == "size":
+            got = f"more than {limits.file_mb} MB or {limits.files} files"
+            return WorkerError("the job wrote too much and was ended", reason="size", got=got)
+        if reason == "garbage":
+            return WorkerError("the job wrote something other than progress, and was ended", reason="garbage")
+        if reason == "refused":
+            return WorkerError("this job cannot be imported", reason="refused", got=end.get("got"))
+        said = noise(handle)
+        if any(word in said for word in ("bad_alloc", "MemoryError", "Cannot allocate memory")):
+            return WorkerError("the job needs more memory than it may use", reason="memory", expected=f"at most {limits.memory_mb} MB")
+        how = f"signal {signal.Signals(-code).name}" if isinstance(code, int) and code < 0 else f"exit {code}"
+        return WorkerError(
+            "the process broke down: the file is damaged, or its library has a fault", reason="crash", got=f"{how}{said and ': '}{said}"
+        )
+
+
+class _Gone(Exception):  # noqa: N818
+    """The process does not answer; late: because the time is over."""
+
+    def __init__(self, late: bool = False) -> None:
+        self.late = late
+
+
+class _Line:
+    """A running process and the pipes to it."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.buffer = b""
+        command = [sys.executable, "-P", "-m", "observability.worker.child"]
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd="/",
+                start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        except OSError as error:
+            raise WorkerError("the worker process does not start", reason="start", got=error.strerror) from error
+        assert self.process.stdin and self.process.stdout
+        self.requests, self.answers = self.process.stdin, self.process.stdout
+
+    def send(self, message: dict[str, Any]) -> None:
+        """One request."""
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            while data:
+                data = data[self.requests.write(data) or 0 :]
+        except (BrokenPipeError, ValueError):
+            raise _Gone from None
+
+    def messages(self, seconds: float) -> Iterator[tuple[str, Any]]:
+        """What the process says, each message as its name and its body."""
+        deadline = time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self.answers, select.POLLIN | select.POLLHUP)
+        while True:
+            while b"\n" not in self.buffer:
+                left = deadline - time.monotonic()
+                if left <= 0 or not poll.poll(left * 1000):
+                    raise _Gone(late=True)
+                data = os.read(self.answers.fileno(), 65536)
+                if not data:
+                    raise _Gone
+                self.buffer += data
+            line, self.buffer = self.buffer.split(b"\n", 1)
+            yield next(iter(json.loads(line).items()))
+
+    def receive(self, wanted: str, seconds: float) -> Any:
+        """The next message of a kind."""
+        for kind, body in self.messages(seconds):
+            if kind == wanted:
+                return body
+        raise _Gone
+
+    def end(self) -> None:
+        """Kills the process and the job that it runs."""
+        if self.owner != os.getpid():
+            return
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.requests.close()
+        self.answers.close()
+
+
+def environment() -> dict[str, str]:
+    """The variables that the process gets."""
+    kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
+    path = os.pathsep.join(each for each in (str(PROJECT), os.environ.get("PYTHONPATH", "")) if each)
+    own = {
+        "PYTHONPATH": path,
+        "DO_NOT_TRACK": "1",
+        "JOBLIB_MULTIPROCESSING": "0",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MPLBACKEND": "agg",
+    }
+    # Idle threads of a linear algebra library would not survive a fork.
+    return {"OPENBLAS_NUM_THREADS": "1", **kept, **own}
+
+
+def noise(handle: int) -> str:
+    """The last line of trouble that a job printed, else its last line, at most 300 plain characters; "" where there is none."""
+    try:
+        text = exchange.read_file(handle, exchange.NOISE, 1024**2).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    trouble = [line for line in lines if re.search(r"fatal|error|bad_alloc", line, re.IGNORECASE)]
+    return "".join(each if each.isprintable() else " " for each in (trouble or lines)[-1])[:300] if lines else ""
+
+
+_shared: Worker | None = None
+_shared_lock = threading.Lock()
+
+
+def shared() -> Worker:
+    """The one warm worker of this process, ended with it."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Worker()
+            atexit.register(_shared.close)
+        return _shared

@@ -1,0 +1,35 @@
+"""What do units cost on the fleet's clock, and how much carbon does a kWh carry? Examples, said to be so: no bill of anybody stands behind them.
+
+A kWh costs 0.12 USD and carries 240 to 320 g by the quarter of the year; the building adds a fifth (PUE 1.2); an hour of a core costs 0.05 USD and
+1.5 g for making the machine; a request costs 0.0002 USD. Round figures of the usual size, so that pages have something to show.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+REGION, CURRENCY = "example", "USD"
+YEARS = (2013, 2014, 2016, 2017, 2018, 2026)
+GRAMS_BY_QUARTER = {"01-01": 300, "04-01": 240, "07-01": 280, "10-01": 320}
+
+
+def records() -> list[dict[str, Any]]:
+    """The price records, in the order of time."""
+    found = [price("2013-01-01", "cpu_hour", 0.05, embodied_g=1.5), price("2013-01-01", "request", 0.0002)]
+    for year in YEARS:
+        found += [
+            price(f"{year}-{day}", "kwh", 0.12, region=REGION, carbon_g_per_kwh=grams, pue=1.2) for day, grams in GRAMS_BY_QUARTER.items()
+        ]
+    return sorted(found, key=lambda each: str(each["from"]))
+
+
+def price(day: str, resource: str, amount: float, **more: object) -> dict[str, Any]:
+    """One record; it was known from the day on from which it holds."""
+    at = f"{day}T00:00:00Z"
+    return {"kind": "price", "from": at, "resource": resource, "amount": amount, "currency": CURRENCY, **more, "received_at": at}
+
+
+def make(out: Path) -> None:
+    """Writes prices.jsonl."""
+    text = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records())
+    (out / "prices.jsonl").write_text(text, encoding="utf-8")

@@ -1,0 +1,147 @@
+"""operations/cost: are costs those by hand, is the month held against the budget, and is nothing converted or guessed?"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.operations.cost import ANALYZER, money
+from observability.money import ANNOTATIONS, HUMAN_LABELS
+from observability.settings import ModelSettings
+from observability.window import Slice
+from tests.analyzers.worlds import context_for
+from tests.operations_world import START, prices, records, resources, runs, served, use
+
+HOURS, PAST_DAYS = 7 * 24, 56
+REQUEST = {"resource": "request", "amount": 0.01, "from": -24 * 100}
+
+
+def traffic(hours: int, seed: int, mean: float = 50.0) -> pd.DataFrame:
+    return served(np.random.default_rng(seed).poisson(mean, hours).astype(float).tolist())
+
+
+def annotations(*rows: dict) -> pd.DataFrame:
+    return records(ANNOTATIONS.columns or (), list(rows), ("at",), ())
+
+
+def outcomes(matrix: list[list[int]]) -> pd.DataFrame:
+    frame = pd.DataFrame([(j, i, n) for i, line in enumerate(matrix) for j, n in enumerate(line)], columns=["decision", "label", "n"])
+    return frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float))
+
+
+def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, settings: ModelSettings | None = None, matrix=None, run=None, labelled=None,
+             usage=None, humans: int = 0, task: str = "binary") -> dict:  # fmt: skip
+    context = context_for(None, task=task, settings=settings or ModelSettings())
+    nothing = use("cost", [], [])
+    before = served([]) if past is None else past.assign(period=past["period"] - timedelta(days=PAST_DAYS))
+    people = records(HUMAN_LABELS.columns or (), [{"at": START, "source": "human"}] * humans, ("at",), ())
+    frames = {
+        "served": now, "use": nothing if usage is None else usage, "resources": resources(), "runs": runs() if run is None else run,
+        "prices": prices(*price), "annotations": annotations() if labelled is None else labelled, "past served": before, "past use": nothing,
+        "past resources": resources(), "past annotations": annotations(), "past labels": people.iloc[:0], "labels": people,
+    }  # fmt: skip
+    if task == "binary":
+        frames["outcomes"] = outcomes([[600, 100], [60, 240]] if matrix is None else matrix)
+    assert set(frames) == set(ANALYZER.needs(context))
+    return {each.metric: each for each in ANALYZER.analyze(frames, context)}
+
+
+def test_costs_of_a_week_by_hand() -> None:
+    now = traffic(HOURS, 1)
+    run = runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 7200})
+    labelled = annotations(*[{"project": "loan", "item": str(i), "annotator": "x", "at": START} for i in range(10)])
+    more = [{"resource": "cpu_hour", "amount": 0.5, "from": -2400}, {"resource": "label", "amount": 0.3, "from": -2400}]
+    found = findings(now, traffic(24 * PAST_DAYS, 2), REQUEST, *more, run=run, labelled=labelled)
+    whole = now["w"].sum() * 0.01 + 2 * 4 * 0.5 + 10 * 0.3
+    assert found["cost_per_thousand"].value == pytest.approx(10.0) and found["cost_per_thousand"].severity == "ok"
+    assert found["cost_per_correct_decision"].value == pytest.approx(whole / now["w"].sum() / 0.84)
+    assert found["cost_per_error_avoided"].value == pytest.approx(whole / now["w"].sum() / 0.14)
+    assert found["cost_per_error_avoided"].evidence["majority"] == "0"
+    assert found["cost_per_thousand"].evidence["parts"] == pytest.approx(
+        {"training": 4.0, "labelling": 3.0, "serving": now["w"].sum() * 0.01}
+    )
+    assert {each.version for each in found.values()} == {None} and "EUR" in found["cost_per_correct_decision"].because
+
+
+def test_labels_of_people_are_paid_where_there_are_no_annotations() -> None:
+    label = {"resource": "label", "amount": 0.3, "from": -2400}
+    found = findings(traffic(HOURS, 1), None, REQUEST, label, humans=20)["cost_per_thousand"]
+    assert found.evidence["parts"]["labelling"] == pytest.approx(6.0)
+
+
+def test_a_dearer_price_is_told_against_the_own_past() -> None:
+    found = findings(traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), REQUEST, REQUEST | {"amount": 0.02, "from": 0})["cost_per_thousand"]
+    assert found.severity == "act" and found.value == pytest.approx(20) and "2 times" in found.because
+
+
+@pytest.mark.parametrize(("budget", "severity"), [(None, "ok"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])
+def test_the_month_is_held_against_the_budget(budget: float | None, severity: str) -> None:
+    now, past = traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6)
+    settings = ModelSettings(budget_per_month=budget, budget_currency="EUR" if budget else None)
+    found = findings(now, past, REQUEST, settings=settings)["month_cost"]
+    in_month = past[past["period"] >= START + timedelta(days=PAST_DAYS - 1)]  # the window starts on 2 March
+    spent = (now["w"].sum() + in_month["w"].sum()) * 0.01
+    assert found.evidence["spent"] == pytest.approx(spent) and found.evidence["days_left"] == 23
+    assert found.low < found.value < found.high and found.value == pytest.approx(spent + 23 * 24 * 50 * 0.01, rel=0.03)
+    assert found.severity == severity and found.basis == "estimated" and found.limit == budget
+    assert len(found.evidence["by_day"]) == 31 and found.evidence["by_day"][-1][1] == pytest.approx(found.value)
+    assert "31 March 2026" in found.because and ("no budget is set" in found.because) == (budget is None)
+
+
+def test_a_budget_in_another_currency_is_not_held_against_it() -> None:
+    settings = ModelSettings(budget_per_month=1.0, budget_currency="USD")
+    found = findings(traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6), REQUEST, settings=settings)["month_cost"]
+    assert found.severity == "unknown" and found.limit is None and "the budget is in USD, and nothing is converted" in found.because
+
+
+def test_too_few_days_are_unknown_and_say_how_many_more() -> None:
+    found = findings(traffic(HOURS, 7), None, REQUEST)["month_cost"]
+    assert found.severity == "unknown" and "cannot be forecast from 7 days: it needs about 7 more" in found.because and found.n == 7
+
+
+def test_without_prices_nothing_is_guessed_and_it_says_what_to_log() -> None:
+    found = findings(traffic(HOURS, 8), traffic(24 * PAST_DAYS, 9))
+    assert {each.severity for each in found.values()} == {"unknown"}
+    assert '"kind":"price"' in found["cost_per_thousand"].because
+
+
+def test_several_currencies_are_shown_apart() -> None:
+    run = runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 7200})
+    found = findings(traffic(HOURS, 10), None, REQUEST, {"resource": "cpu_hour", "amount": 0.5, "currency": "USD", "from": -2400}, run=run)
+    each = found["cost_per_thousand"]
+    assert each.evidence["currency"] == "EUR" and each.evidence["currencies"] == pytest.approx({"USD": 4.0})
+    assert "not converted: USD 4.00" in each.because
+
+
+def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> None:
+    costs = ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR")
+    good = findings(traffic(HOURS, 11), None, REQUEST, settings=costs)["money_lost_per_thousand"]
+    assert good.value == pytest.approx(500) and good.limit == pytest.approx(1400) and good.severity == "ok" and good.against == "level"
+    bad = findings(traffic(HOURS, 11), None, REQUEST, settings=costs, matrix=[[100, 600], [10, 290]])["money_lost_per_thousand"]
+    assert bad.severity == "ok" or bad.low > bad.limit
+    useless = findings(traffic(HOURS, 11), None, REQUEST, settings=costs, matrix=[[200, 500], [200, 100]])["money_lost_per_thousand"]
+    assert useless.severity == "watch" and useless.low > useless.limit and "more than" in useless.because
+    assert "money_lost_per_thousand" not in findings(traffic(HOURS, 11), None, REQUEST)
+
+
+def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
+    found = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[600, 100], [110, 190]])["cost_per_error_avoided"]
+    assert found.severity == "ok"
+    none = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[500, 200], [110, 190]])["cost_per_error_avoided"]
+    assert none.severity == "unknown" and "not surely more than none" in none.because
+
+
+def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:
+    found = findings(served([]), traffic(24 * PAST_DAYS, 13), REQUEST, matrix=[[0, 0], [0, 0]])
+    assert {each.severity for each in found.values()} == {"unknown"}
+    assert set(findings(traffic(HOURS, 14), None, REQUEST, task="regression")) == {"cost_per_thousand", "month_cost"}
+    context = context_for(None)
+    assert ANALYZER.needs(replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))) == {}
+
+
+def test_money_is_written_with_the_digits_that_it_needs() -> None:
+    told = [money(value, "EUR") for value in (1234.5, 0.2, 0.000268, 1e-9, 0.0, None)]
+    assert told == ["EUR 1,234.50", "EUR 0.200", "EUR 0.000268", "EUR 0.000000001", "EUR 0.00", "unknown"]
+    assert money(2.0, "") == "2.00 (no currency was logged)"

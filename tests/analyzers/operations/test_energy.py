@@ -1,0 +1,138 @@
+"""operations/energy: is the energy of a thousand predictions right and its source said, does growth raise an alarm, and does it ask for what it lacks?"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzer import Context
+from observability.analyzers.operations.energy import ANALYZER
+from observability.settings import ModelSettings
+from observability.window import Slice
+from tests.analyzers.worlds import START, context_for
+from tests.operations_world import prices, resources, runs, served, use
+
+HOURS, PAST_HOURS = 7 * 24, 28 * 24
+GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue": 1.5, "from": -24 * 40})
+
+
+def week(joules: float, seed: int, hours: int = HOURS, measure: str = "energy_j") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Served and sums of a span: about 50 predictions an hour; the joules of one vary by day."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(50, hours).astype(float).tolist()
+    by_day = np.repeat(rng.lognormal(0, 0.05, hours // 24 + 1), 24)[:hours]
+    return served(counts), use(measure, counts, (joules * by_day).tolist())
+
+
+def findings(
+    now: tuple, past: tuple | None, *, price: pd.DataFrame = GRID, readings=None, past_readings=None, run=None, settings=None
+) -> dict:
+    context = context_for(None, settings=settings or ModelSettings())
+    before = past or (served([]), use("energy_j", [], []))
+    shift = timedelta(days=28)
+    frames = {
+        "served": now[0], "use": now[1], "resources": resources() if readings is None else readings, "prices": price,
+        "runs": runs() if run is None else run, "past served": before[0].assign(period=before[0]["period"] - shift),
+        "past use": before[1].assign(period=before[1]["period"] - shift), "past resources": resources() if past_readings is None else past_readings,
+    }  # fmt: skip
+    assert set(frames) == set(ANALYZER.needs(context))
+    return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
+
+
+def test_energy_and_carbon_of_a_thousand_are_those_by_hand_and_their_source_is_said() -> None:
+    now = week(36.0, 1)
+    found = findings(now, week(36.0, 2, PAST_HOURS))
+    energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
+    wh = 1000 * now[1]["total"].sum() / now[0]["w"].sum() / 3600 * 1.5
+    assert energy.value == pytest.approx(wh) and carbon.value == pytest.approx(wh * 0.2)
+    assert energy.low < energy.value < energy.high and energy.n == now[0]["n"].sum()
+    assert (energy.severity, energy.basis, energy.against) == ("ok", "measured", "past")
+    assert "measured" in energy.because and f"{wh:.1f} Wh a thousand predictions" in energy.because
+    assert energy.evidence["source"] == "measured" and carbon.evidence["per"] == "1,000 predictions"
+
+
+@pytest.mark.parametrize(("times", "severity"), [(1.7, "act"), (1.3, "watch"), (1.1, "ok"), (0.6, "ok")])
+def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str) -> None:
+    found = findings(week(36.0 * times, 3), week(36.0, 4, PAST_HOURS))["model", "energy_per_thousand"]
+    assert found.severity == severity
+    assert found.evidence["times_the_past"] == pytest.approx(times, rel=0.1)
+    if severity == "act":
+        assert "times that of the model's own 28 days before" in found.because and found.limit < found.value
+
+
+def test_clean_weeks_do_not_alarm() -> None:
+    said = {findings(week(36.0, 100 + i), week(36.0, 200 + i, PAST_HOURS))["model", "energy_per_thousand"].severity for i in range(30)}
+    assert said == {"ok"}
+
+
+def test_latency_gives_an_assumption_that_goes_as_estimated_and_says_assumed() -> None:
+    found = findings(
+        week(20.0, 5, measure="latency_ms"),
+        week(20.0, 6, PAST_HOURS, "latency_ms"),
+        price=prices(),
+        settings=ModelSettings(watts_per_core=10.0),
+    )
+    energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
+    assert energy.basis == "estimated" and "assumed 10 W a busy core" in energy.because and "PUE 1 assumed" in energy.because
+    assert "475 g a kWh assumed" in carbon.because and carbon.evidence["assumed_carbon_g_per_kwh"] == 475
+    assert energy.value == pytest.approx(1000 * 0.02 * 10 / 3600, rel=0.1)
+
+
+def test_what_was_found_another_way_before_is_not_held_against_it() -> None:
+    found = findings(week(36.0, 7), week(20.0, 8, PAST_HOURS, "latency_ms"))["model", "energy_per_thousand"]
+    assert found.severity == "unknown" and found.value is not None and "it needs about 7 more days" in found.because
+
+
+def test_an_empty_window_and_a_mute_service_say_what_to_log() -> None:
+    empty = findings((served([]), use("energy_j", [], [])), week(36.0, 9, PAST_HOURS))
+    assert {each.severity for each in empty.values()} == {"unknown"}
+    mute = findings((served([50.0] * HOURS), use("energy_j", [], [])), None)
+    assert all("track_run(power=True)" in each.because and "latency_ms" in each.because for each in mute.values())
+
+
+def test_readings_of_the_service_tell_the_idle_share() -> None:
+    rows = [{"at": 3600 * (i + 1), "device": "cpu", "watts": 2.0, "seconds": 3600.0, "source": "estimated"} for i in range(HOURS)]
+    now = (served([50.0] * HOURS), use("energy_j", [50.0] * HOURS, [36.0] * HOURS))
+    found = findings(now, None, readings=resources(*rows))
+    idle, energy = found["model", "idle_share"], found["model", "energy_per_thousand"]
+    assert idle.value == pytest.approx(1 - 50 * 36 / 7200) and idle.severity == "ok" and idle.basis == "estimated"
+    assert energy.value == pytest.approx(1000 * 2 * 1.5 / 50) and "readings of the service" in energy.because
+    strict = findings(now, None, readings=resources(*rows), settings=ModelSettings(limits={"operations/energy/idle_share": 0.5}))
+    assert strict["model", "idle_share"].severity == "watch" and strict["model", "idle_share"].limit == 0.5
+    silent = findings((now[0], use("energy_j", [], [])), None, readings=resources(*rows))["model", "idle_share"]
+    assert silent.severity == "unknown" and "energy_j" in silent.because
+
+
+def test_runs_that_ended_in_the_window_have_a_finding_each() -> None:
+    rows = runs(
+        {"run": "told", "event": "start", "at": 0, "hardware": {"cores": 8}}, {"run": "told", "event": "end", "at": 3600},
+        {"run": "read", "event": "end", "at": 60}, {"run": "lost", "event": "end", "at": 90}, {"run": "before", "event": "end", "at": -60},
+    )  # fmt: skip
+    readings = resources({"at": 60, "device": "gpu0", "run": "read", "energy_j": 7200.0, "seconds": 60.0, "source": "measured"})
+    found = findings(week(36.0, 10), None, run=rows, readings=readings)
+    told, read, lost = (found[f"run:{name}", "run_energy"] for name in ("told", "read", "lost"))
+    assert told.value == pytest.approx(8 * 4 * 1.5) and "8 cores at an assumed 4 W each" in told.because and told.basis == "estimated"
+    assert read.value == pytest.approx(2 * 1.5) and read.basis == "measured" and read.evidence["grams"] == pytest.approx(3 * 0.2)
+    assert lost.severity == "unknown" and "power=True" in lost.because
+    assert ("run:before", "run_energy") not in found and ("model", "idle_share") not in found
+
+
+def test_of_several_regions_it_asks_to_choose() -> None:
+    rows = prices(
+        *[
+            {"resource": "kwh", "carbon_g_per_kwh": g, "pue": 1.2, "region": name, "from": -1000}
+            for name, g in (("north", 20.0), ("south", 700.0))
+        ]
+    )
+    assert "choose one in the settings" in findings(week(36.0, 11), None, price=rows)["model", "sci"].because
+    chosen = findings(week(36.0, 11), None, price=rows, settings=ModelSettings(region="north"))["model", "sci"]
+    assert chosen.evidence["carbon_source"] == "measured"
+
+
+def test_a_slice_is_not_asked_about() -> None:
+    context: Context = context_for(None)
+    sliced = replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))
+    assert ANALYZER.needs(sliced) == {} and ANALYZER.analyze({}, sliced) == []
+    assert START == context.window.start

@@ -1,0 +1,166 @@
+"""serving/calibration: is a calibrated model left alone, a fault found, sized and placed, and is what always stood no news?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.aggregate import Aggregate
+from observability.analyzer import Context
+from observability.analyzers.serving.calibration import ANALYZER
+from observability.finding import Finding
+from observability.settings import ModelSettings
+from observability.stats.scores import SCORE_EDGES, bin_middles
+from tests.analyzers.worlds import answer, context_for, spread
+
+
+def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
+    """Scores in the middle of their bins; labels drawn with score + fault; a share of the labels is in."""
+    rng = np.random.default_rng(seed)
+    score = bin_middles()[np.searchsorted(SCORE_EDGES, rng.beta(1.5, 2, n), side="right")]
+    label = (rng.random(n) < np.clip(score + fault, 0, 1)).astype(float)
+    label[rng.random(n) >= labelled] = np.nan
+    return pd.DataFrame({"at": spread(n), "score": score, "label": label, "decision": (score >= 0.5).astype(int)})
+
+
+COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
+
+
+def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """The answer, counted once for rows that several weeks are held against."""
+    key = id(rows), aggregate, context.model.task or ""
+    if key not in COUNTED:
+        COUNTED[key] = rows, answer(aggregate, rows, context)
+    return COUNTED[key][1].copy()
+
+
+def findings(current, reference=None, past=None, *, task="binary", in_sample=False, settings=None, budget=0.1 / 7) -> dict[str, Finding]:
+    context = context_for(reference, task=task, settings=settings, budget=budget)
+    version = replace(context.version, in_sample=in_sample)
+    context = replace(
+        context, version=version, model=replace(context.model, classes=("a", "b", "c") if task == "multiclass" else context.model.classes)
+    )
+    nothing = current.iloc[:0]
+    rows = {"current": current, "reference": nothing if reference is None else reference, "past": nothing if past is None else past}
+    frames = {}
+    for name, ask in ANALYZER.needs(context).items():
+        own = rows[ask.span]
+        frames[name] = counted(ask.aggregate, own, context) if isinstance(ask.aggregate, Aggregate) else sample(own)
+    return {each.metric: each for each in ANALYZER.analyze(frames, context)}
+
+
+def sample(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"at": rows["at"].dt.tz_localize(None), "score": rows["score"], "label_value": rows["label"]})
+
+
+def test_calibrated_weeks_seldom_alarm() -> None:
+    base = people(10_000, 1)
+    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(80)]
+    assert sum(week & {"watch", "act"} != set() for week in weeks) <= 2
+
+
+@pytest.mark.parametrize(("fault", "worst"), [(0.1, "act"), (0.055, "watch")])
+def test_a_fault_is_found(fault: float, worst: str) -> None:
+    base, hits = people(20_000, 2), 0
+    for seed in range(15):
+        found = findings(people(2000, 200 + seed, fault), base)
+        hits += found["ece"].severity in (worst, "act")
+    assert hits >= 12
+
+
+def test_it_says_how_far_where_and_with_which_null() -> None:
+    found = findings(people(4000, 3, 0.1), people(20_000, 4))
+    ece, ecce = found["ece"], found["ecce"]
+    assert (
+        ece.severity == "act"
+        and ece.against == "reference"
+        and ece.low <= ece.value <= ece.high
+        and ece.value == pytest.approx(0.1, abs=0.02)
+    )
+    assert "a model without fault shows" in ece.because and ece.evidence["null_95"] < 0.03 and ece.value > ece.limit
+    assert ecce.severity == "watch" and ecce.against == "level" and "too little" in ecce.because and ecce.evidence["p_value"] < 1e-6
+    assert len(ece.evidence["groups"]) == 10 and sum(group[4] for group in ece.evidence["groups"]) == 4000
+    assert len(ece.evidence["trend"]) == 7 and ece.evidence["trend"][0]["null_95"] > ece.evidence["null_95"]
+
+
+def test_what_stood_in_the_reference_raises_nothing() -> None:
+    found = findings(people(4000, 5, 0.1), people(20_000, 6, 0.1))
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert "it stood in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
+
+
+def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
+    found = findings(people(120_000, 7, 0.01), people(20_000, 8))
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert found["ecce"].evidence["p_value"] < 0.001 and "too small to matter" in found["ecce"].because
+
+
+def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:
+    past = people(8000, 9)
+    assert findings(people(3000, 10, 0.1), None, past)["ece"].severity == "act"
+    assert findings(people(3000, 10, 0.1), None, past)["ece"].against == "past"
+    alone = findings(people(3000, 10, 0.1))
+    assert alone["ece"].severity == "unknown" and alone["ecce"].severity == "watch" and alone["ece"].value is not None
+
+
+def test_an_in_sample_reference_is_passed_over() -> None:
+    flattering = people(10_000, 11, 0.0)
+    found = findings(people(3000, 12, 0.08), flattering, people(8000, 13, 0.08), in_sample=True)
+    assert found["ece"].against == "past" and found["ece"].severity == "ok"
+
+
+def test_young_labels_and_few_labels_tell_nothing() -> None:
+    young = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15))
+    assert {each.severity for each in young.values()} == {"unknown"} and "41% of the labels are in" in young["ece"].because
+    usual = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15), people(4000, 16, 0.0, labelled=0.42))
+    assert usual["ece"].severity == "act"
+    few = findings(people(150, 17, 0.3), people(20_000, 18))
+    assert list(few) == ["ece"] and few["ece"].severity == "unknown" and "about 50 more" in few["ece"].because
+
+
+def test_weights_count_as_their_effective_number() -> None:
+    rows, base = people(3000, 19, 0.05), people(20_000, 20)
+    heavy = rows.assign(weight=np.where(np.arange(3000) % 20 == 0, 60.0, 1.0))
+    assert findings(heavy, base)["ece"].evidence["null_95"] > 2 * findings(rows, base)["ece"].evidence["null_95"]
+
+
+def test_the_owner_may_allow_more() -> None:
+    settings = ModelSettings(limits={"serving/calibration/ece": 0.2})
+    assert findings(people(4000, 21, 0.12), people(20_000, 22), settings=settings)["ece"].severity == "watch"
+
+
+def classes(n: int, seed: int, fault: float = 0.0) -> pd.DataFrame:
+    """Three classes; the decided one is right with its confidence plus a fault."""
+    rng = np.random.default_rng(seed)
+    score = bin_middles()[np.searchsorted(SCORE_EDGES, 0.34 + 0.6 * rng.random(n), side="right")]
+    decision = rng.integers(0, 3, n)
+    right = rng.random(n) < score + fault
+    return pd.DataFrame(
+        {"at": spread(n), "score": score, "decision": decision, "label": np.where(right, decision, (decision + 1) % 3).astype(float)}
+    )
+
+
+def test_of_several_classes_the_confidence_of_the_decided_one_is_judged() -> None:
+    base = classes(10_000, 23)
+    found = findings(classes(3000, 24, -0.15), base, task="multiclass")
+    assert found["ece"].severity == "act" and found["ece"].value == pytest.approx(0.15, abs=0.03)
+    assert found["ece"].because.startswith("Confidences") and "too much" in found["ecce"].because
+    assert findings(classes(3000, 25), base, task="multiclass")["ece"].severity == "ok"
+
+
+def houses(n: int, seed: int, slope: float = 1.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    score = rng.normal(100, 20, n)
+    return pd.DataFrame({"at": spread(n), "score": score, "label": 100 + slope * (score - 100) + rng.normal(0, 15, n), "decision": -1})
+
+
+def test_the_slope_of_a_regression_is_held_against_the_reference() -> None:
+    base = houses(5000, 26)
+    found = findings(houses(2000, 27, 0.6), base, task="regression")["calibration_slope"]
+    assert found.severity == "act" and found.value == pytest.approx(0.6, abs=0.05) and "too extreme" in found.because
+    assert len(found.evidence["groups"]) == 10 and found.limit == pytest.approx((0.7, 1.3), abs=0.05)
+    assert findings(houses(2000, 28), base, task="regression")["calibration_slope"].severity == "ok"
+    assert findings(houses(2000, 29, 0.6), houses(5000, 30, 0.6), task="regression")["calibration_slope"].severity == "ok"
+    few = findings(houses(120, 31), base, task="regression")["calibration_slope"]
+    assert few.severity == "unknown" and "80 more" in few.because

@@ -1,0 +1,248 @@
+"""serving/estimated_performance: is the estimate what labels then show, is it distrusted where they contradict it, and does it alarm only where none are?"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from sklearn.isotonic import IsotonicRegression
+
+from observability.aggregate import Aggregate
+from observability.analyzer import Context
+from observability.analyzers.serving.estimated_performance import ANALYZER
+from observability.finding import Finding
+from observability.stats.scores import SCORE_EDGES, bin_middles
+from tests.analyzers.worlds import START, answer, context_for, spread
+
+MIDDLES = bin_middles()
+
+
+def middle(score: np.ndarray) -> np.ndarray:
+    return MIDDLES[np.searchsorted(SCORE_EDGES, score, side="right")]
+
+
+def people(n: int, seed: int, *, power: float = 1.3, sharp: float = 1.0, labelled: float = 1.0, days_before: int = 0) -> pd.DataFrame:
+    """Scores whose meaning is score ** power. sharp below 1: scores crowd in the middle, where decisions err more."""
+    rng = np.random.default_rng(seed)
+    score = middle(0.5 + (rng.beta(0.7, 0.9, n) - 0.5) * sharp)
+    label = (rng.random(n) < score**power).astype(float)
+    label[rng.random(n) >= labelled] = np.nan
+    at = spread(n, 14 if days_before else 7) - timedelta(days=days_before)
+    return pd.DataFrame({"at": at, "score": score, "label": label, "decision": (score >= 0.5).astype(int)})
+
+
+COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
+
+
+def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """The answer, counted once for rows that several weeks are held against."""
+    key = id(rows), aggregate, context.model.task or ""
+    if key not in COUNTED:
+        COUNTED[key] = rows, answer(aggregate, rows, context)
+    return COUNTED[key][1].copy()
+
+
+def findings(current, reference=None, past=None, *, in_sample=False, task="binary") -> dict[str, Finding]:
+    context = context_for(reference, task=task)
+    context = replace(context, version=replace(context.version, in_sample=in_sample))
+    if task == "multiclass":
+        context = replace(context, model=replace(context.model, classes=("a", "b", "c")))
+    nothing = current.iloc[:0]
+    rows = {"current": current, "reference": nothing if reference is None else reference, "past": nothing if past is None else past}
+    asks = ANALYZER.needs(context)
+    frames = {
+        name: counted(ask.aggregate, rows[ask.span], context)
+        if isinstance(ask.aggregate, Aggregate)
+        else losses(rows[ask.span], ask.span == "reference")
+        for name, ask in asks.items()
+    }
+    return {each.metric: each for each in ANALYZER.analyze(frames, context)}
+
+
+def losses(rows: pd.DataFrame, timeless: bool) -> pd.DataFrame:
+    """The answer to EstimatedErrors, by hand, from the columns guess (absolute) and score, label."""
+    period = pd.Timestamp(0) if timeless else rows["at"].dt.tz_localize(None).dt.normalize()
+    error = (rows["score"] - rows["label"]).abs()
+    parts = []
+    for measure, guess, truth in (("absolute_error", rows["guess"], error), ("squared_error", 1.6 * rows["guess"] ** 2, error**2)):
+        known = truth.notna()
+        parts.append(
+            pd.DataFrame(
+                {"period": period, "measure": measure, "labelled": known.astype(int), "n": 1, "w": 1.0, "w2": 1.0, "estimated": guess,
+                 "estimated_squares": guess**2, "measured": truth.fillna(0), "measured_squares": truth.fillna(0) ** 2,
+                 "difference_squares": ((guess - truth) ** 2).fillna(0)}
+            )
+        )  # fmt: skip
+    return pd.concat(parts).groupby(["period", "measure", "labelled"], as_index=False).sum()
+
+
+def test_estimates_are_those_of_raw_rows_calibrated_by_scikit_learn() -> None:
+    base, now = people(8000, 1), people(1500, 2, labelled=0.0)
+    found = findings(now, base)
+    chance = IsotonicRegression(out_of_bounds="clip").fit(base["score"], base["label"]).predict(now["score"])
+    decided, twice, weights = now["decision"].to_numpy(bool), np.tile(now["score"], 2), np.concatenate([chance, 1 - chance])
+    label = np.repeat([1, 0], len(now))
+    wanted = {
+        "accuracy": np.where(decided, chance, 1 - chance).mean(), "precision": chance[decided].mean(), "recall": chance[decided].sum() / chance.sum(),
+        "roc_auc": metrics.roc_auc_score(label, twice, sample_weight=weights), "log_loss": metrics.log_loss(label, twice, sample_weight=weights),
+        "pr_auc": metrics.average_precision_score(label, twice, sample_weight=weights),
+        "brier": metrics.brier_score_loss(label, twice, sample_weight=weights),
+    }  # fmt: skip
+    for metric, value in wanted.items():
+        assert found[metric].value == pytest.approx(value), metric
+        assert found[metric].basis == "estimated" and found[metric].low < value < found[metric].high
+    assert "estimate_error" not in found and "no labels have come in to check it" in found["accuracy"].because
+
+
+def test_the_interval_holds_what_labels_then_show() -> None:
+    held = {"accuracy": 0, "roc_auc": 0, "log_loss": 0}
+    for seed in range(30):
+        now = people(1000, 1000 + seed)
+        found = findings(now.assign(label=np.nan), people(3000, 2000 + seed))
+        truth = {
+            "accuracy": (now["decision"] == now["label"]).mean(), "roc_auc": metrics.roc_auc_score(now["label"], now["score"]),
+            "log_loss": metrics.log_loss(now["label"], now["score"]),
+        }  # fmt: skip
+        for metric, value in truth.items():
+            held[metric] += found[metric].low <= value <= found[metric].high
+    assert min(held.values()) >= 25, held
+
+
+def test_where_labels_are_missing_and_the_estimate_held_before_a_fall_is_an_act() -> None:
+    base, past = people(10_000, 3), people(4000, 4, days_before=21)
+    now = people(2500, 5, sharp=0.3, labelled=0.0)
+    found = findings(now, base, past)
+    assert found["accuracy"].severity == "act" and "without a label" in found["accuracy"].because
+    assert found["accuracy"].value < found["accuracy"].limit < found["accuracy"].evidence["baseline"]
+    error = found["estimate_error"]
+    assert error.severity == "ok" and error.basis == "measured" and error.low <= 0 <= error.high and "near enough" in error.because
+    assert findings(now, base)["accuracy"].severity == "watch", "nothing has checked it yet"
+    assert findings(now, base, past, in_sample=True)["accuracy"].severity == "watch"
+    assert "flatter" in findings(now, base, past, in_sample=True)["accuracy"].because
+
+
+def test_where_labels_are_in_it_leaves_alarms_to_the_measured_ones() -> None:
+    found = findings(people(2500, 6, sharp=0.3), people(10_000, 3), people(4000, 4, days_before=21))
+    assert {each.severity for each in found.values()} == {"ok"}
+
+
+def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
+    """Concept drift: the same scores, another meaning. The estimate does not see it, and says so."""
+    base, past = people(10_000, 7), people(4000, 8, power=0.25, days_before=21)
+    now = people(2000, 9, power=0.25, labelled=0.0)
+    found = findings(now, base, past)
+    accuracy = found["accuracy"]
+    assert accuracy.severity == "unknown" and accuracy.value == pytest.approx(accuracy.evidence["baseline"], abs=0.03)
+    assert "is not trusted" in accuracy.because and "labels showed" in accuracy.because
+    assert found["estimate_error"].severity == "unknown" and abs(found["estimate_error"].value) > 0.05
+    truth = (past["decision"] == past["label"]).mean()
+    assert accuracy.evidence["check"]["measured"] == pytest.approx(truth, abs=1e-9) and accuracy.evidence["check"]["n"] == 4000
+
+
+def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
+    base, past = people(10_000, 7), people(4000, 8, days_before=21)
+    assert findings(people(3000, 10, power=0.25), base, past)["log_loss"].severity == "unknown"
+
+
+def test_clean_weeks_seldom_distrust_or_alarm() -> None:
+    base = people(10_000, 11)
+    said = [findings(people(1200, 3000 + seed, labelled=0.3), base, people(3000, 4000 + seed, days_before=21)) for seed in range(25)]
+    assert sum(any(each.severity in ("watch", "act") for each in week.values()) for week in said) <= 1
+    assert sum(each.severity == "unknown" for week in said for each in week.values()) <= 4
+
+
+def test_days_that_differ_widen_the_error() -> None:
+    base = people(10_000, 12)
+    parts = [
+        people(300, 50 + day, power=0.6 if day % 2 else 2.6).assign(at=START + timedelta(hours=24 * (day - 14) + 3)) for day in range(14)
+    ]
+    past = pd.concat(parts, ignore_index=True)
+    calm = people(4200, 13, days_before=14)
+    spread_, even = (findings(people(900, 14, labelled=0.0), base, each)["estimate_error"] for each in (past, calm))
+    assert spread_.high - spread_.low > 1.4 * (even.high - even.low)
+
+
+def test_without_a_reference_it_asks_for_one() -> None:
+    found = findings(people(500, 15))
+    assert [each.severity for each in found.values()] == ["unknown"] and "register this version" in found["accuracy"].because
+    small = findings(people(500, 15), people(300, 16))
+    assert "too few labelled predictions" in small["accuracy"].because
+
+
+def classes(n: int, seed: int, labelled: float = 1.0) -> pd.DataFrame:
+    """Three classes with calibrated probabilities in the columns 0, 1, 2."""
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet([1.2, 1, 0.8], n)
+    label = (rng.random(n)[:, None] > np.cumsum(p, axis=1)).sum(axis=1).astype(float)
+    label[rng.random(n) >= labelled] = np.nan
+    frame = pd.DataFrame({"at": spread(n), "score": p.max(axis=1), "decision": p.argmax(axis=1), "label": label})
+    return frame.assign(**{str(k): p[:, k] for k in range(3)})
+
+
+def test_of_several_classes_every_metric_is_near_what_labels_show() -> None:
+    base, held = classes(8000, 17), 0
+    for seed in range(12):
+        now = classes(2000, 100 + seed)
+        found = findings(now.assign(label=np.nan), base, task="multiclass")
+        y, d, p = now["label"], now["decision"], now[["0", "1", "2"]]
+        truth = {
+            "accuracy": metrics.accuracy_score(y, d), "precision": metrics.precision_score(y, d, average="macro"),
+            "recall": metrics.recall_score(y, d, average="macro"), "f1": metrics.f1_score(y, d, average="macro"),
+            "log_loss": metrics.log_loss(y, p), "brier": np.mean(((np.eye(3)[y.astype(int)] - p) ** 2).sum(axis=1)),
+        }  # fmt: skip
+        assert set(truth) <= set(found)
+        held += sum(found[metric].low <= value <= found[metric].high for metric, value in truth.items())
+        assert found["accuracy"].value == pytest.approx(now["score"].mean(), abs=0.02)
+    assert held >= 0.9 * 12 * 6
+
+
+def houses(n: int, seed: int, *, scale: float = 1.0, hidden: float = 1.0, labelled: float = 1.0, days_before: int = 0) -> pd.DataFrame:
+    """A regression whose error grows with a known scale, which the guess sees, and by a hidden factor, which it does not."""
+    rng = np.random.default_rng(seed)
+    wide = scale * rng.uniform(5, 15, n)
+    label = rng.normal(0, hidden * wide)
+    label[rng.random(n) >= labelled] = np.nan
+    at = spread(n, 14 if days_before else 7) - timedelta(days=days_before)
+    return pd.DataFrame({"at": at, "score": 0.0, "label": label, "decision": -1, "guess": wide * np.sqrt(2 / np.pi)})
+
+
+def test_errors_of_a_regression_are_estimated_and_alarm_where_no_label_is() -> None:
+    base, past = houses(5000, 18), houses(3000, 19, days_before=21)
+    found = findings(houses(1500, 20, scale=1.6, labelled=0.0), base, past, task="regression")
+    assert found["mae"].severity == "act" and found["mae"].value == pytest.approx(1.6 * 10 * np.sqrt(2 / np.pi), rel=0.05)
+    assert found["estimate_error"].severity == "ok" and found["rmse"].severity in ("watch", "act")
+    assert findings(houses(1500, 20, scale=1.6), base, past, task="regression")["mae"].severity == "ok"
+
+
+def test_errors_that_inputs_do_not_tell_of_are_not_seen_and_the_estimate_is_not_trusted() -> None:
+    base, past = houses(5000, 21), houses(3000, 22, hidden=1.6, days_before=21)
+    found = findings(houses(1500, 23, hidden=1.6, labelled=0.0), base, past, task="regression")
+    assert found["mae"].severity == "unknown" and "is not trusted" in found["mae"].because
+    assert found["mae"].value == pytest.approx(10 * np.sqrt(2 / np.pi), rel=0.05)
+    check = found["mae"].evidence["check"]
+    assert check["measured"] == pytest.approx(past["label"].abs().mean()) and check["error"] == pytest.approx(
+        (past["guess"] - past["label"].abs()).mean()
+    )
+
+
+def test_the_interval_of_estimated_errors_holds_what_labels_then_show() -> None:
+    base, held = houses(5000, 24), 0
+    for seed in range(40):
+        now = houses(800, 500 + seed)
+        found = findings(now.assign(label=np.nan), base, task="regression")["mae"]
+        held += found.low <= now["label"].abs().mean() <= found.high
+    assert held >= 35
+
+
+def test_a_regression_without_estimates_says_when_they_come() -> None:
+    now = houses(500, 25)
+    context = context_for(houses(1000, 26), task="regression")
+    asks = ANALYZER.needs(context)
+    frames = {
+        name: answer(ask.aggregate, now, context) if isinstance(ask.aggregate, Aggregate) else losses(now, False).iloc[:0]
+        for name, ask in asks.items()
+    }
+    (found,) = ANALYZER.analyze(frames, context)
+    assert found.severity == "unknown" and "have not been estimated" in found.because

@@ -1,0 +1,82 @@
+"""serving/multivariate_drift: does it see what no single feature shows, and is it silent about what they say already?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import drift
+from observability.analyzers.serving.multivariate_drift import ANALYZER
+from observability.finding import Finding
+from observability.settings import ModelSettings
+from tests.analyzers.serving.test_drift import FEATURES, findings, rows
+from tests.analyzers.worlds import context_for, frames_for
+
+
+def together(current: pd.DataFrame, reference: pd.DataFrame | None, **options) -> Finding:
+    """The one finding."""
+    context = context_for(reference, features=FEATURES, **options)
+    (found,) = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference), context)
+    return found
+
+
+def tied(n: int, seed: int, age_and_income: float) -> pd.DataFrame:
+    """Rows in which age and income go together, each of them distributed as ever."""
+    frame, rng = rows(n, seed), np.random.default_rng(seed + 10_000)
+    x = rng.normal(size=(n, 2))
+    y = age_and_income * x[:, 0] + np.sqrt(1 - age_and_income**2) * x[:, 1]
+    frame["age"], frame["income"] = 40 + 10 * x[:, 0], np.exp(10 + 0.6 * y)
+    return frame
+
+
+def test_a_broken_correlation_is_an_alarm_though_no_single_feature_moved() -> None:
+    reference, current = tied(3000, 70, 0.8), tied(2500, 71, -0.5)
+    assert {each.severity for each in findings(current, reference).values()} == {"ok"}
+    said = together(current, reference)
+    assert said.severity == "act" and said.value > 0.65 and said.low <= said.value <= said.high
+    assert "more than the single features show" in said.because and "`age` and `income`" in said.because
+    assert said.evidence["pair"]["features"] == ["age", "income"]
+    assert said.evidence["pair"]["correlation_reference"] == pytest.approx(0.79, abs=0.05)
+    assert said.evidence["single_features_auc"] < 0.55 and said.n == 2000 and said.evidence["n_reference"] == 2000
+
+
+def test_one_feature_that_moved_is_one_alarm() -> None:
+    reference, current = rows(3000, 72), rows(2500, 73, age=1.0)
+    assert findings(current, reference)["age"].severity == "act"
+    said = together(current, reference)
+    assert said.severity == "ok" and said.value > 0.65 and "alone already say so" in said.because and "`age`" in said.because
+
+
+def test_beside_a_feature_that_moved_a_broken_correlation_is_to_watch() -> None:
+    reference, current = tied(3000, 74, 0.8), tied(2500, 75, -0.5)
+    current["region"] = "east"
+    assert findings(current, reference)["region"].severity == "act"
+    reference["region"] = np.random.default_rng(1).choice(["east", "north"], 3000, p=(0.9, 0.1))
+    current.loc[::5, "region"] = "south"
+    said = together(current, reference)
+    assert said.severity == "watch" and "more than the single features show" in said.because
+
+
+def test_clean_weeks_are_not_told_from_the_reference() -> None:
+    reference = tied(3000, 300, 0.6)
+    said = [together(tied(1500, seed, 0.6), reference) for seed in range(310, 330)]
+    assert {each.severity for each in said} == {"ok"}
+    assert sum(each.value > each.evidence["null_95"] for each in said) <= 4
+
+
+def test_few_rows_and_hours_are_not_judged_and_it_says_what_that_needs() -> None:
+    said = together(tied(90, 76, -0.9), tied(3000, 77, 0.9))
+    assert said.severity == "unknown" and said.value is None and "about" in said.because and "more predictions" in said.because
+    assert "a larger reference" in together(tied(3000, 76, -0.9), tied(80, 77, 0.9)).because
+    assert "register" in together(rows(500, 78), None).because
+    context = context_for(rows(500, 78), features=FEATURES)
+    short = replace(context, window=replace(context.window, end=context.window.start + pd.Timedelta(hours=20).to_pytimedelta()))
+    (said,) = ANALYZER.analyze(frames_for(ANALYZER.needs(short), short, rows(400, 79), rows(500, 78)), short)
+    assert said.severity == "unknown" and "a day or more" in said.because and said.n == 400
+    assert set(drift.ANALYZER.needs(context)) < set(ANALYZER.needs(context))
+
+
+def test_a_setting_moves_the_limit_of_all_together() -> None:
+    settings = ModelSettings(limits={"serving/multivariate_drift/domain_auc": 0.9})
+    assert together(tied(2500, 79, -0.5), tied(3000, 80, 0.8), settings=settings).severity == "watch"

@@ -1,0 +1,383 @@
+"""training/runs: is every accident of a training run found on curves whose answer is known, and is the fleet's own training told as it was?"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.analyzers.training._curves import base, better, gather, part
+from observability.analyzers.training._ranks import ranks_from
+from observability.analyzers.training.runs import ANALYZER, MOST_STEPS
+from observability.finding import Finding
+from observability.record import KINDS
+from observability.window import Window
+
+SAMPLE = Path(__file__).parents[3] / "sample_data"
+START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=7)
+FIELDS = {kind: [name for name in KINDS[kind].fields if name != "received_at"] for kind in ("run", "step", "resource")}
+
+
+def frame_of(kind: str, records: list[dict]) -> pd.DataFrame:
+    """Records as the store gives them."""
+    texts = {"rank", "seed"}
+    rows = pd.DataFrame(index=range(len(records)))
+    for name in FIELDS[kind]:
+        values = [record.get(name) for record in records]
+        if name == "at":
+            rows[name] = pd.to_datetime(values, utc=True, format="ISO8601").tz_localize(None).astype("datetime64[us]")
+        elif name == "step":
+            rows[name] = pd.array(values, dtype="Int64")
+        else:
+            cells = [str(each) if each is not None and name in texts else each for each in values]
+            rows[name] = pd.Series(cells, dtype=object, index=rows.index)
+    return rows
+
+
+def context(now: datetime = END, start: datetime = START) -> Context:
+    return Context(EVERY_MODEL, NO_VERSION, Window("", start, END), now)
+
+
+def said(records: list[dict], asked: Context | None = None) -> list[Finding]:
+    """What the analyzer says about some records."""
+    frames = {
+        name: frame_of(kind, [each for each in records if each["kind"] == kind])
+        for name, kind in (("runs", "run"), ("steps", "step"), ("resources", "resource"))
+    }
+    return ANALYZER.analyze(frames, asked or context())
+
+
+def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = "finished", every: float = 30.0, **fields) -> list[dict]:
+    """A run with a value of each metric a step."""
+    common = {"run": name, "model": "loan"}
+    records = [{"kind": "run", **common, "event": "start", "at": START.isoformat(), **fields}]
+    n = len(next(iter(metrics.values()), []))
+    for i in range(n):
+        at = (START + timedelta(seconds=every * (i + 1))).isoformat()
+        values = {key: word(series[i]) for key, series in metrics.items() if series[i] is not None}
+        records.append({"kind": "step", "run": name, "at": at, "step": i + 1, "metrics": values})
+    if ended:
+        records.append(
+            {"kind": "run", **common, "event": "end", "at": (START + timedelta(seconds=every * (n + 1))).isoformat(), "status": ended}
+        )
+    return records
+
+
+def word(value: float) -> object:
+    """A number as it is logged."""
+    return "NaN" if np.isnan(value) else ("Infinity" if value > 0 else "-Infinity") if np.isinf(value) else float(value)
+
+
+def loss(n: int = 120, seed: int = 0, sd: float = 0.01) -> np.ndarray:
+    return 0.3 + 2 * np.arange(1, n + 1) ** -0.35 + np.random.default_rng(seed).normal(0, sd, n)
+
+
+def only(found: list[Finding], metric: str) -> Finding:
+    (one,) = [each for each in found if each.metric == metric]
+    return one
+
+
+def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
+    curve = loss()
+    (found,) = said(a_run({"train_loss": curve, "validation_loss": curve + 0.1, "learning_rate": np.full(120, 0.1)}))
+    assert (found.severity, found.metric, found.subject, found.model) == ("ok", "best_metric", "run:one", "loan")
+    assert found.value == pytest.approx(float((curve + 0.1).min())) and found.low <= found.value <= found.high and found.n == 120
+    assert f"best at step {int(curve.argmin()) + 1}" in found.because and "2 metrics" in found.because
+    assert "`learning_rate`: not judged" in found.because
+
+
+def test_clean_runs_alarm_in_none_of_200_seeds() -> None:
+    records = []
+    for seed in range(200):
+        metrics = {"train_loss": loss(60, seed), "val_loss": 0.1 + loss(60, 1000 + seed), "val_accuracy": 1 - 0.3 * loss(60, 2000 + seed)}
+        records += a_run(metrics, f"clean-{seed}")
+    found = said(records)
+    assert len(found) == 200 and {each.severity for each in found} == {"ok"}
+
+
+def test_the_first_step_that_is_not_finite_is_named() -> None:
+    curve = loss()
+    curve[70:] = np.nan
+    other = loss(seed=1)
+    other[90] = np.inf
+    found = only(said(a_run({"train_loss": curve, "grad_norm": other})), "non_finite_steps")
+    assert found.severity == "act" and found.value == 50 and found.evidence["first_step"] == 71 and "first at step 71" in found.because
+    assert found.onset == START + timedelta(seconds=30 * 71) and "`grad_norm`" in found.because
+    passing = only(said(a_run({"train_loss": loss(), "grad_norm": other})), "non_finite_steps")
+    assert passing.severity == "watch" and "finite again" in passing.because
+
+
+@pytest.mark.parametrize(("lasts", "severity"), [(False, "watch"), (True, "act")])
+def test_a_spike_says_whether_it_was_recovered_from(lasts: bool, severity: str) -> None:
+    curve = loss()
+    curve[80 : None if lasts else 84] += 0.3
+    found = said(a_run({"train_loss": curve}))
+    spike = only(found, "metric_spike")
+    assert spike.severity == severity and spike.evidence["step"] == 81 and "at step 81" in spike.because
+    assert spike.value == pytest.approx(0.3, abs=0.05) and spike.low <= spike.value <= spike.high
+    assert ("was back at step 85" in spike.because) != lasts and ("did not come back" in spike.because) == lasts
+
+
+def test_a_fall_of_what_should_be_high_is_a_spike_too() -> None:
+    accuracy = 1 - 0.3 * loss(sd=0.003)
+    accuracy[60:62] -= 0.3
+    found = only(said(a_run({"accuracy": accuracy})), "metric_spike")
+    assert "fell from" in found.because and found.evidence["step"] == 61
+
+
+def test_a_run_that_gives_up_what_it_had_gained_diverged() -> None:
+    curve = np.concatenate([np.linspace(1, 0.2, 80), np.linspace(0.2, 1.4, 60)]) + np.random.default_rng(1).normal(0, 0.01, 140)
+    found = only(said(a_run({"loss": curve})), "divergence")
+    assert found.severity == "act" and abs(found.evidence["step"] - 80) <= 8 and "diverged" in found.because
+
+
+def test_overfitting_names_the_best_step_and_what_stopping_would_have_saved() -> None:
+    t, rng = np.arange(100), np.random.default_rng(2)
+    training = 0.2 + np.exp(-t / 40) + rng.normal(0, 0.004, 100)
+    held_out = 0.4 + np.exp(-t / 20) + 0.005 * np.clip(t - 50, 0, None) + rng.normal(0, 0.004, 100)
+    found = only(said(a_run({"loss": training, "val_loss": held_out})), "overfitting_gap")
+    best = int(held_out.argmin()) + 1
+    assert found.evidence["best_step"] == best and f"best at step {best}" in found.because and found.likely_source == "model"
+    assert found.evidence["steps_saved"] == 100 - best and found.evidence["seconds_saved"] == 30.0 * (100 - best)
+    high = only(said(a_run({"train_auc": 1 - training / 3, "test_auc": 1 - held_out / 3})), "overfitting_gap")
+    assert high.evidence["best_step"] == best
+
+
+def test_a_plateau_is_watched_only_where_every_held_out_metric_is_flat() -> None:
+    t, rng = np.arange(150), np.random.default_rng(3)
+    flat = 0.2 + np.clip(1 - t / 60, 0, None) + rng.normal(0, 0.005, 150)
+    still = 1 - t / 200 + rng.normal(0, 0.005, 150)
+    found = only(said(a_run({"train_loss": still, "val_loss": flat})), "plateau_share")
+    assert found.severity == "watch" and 50 <= found.evidence["since_step"] <= 80
+    assert found.evidence["steps_saved"] == 150 - found.evidence["since_step"]
+    assert found.evidence["seconds_saved"] == 30 * found.evidence["steps_saved"]
+    both = only(said(a_run({"train_loss": still, "val_loss": flat, "val_error": still})), "plateau_share")
+    assert both.severity == "ok" and "`val_error` still did" in both.because
+    running = only(said(a_run({"val_loss": flat}, ended=None), context(START + timedelta(seconds=30 * 151))), "plateau_share")
+    assert "it could be stopped" in running.because
+
+
+def test_few_steps_are_unknown_and_say_how_many_more_are_needed() -> None:
+    (found,) = said(a_run({"train_loss": loss(12)}))
+    assert found.severity == "unknown" and "about 8 more" in found.because and found.value is None
+    (unnamed,) = said(a_run({"thing": loss()}))
+    assert unnamed.severity == "unknown" and "which direction is better" in unnamed.because
+    (nothing,) = said(a_run({}))
+    assert nothing.severity == "unknown" and "no metric" in nothing.because
+
+
+def test_names_say_direction_and_part_of_the_data() -> None:
+    assert {name: better(name) for name in ("train_loss", "val_mae", "test_roc_auc", "eval_f1", "valid_r2", "rmse", "log_loss", "perplexity")} == {
+        "train_loss": "low", "val_mae": "low", "test_roc_auc": "high", "eval_f1": "high", "valid_r2": "high", "rmse": "low", "log_loss": "low",
+        "perplexity": "low",
+    }  # fmt: skip
+    assert better("learning_rate") is None and better("accuracy_loss") is None and better("validation_thing") is None
+    assert [part(name) for name in ("loss", "train_loss", "validation_loss", "val.loss", "valuation")] == [
+        "train", "train", "held out", "held out", "train",
+    ]  # fmt: skip
+    assert base("validation_LOSS") == base("train_loss") == "loss"
+
+
+def test_a_failed_run_and_one_that_fell_silent() -> None:
+    failed = only(said(a_run({"train_loss": loss(50)}, ended="failed")), "failed_runs")
+    assert failed.severity == "act" and "ended as failed after 50 steps" in failed.because
+    records = a_run({"train_loss": loss(50)}, ended=None)
+    last = START + timedelta(seconds=1500)
+    silent = only(said(records, context(last + timedelta(hours=2))), "run_silence")
+    assert silent.severity == "act" and silent.value == 7200 and silent.limit == 300 and silent.onset == last
+    assert "run_silence" not in {each.metric for each in said(records, context(last + timedelta(seconds=250)))}
+    alive = [
+        *records,
+        {"kind": "resource", "run": "one", "at": (last + timedelta(minutes=118)).isoformat(), "device": "gpu0", "watts": 80.0},
+    ]
+    assert "run_silence" not in {each.metric for each in said(alive, context(last + timedelta(hours=2)))}
+    fresh = a_run({"train_loss": loss(3)}, ended=None)
+    assert only(said(fresh, context(START + timedelta(hours=3))), "run_silence").severity == "unknown"
+
+
+def test_a_run_that_was_started_again_runs_again_and_its_last_values_count() -> None:
+    records = a_run({"train_loss": np.full(40, 9.0)}, ended="failed")
+    again = [
+        {**each, "at": (datetime.fromisoformat(each["at"]) + timedelta(hours=1)).isoformat()} for each in a_run({"train_loss": loss(40)})
+    ]
+    found = said([*again, *records])
+    assert {each.metric for each in found} == {"best_metric"} and found[0].value == pytest.approx(loss(40).min())
+
+
+def distributed(
+    slow: float = 1.0, phase: str = "data", n: int = 40, ranks: int = 4, seed: int = 0, *, wait: bool = True
+) -> tuple[list[dict], dict[str, np.ndarray]]:
+    """A run of several ranks that wait for each other; rank 2 is slow in one phase. The records, and the times as they were made."""
+    rng = np.random.default_rng(seed)
+    work = {"compute": rng.normal(200, 6, (ranks, n)), "data": rng.normal(60, 3, (ranks, n))}
+    work[phase][2] *= slow
+    own = work["compute"] + work["data"]
+    communication = 20 + (own.max(axis=0) - own if wait else 0)
+    records = [{"kind": "run", "run": "many", "event": "start", "at": START.isoformat()}]
+    curve = loss(n)
+    for i in range(n):
+        for rank in range(ranks):
+            spent = {"compute": work["compute"][rank, i], "data": work["data"][rank, i], "communication": communication[rank, i]}
+            records.append(
+                {
+                    "kind": "step", "run": "many", "step": i + 1, "at": (START + timedelta(seconds=i + rank / 100)).isoformat(), "rank": rank,
+                    "metrics": {"train_loss": float(curve[i] + (rank - 1.5) / 10)}, "phase_ms": spent,
+                }
+            )  # fmt: skip
+    records.append(
+        {"kind": "run", "run": "many", "event": "end", "at": (START + timedelta(seconds=n + 1)).isoformat(), "status": "finished"}
+    )
+    return records, work
+
+
+def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand() -> None:
+    records, work = distributed(3.0)
+    found = [each for each in said(records) if each.metric == "straggler_score"]
+    assert [each.subject for each in found] == ["run:many/rank:2"] and found[0].severity == "act" and "in data" in found[0].because
+    medians = np.median(work["data"], axis=1)
+    fastest = int(medians.argmin())
+    assert found[0].value == pytest.approx(np.median(work["data"][fastest] / work["data"][2])) and found[0].high < 0.75
+    own = work["compute"] + work["data"]
+    assert found[0].evidence["lost_rank_seconds"] == pytest.approx((own.max(axis=0) - np.median(own, axis=0)).sum() * 4 / 1000)
+
+
+def test_waiting_for_the_slow_rank_is_not_taken_for_slowness_of_the_others() -> None:
+    records, work = distributed(3.0)
+    times = ranks_from(gather_one(records).phases)
+    assert times.phases["communication"] == pytest.approx(np.full((4, 40), 20.0))
+    own = work["compute"] + work["data"]
+    assert times.wait == pytest.approx(own.max(axis=0) - own)
+
+
+def gather_one(records: list[dict]):
+    (one,) = gather(
+        frame_of("run", [each for each in records if each["kind"] == "run"]),
+        frame_of("step", [each for each in records if each["kind"] == "step"]),
+    )
+    return one
+
+
+@pytest.mark.parametrize(("slow", "phase"), [(1.0, "data"), (1.05, "compute")])
+def test_equal_ranks_are_fine(slow: float, phase: str) -> None:
+    for seed in range(8):
+        found = only(said(distributed(slow, phase, seed=seed)[0]), "straggler_score")
+        assert found.severity == "ok" and found.subject == "run:many" and found.low <= found.value <= found.high
+
+
+def test_a_rank_that_is_slow_in_next_to_nothing_raises_nothing() -> None:
+    records, _ = distributed()
+    for each in records:
+        if each["kind"] == "step":
+            each["phase_ms"]["data"] = 3.0 if each["rank"] == 2 else 1.0
+    assert only(said(records), "straggler_score").severity == "ok"
+
+
+def test_too_few_steps_of_all_ranks_are_unknown() -> None:
+    found = only(said(distributed(3.0, n=12)[0]), "straggler_score")
+    assert found.severity == "unknown" and "about 8 more" in found.because
+
+
+def test_metrics_of_several_ranks_are_their_median() -> None:
+    records, _ = distributed()
+    for each in records:
+        if each["kind"] == "step" and each["rank"] == 3:
+            each["metrics"]["train_loss"] = 1e6
+    curve = gather_one(records).curves["train_loss"]
+    assert curve.values == pytest.approx(
+        loss(40) + 0.0
+    )  # ranks at -.15, -.05, +.05 and far out: the median is in the middle of the inner two
+    assert len(curve.steps) == 40
+
+
+def study(values: list[float], rates: list[float], n: int = 30) -> list[dict]:
+    records = []
+    for i, (value, rate) in enumerate(zip(values, rates)):
+        curve = value + np.linspace(0.5, 0, n)
+        records += a_run({"val_loss": curve}, f"r{i}", study="search", params={"rate": rate, "rows": 100 + i}, seed=str(i))
+    return records
+
+
+def test_seeds_give_a_band_that_a_better_setting_has_to_leave() -> None:
+    same = [0.50, 0.52, 0.48, 0.51, 0.49]
+    found = only(said(study(same, [0.1] * 5)), "seed_noise")
+    assert found.severity == "ok" and found.subject == "study:search" and found.n == 5
+    assert found.value == pytest.approx(np.std(same, ddof=1)) and found.low < found.value < found.high
+    reach = 2.776445 * np.std(same, ddof=1) * np.sqrt(1 + 1 / 5)  # t(0.975, 4) from a table
+    assert found.evidence["reach"] == pytest.approx(reach, rel=1e-5)
+    near = only(said(study([*same, 0.47], [0.1] * 5 + [0.2])), "seed_noise")
+    far = only(said(study([*same, 0.30], [0.1] * 5 + [0.2])), "seed_noise")
+    assert "is not surely better" in near.because and "is better than that" in far.because
+    two = only(said(study(same[:2], [0.1] * 2)), "seed_noise")
+    assert two.severity == "unknown" and "about 1 more" in two.because
+    assert "seed_noise" not in {each.metric for each in said(study([0.5, 0.4, 0.3], [0.1, 0.2, 0.3]))}
+
+
+def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
+    later = context(END, START + timedelta(days=2))
+    assert said(a_run({"train_loss": loss()}), later) == [] and said([]) == []
+
+
+def test_the_bound_is_said_where_it_cuts_a_run() -> None:
+    frames = {"runs": frame_of("run", []), "resources": frame_of("resource", [])}
+    steps = frame_of("step", [each for each in a_run({"train_loss": loss(100)}) if each["kind"] == "step"])
+    repeated = pd.concat([steps] * (MOST_STEPS // 100), ignore_index=True)
+    (cut, *_) = ANALYZER.analyze({**frames, "steps": repeated}, context(START + timedelta(seconds=3100)))
+    assert (
+        "Only the newest steps" in cut.because
+        and "Only the newest" not in ANALYZER.analyze({**frames, "steps": steps}, context())[0].because
+    )
+
+
+@pytest.fixture(scope="module")
+def fleet() -> dict[tuple[str, str], Finding]:
+    """What is said about the fleet's own training."""
+    lines = [line for name in ("training", "distributed") for line in (SAMPLE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in lines]
+    last = max(datetime.fromisoformat(each["at"]) for each in records)
+    window = Window("", last - timedelta(days=300), last + timedelta(hours=1))
+    return {(each.subject, each.metric): each for each in said(records, Context(EVERY_MODEL, NO_VERSION, window, window.end))}
+
+
+def logged(run: str, metric: str) -> dict[int, float]:
+    """step: value of a metric, read from the file itself."""
+    records = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {each["step"]: each["metrics"][metric] for each in records if each["kind"] == "step" and each["run"] == run}
+
+
+def test_the_fleets_lightgbm_runs_are_told_as_they_were(fleet: dict[tuple[str, str], Finding]) -> None:
+    """150 trees at a low learning rate, none of which spikes, diverges or overfits; what is said to be best is the smallest value in the file."""
+    boosted = {each for each in fleet if each[0].startswith(("run:employment", "run:flights-delay", "run:flights-late-f"))}
+    assert {fleet[each].severity for each in boosted if each[1] == "best_metric"} == {"ok"}
+    assert {metric for _, metric in boosted} <= {"best_metric", "plateau_share"}
+    for run, metric in (("flights-delay-fold-1", "validation_mae"), ("employment-fold-3", "validation_log_loss")):
+        values = logged(run, metric)
+        best = min(values, key=values.__getitem__)
+        found = fleet[f"run:{run}", "best_metric"]
+        assert found.value == values[best] and found.evidence["best_step"] == best and found.evidence["metric"] == metric
+
+
+def test_the_one_real_plateau_is_seen_and_is_no_alarm(fleet: dict[tuple[str, str], Finding]) -> None:
+    """Fold 3 of flights-delay: MAE stands at 21.9 from about tree 55 on (its best is 21.8855 at tree 80), while RMSE goes on falling to the end."""
+    found = fleet["run:flights-delay-fold-3", "plateau_share"]
+    assert found.severity == "ok" and found.evidence["metric"] == "validation_mae" and "`validation_rmse` still did" in found.because
+    mae, rmse = logged("flights-delay-fold-3", "validation_mae"), logged("flights-delay-fold-3", "validation_rmse")
+    since = found.evidence["since_step"]
+    assert mae[since] - min(mae.values()) < 0.05 and mae[150] > min(mae.values()) and mae[5] - mae[since] > 1.5
+    assert rmse[since] - rmse[150] > 0.4 and min(rmse, key=rmse.__getitem__) == 150
+
+
+def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(fleet: dict[tuple[str, str], Finding]) -> None:
+    found = {subject: each for (subject, metric), each in fleet.items() if metric == "straggler_score"}
+    assert list(found) == ["run:flights-late-mlp-4-processes/rank:2"]
+    (slow,) = found.values()
+    assert slow.severity == "act" and slow.evidence["phase"] == "data" and slow.value < 0.1
+
+
+def test_folds_of_the_fleet_give_the_noise_between_folds(fleet: dict[tuple[str, str], Finding]) -> None:
+    found = fleet["study:flights-delay cross-fitting", "seed_noise"]
+    ends = [logged(f"flights-delay-fold-{fold}", "validation_mae")[150] for fold in range(1, 6)]
+    assert found.n == 5 and found.value == pytest.approx(np.std(ends, ddof=1))

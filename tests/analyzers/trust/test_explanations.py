@@ -1,0 +1,158 @@
+"""Does the analyzer find what drives the scores, a planted change, attributions that do not add up, a wrong artifact; and say what is missing?"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzer import Context
+from observability.analyzers.trust.explanations import ANALYZER
+from observability.catalog import Model, Version
+from observability.settings import ModelSettings
+from observability.window import Window
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+NAMES = ("hour", "carrier", "rain", "<b>x</b>")
+SIZES = np.array([4.0, 2.0, 1.0, 0.5])
+VERSION = Version("3", START, NAMES, {}, reference_rows=500, artifact="artifacts/1/3/lightgbm-0.txt")
+WINDOW = Window("loan", START, START + timedelta(days=7), "3")
+CONTEXT = Context(Model(1, "loan", "binary", ("0", "1"), versions=(VERSION,)), VERSION, WINDOW, WINDOW.end, budget=0.014)
+
+
+def attributions(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES, *, days: int = 7, **columns: object) -> pd.DataFrame:
+    """n explained predictions, spread over the days."""
+    values = rng.normal(0, sizes, (n, len(NAMES)))
+    frame = pd.DataFrame(
+        {
+            "id": [f"p{k}" for k in range(n)], "at": [START.replace(tzinfo=None) + timedelta(days=k % days, hours=3) for k in range(n)],
+            "weight": 1.0, "version": "3", "sampled": True, "class": -1, "base": -1.0, "output": values.sum(axis=1) - 1, "residual": 0.0,
+            "link": "logit", "method": "shap tree", "adds_up": True, "reproduces": pd.Series([True] * n, dtype=object),
+        }
+    )  # fmt: skip
+    frame = frame.assign(**columns).astype({"at": "datetime64[us]", "id": object, "sampled": bool, "adds_up": bool})
+    return pd.concat([frame, pd.DataFrame(values, columns=[f"attribution.{name}" for name in NAMES])], axis=1)
+
+
+def served(days: int = 7, n: int = 1000) -> pd.DataFrame:
+    """Predictions by day, those that failed too."""
+    frame = pd.DataFrame({"period": [START.replace(tzinfo=None) + timedelta(days=k) for k in range(days)], "status": "ok", "n": n})
+    failed = frame.assign(status="error", n=7)
+    return pd.concat([frame, failed], ignore_index=True).assign(w=lambda each: each["n"].astype(float))
+
+
+def said(current: pd.DataFrame, reference: pd.DataFrame | None = None, context: Context = CONTEXT, days: int = 7) -> dict:
+    """Findings by (subject, metric)."""
+    frames = {"current": current, "days": served(days)} | ({} if reference is None else {"reference": reference})
+    return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_the_same_drivers_are_fine_and_named(rng: np.random.Generator) -> None:
+    found = said(attributions(rng, 700), attributions(rng, 1000))
+    distance = found["model", "attribution_distance"]
+    assert distance.severity == "ok" and distance.value < 0.05 < distance.limit == 0.1 and distance.n == 700
+    assert distance.because.startswith("The scores are driven most by `hour` (5") and "700 of 7,000 predictions" in distance.because
+    assert found["model", "attribution_ndcg"].severity == "ok" and found["model", "artifact_mismatch"].value == 0
+    assert found["hour", "attribution_share"].value == pytest.approx(4 / 7.5, abs=0.03)
+    assert all(each.severity == "ok" for each in found.values()) and len(found) == 4 + len(NAMES)
+
+
+def test_a_planted_change_is_told_with_who_rose_and_fell(rng: np.random.Generator) -> None:
+    found = said(attributions(rng, 700, SIZES * [0.4, 1, 4, 1]), attributions(rng, 1000))
+    distance, order = found["model", "attribution_distance"], found["model", "attribution_ndcg"]
+    assert distance.severity == "act" and distance.value > 0.2 and distance.low > 0.1 and distance.likely_source == "input"
+    assert "`rain` from 13 % to" in distance.because and "rose" in distance.because and "`hour` from 5" in distance.because
+    assert order.severity == "watch" and order.value < 0.9 and "`rain`" in order.because
+    assert found["rain", "attribution_share"].severity == "watch" and found["rain", "attribution_share"].evidence["change_low"] > 0.2
+    assert found["<b>x</b>", "attribution_share"].severity == "ok"
+    limits = ModelSettings(limits={"trust/explanations/attribution_distance": 0.6, "trust/explanations/attribution_ndcg": 0.5})
+    lenient = replace(CONTEXT, model=replace(CONTEXT.model, settings=limits))
+    calm = said(attributions(rng, 700, SIZES * [0.4, 1, 4, 1]), attributions(rng, 1000), lenient)
+    assert {each.severity for each in calm.values()} == {"ok"}
+
+
+def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
+    wild = np.array([40.0, 40, 40, 40])
+    small = attributions(rng, 110)
+    for name in NAMES:
+        small[f"attribution.{name}"] = rng.standard_cauchy(110)
+    big = attributions(rng, 110, wild)
+    for name in NAMES:
+        big[f"attribution.{name}"] = rng.standard_cauchy(110)
+    distance = said(small, big)["model", "attribution_distance"]
+    assert distance.severity == "unknown" and "cannot be told yet: that needs" in distance.because
+    few = said(attributions(rng, 40), attributions(rng, 1000))["model", "attribution_distance"]
+    assert few.severity == "unknown" and few.value is None and "needs about 60 more explained predictions" in few.because
+
+
+def test_days_stand_for_the_predictions_that_they_had(rng: np.random.Generator) -> None:
+    """A day with ten times the traffic counts ten times, though the same number of its predictions is explained."""
+    one, other = attributions(rng, 300, SIZES, days=1), attributions(rng, 300, SIZES[::-1].copy(), days=1)
+    other["at"] = other["at"] + timedelta(days=1)
+    other["id"] = "q" + other["id"]
+    frame, days = pd.concat([one, other], ignore_index=True), served(2)
+    days.loc[days["period"] == days["period"].min(), ["n", "w"]] = 10_000
+    frames = {"current": frame, "days": days, "reference": attributions(rng, 1000)}
+    found = {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, CONTEXT)}
+    of_day = [frame[frame["at"].dt.day == day][[f"attribution.{name}" for name in NAMES]].abs().mean() for day in (2, 3)]
+    mean = (10 * of_day[0] + of_day[1]) / 11
+    assert found["hour", "attribution_share"].value == pytest.approx(mean["attribution.hour"] / mean.sum(), rel=1e-9)
+
+
+def test_worst_errors_and_rows_that_do_not_add_up_are_left_out(rng: np.random.Generator) -> None:
+    clean = attributions(rng, 600)
+    errors = attributions(rng, 500, SIZES[::-1].copy() * 9, sampled=False)
+    broken = attributions(rng, 100, SIZES[::-1].copy() * 9, adds_up=False)
+    reference = attributions(rng, 1000)
+    plain = said(clean, reference)["model", "attribution_distance"]
+    frame = pd.concat([clean, errors.assign(id="e" + errors["id"]), broken.assign(id="b" + broken["id"])], ignore_index=True)
+    found = said(frame, reference)
+    assert found["model", "attribution_distance"].value == pytest.approx(plain.value) and found["model", "attribution_distance"].n == 600
+    residual = found["model", "additivity_residual"]
+    assert residual.severity == "watch" and residual.value == pytest.approx(1 / 7) and "100 of 700" in residual.because
+
+
+def test_an_artifact_that_gives_other_scores_is_told(rng: np.random.Generator) -> None:
+    wrong = pd.Series([False] * 100 + [True] * 500, dtype=object)
+    found = said(attributions(rng, 600, reproduces=wrong), attributions(rng, 1000))["model", "artifact_mismatch"]
+    assert found.severity == "watch" and found.likely_source == "system" and "100 of 600" in found.because
+    logged = said(attributions(rng, 600, reproduces=pd.Series([None] * 600, dtype=object)), attributions(rng, 1000))
+    assert ("model", "artifact_mismatch") not in logged
+
+
+def test_it_says_what_is_missing(rng: np.random.Generator) -> None:
+    def only(current: pd.DataFrame, context: Context = CONTEXT, **frames: pd.DataFrame) -> str:
+        (found,) = ANALYZER.analyze({"current": current, "days": served(), **frames}, context)
+        assert found.severity == "unknown" and found.metric == "attribution_distance"
+        return found.because
+
+    nothing = attributions(rng, 0)
+    assert "None of the 7 days" in only(nothing, reference=nothing) and "python -m observability explain" in only(
+        nothing, reference=nothing
+    )
+    bare = replace(CONTEXT, version=replace(VERSION, artifact=None))
+    assert "register it with `--artifact FILE`" in only(nothing, bare, past=nothing, past_days=served())
+    (empty,) = ANALYZER.analyze({"current": nothing, "days": served().iloc[:0]}, CONTEXT)
+    assert empty.because.startswith("No predictions in this window")
+    part = attributions(rng, 300, days=3)
+    assert "(3 of 7 days are explained so far)" in said(part, attributions(rng, 1000))["model", "attribution_distance"].because
+    first = said(part, nothing)["model", "attribution_distance"]
+    assert first.severity == "unknown" and "driven most by `hour`" in first.because and "needs about 100 more" in first.because
+    mixed = said(part, attributions(rng, 1000, link="identity"))["model", "attribution_distance"]
+    assert "another space (identity, not logit)" in mixed.because
+
+
+def test_without_an_artifact_the_models_own_past_is_held_against(rng: np.random.Generator) -> None:
+    bare = replace(CONTEXT, version=replace(VERSION, artifact=None))
+    assert {"past", "past_days"} < set(ANALYZER.needs(bare)) and "reference" not in ANALYZER.needs(bare)
+    past = attributions(rng, 900, SIZES[::-1].copy(), method="logged")
+    frames = {"current": attributions(rng, 700, method="logged"), "days": served(), "past": past, "past_days": served()}
+    found = {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, bare)}
+    distance = found["model", "attribution_distance"]
+    assert distance.against == "past" and distance.severity == "act" and "since the past" in distance.because

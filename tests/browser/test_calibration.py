@@ -1,0 +1,56 @@
+"""Does the calibration page show what scikit-learn says of the raw rows, by score, over time, and for a regression?"""
+
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import choose, download, figure, heading, tables, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+JULY = "window=dates&from=2013-07-01T00:00:00Z&to=2013-08-01T00:00:00Z"
+
+
+def july(model: str) -> pd.DataFrame:
+    return raw.between(raw.predictions(model), "2013-07-01", "2013-08-01").dropna(subset=["label"])
+
+
+def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/calibration?model=flights-late&{JULY}")
+    assert heading(page) == "Calibration"
+    groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
+    now, known = groups[groups["side"] == "now"], july("flights-late")
+    assert now["n"].sum() == len(known)
+    assert (now["rate"] * now["n"]).sum() == pytest.approx(known["label"].sum())
+    order = np.sort(known["score"].to_numpy())
+    ends = np.cumsum(now["n"].to_numpy()).astype(int)
+    means = [part.mean() for part in np.split(order, ends[:-1])]
+    assert list(now["score"]) == pytest.approx(means, abs=0.003), "each group, by score, is within half a bin"
+    rates = [part.mean() for part in np.split(known.sort_values("score", kind="stable")["label"].to_numpy(), ends[:-1])]
+    assert list(now["rate"]) == pytest.approx(rates, abs=0.012)
+    (said,) = figure(r"Scores are ([\d.]+) points from what came true", words(page))
+    ece = (now["n"] / now["n"].sum() * (now["rate"] - now["score"]).abs()).sum()
+    assert float(said) == pytest.approx(100 * ece, abs=0.06)
+    (chance,) = figure(r"fault \(([\d.]+) % at most", words(page))
+    rng, place = np.random.default_rng(1), np.repeat(np.arange(len(now)), now["n"].astype(int))
+    drawn = [
+        np.abs(np.bincount(place, rng.random(order.size) < order) / order.size - np.bincount(place, order) / order.size).sum()
+        for _ in range(400)
+    ]
+    assert float(chance) / 100 == pytest.approx(np.quantile(drawn, 0.95), rel=0.12)
+    assert len(tables(page)["Findings about calibration"]) == 2
+
+
+def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/calibration?model=employment")
+    assert "No stretch of scores is surely off" in words(page) and "Fine" in words(page)
+    choose(page, "Model", "flights-delay")
+    known = raw.last_week(raw.predictions("flights-delay")).dropna(subset=["label"])
+    fitted = LinearRegression().fit(known[["score"]].to_numpy(), known["label"])
+    (slope,) = figure(r"the truth rises by (-?[\d.]+) \(", words(page).replace("\u2212", "-"))
+    assert float(slope) == pytest.approx(fitted.coef_[0], abs=0.006)

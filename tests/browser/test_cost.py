@@ -1,0 +1,58 @@
+"""Does the cost page show what predictions times the price give, forecast the month, and keep a budget that is set there?"""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, said, settle, words
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+LATE, PRICE = "flights-late", 0.0002
+JULY = f"/cost?model={LATE}&from=2013-07-01&to=2013-07-20"
+
+
+@pytest.fixture(scope="module")
+def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet, whose settings this module changes."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("cost") / "home")) as running:
+        yield running
+
+
+def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + JULY)
+    rows = raw.between(raw.predictions(LATE), "2013-07-01", "2013-07-20")
+    days = pd.read_csv(StringIO(download(page, "parts-0-csv")))
+    assert days["serving"].sum() == pytest.approx(PRICE * len(rows), rel=1e-9) and len(days) == 19
+    found = {each["metric"]: each for each in json.loads(download(page, "cost-json"))}
+    known = rows.dropna(subset=["label"])
+    late = known["score"] >= raw.threshold(LATE)
+    lost = ((late & (known["label"] == 0)).sum() * 7 + (~late & (known["label"] == 1)).sum() * 13) / len(known) * 1000
+    assert found["money_lost_per_thousand"]["value"] == pytest.approx(lost, rel=1e-9)
+    right = (late == (known["label"] == 1)).mean()
+    assert found["cost_per_correct_decision"]["value"] == pytest.approx(PRICE / right, rel=1e-9)
+    month = pd.read_csv(StringIO(download(page, "month-csv")))
+    spent = month[month["low"].isna()]
+    assert spent["value"].iloc[-1] == pytest.approx(PRICE * len(rows), rel=1e-9) and len(month) == 31
+    whole = PRICE * len(raw.between(raw.predictions(LATE), "2013-07-01", "2013-08-01"))
+    last = month.iloc[-1]
+    assert last["low"] <= whole <= last["high"], "what July really cost lies in the forecast of the 20th"
+
+
+def test_a_budget_that_is_set_is_kept_and_judged(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + JULY)
+    assert "within the budget of USD 2.00" in words(page)
+    page.get_by_role("button", name="Budget: USD 2.00 a month. Set it?").click()
+    page.get_by_label("Money for a calendar month").fill("1.5")
+    page.get_by_role("button", name="Set the budget").click()
+    said(page, "surely above the budget of USD 1.50")
+    settle(page)
+    assert "Act" in words(page)
+    assert "above the budget of USD 1.50" in words(visit(own.url + JULY))

@@ -1,0 +1,58 @@
+"""Does the energy page show what the raw latencies and the assumed power give, say that it is assumed, and list the runs?"""
+
+import json
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, figure, row, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+LATE = "flights-late"
+PRICES = [json.loads(line) for line in (raw.SAMPLE / "prices.jsonl").read_text().splitlines()]
+JULY = next(each for each in PRICES if each["from"] == "2013-07-01T00:00:00Z")
+
+
+def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/energy?model={LATE}&from=2013-07-01&to=2013-08-01")
+    july = raw.between(raw.predictions(LATE), "2013-07-01", "2013-08-01")
+    wh = july["latency_ms"].sum() / 1000 * 4 / 3600 * JULY["pue"]
+    days = pd.read_csv(StringIO(download(page, "by-day-wh-csv")))
+    assert (days["value"] * days["served"] / 1000).sum() == pytest.approx(wh, rel=1e-9)
+    assert set(days["source"]) == {"assumed"} and len(days) == 31
+    by_version = pd.read_csv(StringIO(download(page, "versions-csv"))).iloc[0]
+    assert by_version["wh"] == pytest.approx(wh, rel=1e-9) and by_version["grams"] == pytest.approx(
+        wh / 1000 * JULY["carbon_g_per_kwh"], rel=1e-9
+    )
+    assert row(page, "Energy and carbon by version", "Version", "1")["Energy is"]["text"] == "assumed"
+    said = words(page)
+    micro = float(
+        figure(r"Serving draws ([\d.]+) µWh a thousand predictions \(assumed, from latency and an assumed 4 W a busy core", said)[0]
+    )
+    assert micro == pytest.approx(1e6 * 1000 * wh / len(july), rel=5e-3)
+
+
+def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/energy?model={LATE}")
+    lines = [json.loads(line) for line in (raw.SAMPLE / "training.jsonl").read_text().splitlines()]
+    of: dict[str, dict[str, pd.Timestamp]] = {}
+    for each in lines:
+        if each["kind"] == "run" and each["run"].startswith(f"{LATE}-"):
+            of.setdefault(each["run"], {})[each["event"]] = pd.Timestamp(each["at"])
+    cores = next(each["hardware"]["cores_usable"] for each in lines if each["run"] == f"{LATE}-final")
+    shown = pd.read_csv(StringIO(download(page, "runs-csv"))).set_index("run")
+    for name in of:
+        hours = (of[name]["end"] - of[name]["start"]).total_seconds() / 3600
+        assert shown.loc[name, "wh"] == pytest.approx(hours * cores * 4 * 1.2, rel=1e-6)
+    assert set(shown["source"]) == {"assumed"} and "No run ended in this window" in words(page)
+
+
+def test_it_says_what_to_log_and_leaves_a_slice_out(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/energy?model={LATE}&slice=carrier%3DAA")
+    assert "the chosen one is left out here" in words(page)
+    page.get_by_text("What to log for better figures").click()
+    page.get_by_text('"kind":"resource"').wait_for()

@@ -1,0 +1,105 @@
+"""Does the explanations page show what LightGBM itself says of the same rows, explain at the press of a button, and say what is missing?
+
+The independent figure: mean |SHAP| from LightGBM's pred_contrib over the rows of the sample, chosen here by the MD5 of their ids.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Page
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import choose, download, said, settle, words
+from tests.browser.test_accessible import serious
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+MODEL = "flights-late"
+PAGE = f"/explanations?model={MODEL}"
+PER_DAY = 100
+
+
+@pytest.fixture(scope="module")
+def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet, in which predictions are explained."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("explained") / "home")) as running:
+        yield running
+
+
+def sample() -> pd.DataFrame:
+    """The rows of the last week that are explained: of each day those with the smallest hash; `stands`: for how many predictions each does."""
+    week = raw.last_week(raw.predictions(MODEL))
+    week = week.assign(
+        hash=[int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in week["id"]], day=week["at"].dt.floor("D")
+    )
+    chosen = week.sort_values("hash").groupby("day").head(PER_DAY)
+    return chosen.assign(stands=chosen["day"].map(week.groupby("day").size()) / chosen.groupby("day")["id"].transform("size"))
+
+
+def contributions(rows: pd.DataFrame) -> pd.DataFrame:
+    """LightGBM's own exact attributions."""
+    booster = lightgbm.Booster(model_file=str(raw.SAMPLE / f"{MODEL}.lightgbm.txt"))
+    levels = iter(booster.pandas_categorical)
+    inputs = rows[booster.feature_name()].copy()
+    for name in booster.feature_name():
+        inputs[name] = (
+            inputs[name].astype(float)
+            if pd.api.types.is_numeric_dtype(inputs[name])
+            else pd.Categorical(inputs[name].astype(object), next(levels))
+        )
+    return pd.DataFrame(np.asarray(booster.predict(inputs, pred_contrib=True))[:, :-1], columns=booster.feature_name())
+
+
+def explained(page: Page) -> Page:
+    """The page after its button was pressed, where it is there."""
+    button = page.get_by_role("button", name="Explain now")
+    if button.count():
+        button.click()
+        page.get_by_role("heading", name="What drives the scores").wait_for(timeout=120_000)
+        settle(page)
+    return page
+
+
+def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + PAGE)
+    assert "None of the 7 days with predictions is explained yet" in words(page)
+    explained(page)
+    rows = sample()
+    values = contributions(rows).abs()
+    mean = pd.Series(np.average(values, axis=0, weights=rows["stands"]), index=values.columns)
+    shown = pd.read_csv(StringIO(download(page, "importance-csv"))).set_index("feature")
+    assert dict(shown["mean"]) == pytest.approx(dict(mean), rel=1e-5)
+    assert dict(shown["share"]) == pytest.approx(dict(mean / mean.sum()), rel=1e-5)
+    assert set(shown["n"]) == {len(rows)} and shown["mean"].is_monotonic_decreasing
+    first = raw.percent(mean.max() / mean.sum()).split(".")[0].split(" ")[0]
+    text = words(page)
+    assert f"The scores are driven most by {mean.idxmax()} (" in text and f"on {len(rows):,} of " in text and first in text
+    assert "native pred_contrib" in text and "in log odds" in text
+    assert serious(page) == []
+    for other in ("swarm-csv", "over-time-csv", "dependence-csv"):
+        assert len(pd.read_csv(StringIO(download(page, other)))) > 20
+
+
+def test_another_feature_is_in_the_address_and_an_unknown_one_is_said(own: Dashboard, visit: Visit) -> None:
+    page = explained(visit(own.url + PAGE))
+    choose(page, "Feature", "carrier")
+    said(page, "raises the score most for")
+    assert "feature=carrier" in page.url
+    assert "names shoe_size, which is not among the features" in words(visit(own.url + PAGE + "&feature=shoe_size"))
+
+
+def test_a_day_without_predictions_and_a_slice(own: Dashboard, visit: Visit) -> None:
+    page = explained(visit(own.url + PAGE))
+    everyone = len(pd.read_csv(StringIO(download(page, "dependence-csv"))))
+    page = visit(own.url + PAGE + "&slice=origin%3DEWR")
+    assert 0 < len(pd.read_csv(StringIO(download(page, "dependence-csv")))) < everyone
+    page = visit(own.url + PAGE + "&from=2011-01-01&to=2011-01-08")
+    assert "No predictions in this window" in words(page)

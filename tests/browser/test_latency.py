@@ -1,0 +1,88 @@
+"""Does the latency page show what numpy finds in the Parquet file, compare the two workers, and hold the model against a level that is set in it?"""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.store.database import Store
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, row, said, settle, tables, words
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+MODEL = "flights-late"
+BIN_ERROR = 0.0201
+
+
+def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/latency?model={MODEL}&window=Chosen%20dates&from=2013-06-01&to=2013-06-29")
+    served = raw.between(raw.predictions(MODEL), "2013-06-01", "2013-06-29")
+    assert f"{len(served):,} requests, all answered." in words(page)
+    exact = pd.read_csv(StringIO(download(page, "replica-csv"))).set_index("name")
+    assert sorted(exact.index) == sorted(served["replica"].unique())
+    for name, part in served.groupby("replica"):
+        assert exact.loc[name, "n"] == len(part)
+        for q in (50, 95, 99):
+            assert exact.loc[name, f"latency_p{q}"] == pytest.approx(
+                np.percentile(part["latency_ms"], q, method="inverted_cdf"), rel=BIN_ERROR
+            )
+        shown = row(page, "Service by replica", "Replica", name)
+        assert float(shown["Latency p50"]["text"]) == pytest.approx(np.percentile(part["latency_ms"], 50), rel=BIN_ERROR)
+    days = pd.read_csv(StringIO(download(page, "percentiles-csv")))
+    assert days["n"].sum() == len(served)
+    day = served[served["at"].dt.date.astype(str) == days["period"].iloc[10][:10]]
+    assert days["p95"].iloc[10] == pytest.approx(np.percentile(day["latency_ms"], 95, method="inverted_cdf"), rel=BIN_ERROR)
+
+
+def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/latency?model={MODEL}")
+    page.get_by_text("Logarithmic scale").click()
+    page.wait_for_url("**log=true**")
+    settle(page)
+    page.get_by_role("link", name="worker-2", exact=True).click()
+    said(page, "replica = worker-2")
+    settle(page)
+    assert "slice=replica%3Dworker-2" in page.url or "slice=replica=worker-2" in page.url
+    assert "requests, all answered." in words(page)
+
+
+@pytest.fixture(scope="module")
+def own_fleet(fleet_home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard that this file's tests may change."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("latency") / "home")) as running:
+        yield running
+
+
+def test_a_service_level_is_set_on_the_page_and_judged(own_fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{own_fleet.url}/latency?model={MODEL}")
+    assert "has no service level" in words(page)
+    page.get_by_role("button", name="Set a service level").click()
+    page.get_by_label("Share of requests answered").fill("99.9")
+    page.get_by_label("Milliseconds within which").fill("0.08")
+    page.get_by_role("button", name="Save").click()
+    said(page, "How fast the budget is spent")
+    settle(page)
+    found = {each["Objective"]["text"]: each for each in tables(page)["Service level"]}
+    assert found["Availability"]["Target"]["text"] == "99.9 %" and found["Availability"]["Error budget left"]["text"] == "100 %"
+    assert found["Latency"]["Target"]["text"] == "99 % within 0.08 ms" and found["Latency"]["Status"]["text"] in ("Act", "Watch")
+    assert len(tables(page)["Burn-rate alerts at the window's end"]) == 6
+    assert "beyond the 0.08 ms of the service level" in words(page)
+
+
+def test_a_model_without_latencies_is_told_how_to_log_them(fleet_home, tmp_path_factory: pytest.TempPathFactory, visit: Visit) -> None:
+    home = copied(fleet_home, tmp_path_factory.mktemp("untimed") / "home")
+    with Store.open(home) as store, store.write() as writer:
+        from observability.store.rollup import rebuild
+
+        key = store.catalog().model("flights-delay").key
+        writer.execute(f"UPDATE predictions_{key} SET latency_ms = NULL")
+        rebuild(writer, "flights-delay")
+    with dashboard(home) as running:
+        page = visit(f"{running.url}/latency?model=flights-delay")
+        assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)
+        assert "requests, all answered." in words(page)

@@ -1,0 +1,55 @@
+"""Does the page about all inputs together say what scikit-learn and pandas find in the raw rows, and lead on?"""
+
+from io import StringIO
+
+import pandas as pd
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import choose, download, figure, heading, settle, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+NUMBERS = ["temperature_f", "dew_point_f", "humidity_percent", "wind_direction_degrees", "wind_speed_mph", "pressure_mb", "departure_hour"]
+
+
+def apart(reference: pd.DataFrame, current: pd.DataFrame) -> float:
+    """The AUC of gradient boosted trees on rows held out."""
+    both = pd.concat([reference.assign(now=0), current.assign(now=1)], ignore_index=True)
+    folds = StratifiedKFold(5, shuffle=True, random_state=1)
+    model = HistGradientBoostingClassifier(max_iter=40, random_state=1)
+    return roc_auc_score(both["now"], cross_val_predict(model, both[NUMBERS], both["now"], cv=folds, method="predict_proba")[:, 1])
+
+
+def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/multivariate_drift?model=flights-delay")
+    assert heading(page) == "Multivariate drift"
+    said = words(page)
+    (auc,) = figure(r"\(AUC ([\d.]+), chance", said)
+    reference, current = raw.reference("flights-delay"), raw.last_week(raw.predictions("flights-delay"))
+    assert 0.85 < float(auc) <= apart(reference.sample(2000, random_state=1), current) + 0.02
+    drawn = pd.read_csv(StringIO(download(page, "together-csv"))).set_index("name")
+    assert drawn.loc["all inputs together", "auc"] == pytest.approx(float(auc), abs=0.006)
+    assert drawn["null_low"].iloc[0] < 0.5 < drawn["null_high"].iloc[0] < 0.55
+    before, after = figure(r"rank correlation of dew_point_f and pressure_mb went from (-?\d\.\d+) to (-?\d\.\d+)", said)
+    for value, rows in ((before, reference), (after, current)):
+        assert float(value) == pytest.approx(rows[["dew_point_f", "pressure_mb"]].corr("spearman").iloc[0, 1], abs=0.1)
+    lost = pd.read_csv(StringIO(download(page, "losses-csv")))
+    assert lost["loss"].is_monotonic_decreasing and len(lost) == 20
+    first = lost["subject"].iloc[0]
+    page.get_by_role("link", name=f"{first} alone").click()
+    settle(page)
+    assert heading(page) == "Input drift" and f"feature={first}" in page.url
+    assert figure(rf"{first} (moved|is distributed)", words(page))
+
+
+def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/multivariate_drift?model=employment")
+    assert "cannot tell them apart" in words(page) and "what single inputs seem to carry is noise" in words(page)
+    choose(page, "Model", "sentiment")
+    (n, m) = figure(r"over ([\d,]+) predictions and ([\d,]+) reference rows", words(page))
+    assert (n, m) == ("630", "1,680")

@@ -1,0 +1,86 @@
+"""Does the page of training runs show what the training files say, open a run by its link, compare two, and follow one that goes on?"""
+
+import json
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability import track_run
+from tests.browser.conftest import Visit
+from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, words
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+SAMPLE = Path(__file__).parents[2] / "sample_data"
+RUN, METRIC = "flights-delay-fold-3", "validation_mae"
+
+
+def logged() -> dict[int, float]:
+    """step: value of the metric, from the file itself."""
+    records = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {each["step"]: each["metrics"][METRIC] for each in records if each["kind"] == "step" and each["run"] == RUN}
+
+
+def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, visit: Visit) -> None:
+    values = logged()
+    best = min(values, key=values.__getitem__)
+    page = visit(f"{fleet.url}/runs?run={RUN}&window=Everything")
+    row = next(each for each in tables(page)["Training runs"] if each["Run"]["text"] == RUN)
+    cell = next(each for title, each in row.items() if title.startswith("Best"))
+    assert float(cell["text"]) == pytest.approx(values[best], abs=5e-3) and cell["sub"] == f"{METRIC} at step {best}"
+    value, step = figure(rf"`?{METRIC}`? was best at step (\d+) \(([\d.]+)\)", words(page))[::-1]
+    assert int(step) == best and float(value) == pytest.approx(values[best], abs=5e-3)
+    drawn = pd.read_csv(StringIO(download(page, "curves-csv")))
+    assert dict(zip(drawn.loc[drawn["metric"] == METRIC, "step"], drawn.loc[drawn["metric"] == METRIC, "value"])) == values
+    listed = pd.read_csv(StringIO(download(page, "runs-csv"))).set_index("run")
+    assert listed.loc[RUN, "best"] == values[best] and listed.loc[RUN, "best_step"] == best
+
+
+def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/runs?window=Everything")
+    page.get_by_role("link", name="flights-late-mlp-4-processes").first.click()
+    page.wait_for_url("**run=flights-late-mlp-4-processes**", timeout=PATIENCE)
+    settle(page)
+    assert "Rank 2 of run flights-late-mlp-4-processes is slower than its peers in data" in words(page)
+    assert page.get_by_text("Phases, median over steps").count() == 1
+    phases = pd.read_csv(StringIO(download(page, "phases-csv")))
+    assert phases[phases["phase"] == "data"].set_index("rank")["ms"].idxmax() == 2
+
+
+def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/runs?run=flights-late-mlp-4-processes&window=Everything")
+    box = page.locator(".st-key-ranks-map .nsewdrag").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**cell=**", timeout=PATIENCE)
+    settle(page)
+    (step,) = figure(r"Phases of step (\d+)", words(page))
+    assert f"cell={step}" in page.url and int(step) % 4 == 0
+
+
+@pytest.fixture
+def alive(fleet_home: Path, tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet, to which a test logs a run."""
+    with dashboard(copied(fleet_home, tmp_path / "home")) as running:
+        yield running
+
+
+def test_a_run_that_goes_on_is_followed_until_it_ends(alive: Dashboard, visit: Visit) -> None:
+    before = alive.status()
+    with track_run(run="going", home=str(alive.home), params={"rate": 0.1}) as run:
+        for step in range(1, 26):
+            run.step(step, train_loss=1 / step)
+        run.log.flush()
+        time.sleep(1.2)
+        alive.wait_until_loaded(before)
+        page = visit(f"{alive.url}/runs?run=going")
+        said(page, "going goes on: 25 steps")
+        for step in range(26, 41):
+            run.step(step, train_loss=1 / step)
+        run.log.flush()
+        said(page, "going goes on: 40 steps")
+    page.wait_for_function("() => !document.body.innerText.includes('goes on')", timeout=PATIENCE)

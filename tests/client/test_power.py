@@ -1,0 +1,166 @@
+"""Is what a process draws read, said to be what it is, and never a reason to fail?"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import observability as obs
+from observability import prices
+from observability.client import power
+from observability.client.power import PowerMeter, Rapl
+
+Records = Callable[[], list[dict]]
+
+
+def zone(root: Path, name: str, kind: str, microjoules: int, limit: int = 1_000_000) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(kind + "\n")
+    (folder / "max_energy_range_uj").write_text(f"{limit}\n")
+    (folder / "energy_uj").write_text(f"{microjoules}\n")
+    return folder
+
+
+def busy(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+@pytest.fixture
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither CodeCarbon nor NVML is installed."""
+
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(power, "import_module", missing)
+
+
+def test_counters_of_packages_and_memory_are_added_and_may_start_again(tmp_path: Path) -> None:
+    first, second = zone(tmp_path, "intel-rapl:0", "package-0", 100), zone(tmp_path, "intel-rapl:1", "package-1", 999_000)
+    memory = zone(tmp_path, "intel-rapl:0:1", "dram", 0)
+    zone(tmp_path, "intel-rapl:0:0", "core", 0)
+    counters = Rapl(tmp_path)
+    (first / "energy_uj").write_text("500100")
+    (second / "energy_uj").write_text("1000")  # over its range of 1 J: 2,000 further on
+    (memory / "energy_uj").write_text("250000")
+    found = {each.device: each for each in counters.read()}
+    assert set(found) == {"cpu", "memory"}
+    assert found["cpu"].joules == pytest.approx(0.5 + 0.002) and found["memory"].joules == pytest.approx(0.25)
+    assert {each.source for each in found.values()} == {"measured"}
+    with pytest.raises(OSError, match="no counters"):
+        Rapl(tmp_path / "nowhere")
+
+
+def test_counters_make_measured_records_of_the_machine(tmp_path: Path, records: Records, nothing_else: None) -> None:
+    package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0, 10**12)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap", model="loan", version="2") as meter:
+        (package / "energy_uj").write_text("30000000")
+    (found,) = records()
+    assert (found["device"], found["model"], found["version"], found["source"]) == ("cpu", "loan", "2", "measured")
+    assert found["energy_j"] == pytest.approx(30) and found["watts"] * found["seconds"] == pytest.approx(30)
+    assert meter.joules == pytest.approx(30) and meter.source == "measured" and meter.dropped == 0
+
+
+def test_the_share_of_a_process_is_an_estimate_and_never_more_than_the_machine(
+    tmp_path: Path, records: Records, nothing_else: None
+) -> None:
+    package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0, 10**12)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap", share="process") as meter:
+        busy(0.1)
+        (package / "energy_uj").write_text("8000000")
+    (found,) = records()
+    assert 0 < found["energy_j"] <= 8 and found["device"].startswith("cpu process ")
+    assert found["source"] == ("estimated" if found["energy_j"] < 8 else "measured") == meter.source
+
+
+def test_without_any_counter_it_is_cpu_time_times_a_stated_power_and_assumed(tmp_path: Path, records: Records, nothing_else: None) -> None:
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path, watts_per_core=10) as meter:
+        start = time.process_time()
+        busy(0.2)
+        spent = time.process_time() - start
+    (found,) = records()
+    assert found["source"] == "assumed" == meter.source
+    assert spent * 10 <= found["energy_j"] <= spent * 10 + 3
+    assert power.WATTS_PER_CORE == prices.WATTS_PER_CORE
+
+
+def test_energy_falls_to_predictions_by_cpu_time_and_the_rest_is_idle(tmp_path: Path, nothing_else: None) -> None:
+    package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0, 10**12)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap", share="process") as meter:
+        start = time.thread_time()
+        with meter.prediction() as first:
+            busy(0.1)
+        assert 0.1 * 4 <= first.joules <= (time.thread_time() - start) * 4, "no reading yet: the assumed power of a core"
+        (package / "energy_uj").write_text("50000000")
+        meter._read()
+        rate = meter.joules_per_cpu_second
+        start = time.process_time()
+        with meter.prediction(threads=True) as spent:
+            busy(0.05)
+        assert 0.05 * rate <= spent.joules <= (time.process_time() - start) * rate
+    assert rate > 4
+
+
+def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, records: Records, nothing_else: None, monkeypatch) -> None:
+    monkeypatch.setattr(
+        power.PowerMeter.__init__, "__kwdefaults__", {**power.PowerMeter.__init__.__kwdefaults__, "every": 0.1, "powercap": tmp_path}
+    )
+    start = time.monotonic()
+    with obs.track_run(model="loan", version="1", home=tmp_path, power=True) as run:
+        time.sleep(0.35)
+    passed = time.monotonic() - start
+    found = [each for each in records() if each["kind"] == "resource"]
+    assert len(found) >= 2 and {each["run"] for each in found} == {run.run} and {each["model"] for each in found} == {"loan"}
+    assert records()[-1]["event"] == "end"
+    assert 0.3 <= sum(each["seconds"] for each in found) <= passed
+    assert not [each for each in threading.enumerate() if each.name == "observability-power"]
+
+
+def test_nothing_is_raised_where_reading_fails(tmp_path: Path, nothing_else: None) -> None:
+    package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap") as meter:
+        (package / "energy_uj").write_text("no number")
+        meter.start()
+    meter.stop()
+    assert meter.dropped == 1 and "ValueError" in (meter.last_error or "")
+
+
+class FakeNvml:
+    """Two accelerators whose counters go up by 5 J a look."""
+
+    def __init__(self) -> None:
+        self.millijoules = 0
+
+    def nvmlInit(self) -> None:
+        pass
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, i: int) -> int:
+        return i
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
+        self.millijoules += 5000
+        return self.millijoules
+
+
+def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = FakeNvml()
+
+    def some(name: str) -> object:
+        if name != "pynvml":
+            raise ModuleNotFoundError(name)
+        return library
+
+    monkeypatch.setattr(power, "import_module", some)
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path):
+        pass
+    found = {each["device"]: each for each in records()}
+    assert {name for name in found if name.startswith("gpu")} == {"gpu0", "gpu1"}
+    assert all(found[name]["energy_j"] == pytest.approx(10) and found[name]["source"] == "measured" for name in ("gpu0", "gpu1"))

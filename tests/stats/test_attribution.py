@@ -1,0 +1,119 @@
+"""Are importance and its change what scikit-learn, numpy and a bootstrap say, is chance told from change, and is a swap of the top two seen?"""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.metrics import ndcg_score
+
+from observability.stats.attribution import (
+    adds_up,
+    attribution_change,
+    importance,
+    ndcg,
+    needed_rows,
+    output_of,
+    score_of,
+    total_variation,
+)
+
+SIZES = np.array([3.0, 2.0, 1.0, 0.5, 0.2])
+
+
+def rows(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES) -> np.ndarray:
+    return rng.normal(0, sizes, (n, sizes.size))
+
+
+def test_importance_is_the_weighted_mean_of_absolute_values_and_shares_add_up() -> None:
+    rng = np.random.default_rng(1)
+    values, weights = rows(rng, 400), rng.uniform(0.5, 3, 400)
+    found = importance(values, weights)
+    mean = np.average(np.abs(values), axis=0, weights=weights)
+    assert found.mean == pytest.approx(mean) and found.share == pytest.approx(mean / mean.sum()) and found.n == 400
+    assert ((found.low < found.mean) & (found.mean < found.high) & (found.share_low < found.share) & (found.share < found.share_high)).all()
+
+
+def test_intervals_are_as_wide_as_a_bootstrap_says() -> None:
+    rng = np.random.default_rng(2)
+    values, weights = rows(rng, 300), rng.choice([1.0, 4.0], 300)
+    found = importance(values, weights)
+    drawn = []
+    for _ in range(800):
+        chosen = rng.integers(0, 300, 300)
+        mean = np.average(np.abs(values[chosen]), axis=0, weights=weights[chosen])
+        drawn.append(np.concatenate([mean, mean / mean.sum()]))
+    spread = 2 * 1.96 * np.std(drawn, axis=0)
+    assert np.concatenate([found.high - found.low, found.share_high - found.share_low]) == pytest.approx(spread, rel=0.15)
+
+
+def test_ndcg_is_scikit_learns() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        before, now = rng.random(8), rng.random(8)
+        assert ndcg(before, now) == pytest.approx(ndcg_score([before], [now]))
+    assert ndcg(SIZES, 2 * SIZES) == 1.0
+    assert np.isnan(ndcg([0.0, 0.0], [1.0, 2.0]))
+
+
+def test_a_swap_of_the_top_two_passes_ndcg_and_is_seen_by_the_distance() -> None:
+    before, now = np.array([0.6, 0.25, 0.1, 0.05]), np.array([0.25, 0.6, 0.1, 0.05])
+    doubled = np.array([0.75, 0.15625, 0.0625, 0.03125])
+    assert 0.8 < ndcg(before, now) < 1 and total_variation(before, now) == pytest.approx(0.35)
+    assert ndcg(before, doubled) == 1.0 and total_variation(before, doubled) == pytest.approx(0.15)
+
+
+def test_chance_is_not_taken_for_a_change() -> None:
+    rng = np.random.default_rng(4)
+    p_values = []
+    for _ in range(200):
+        found = attribution_change(rows(rng, 200), rows(rng, 120), resamples=499)
+        p_values.append((found.distance.p_value, found.ndcg.p_value, found.p_values.min()))
+        assert found.distance.low <= found.distance.value <= found.distance.high
+        assert found.ndcg.low <= found.ndcg.value <= found.ndcg.high <= 1
+    p = np.array(p_values)
+    assert (p[:, :2] < 0.05).mean(axis=0).max() <= 0.1 and 0.4 < p[:, 0].mean() < 0.6
+
+
+def test_a_change_is_found_with_an_interval_that_holds_the_truth() -> None:
+    rng = np.random.default_rng(5)
+    moved = SIZES * np.array([0.5, 2.0, 1, 1, 1])
+    truth = total_variation(SIZES / SIZES.sum(), moved / moved.sum())
+    held = 0
+    for _ in range(60):
+        found = attribution_change(rows(rng, 600), rows(rng, 400, moved), resamples=499)
+        assert found.distance.p_value <= 0.01 and found.ndcg.p_value <= 0.01 and found.distance.null < truth
+        held += found.distance.low <= truth <= found.distance.high
+    assert held >= 54
+    assert found.shares[0] < 0 < found.shares[1] and found.low[1] > 0 and found.p_values[:2].max() < 1e-6
+
+
+def test_the_order_of_rows_and_what_weights_stand_for() -> None:
+    rng = np.random.default_rng(6)
+    before, now, weights = rows(rng, 150), rows(rng, 100), rng.choice([1.0, 2.0], 100)
+    found = attribution_change(before, now, None, weights, resamples=499)
+    turn = rng.permutation(100)
+    again = attribution_change(before[::-1], now[turn], None, weights[turn], resamples=499)
+    assert again.distance.value == pytest.approx(found.distance.value) and again.distance.p_value == found.distance.p_value
+    doubled = importance(np.repeat(now, weights.astype(int), axis=0))
+    assert importance(now, weights).share == pytest.approx(doubled.share)
+
+
+def test_a_sample_too_small_for_the_limit_is_told_how_many_more_it_needs() -> None:
+    assert needed_rows(0.05, 0.1, 100, 1000) == 0
+    more = needed_rows(0.2, 0.1, 100, 1000)
+    assert more is not None and np.sqrt((1 / (100 + more) + 1 / 1000) / (1 / 100 + 1 / 1000)) == pytest.approx(0.5, rel=0.01)
+    assert needed_rows(0.2, 0.1, 100, 30) is None
+
+
+def test_rows_add_up_or_not_and_scores_go_through_links() -> None:
+    assert adds_up([[1.0, -2.0], [1.0, -2.0], [0, 0]], [1, 1, 0], [0.039, 0.041, np.nan]).tolist() == [True, False, False]
+    scores = np.array([0.01, 0.5, 0.9])
+    assert output_of(scores, "logit") == pytest.approx(logit(scores)) and score_of(logit(scores), "logit") == pytest.approx(scores)
+    assert score_of([0.3], "logit") == pytest.approx(expit(0.3)) and score_of(np.log([7.0]), "log") == pytest.approx(7.0)
+    assert output_of([7.0], "log") == pytest.approx(np.log(7)) and score_of([3.0], "identity").tolist() == [3.0]
+    assert not np.isfinite(output_of([0.0, 1.0], "logit")).any()
+
+
+def test_nothing_gives_nothing() -> None:
+    found = importance(np.empty((0, 3)))
+    assert found.n == 0 and np.isnan(found.share).all()
+    assert importance(np.zeros((5, 2))).share.tolist() == [0, 0]

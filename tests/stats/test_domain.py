@@ -1,0 +1,106 @@
+"""domain: does the classifier tell what differs from what does not, as scikit-learn would, and is its null the one of refitting?"""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from observability.stats import domain
+
+
+def side(n: int, seed: int, *, together: float = 0.8, shift: float = 0.0, wide: float = 1.0) -> dict[str, np.ndarray]:
+    """Six numbers, of which two move together, and two categories; with nulls in a number and in a category."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6))
+    x[:, 1] = together * x[:, 0] + np.sqrt(1 - together**2) * x[:, 1]
+    x[:, 2], x[:, 3] = x[:, 2] + shift, x[:, 3] * wide
+    x[rng.random(n) < 0.1, 4] = np.nan
+    columns = {f"number_{place}": x[:, place] for place in range(6)}
+    return columns | {f"level_{place}": rng.choice(np.array(["a", "b", "c", None], object), n) for place in range(2)}
+
+
+def test_nothing_to_tell_is_told_as_often_as_chance_allows() -> None:
+    found = [domain.separate(side(500, seed), side(400, 1000 + seed), permutations=39) for seed in range(40)]
+    p_values = np.array([each.p_value for each in found])
+    assert 0.25 < np.mean(p_values < 0.5) < 0.75
+    assert np.mean(p_values < 0.05) <= 0.15 and p_values.min() > 1e-4
+    covered = np.mean([each.low <= 0.5 <= each.high for each in found])
+    assert covered >= 0.85
+
+
+def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_stayed() -> None:
+    found = domain.separate(side(2000, 1), side(2000, 2, together=0.0))
+    assert found.auc > 0.6 > found.null_95 and found.p_value < 1e-6 and found.low > 0.55
+    assert found.additive_auc < 0.54
+    assert {name for name, _ in found.importance[:2]} == {"number_0", "number_1"}
+    assert found.pair[:2] == ("number_0", "number_1")
+    assert found.pair[2] == pytest.approx(0.79, abs=0.03) and found.pair[3] == pytest.approx(0, abs=0.06)
+
+
+@pytest.mark.parametrize(("change", "name"), [({"shift": 0.8}, "number_2"), ({"wide": 2.5}, "number_3")])
+def test_a_move_of_one_feature_is_named_and_pairs_add_nothing(change: dict[str, float], name: str) -> None:
+    found = domain.separate(side(1500, 3), side(1500, 4, **change))
+    assert found.importance[0][0] == name and found.importance[0][1] > 5 * found.importance[1][1]
+    assert found.auc > 0.6 and found.additive_auc > found.auc - 0.03
+
+
+def test_missing_values_and_levels_count() -> None:
+    reference, current = side(1200, 5), side(1200, 6)
+    current["number_5"][:400] = np.nan
+    current["level_0"][600:900] = "d"
+    found = domain.separate(reference, current)
+    assert {name for name, _ in found.importance[:2]} == {"number_5", "level_0"}
+    assert found.auc > 0.6
+
+
+def test_held_out_scores_equal_those_of_scikit_learns_ridge() -> None:
+    columns = np.random.default_rng(7).normal(size=(500, 9))
+    labels = (np.arange(500) % 2 == 1) & (columns[:, 0] > -1)
+    fold = np.arange(500) // 2 % domain.FOLDS
+    _, scores = domain.cross_fitted(columns, labels[:, None], fold)
+    for k in range(domain.FOLDS):
+        left_out = fold == k
+        alpha = domain.RIDGE * int((~left_out).sum())
+        model = Ridge(alpha=alpha, fit_intercept=False).fit(columns[~left_out], labels[~left_out] - labels.mean())
+        assert scores[left_out, 0] == pytest.approx(model.predict(columns[left_out]))
+        auc = domain.fold_auc(scores[left_out], labels[left_out][:, None])[0]
+        assert auc == pytest.approx(roc_auc_score(labels[left_out], scores[left_out, 0]))
+
+
+def test_products_shuffled_with_a_feature_are_those_of_its_shuffled_values() -> None:
+    """The loss of one feature, computed from differences, equals scoring the whole row anew."""
+    reference, current = side(300, 8), side(300, 9, together=0.0)
+    basis = domain.basis_of({name: np.concatenate([reference[name], current[name]]) for name in reference})
+    design = domain.design_of(basis)
+    weights = np.random.default_rng(1).normal(size=(domain.FOLDS, design.columns.shape[1]))
+    fold, is_current = np.arange(600) % domain.FOLDS, np.arange(600) >= 300
+    scores = np.einsum("nd,nd->n", design.columns, weights[fold])
+    found = dict(domain.importance(design, weights, scores, is_current, fold, np.random.default_rng(2)))
+    rng, lost = np.random.default_rng(2), []
+    for k in range(domain.FOLDS):
+        here = np.flatnonzero(fold == k)
+        before = roc_auc_score(is_current[here], scores[here])
+        for _ in range(domain.SHUFFLES):
+            single = basis.single.copy()
+            own = np.flatnonzero(basis.owner == 0)
+            single[np.ix_(here, own)] = basis.single[np.ix_(rng.permutation(here), own)]
+            products = single[:, design.left] * single[:, design.right] / design.scale
+            moved = np.hstack([single, products])[here] @ weights[k]
+            lost.append(before - roc_auc_score(is_current[here], moved))
+    assert found["number_0"] == pytest.approx(np.mean(lost))
+
+
+def test_the_same_rows_give_the_same_answer_and_few_or_constant_ones_none() -> None:
+    one, other = side(200, 10), side(150, 11)
+    assert domain.separate(one, other) == domain.separate(one, other)
+    assert domain.separate(side(99, 12), one) is None
+    assert domain.separate({"x": np.ones(200)}, {"x": np.ones(200)}) is None
+    assert domain.separate({"x": np.arange(200.0)}, {"x": np.arange(200.0) + 500}).auc == 1
+
+
+def test_the_rows_that_are_needed_keep_chance_under_the_gap() -> None:
+    needed = domain.rows_needed(2000, 0.05)
+    assert 100 < needed < 400 and domain.rows_needed(40, 0.05) == float("inf")
+    rng = np.random.default_rng(3)
+    aucs = [roc_auc_score(np.arange(2000 + int(needed)) < needed, rng.normal(size=2000 + int(needed))) for _ in range(400)]
+    assert np.quantile(aucs, 0.95) < 0.55

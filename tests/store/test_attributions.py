@@ -1,0 +1,318 @@
+"""Are attributions kept with their predictions: counted when these had arrived, gone when these are gone, made for stores of before, and never mixed?"""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import duckdb
+import numpy as np
+import pytest
+
+from observability import enrich
+from observability.aggregate import Attributions
+from observability.enrich_explain import explain_rows
+from observability.errors import NotFoundError
+from observability.settings import ModelSettings
+from observability.store import admin, attribution_plan, attributions
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse import Defaults
+from observability.store.register import Request, register, update_settings
+from observability.window import Slice, Window
+from observability.worker import Explanation, WorkerError
+
+START = datetime(2026, 5, 4, tzinfo=UTC)
+DAYS = 4
+WINDOW = Window("loan", START, START + timedelta(days=DAYS), "1")
+
+
+def explain(_worker, _artifact, rows, **_options) -> Explanation:
+    """A model that adds up its two numbers."""
+    values = rows[["age", "income"]].fillna(0).to_numpy(float)
+    output = values.sum(axis=1) + 5
+    return Explanation(
+        values=values, base_value=5.0, output=output, link="identity", predictions=output, residual=output * 0, features=("age", "income"),
+        method="shap linear", background="the rows given", background_rows=100, standard_error=None, seconds=0.01, note="", network_blocked=True,
+    )  # fmt: skip
+
+
+def prediction(name: str, at: datetime, **fields: object) -> dict:
+    k = int(name[1:])
+    features = {"age": k % 50, "income": (k * 7) % 100, "region": ("north", "south", None)[k % 3]}
+    body = {
+        "kind": "prediction",
+        "id": name,
+        "at": at.isoformat(),
+        "model": "loan",
+        "version": "1",
+        "features": features,
+        "received_at": at.isoformat(),
+    }
+    return body | {"score": float(features["age"] + features["income"] + 5)} | fields
+
+
+def load(store: Store, records: list[dict]) -> None:
+    path = store.home / "records.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in records), encoding="utf-8")
+    assert load_files(store, [path], Defaults()).rejected == 0
+    path.unlink()
+
+
+def registered(home: Path, artifact: str | None = "tree\nversion=v4\n", rows: int = 60) -> Store:
+    store = Store.open(home, threads=2)
+    again(store, artifact, rows)
+    return store
+
+
+def again(store: Store, artifact: str | None, rows: int = 60) -> None:
+    reference, model = store.home / "reference.csv", store.home / "model.txt"
+    lines = [f"{k % 50},{k},{('north', 'south')[k % 2]},{k % 50 + k + 5},{k}" for k in range(rows)]
+    reference.write_text("age,income,region,score,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    if artifact:
+        model.write_text(artifact, encoding="utf-8")
+    request = Request(
+        model="loan", version="1", reference=reference, task="regression", label="label", score=("score",), features=("age", "income", "region"),
+        artifact=model if artifact else None,
+    )  # fmt: skip
+    register(store, request)
+    reference.unlink()
+    model.unlink(missing_ok=True)
+
+
+def worked(store: Store, explain=explain) -> int:
+    """Explains until nothing is left."""
+    total = 0
+    with mock.patch("observability.worker.explain", explain):
+        while rows := explain_rows(store, None, store.catalog().model("loan"), enrich.silent, threading.Event()):
+            total += rows
+    return total
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    found = registered(tmp_path / "home")
+    load(found, [prediction(f"p{k}", START + timedelta(minutes=k * 36)) for k in range(40 * DAYS)])
+    yield found
+    found.close()
+
+
+def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store: Store) -> None:
+    update_settings(store, "loan", ModelSettings(explanations_per_day=25))
+    assert worked(store) == 60 + 25 * DAYS and worked(store) == 0
+    rows = attributions.fetch(store, Attributions(1000, ("feature.age", "feature.region", "score")), WINDOW)
+    cursor = store.cursor()
+    for day in range(DAYS):
+        start = START.replace(tzinfo=None) + timedelta(days=day)
+        smallest = cursor.execute(
+            'SELECT id FROM predictions_1 WHERE "at" >= ? AND "at" < ? ORDER BY sample_hash, id LIMIT 25',
+            [start, start + timedelta(days=1)],
+        ).fetchall()
+        assert set(rows.loc[rows["at"].dt.day == start.day, "id"]) == {name for (name,) in smallest}
+    assert (rows["attribution.age"] == rows["feature.age"]).all() and (rows["output"] == rows["score"]).all()
+    assert rows["adds_up"].all() and rows["reproduces"].all() and (rows["class"] == -1).all() and set(rows["link"]) == {"identity"}
+    assert {None, "north", "south"} == set(rows["feature.region"])
+    assert len(attributions.fetch(store, Attributions(1000), WINDOW.reference())) == 60
+    assert len(attributions.fetch(store, Attributions(7), WINDOW)) == 7
+    state = attributions.state_of(store, "loan", "1")
+    assert state is not None and state.method == "shap linear" and state.background_rows == 100 and state.rows == 60 + 25 * DAYS
+
+
+def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Store) -> None:
+    asked: list[int] = []
+
+    def counting(worker, artifact, rows, **options):
+        asked.append(len(rows))
+        return explain(worker, artifact, rows, **options)
+
+    assert worked(store) == 60 + 40 * DAYS
+    load(store, [prediction(f"p{900 + k}", START + timedelta(minutes=k)) for k in range(10)])
+    assert worked(store, counting) == 10 and asked == [10]
+    update_settings(store, "loan", ModelSettings(explanations_per_day=200))
+    assert worked(store, counting) == 0 and asked == [10]
+
+
+def test_a_slice_a_window_and_arrival_choose_rows(store: Store) -> None:
+    load(store, [prediction("p990", START + timedelta(hours=1), received_at=(START + timedelta(days=9)).isoformat())])
+    worked(store)
+    early = replace(WINDOW, as_of=START + timedelta(days=8))
+    assert len(attributions.fetch(store, Attributions(), WINDOW)) == len(attributions.fetch(store, Attributions(), early)) + 1
+    north = attributions.fetch(store, Attributions(columns=("feature.region",)), replace(WINDOW, slice=Slice((("region", "north"),))))
+    assert len(north) and set(north["feature.region"]) == {"north"}
+    assert len(attributions.fetch(store, Attributions(), replace(WINDOW, end=START + timedelta(days=1)))) == 41
+    empty = attributions.fetch(store, Attributions(), replace(WINDOW, end=START))
+    assert len(empty) == 0 and "attribution.age" in empty
+    with pytest.raises(NotFoundError):
+        attributions.fetch(store, Attributions(columns=("feature.nobody",)), WINDOW)
+
+
+def test_the_worst_errors_are_explained_ahead_and_are_no_sample(store: Store) -> None:
+    update_settings(store, "loan", ModelSettings(explanations_per_day=5))
+    labels = [
+        {"kind": "label", "id": f"p{k}", "at": (START + timedelta(days=2)).isoformat(), "model": "loan", "value": 1000 if k % 10 == 3 else k % 50 + (k * 7) % 100 + 5}
+        for k in range(40 * DAYS)
+    ]  # fmt: skip
+    load(store, labels)
+    worst = [f"p{k}" for k in range(40 * DAYS) if k % 10 == 3]
+    with mock.patch("observability.enrich_explain.ERROR_ROWS", len(worst)):
+        worked(store)
+        sample = attributions.fetch(store, Attributions(), WINDOW)
+        every = attributions.fetch(store, Attributions(errors=True), WINDOW)
+        assert set(every["id"]) == set(sample["id"]) | set(worst) and len(sample) == 5 * DAYS
+        assert not every.loc[~every["id"].isin(sample["id"]), "sampled"].any()
+        update_settings(store, "loan", ModelSettings(explanations_per_day=40))
+        worked(store)
+    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 40 * DAYS
+
+
+def test_another_artifact_or_registration_starts_anew(store: Store) -> None:
+    worked(store)
+    again(store, "tree\nversion=v4\nother=1\n")
+    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0 and attributions.state_of(store, "loan", "1") is None
+    assert worked(store) == 60 + 40 * DAYS
+    ((held,),) = store.cursor().execute("SELECT count(*) FROM attributions_1").fetchall()
+    assert held == 60 + 40 * DAYS
+
+
+def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: Store) -> None:
+    calls: list[int] = []
+
+    def breaks(*_args, **_options):
+        calls.append(1)
+        raise WorkerError("the model ended the process", reason="crash", got="signal 11")
+
+    assert worked(store, breaks) == 60 and worked(store, breaks) == 0 and len(calls) == 1
+    state = attributions.state_of(store, "loan", "1")
+    assert state is not None and state.failure and "signal 11" in state.failure
+    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
+    with mock.patch("observability.enrich_explain.FORM", 2):
+        assert worked(store) == 60 + 40 * DAYS
+    fixed = attributions.state_of(store, "loan", "1")
+    assert fixed is not None and fixed.failure is None
+
+
+def test_a_process_that_cannot_start_is_no_failure_of_the_artifact(store: Store) -> None:
+    def cannot(*_args, **_options):
+        raise WorkerError("no process could be started", reason="start")
+
+    with pytest.raises(WorkerError):
+        worked(store, cannot)
+    state = attributions.state_of(store, "loan", "1")
+    assert state is not None and state.failure is None
+
+
+def test_a_slow_model_is_tried_with_fewer_rows(store: Store) -> None:
+    sizes: list[int] = []
+
+    def slow(worker, artifact, rows, **options):
+        sizes.append(len(rows))
+        if len(rows) > 50:
+            raise WorkerError("it took too long", reason="time")
+        return replace(explain(worker, artifact, rows, **options), seconds=5.0)
+
+    with mock.patch("observability.enrich_explain.FEWEST", 100):
+        step = explain_rows
+        with mock.patch("observability.worker.explain", slow):
+            step(store, None, store.catalog().model("loan"), enrich.silent, threading.Event())
+    assert sizes == [60, 50]
+    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 50
+
+
+def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(store: Store) -> None:
+    worked(store)
+    with store.write() as writer:
+        assert attributions.forget(writer, 1, ["p1", "p2", "nobody"]) == 2
+    assert not {"p1", "p2"} & set(attributions.fetch(store, Attributions(), WINDOW)["id"])
+    with store.write() as writer:
+        writer.execute("DELETE FROM predictions_1 WHERE id = 'p3'")
+    assert "p3" not in set(attributions.fetch(store, Attributions(), WINDOW)["id"])
+    admin.remove_model(store, "loan")
+    left = store.cursor().execute(
+        "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'attributions_%' OR table_name LIKE 'enrichment_%'"
+    )
+    assert left.fetchall() == []
+
+
+def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
+    store = registered(tmp_path / "home")
+    path = store.path
+    store.close()
+    with duckdb.connect(str(path)) as old:
+        for table in old.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'attributions_%' OR table_name LIKE 'enrichment_%'"
+        ).fetchall():
+            old.execute(f"DROP TABLE {table[0]}")
+        for table in old.execute("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'estimates_%'").fetchall():
+            old.execute(f"DROP TABLE {table[0]}")
+        old.execute("DELETE FROM migrations WHERE version > 1")
+    with Store.open(tmp_path / "home") as store:
+        assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
+        assert worked(store) == 60
+
+
+def logged(k: int, **fields: object) -> dict:
+    """A prediction of a probability with its attributions, which add up in log odds."""
+    values = {"age": (k % 5 - 2) * 0.3, "income": (k % 3 - 1) * 0.2}
+    total = sum(values.values()) - 0.5
+    body = {"score": float(1 / (1 + np.exp(-total))), "attributions": values, "base_value": -0.5, "attributions_link": "logit"}
+    return prediction(f"p{k}", START + timedelta(minutes=k * 20), model="risk", version="7") | body | fields
+
+
+def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "home") as store:
+        rounded = [logged(k, score=round(logged(k)["score"], 3)) for k in range(60)]
+        broken = [logged(k, score=0.999) for k in range(60, 66)]
+        bare = [prediction(f"p{k}", START + timedelta(minutes=k * 20), model="risk", version="7", score=0.5) for k in range(66, 80)]
+        other = [
+            logged(80, attributions={"carrier=AA": 0.1}, base_value="NaN"),
+            logged(81, attributions={"carrier=AA": 0.5}, base_value=-0.5, score=0.5),
+        ]
+        load(store, [*rounded, *broken, *bare, *other])
+
+        def nobody(*_args, **_options):
+            raise AssertionError("nothing is computed where attributions were logged")
+
+        with mock.patch("observability.worker.explain", nobody):
+            assert enrich.enrich(store, "risk", jobs=(explain_rows,), worker=mock.Mock()).rows == {"risk": 68}
+        rows = attributions.fetch(store, Attributions(), Window("risk", START, START + timedelta(days=DAYS), "7")).set_index("id")
+        assert set(rows["method"]) == {"logged"} and set(rows["link"]) == {"logit"} and set(rows["reproduces"]) == {None}
+        assert rows.loc["p3", "attribution.age"] == pytest.approx(0.3, abs=1e-6) and rows.loc["p3", "base"] == -0.5
+        assert rows.loc[[f"p{k}" for k in range(60)], "adds_up"].all()
+        assert not rows.loc[[f"p{k}" for k in range(60, 66)], "adds_up"].any() and not rows.loc["p80", "adds_up"]
+        assert (
+            rows.loc["p81", "adds_up"]
+            and rows.loc["p81", "attribution.carrier=AA"] == 0.5
+            and rows.loc["p3", "attribution.carrier=AA"] == 0
+        )
+
+
+def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "home") as store:
+        reference = tmp_path / "reference.csv"
+        reference.write_text("x,a,b,label\n" + "\n".join(f"{k},0.6,0.4,{'ab'[k % 2]}" for k in range(40)) + "\n", encoding="utf-8")
+        register(
+            store,
+            Request(
+                model="mood", version="1", reference=reference, task="multiclass", label="label", score=("a=a", "b=b"), features=("x",)
+            ),
+        )
+        body = {
+            "kind": "prediction", "model": "mood", "version": "1", "features": {"x": 1.0}, "score": {"a": 0.3, "b": 0.7}, "prediction": "b",
+            "attributions": {"a": {"x": -0.2}, "b": {"x": 0.2}}, "base_value": {"a": 0.5, "b": 0.5},
+        }  # fmt: skip
+        load(store, [body | {"id": f"m{k}", "at": (START + timedelta(minutes=k)).isoformat()} for k in range(9)])
+        enrich.enrich(store, "mood", jobs=(explain_rows,), worker=mock.Mock())
+        rows = attributions.fetch(store, Attributions(), Window("mood", START, START + timedelta(days=1), "1"))
+        assert len(rows) == 9 and set(rows["class"]) == {1} and rows["adds_up"].all()
+        assert rows["attribution.x"].to_numpy() == pytest.approx(0.2) and rows["output"].to_numpy() == pytest.approx(0.7)
+
+
+def test_days_are_known_by_how_many_rows_they_had(store: Store) -> None:
+    model = store.catalog().model("loan")
+    parts = attribution_plan.parts_of(store, model, model.versions[0], 100, 1000)
+    assert [each.name for each in parts] == ["reference", *(f"2026-05-0{day}" for day in (7, 6, 5, 4))]
+    assert [each.rows for each in parts] == [60, 40, 40, 40, 40] and not any(each.done for each in parts)
+    worked(store)
+    assert all(each.done for each in attribution_plan.parts_of(store, model, model.versions[0], 100, 1000))

@@ -1,0 +1,236 @@
+"""Are the stored estimates of errors answered as a plain walk over the rows answers, exact in time, and redone when a day gains rows?"""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability import enrich_errors, run
+from observability.aggregate import EstimatedErrors
+from observability.catalog import Model, Version
+from observability.store import admin, estimates
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse import Defaults
+from observability.store.register import Request, register
+from observability.window import Slice, Window
+from observability.worker import ErrorEstimate
+from tests import reference_engine
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+DAYS = 3
+WINDOW = Window("house", START, START + timedelta(days=DAYS), version="1")
+
+
+def rows(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Features (one is called score), prediction, label whose error grows with size."""
+    frame = pd.DataFrame({"size": rng.uniform(1, 9, n).round(2), "score_": rng.normal(0, 1, n).round(3), "town": rng.choice(["a", "b"], n)})
+    return frame.assign(guess=(10 * frame["size"]).round(2), label=(10 * frame["size"] + rng.normal(0, frame["size"])).round(2))
+
+
+def records(frame: pd.DataFrame, prefix: str, *, late: timedelta = timedelta(0), start: datetime = START, days: int = DAYS) -> list[dict]:
+    """Predictions spread over the days, and labels an hour later for two thirds of them."""
+    found = []
+    for i, row in enumerate(frame.to_dict("records")):
+        at = start + timedelta(days=days) * i / len(frame)
+        common = {"id": f"{prefix}{i}", "model": "house", "received_at": (at + late).isoformat()}
+        features = {"size": row["size"], "score": row["score_"], "town": row["town"]}
+        one = {"kind": "prediction", **common, "at": at.isoformat(), "version": "1", "features": features, "score": row["guess"]}
+        found.append(one | ({"weight": 3.0} if i % 5 == 0 else {}) | ({"status": "error", "score": None} if i % 50 == 49 else {}))
+        if i % 3:
+            found.append({"kind": "label", **common, "at": (at + timedelta(hours=1)).isoformat(), "value": row["label"]})
+    return found
+
+
+def load(store: Store, lines: list[dict]) -> None:
+    path = store.home / "lines.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
+    report = load_files(store, [path], Defaults())
+    assert report.rejected == 0, report.reasons
+    path.unlink()
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store.open(tmp_path / "home", threads=2)
+    rng = np.random.default_rng(1)
+    path = tmp_path / "reference.parquet"
+    rows(rng, 400).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
+    register(
+        opened,
+        Request(
+            model="house",
+            version="1",
+            task="regression",
+            reference=path,
+            label="label",
+            score=("prediction",),
+            features=("size", "score", "town"),
+        ),
+    )
+    load(opened, records(rows(rng, 120), "p"))
+    yield opened
+    opened.close()
+
+
+def known(store: Store) -> tuple[Model, Version]:
+    model = store.catalog().model("house")
+    return model, model.versions[0]
+
+
+@pytest.fixture
+def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """In the worker's place: expects an error of 0.8 × size; keeps what it was asked."""
+    asked: list[pd.DataFrame] = []
+
+    def estimate(worker, reference, rows, *, features, label, at, squared, progress):
+        asked.append(rows)
+        assert features == ("feature.size", "feature.score", "feature.town") and label == "label_value" and squared
+        expected = [0.8 * frame["feature.size"].to_numpy(float) for frame in (reference, rows)]
+        table = pd.DataFrame({"absolute_error_estimated": expected[0], "squared_error_estimated": expected[0] ** 2})
+        return ErrorEstimate(expected[1], expected[1] ** 2, table, table, 0.01, 0.3, 0.1, "A note.")
+
+    monkeypatch.setattr("observability.worker.estimate_errors", estimate)
+    return asked
+
+
+def step(store: Store) -> int:
+    return enrich_errors.estimate_errors(store, None, known(store)[0], lambda share, said: None, threading.Event())
+
+
+def stored(store: Store) -> set[str]:
+    """Ids of the served predictions that have an estimate."""
+    held = store.cursor().execute(f"SELECT id FROM estimates_{known(store)[0].key} WHERE NOT starts_with(id, 'reference/')").fetchall()
+    return {each for (each,) in held}
+
+
+def same(store: Store, window: Window) -> pd.DataFrame:
+    """The answer, after it was found equal to that of the plain walk."""
+    got, wanted = run.put(store, EstimatedErrors(), window), reference_engine.put(store, EstimatedErrors(), window)
+    pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
+    return got
+
+
+def test_answers_are_those_of_a_plain_walk(store: Store, teacher: list) -> None:
+    assert len(same(store, WINDOW)) == 0
+    assert step(store) > 0 and step(store) == 0
+    whole = same(store, WINDOW)
+    assert set(whole["measure"]) == {"absolute_error", "squared_error"} and whole["period"].nunique() == DAYS
+    assert whole.loc[whole["measure"] == "absolute_error", "n"].sum() == 118
+    one = whole[(whole["measure"] == "absolute_error") & (whole["labelled"] == 1)]
+    assert 0.7 < one["estimated"].sum() / one["measured"].sum() < 1.4 and (one["w"] > one["n"]).all()
+    reference = same(store, WINDOW.reference())
+    assert list(reference["n"]) == [400, 400] and reference["period"].iloc[0] == pd.Timestamp(0)
+    hour = timedelta(hours=1)
+    same(store, Window("house", START + 5 * hour, START + 31 * hour, version="1", slice=Slice((("town", "a"),))))
+    early = same(store, Window("house", START, WINDOW.end, version="1", as_of=START + 26 * hour))
+    assert early["n"].sum() < whole["n"].sum() and early["period"].max() == pd.Timestamp("2026-03-03")
+
+
+def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Store, teacher: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "SAMPLE_A_DAY", 20)
+    model, version = known(store)
+    assert len(estimates.waiting(store, model, version)) == DAYS
+    step(store)
+    first = stored(store)
+    assert len(first) == len(teacher[0]) == 60 and estimates.waiting(store, model, version) == []
+    before = run.put(store, EstimatedErrors(), WINDOW)
+    assert before.loc[before["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
+    load(store, records(rows(np.random.default_rng(2), 60), "q", late=timedelta(days=9)))
+    assert len(estimates.waiting(store, model, version)) == DAYS
+    assert 0 < step(store) <= 60 and step(store) == 0
+    joined = stored(store) - first
+    assert joined and all(each.startswith("q") for each in joined)
+    cursor = store.cursor()
+    chosen = cursor.execute(
+        f"""SELECT id FROM predictions_{model.key} WHERE id[1] IN ('p', 'q') AND score IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY CAST("at" AS DATE) ORDER BY sample_hash, id) <= 20"""
+    ).fetchall()
+    assert {each for (each,) in chosen} <= first | joined and len(chosen) == 60
+    after = run.put(store, EstimatedErrors(), WINDOW)
+    assert after.loc[after["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
+    then = Window("house", WINDOW.start, WINDOW.end, version="1", as_of=WINDOW.end + timedelta(days=1))
+    pd.testing.assert_frame_equal(run.put(store, EstimatedErrors(), then), before)
+
+
+def test_the_newest_day_waits_until_it_has_grown_by_a_tenth(store: Store, teacher: list) -> None:
+    step(store)
+    model, version = known(store)
+    assert estimates.waiting(store, model, version) == []
+    last = START + timedelta(days=DAYS - 1)
+    load(store, records(rows(np.random.default_rng(3), 3), "r", start=last, days=1))
+    assert estimates.waiting(store, model, version) == []
+    load(store, records(rows(np.random.default_rng(4), 15), "s", start=last, days=1))
+    assert [each.day for each in estimates.waiting(store, model, version)] == [last.date()]
+
+
+def test_another_registration_drops_what_was_estimated(store: Store, teacher: list, tmp_path: Path) -> None:
+    step(store)
+    path = tmp_path / "again.parquet"
+    rows(np.random.default_rng(5), 300).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
+    register(
+        store,
+        Request(
+            model="house",
+            version="1",
+            task="regression",
+            reference=path,
+            label="label",
+            score=("prediction",),
+            features=("size", "score", "town"),
+        ),
+    )
+    assert len(same(store, WINDOW)) == 0 and estimates.state_of(store, *known(store)) is None
+    assert step(store) > 0
+    assert list(same(store, WINDOW.reference())["n"]) == [300, 300]
+    state = estimates.state_of(store, *known(store))
+    assert state is not None and (state.rows, state.bias, state.note) == (300, 0.01, "A note.")
+
+
+def test_forgetting_and_removing(store: Store, teacher: list) -> None:
+    step(store)
+    model, _ = known(store)
+    with store.write() as writer:
+        assert estimates.forget(writer, model.key, ["p0", "p1", "nobody"]) == 2
+    admin.remove_model(store, "house")
+    tables = {name for (name,) in store.cursor().execute("SELECT table_name FROM information_schema.tables").fetchall()}
+    assert not {each for each in tables if each.endswith(f"_{model.key}")}
+
+
+def test_what_cannot_be_learned_from_is_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.errors import UsageError
+
+    calls = []
+
+    def refuse(*_, **__):
+        calls.append(1)
+        raise UsageError("too few rows of the reference have a label and a score")
+
+    monkeypatch.setattr("observability.worker.estimate_errors", refuse)
+    assert step(store) == 0 and step(store) == 0 and len(calls) == 1
+    assert len(same(store, WINDOW)) == 0
+
+
+def test_the_worker_learns_that_errors_grow(store: Store) -> None:
+    """With the real worker: the estimate follows the size that the error grows with, on rows of the reference left out too."""
+    from observability.worker import Worker
+
+    worker = Worker()
+    try:
+        assert enrich_errors.estimate_errors(store, worker, known(store)[0], lambda share, said: None, threading.Event()) > 0
+    finally:
+        worker.close()
+    found = (
+        store.cursor()
+        .execute(f"SELECT p.f1, e.absolute FROM estimates_{known(store)[0].key} e JOIN predictions_{known(store)[0].key} p USING (id)")
+        .fetchall()
+    )
+    size, guess = np.array(found).T
+    assert np.corrcoef(size, guess)[0, 1] > 0.6
+    reference = run.put(store, EstimatedErrors(), WINDOW.reference())
+    row = reference[reference["measure"] == "absolute_error"].iloc[0]
+    assert row["estimated"] == pytest.approx(row["measured"], rel=0.1)

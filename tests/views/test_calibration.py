@@ -1,0 +1,71 @@
+"""Does the calibration page draw what the raw rows say, with intervals, on the diagonal, beside chance?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.stats.scores import SCORE_EDGES, bin_middles
+from observability.views import calibration, charts_calibration, load, theme
+from observability.views.frame import Here
+from observability.views.scope import Scope
+from observability.window import Window
+from tests.views.world import END, START, World
+
+
+@pytest.fixture
+def here(current: World) -> Here:
+    window = Window("loan", START, END)
+    return Here("calibration", Scope("loan"), load.catalog().model("loan"), window)
+
+
+def test_groups_hold_the_labelled_rows_and_their_shares(current: World, here: Here) -> None:
+    both = calibration.sides(here)
+    assert both is not None and both.before is not None
+    known = current.loan[current.loan["labelled"]]
+    groups = calibration.group_frame(both.now)
+    assert groups["n"].sum() == len(known) and calibration.steps(both.now)["n"].sum() == len(known)
+    place = np.searchsorted(SCORE_EDGES, known["score"], side="right")
+    group = both.now.groups.index[place]
+    assert list(groups["rate"]) == pytest.approx(known["label"].groupby(group).mean())
+    assert list(groups["score"]) == pytest.approx(pd.Series(bin_middles()[place]).groupby(group).mean())
+    assert calibration.group_frame(both.before)["n"].sum() == len(current.loan_reference)
+    assert len(calibration.group_frame(None)) == 0
+
+
+def test_the_curve_has_intervals_a_diagonal_a_faint_reference_and_counts(current: World, here: Here) -> None:
+    both = calibration.sides(here)
+    groups, before = calibration.group_frame(both.now), calibration.group_frame(both.before)
+    figure = charts_calibration.reliability(groups, calibration.steps(both.now), before, score="score", truth="share")
+    of = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(of["score = truth"].x) == list(of["score = truth"].y) == [0, 1]
+    assert of["reference"].opacity < 1 and of["reference"].line.color == theme.NEUTRAL
+    assert list(of["now"].y) == pytest.approx(list(groups["rate"]))
+    assert list(of["now"].error_y.array) == pytest.approx(list(groups["high"] - groups["rate"]))
+    bars = next(trace for trace in figure.data if trace.type == "bar")
+    assert sum(bars.y) == groups["n"].sum() and bars.yaxis == "y2"
+
+
+def test_the_strip_shows_the_error_on_what_chance_gives() -> None:
+    rows = [["now", 0.08, 0.05, 0.11, 0.02, 0.03, 900.0], ["<b>", 0.01, 0.0, 0.02, 0.01, 0.02, 9000.0]]
+    sides = pd.DataFrame(rows, columns=["name", "ece", "low", "high", "null_mean", "null_95", "n"])
+    figure = charts_calibration.null_strip(sides)
+    assert sorted(figure.data[0].x) == [0.01, 0.08]
+    assert sorted(shape.x1 for shape in figure.layout.shapes if shape.type == "rect") == [0.02, 0.03]
+    assert "<b>" not in "".join(figure.layout.yaxis.ticktext)
+
+
+def test_the_course_lies_over_chance_and_young_periods_are_grey() -> None:
+    rows = [["2026-03-02", 0.05, 0.02, 0.08, 0.04, 300, 300, 310], ["2026-03-03", None, None, None, None, None, 20, 300]]
+    series = pd.DataFrame(rows, columns=["period", "ece", "low", "high", "null_95", "n", "labelled", "served"])
+    series["period"] = pd.to_datetime(series["period"])
+    figure = charts_calibration.trend(series.astype({"ece": float, "low": float, "high": float, "null_95": float}))
+    assert [shape.x0 for shape in figure.layout.shapes] == [pd.Timestamp("2026-03-02T12:00")]
+    band = next(trace for trace in figure.data if trace.name == "chance, without fault")
+    assert list(band.y) == [0.04, 0.0]
+
+
+def test_the_line_of_a_regression() -> None:
+    rows = calibration.tenths([[1.0, 2.0, 1.5, 2.5, 10.0], [3.0, 3.5, 3.0, 4.0, 10.0]])
+    figure = charts_calibration.line(rows, calibration.tenths(None))
+    of = {trace.name: trace for trace in figure.data}
+    assert "reference" not in of and list(of["now"].y) == [2.0, 3.5] and list(of["prediction = truth"].x) == [1.0, 3.0]
