@@ -225,7 +225,13 @@ def explain(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     states = {each.name: {one.name: attributions.state_of(store, each.name, one.name) for one in each.versions} for each in models}
     versions = {
         name: {
-            version: {"method": state.method, "link": state.link, "background": state.background, "rows": state.rows, "failure": state.failure}
+            version: {
+                "method": state.method,
+                "link": state.link,
+                "background": state.background,
+                "rows": state.rows,
+                "failure": state.failure,
+            }
             for version, state in found.items()
             if state is not None
         }
@@ -234,7 +240,7 @@ def explain(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     body = {"rows": {each.name: done.rows.get(each.name, 0) for each in models}, "versions": versions, "failures": done.failures}
     lines = []
     for name, found in versions.items():
-        lines.append(f"{name}: {body['rows'][name]:,} predictions worked through")
+        lines.append(f"{name}: {done.rows.get(name, 0):,} predictions worked through")
         lines += [
             f"  version {version}: {each['failure'] or str(each['rows']) + ' explained so far by ' + str(each['method'])}"
             for version, each in found.items()

@@ -307,7 +307,9 @@ def records(store, question, window):
     moment = "at" if "at" in fields else "from"
     if question.kind == "label":
         key = store.catalog().model(window.model).key
-        everything = [each | {"model": window.model, "content_hash": each["id_hash"]} for each in rows_in(store, f"SELECT * FROM labels_{key}")]
+        everything = [
+            each | {"model": window.model, "content_hash": each["id_hash"]} for each in rows_in(store, f"SELECT * FROM labels_{key}")
+        ]
     else:
         everything = rows_in(store, f"SELECT * FROM {table}")
     everything = [each for each in everything if all(each[name] == wanted for name, wanted in question.only)]
@@ -387,7 +389,9 @@ def attributions(store, question, window):
     for row, mine in found:
         order = orders[row.version.name]
         values = dict(zip(order, [*mine["values"], *[0.0] * (len(order) - len(mine["values"]))]))
-        figures = {name: mine[name] for name in ("base", "output", "residual", "link", "method", "adds_up", "reproduces", "sampled", "class")}
+        figures = {
+            name: mine[name] for name in ("base", "output", "residual", "link", "method", "adds_up", "reproduces", "sampled", "class")
+        }
         lines.append(
             {"id": row.fields["id"], "at": row.fields["at"], "weight": row.weight, "version": row.version.name, **figures}
             | {f"attribution.{name}": values.get(name, math.nan) for name in names}

@@ -206,7 +206,13 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
             expected = raw.classification(truth, raw.threshold("employment"))["accuracy"]
             assert found["accuracy"]["value"] == pytest.approx(expected, rel=1e-9)
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
-        assert [each["model"] for each in running.status()["models"]] == ["employment", "flights-delay", "flights-late", "sentiment", "shop"]
+        assert [each["model"] for each in running.status()["models"]] == [
+            "employment",
+            "flights-delay",
+            "flights-late",
+            "sentiment",
+            "shop",
+        ]
         assert command(own_fleet, "remove", "shop").code == 0
         one_sentence(command(own_fleet, *LOAD, stranger.wrong_files(tmp_path)["page.csv"][0]), 2, "page.csv")
         assert (
@@ -220,4 +226,5 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         "employment",
         "flights-delay",
         "flights-late",
+        "sentiment",
     ]
