@@ -94,7 +94,7 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
                 features=features,
                 score=score,
                 label=label if known_at_once else None,
-                latency_ms=round(timer.ms, 3),
+                latency_ms=float(f"{round(timer.ms, 3):.3g}"),
                 replica=name,
                 **beside(spec, fold, request),
             )

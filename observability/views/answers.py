@@ -87,14 +87,14 @@ def is_it_fair(here: Here, standing: Standing) -> None:
         bad = [each for each in found if each.severity in ("act", "watch")]
         said = f"{text.plural(len(bad), 'problem')} in how groups by {fleet.listed(list(attributes))} are treated."
         said = found[0].because if not any(each.value is not None for each in found) else said
-    heading("Is it fair?", found, said, "fairness", here)
+    heading("Is it fair?", found, said, "fairness", here, known=bool(found))
 
 
 def what_drives_it(here: Here, standing: Standing) -> None:
     """Which features the predictions rest on, now against the reference."""
     found = standing.of("trust/explanations")
     main = next((each for each in found if each.subject == "model"), None)
-    heading("What drives it?", found, main.because if main else "No explanation is known.", "explanations", here)
+    heading("What drives it?", found, main.because if main else "No explanation is known.", "explanations", here, known=bool(found))
 
 
 def what_does_it_cost(here: Here, standing: Standing) -> None:
@@ -104,7 +104,7 @@ def what_does_it_cost(here: Here, standing: Standing) -> None:
     found = fleet.worst([*standing.of("operations/cost"), *standing.of("operations/energy")])
     said = [each.because for each in (money, energy) if each is not None]
     first = said[0] if said else found[0].because if found else "Nothing about cost or energy is known."
-    heading("What does it cost?", found, first, "cost", here, after=said[1] if len(said) > 1 else None)
+    heading("What does it cost?", found, first, "cost", here, after=said[1] if len(said) > 1 else None, known=bool(found))
 
 
 def what_changed(here: Here, standing: Standing) -> None:
@@ -117,10 +117,12 @@ def what_changed(here: Here, standing: Standing) -> None:
         table("changed", "Events and new findings", fleet.CHANGE_COLUMNS, rows[:12], compact=True)
 
 
-def heading(question: str, found: Sequence[Finding], sentence: str, page: str, here: Here, after: str | None = None) -> None:
-    """The question, the answer with its status, the worst finding where it needs a person, and the link."""
+def heading(
+    question: str, found: Sequence[Finding], sentence: str, page: str, here: Here, after: str | None = None, *, known: bool = True
+) -> None:
+    """The question, the answer with its status, the worst finding where it needs a person, and the link. known: whether anything was looked at."""
     worst = found[0] if found else None
-    severity = worst.severity if worst and worst.severity in ("act", "watch") else fleet.settled(found)
+    severity = worst.severity if worst and worst.severity in ("act", "watch") else fleet.settled(found) if known else "unknown"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(question, anchor=False, width="content")
         st.page_link(

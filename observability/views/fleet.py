@@ -157,7 +157,7 @@ def cost(each: Standing) -> Cell:
     bad = [one for one in (*each.of("operations/cost"), *each.of("operations/energy")) if one.severity in ("act", "watch")]
     if money is None and energy is None:
         return {"t": text.DASH, "title": "Neither a price nor the energy of a prediction is known."}
-    words = f"{text.number(energy.value)} Wh" if energy else None
+    words = text.amount(energy.value, energy.unit) if energy else None
     cell: Cell = {"t": amount_of_money(money) if money else str(words), "sub": words if money else None}
     first = money or energy
     if first is not None and first.basis != "measured":

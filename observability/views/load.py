@@ -171,9 +171,10 @@ def record_days(scope: Scope) -> float:
 
 
 def new_findings(asked: Window) -> list[Finding]:
-    """Watch and act findings of a window that the same length of time before it did not have."""
-    before = {claim(each) for each in findings(asked.past(max(round(asked.days), 1))) if each.severity in ("watch", "act")}
-    return [each for each in findings(asked) if each.severity in ("watch", "act") and claim(each) not in before]
+    """Watch and act findings from counts of a window that the same length of time before it did not have (what samples say may not be said yet)."""
+    earlier, current = (cached_report(stamp(), each, now()).findings for each in (asked.past(max(round(asked.days), 1)), asked))
+    before = {claim(each) for each in earlier if each.severity in ("watch", "act")}
+    return [each for each in current if each.severity in ("watch", "act") and claim(each) not in before]
 
 
 def claim(finding: Finding) -> tuple[str | None, ...]:

@@ -15,13 +15,12 @@ ANALYZER, METRIC = "serving/multivariate_drift", "domain_auc"
 
 
 def line(here: Here) -> None:
-    """The sentence for the page about single columns, as soon as it is known, with the way to the page about all of them."""
+    """The sentence for the page about single columns, with the way to the page about all of them; the rest of that page does not wait for it."""
     st.header("All inputs together", anchor=False)
-    known = [each for each in load.findings(here.window) if each.analyzer == ANALYZER]
+    with st.skeleton(height=60):
+        known = [each for each in load.findings(here.window, wait=True) if each.analyzer == ANALYZER]
     for each in known:
         st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
-    if not known:
-        st.caption("A classifier is learning to tell this window from the reference; its page waits for it.")
     way(here, "multivariate_drift", links.about(links.page_files()["multivariate_drift"])[0])
 
 
