@@ -37,7 +37,7 @@ def missing(here: Here, view: View) -> None:
         return
     if now.days < now.served_days or (view.before is None and view.version.artifact):
         working()
-        if st.button("Explain now", icon=":material/bolt:", type="primary" if now.explained == 0 else "secondary"):
+        if st.button("Explain now", icon=":material/bolt:"):
             explain_now(here, view)
 
 

@@ -50,11 +50,11 @@ def contributions(rows: pd.DataFrame) -> pd.DataFrame:
     levels = iter(booster.pandas_categorical)
     inputs = rows[booster.feature_name()].copy()
     for name in booster.feature_name():
-        inputs[name] = (
-            inputs[name].astype(float)
-            if pd.api.types.is_numeric_dtype(inputs[name])
-            else pd.Categorical(inputs[name].astype(object), next(levels))
-        )
+        if pd.api.types.is_numeric_dtype(inputs[name]):
+            inputs[name] = inputs[name].astype(float)
+        else:
+            known = next(levels)
+            inputs[name] = pd.Categorical(inputs[name].astype(object).where(inputs[name].isin(known)), known)
     return pd.DataFrame(np.asarray(booster.predict(inputs, pred_contrib=True))[:, :-1], columns=booster.feature_name())
 
 
