@@ -182,15 +182,17 @@ def stray(rng: random.Random) -> list[dict]:
 
 
 def training(rng: random.Random) -> list[dict]:
-    """Three training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF; what they drew."""
+    """Four training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF, one of a few steps;
+    what they drew.
+    """
     found = []
-    for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2}.items()):
+    for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2, "short": 2}.items()):
         begin, ranks = START + timedelta(days=days), (None,) if name != "ranks" else tuple(range(4))
         body = {"kind": "run", "run": name, "model": "live", "version": "1"}
         found.append(
             {**body, "at": stamp(begin), "event": "start", "params": {"learning_rate": 0.1 / (number + 1)}, "hardware": {"cores": 2}}
         )
-        for step in range(1, 61):
+        for step in range(1, 61 if name != "short" else 4):
             at = begin + timedelta(seconds=30 * step)
             for rank in ranks:
                 loss = "NaN" if name == "breaks" and step > 40 else round(0.3 + 0.7 * 0.93**step + rng.gauss(0, 0.004), 5)

@@ -156,11 +156,11 @@ class Lines:
         self.garbage |= len(self.rest) > self.most
         for line in whole:
             try:
-                message = json.loads(line) if len(line) <= self.most else None
+                message: Any = json.loads(line) if len(line) <= self.most else None
                 if self.first is None:
-                    self.first = {name: bool(message[name]) for name in ("network_blocked", "files_confined")}  # type: ignore[index]
+                    self.first = {name: bool(message[name]) for name in ("network_blocked", "files_confined")}
                 else:
-                    share, text = message["progress"]  # type: ignore[index]
+                    share, text = message["progress"]
                     self.progress = [min(max(0.0, float(share)), 1.0), str(text)[:500]]
             except (ValueError, TypeError, KeyError, RecursionError):
                 self.garbage = True

@@ -35,7 +35,7 @@ class Attribution:
         return np.asarray(self.output - self.base - self.values.sum(axis=-1))
 
 
-class CannotExplain(Exception):  # noqa: N818
+class CannotExplain(Exception):  # noqa: N818 - it says what turned out of a model, and is always caught
     """A model that looked as if it explained itself and does not; what it says is a sentence."""
 
 

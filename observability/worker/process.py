@@ -175,7 +175,7 @@ class Worker:
         )
 
 
-class _Gone(Exception):  # noqa: N818
+class _Gone(Exception):  # noqa: N818 - it says what became of a process, and is always caught
     """The process does not answer; late: because the time is over."""
 
     def __init__(self, late: bool = False) -> None:

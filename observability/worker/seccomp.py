@@ -51,7 +51,10 @@ def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 def program(machine: str, process: int) -> bytes:
     """The filter for one architecture and the process that it is for."""
     place = list(ARCHITECTURES).index(machine)
-    end = lambda answer: step(RETURN, answer)  # noqa: E731
+
+    def end(answer: int) -> bytes:
+        return step(RETURN, answer)
+
     parts = [step(LOAD, ARCHITECTURE), step(EQUAL, ARCHITECTURES[machine], 1, 0), end(KILL), step(LOAD, NUMBER)]
     if machine == "x86_64":
         parts += [step(AT_LEAST, X32, 0, 1), end(DENY)]

@@ -46,8 +46,8 @@ def test_labels_of_a_model_and_only_some_of_them(store: Store) -> None:
 
 def test_there_is_something_to_find(store: Store) -> None:
     found = {kind: len(records.fetch(store, Records(kind, ever=True), WEEK)) for kind in ("run", "step", "resource", "price")}
-    assert found == {"run": 6, "step": 60 * (1 + 4 + 1), "resource": 3 * 60, "price": 3}
-    assert len(records.fetch(store, Records("step"), replace(WEEK, model="live"))) == 360
+    assert found == {"run": 8, "step": 60 * (1 + 4 + 1) + 3, "resource": 4 * 60, "price": 3}
+    assert len(records.fetch(store, Records("step"), replace(WEEK, model="live"))) == 363
     assert len(records.fetch(store, Records("step"), replace(WEEK, model="other"))) == 0
     losses = records.fetch(store, Records("step", ("run", "metrics")), WEEK)["metrics"].map(lambda each: each["train_loss"])
     assert losses.isna().sum() == 20 and losses.max() < 1

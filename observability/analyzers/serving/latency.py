@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.aggregate import Aggregate, Bucket, By
-from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzer import Analyzer, Ask, Context, Frames, Span
 from observability.analyzers.serving import _levels
 from observability.analyzers.serving._latency_words import (
     because_errors,
@@ -51,7 +51,7 @@ from observability.analyzers.serving._traffic import (
     requests_of,
     together,
 )
-from observability.finding import Against, Finding, Severity
+from observability.finding import Against, Finding, Severity, Source
 from observability.metrics import METRICS
 from observability.stats.interval import poisson_rate_interval
 from observability.stats.multiple import benjamini_hochberg
@@ -74,17 +74,21 @@ def needs(context: Context) -> dict[str, Ask]:
     """Requests by hour and status, latencies by hour or day, of every version; and both by replica and device and day; of the window and its past."""
     level = context.model.settings.service_level_latency_ms is not None
     days = context.window.days
-    grains = {"current": Bucket("hour" if days <= HOURLY_DAYS or level else "day"), "past": Bucket("hour" if days < 7 or level else "day")}
-    asks = {}
-    for span in ("current", "past"):
+    grains: dict[Span, Bucket] = {
+        "current": Bucket("hour" if days <= HOURLY_DAYS or level else "day"),
+        "past": Bucket("hour" if days < 7 or level else "day"),
+    }
+    asks: dict[str, Ask] = {}
+    spans: tuple[Span, ...] = ("current", "past")
+    for span in spans:
         keys = (By("version"), By("status"))
         counts = Aggregate("predictions", keys=(Bucket("hour"), *keys))
         latencies = Aggregate("predictions", keys=(grains[span], *keys), histogram=("latency_ms",))
-        asks[span] = Ask(counts, span=span, days=PAST_DAYS, scope="model")  # type: ignore[arg-type]
-        asks[f"{span} latency"] = Ask(latencies, span=span, days=PAST_DAYS, scope="model")  # type: ignore[arg-type]
+        asks[span] = Ask(counts, span=span, days=PAST_DAYS, scope="model")
+        asks[f"{span} latency"] = Ask(latencies, span=span, days=PAST_DAYS, scope="model")
         for field in FIELDS:
             of_field = Aggregate("predictions", keys=(Bucket("day"), By(field), By("status")), histogram=("latency_ms",))
-            asks[f"{span} {field}"] = Ask(of_field, span=span, days=PAST_DAYS, scope="version" if span == "current" else "model")  # type: ignore[arg-type]
+            asks[f"{span} {field}"] = Ask(of_field, span=span, days=PAST_DAYS, scope="version" if span == "current" else "model")
     return asks
 
 
@@ -313,10 +317,8 @@ def against_level(now: Requests, frames: Frames, context: Context) -> list[Findi
         elif value.value is not None and value.low is not None:
             beyond = limit * (1 + RELATIVE_ERROR)
             severity: Severity = "act" if value.low > beyond else "watch" if value.value > beyond else "ok"
-            source = "system" if severity != "ok" else None
-            found.append(
-                replace(base, severity=severity, because=because_level(value, now.timed, limit), likely_source=source, rank=10.0)  # type: ignore[arg-type]
-            )
+            source: Source | None = "system" if severity != "ok" else None
+            found.append(replace(base, severity=severity, because=because_level(value, now.timed, limit), likely_source=source, rank=10.0))
     if limit or settings.service_level_availability is not None:
         spans = [requests_of(frames[span], frames[f"{span} latency"]) for span in ("past", "current")]
         for each in _levels.objectives(together(spans), context):
