@@ -6,12 +6,14 @@ them over, and gathers the findings. Nothing here knows a metric.
 
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
+from observability.answers import Answers
 from observability.catalog import Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso, worst_first
@@ -204,20 +206,25 @@ def newest(model: Model, activity: "DataFrame") -> datetime | None:
 
 
 def model_findings(
-    store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...] = (), reads: Reads = "all"
+    store: "Store | Answers", model: Model, window: Window, now: datetime, only: tuple[str, ...] = (), reads: Reads = "all"
 ) -> list[Finding]:
     """Findings of every analyzer about each version that served in the window (the newest version where none did), all of one state of the store."""
-    with snapshot(store):
+    with nullcontext() if isinstance(store, Answers) else snapshot(store):
         return version_findings(store, model, window, now, only, reads)
 
 
-def version_findings(store: "Store", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads) -> list[Finding]:
+def version_findings(
+    store: "Store | Answers", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
+) -> list[Finding]:
     """See `model_findings`. What several analyzers ask is asked once."""
     findings: list[Finding] = []
     known: Known = {}
     versions = serving_versions(store, model, window)
-    counters = admin.counters(store, model.name, window)
-    marks = engine.events(store, model.name, window.start - timedelta(days=EVENT_DAYS), window.end)
+    since = window.start - timedelta(days=EVENT_DAYS)
+    if isinstance(store, Answers):
+        counters, marks = store.counters(model.name, window), store.events(model.name, since, window.end)
+    else:
+        counters, marks = admin.counters(store, model.name, window), engine.events(store, model.name, since, window.end)
     for version in versions:
         context = Context(
             model=model,
@@ -241,12 +248,12 @@ def read_by(analyzer: Analyzer, context: Context) -> Reads:
         return "counts"
 
 
-def serving_versions(store: "Store", model: Model, window: Window) -> list[Version]:
+def serving_versions(store: "Store | Answers", model: Model, window: Window) -> list[Version]:
     """Versions with predictions in the window; the one asked for; else the newest registered, else the newest seen."""
     if window.version is not None:
         wanted = model.version(window.version)
         return [wanted] if wanted else []
-    served = engine.ask(store, Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
+    served = put(store, Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
     found = [each for each in model.versions if each.name in set(served["version"])]
     if found or not model.versions:
         return found
@@ -256,7 +263,7 @@ def serving_versions(store: "Store", model: Model, window: Window) -> list[Versi
     )
 
 
-def judged(store: "Store", analyzer: Analyzer, context: Context, known: Known | None = None) -> list[Finding]:
+def judged(store: "Store | Answers", analyzer: Analyzer, context: Context, known: Known | None = None) -> list[Finding]:
     """What one analyzer says. A failure of one column or of the analyzer becomes an `unknown` finding, and stops nothing else.
 
     known: answers that were given already, which is added to; no analyzer changes its frames.
@@ -277,7 +284,7 @@ def judged(store: "Store", analyzer: Analyzer, context: Context, known: Known | 
         return [*broken, failure(analyzer, context, "model", error)]
 
 
-def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
+def answer(store: "Store | Answers", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
     """The frame an analyzer asked for, and the columns that could not be answered: one that breaks does not take the others along."""
     window = span_of(wanted, context)
     if not isinstance(wanted.aggregate, Aggregate):
@@ -290,7 +297,7 @@ def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", 
         parts, failed = [], []
         for single in singles(wanted.aggregate):
             try:
-                parts.append(engine.ask(store, single, window))
+                parts.append(put(store, single, window))
             except Exception as why:
                 failed.append(((single.histogram + single.sums)[0].partition(".")[2] or (single.histogram + single.sums)[0], why))
         if not failed:
@@ -300,8 +307,10 @@ def answer(store: "Store", wanted: Ask, context: Context) -> tuple["DataFrame", 
         return pd.concat(parts, ignore_index=True) if parts else nothing(wanted.aggregate), failed
 
 
-def put(store: "Store", question: Question, window: Window) -> "DataFrame":
+def put(store: "Store | Answers", question: Question, window: Window) -> "DataFrame":
     """The answer of the store to a question of any type."""
+    if isinstance(store, Answers):
+        return store.put(question, window)
     if isinstance(question, Records):
         return records.fetch(store, question, window)
     if isinstance(question, Attributions):

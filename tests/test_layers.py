@@ -14,6 +14,7 @@ CORE = {
     "aggregate",
     "finding",
     "analyzer",
+    "answers",
     "catalog",
     "settings",
     "metrics",
