@@ -14,12 +14,26 @@ from typing import Any
 from observability.record_check import Check, Field, checker, named
 from observability.record_values import SCALARS, Rejected, as_number, canonical_text, parse_time, shown
 
-__all__ = ["KINDS", "Field", "Kind", "Rejected", "as_number", "canonical_text", "document", "kind_of", "parse_time", "validate"]
+__all__ = [
+    "KINDS",
+    "TRIAGE_SOURCES",
+    "Field",
+    "Kind",
+    "Rejected",
+    "as_number",
+    "canonical_text",
+    "document",
+    "kind_of",
+    "parse_time",
+    "validate",
+]
 
 FAILED = ("error", "timeout", "rejected")
 """Statuses of a prediction that need no score."""
 INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
 """Fields of a label that stands inside its prediction."""
+TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "unknown")
+"""Where a bad prediction may come from: of the triage of a case, and of what a person concludes."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +231,46 @@ _ALL = (
         "An audit of a model version",
         (MODEL, VERSION, AT, text("audit", "", "robustness", "membership", "precision"), Field("results", "object")),
         (Field("expires", "time"),),
+    ),
+    Kind(
+        "verdict",
+        "What a person concludes about one prediction; a later record of the same id adds to it",
+        (
+            text("verdict", "the verdict's own id"),
+            AT,
+            MODEL,
+            text("prediction", "the id of the prediction"),
+            text("author", "who says it"),
+            text("source", "where the error comes from", *TRIAGE_SOURCES),
+        ),
+        (
+            text("wrong", "whether the prediction was wrong, or its label", "yes", "no", "label_wrong"),
+            text("severity", "how bad it is", "low", "medium", "high"),
+            text("note"),
+            text("action", "the id of the action that follows from it"),
+            text("state", "absent, standing", "standing", "withdrawn"),
+        ),
+    ),
+    Kind(
+        "action",
+        "What somebody has to do; a later record of the same id adds to it",
+        (text("action", "the action's own id"), AT, text("author", "who says it")),
+        (
+            text("text", "what has to be done, in words"),
+            text("do", "what kind of thing", "relabel", "fix_feed", "monitor_slice", "retrain", "change_threshold", "other"),
+            text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated"),
+            text("owner", "who does it"),
+            Field("due", "time", "until when"),
+            MODEL,
+            text("prediction", "the id of the prediction that it is about"),
+            text("slice", "as in an address: a=x&b=y"),
+            text("incident", "the id of an incident"),
+            text("finding", "the id of a finding"),
+            text("review", "the id of a review"),
+            text("metric", "what it should move"),
+            number("goal", "the value that the metric should reach", finite=True),
+            text("reason", "why it was put off, passed on or given up"),
+        ),
     ),
 )
 KINDS: dict[str, Kind] = {each.name: each for each in _ALL}

@@ -96,6 +96,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
+    """A new, empty segment in `open/` with its file, locked for its writer. synced: its name is on disk too. Raises OSError."""
+    opened = landing / "open"
+    for folder in (landing.parent, landing, opened, landing / "ready"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for _ in range(100):
+        path = opened / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            if _lock(fd) and _is_at(fd, path):  # else a reader took the empty file for abandoned
+                if synced:
+                    _sync_folder(opened)
+                return path, fd
+        except BaseException:
+            path.unlink(missing_ok=True)
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise OSError(f"no segment in {opened} could be locked")
+
+
 class Spool:
     """One process's end of a landing folder. Safe under threads, forks and signal handlers; `append` never raises.
 
@@ -196,7 +217,7 @@ class Spool:
         if time.monotonic() < self._retry_at:
             raise OSError(self._refusal)
         try:
-            self._path, fd = self._create()
+            self._path, fd = create_segment(self.landing, synced=self.fsync == "always")
         except OSError as error:
             self._retry_at, self._refusal = time.monotonic() + RETRY_SECONDS, str(error)
             raise
@@ -210,25 +231,6 @@ class Spool:
                 flusher.start()
                 self._flusher = flusher
         return fd
-
-    def _create(self) -> tuple[Path, int]:
-        opened = self.landing / "open"
-        for folder in (self.landing.parent, self.landing, opened, self.landing / "ready"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for _ in range(100):
-            path = opened / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                if _lock(fd) and _is_at(fd, path):  # else a reader took the empty file for abandoned
-                    if self.fsync == "always":
-                        _sync_folder(opened)
-                    return path, fd
-            except BaseException:
-                path.unlink(missing_ok=True)
-                os.close(fd)
-                raise
-            os.close(fd)
-        raise OSError(f"no segment in {opened} could be locked")
 
     def _publish(self) -> None:
         """Renames the open segment to `ready/`. A descriptor that is not on disk yet goes to the flusher: no caller waits for the disk."""

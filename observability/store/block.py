@@ -152,9 +152,10 @@ def store_others(writer: Cursor, kind: str, table: pa.Table, ledger: Ledger, now
     insert(writer, kind_tables()[kind], list(kind_columns(kind)), fresh)
     lines, hours, kept = rows["line"].to_numpy(), hours_of(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = rows["model"].to_pylist() if "model" in rows.column_names else [None] * rows.num_rows
-    names = np.array([each or "" for each in models], object)
-    for name in set(names.tolist()):
-        mine = names == name
+    places: dict[str, list[int]] = {}
+    for place, model in enumerate(models):
+        places.setdefault(model or "", []).append(place)
+    for name, mine in places.items():
         ledger.note(name, kind, lines[mine], outcome(kept[mine]), hours[mine])
 
 

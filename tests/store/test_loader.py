@@ -156,6 +156,8 @@ OTHERS = {
     "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
     "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
+    "verdict": {"verdict": "v", "at": AT, "model": "loan", "prediction": "a", "author": "Ada", "source": "input", "wrong": "yes"},
+    "action": {"action": "c", "at": AT, "author": "Ada", "do": "relabel", "due": AT, "goal": 0.5},
 }
 
 
@@ -172,6 +174,12 @@ def test_records_of_other_kinds_are_known_by_their_content(store, landed, kind):
     time_field = "from" if kind == "price" else "at"
     assert figures(landed(record | {time_field: "2024-03-01T10:00:01Z"})) == (1, 1, 0, 0)
     assert query(store, f"SELECT count(*) FROM {kind_tables()[kind]}") == [(2,)]
+
+
+def test_a_name_that_ends_in_a_nul_is_counted_like_any_other(store, landed):
+    event = {"kind": "event", **OTHERS["event"]}
+    assert figures(landed(event, event | {"model": "loan\0"}, event | {"model": "\0"})) == (3, 3, 0, 0)
+    assert query(store, "SELECT sum(stored), count(*) FROM arrivals") == [(3, 3)]
 
 
 def test_unknown_fields_are_kept(store, landed):
