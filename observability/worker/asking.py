@@ -3,6 +3,7 @@
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,3 +164,64 @@ def estimate_errors(
         reference=answer.frames["reference"], check=answer.frames["check"], bias=said["bias"], skill=said["skill"],
         seconds=answer.seconds, note=said["note"],
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Against:
+    """One row's attributions against a background. values: (background rows, features), before: (background rows,) outputs, after: the row's output, all in
+    the space of `link`; after - before = Σ values for each row of the background. score: the model's score of the row (multiclass: of the class asked
+    about). error: (features,) standard errors of the mean values where they were sampled, None where they are exact.
+    """
+
+    values: "np.ndarray"
+    before: "np.ndarray"
+    after: float
+    score: float
+    link: str
+    method: str
+    features: tuple[str, ...]
+    error: "np.ndarray | None"
+    seconds: float
+    note: str
+
+
+def contrast(
+    worker: Worker,
+    artifact: Path,
+    row: "pd.DataFrame",
+    backgrounds: "Mapping[str, pd.DataFrame]",
+    *,
+    task: str,
+    classes: tuple[str, ...] = (),
+    place: int = 0,
+    seed: int = 0,
+    permutations: int = 4,
+    progress: Progress | None = None,
+    seconds: float | None = None,
+) -> dict[str, Against]:
+    """Attributions of one row against each of several backgrounds (at most 100 rows of each are used), in one call.
+
+    place: multiclass, the class that is explained. Raises UsageError where rows lack a feature of the model, WorkerError where it breaks.
+    """
+    from observability.worker.contrasting import BACKGROUND
+
+    kind = kind_of(artifact)
+    frames = {"row": row} | {f"{BACKGROUND}{name}": each for name, each in backgrounds.items()}
+    arguments = {"kind": kind, "task": task, "classes": list(classes), "place": place, "seed": seed, "permutations": permutations}
+    answer = worker.call(
+        "observability.worker.contrasting:explain", frames, arguments,
+        files={"model": artifact}, imports=IMPORTS[kind], seconds=seconds, progress=progress,
+    )  # fmt: skip
+    features = tuple(answer.values["features"])
+    scores = answer.frames["scores"]["value"].to_numpy(dtype=float)
+    found = {}
+    for name in backgrounds:
+        said, key = answer.values[f"{BACKGROUND}{name}"], f"{BACKGROUND}{name}"
+        error = answer.frames.get(f"{key}/error")
+        found[name] = Against(
+            answer.frames[f"{key}/values"]["value"].to_numpy(dtype=float).reshape(said["rows"], len(features)),
+            answer.frames[f"{key}/before"]["value"].to_numpy(dtype=float), float(said["after"]), float(scores[place if len(scores) > 1 else 0]),
+            said["link"], said["method"], features, None if error is None else error["value"].to_numpy(dtype=float),
+            answer.seconds, " ".join(each for each in (answer.values["note"], said["note"]) if each),
+        )  # fmt: skip
+    return found

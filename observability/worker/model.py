@@ -50,9 +50,22 @@ class Native:
 
 
 @dataclass(frozen=True)
+class Pairwise:
+    """How attributions against each single row of a background are had exactly. values: from one row, the background (tables of the model's columns)
+    and the place of the class (multiclass) to (background rows, features), which add up to output(row) - output(background row). output: (n,) or
+    (n, classes), in the space of the link.
+    """
+
+    link: Link
+    values: "Callable[[pd.DataFrame, pd.DataFrame, int], Floats]"
+    output: "Callable[[pd.DataFrame], Floats]"
+
+
+@dataclass(frozen=True)
 class Model:
     """An open model. columns: the rows' columns that it takes, in its order. features: what it calls them. encode: from those columns to what
-    its library takes. score: from that to scores as logged, (n,) or (n, classes). native: None where only sampling explains it.
+    its library takes. score: from that to scores as logged, (n,) or (n, classes). native: None where only sampling explains it. pairwise: None
+    where that is not exact against a background.
     """
 
     columns: tuple[str, ...]
@@ -61,6 +74,7 @@ class Model:
     score: "Callable[[Any], Floats]"
     native: Native | None = None
     note: str = ""
+    pairwise: Pairwise | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,19 @@ def misfit(given: "Floats", expected: str) -> UsageError:
     """What to say of a model that gives another number of scores than the task has."""
     got = "one number a row" if given.ndim == 1 else f"{given.shape[-1]} numbers a row"
     return UsageError("the model does not fit the task", where="artifact", got=got, expected=expected)
+
+
+def place_of(groups: int, task: Task, order: Sequence[int] | None, place: int) -> int:
+    """Which of a model's outputs speaks for the class at `place` (multiclass), else for the score; `order` as in `of_class`."""
+    if task.multiclass:
+        return order[place] if order is not None else place
+    return 0 if groups == 1 else order[1] if order is not None else 1
+
+
+def outputs_of(raw: "Floats", task: Task, order: Sequence[int] | None = None) -> "Floats":
+    """From (n, groups) outputs to the task's shape, as `of_class` has it."""
+    nothing = np.zeros((*raw.shape, 0))
+    return of_class(Attribution(nothing, np.zeros(raw.shape[1]), raw), task, order).output
 
 
 def of_class(attribution: Attribution, task: Task, order: Sequence[int] | None = None) -> Attribution:

@@ -10,9 +10,23 @@ import numpy as np
 import pandas as pd
 
 from observability.errors import UsageError
+from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
 from observability.worker.features import chosen, codes, in_order, numbers
-from observability.worker.model import Attribution, Model, Native, Task, as_scores, missing_library, of_class, through, unreadable
+from observability.worker.model import (
+    Attribution,
+    Model,
+    Native,
+    Pairwise,
+    Task,
+    as_scores,
+    missing_library,
+    of_class,
+    outputs_of,
+    place_of,
+    through,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,12 +73,20 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
         found = of_class(Attribution(contributions[:, :, :-1], base, raw), task)
         return replace(found, scores=through(link, found.output)) if link is not None and link != "raw" else found
 
+    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+        trees, output = forest_files.of_lightgbm(booster), place_of(groups, task, None, place)
+        return forest.by_row(trees, encode(row)[0], encode(background), output) / shared
+
+    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+        return outputs_of(np.asarray(booster.predict(encode(frame), raw_score=True)).reshape(len(frame), groups) / shared, task)
+
     link = link_of(path, groups)
     native = Native("native pred_contrib", link, explain) if link is not None and not is_linear(path) else None
+    pairwise = Pairwise(link, pairs, output) if native is not None and link is not None else None
     notes = ["The model does not name its features: columns are taken in their order."] if unnamed else []
     if groups > 1 and objective(path)[0] == "multiclassova":
         notes.append("Each class's score is the sigmoid of its own output.")
-    return Model(tuple(columns), tuple(features), encode, score, native, " ".join(notes))
+    return Model(tuple(columns), tuple(features), encode, score, native, " ".join(notes), pairwise)
 
 
 def categories_of(path: Path, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> dict[int, Sequence[Any]]:

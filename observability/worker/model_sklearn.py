@@ -5,7 +5,7 @@ Anything else in the file, above all a function, is refused by name before anyth
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,23 @@ import numpy as np
 import pandas as pd
 
 from observability.errors import UsageError
+from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
 from observability.worker.features import chosen, class_order, in_order, numbers
-from observability.worker.model import Attribution, CannotExplain, Model, Native, Task, as_scores, missing_library, of_class, unreadable
+from observability.worker.model import (
+    Attribution,
+    CannotExplain,
+    Model,
+    Native,
+    Pairwise,
+    Task,
+    as_scores,
+    missing_library,
+    of_class,
+    outputs_of,
+    place_of,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +81,9 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
         return as_scores(given, task, order)
 
     note = "" if known is not None else "The model does not name its features: columns are taken in their order."
-    return Model(tuple(columns), tuple(columns), encode, score, native(estimator, task, order), note)
+    known_how = native(estimator, task, order)
+    pairwise = pairs_of(estimator, encode, known_how.link, task, order) if known_how is not None else None
+    return Model(tuple(columns), tuple(columns), encode, score, known_how, note, pairwise)
 
 
 def load(path: Path) -> Any:
@@ -106,18 +122,58 @@ def is_trusted(name: str) -> bool:
     return isinstance(found, type) and found.__module__.split(".")[0] in TRUSTED
 
 
-def native(estimator: Any, task: Task, order: Sequence[int] | None) -> Native | None:
-    """How the model explains itself exactly, None where it does not."""
+def steps_of(estimator: Any) -> "tuple[Any, Callable[[Any], NDArray[np.float64]], bool]":
+    """The last step of a model, how the steps before it prepare a table, and whether each of these changes each column on its own."""
     *before, last = [each for _, each in estimator.steps] if type(estimator).__name__ == "Pipeline" else [estimator]
-    if any(type(each).__name__ not in ONE_TO_ONE for each in before):
-        return None
-    name = type(last).__name__
 
     def prepared(table: Any) -> "NDArray[np.float64]":
         for each in before:
             table = each.transform(table)
         return np.asarray(table, dtype=float)
 
+    return last, prepared, all(type(each).__name__ in ONE_TO_ONE for each in before)
+
+
+def pairs_of(
+    estimator: Any, encode: "Callable[[pd.DataFrame], Any]", link: Link, task: Task, order: Sequence[int] | None
+) -> Pairwise:  # fmt: skip
+    """Exact attributions against each row of a background, of the models that `native` explains: linear ones and trees."""
+    last, prepared, _ = steps_of(estimator)
+    name = type(last).__name__
+    # One output of a classifier speaks for the second class; where the task's positive class is the first, the sign turns.
+    turned = -1.0 if task.name == "binary" and order is not None and order[1] == 0 else 1.0
+
+    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+        table = prepared(encode(frame))
+        if name in LINEAR_LINKS:
+            coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=float))
+            given = table @ coefficients.T + np.asarray(last.intercept_, dtype=float)
+        elif name in BOOSTED:
+            given = raw(last, table)
+        else:
+            given = last.predict_proba(table) if hasattr(last, "predict_proba") else last.predict(table)
+        given = np.asarray(given, dtype=float).reshape(len(frame), -1)
+        return outputs_of(given * turned if given.shape[1] == 1 else given, task, order)
+
+    def values(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+        one, others = prepared(encode(row))[0], prepared(encode(background))
+        if name in LINEAR_LINKS:
+            coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=float))
+            chosen = coefficients[place_of(len(coefficients), task, order, place)]
+            return (one - others) * chosen * (turned if len(coefficients) == 1 else 1.0)
+        trees = forest_files.of_sklearn(last)
+        groups = max((each.output for each in trees), default=0) + 1
+        return forest.by_row(trees, one, others, place_of(groups, task, order, place)) * (turned if groups == 1 else 1.0)
+
+    return Pairwise(link, values, output)
+
+
+def native(estimator: Any, task: Task, order: Sequence[int] | None) -> Native | None:
+    """How the model explains itself exactly, None where it does not."""
+    last, prepared, one_to_one = steps_of(estimator)
+    if not one_to_one:
+        return None
+    name = type(last).__name__
     if name in LINEAR_LINKS:
         link: Link = "raw" if task.multiclass else LINEAR_LINKS[name]
         if name == "TweedieRegressor" and not is_log(last):

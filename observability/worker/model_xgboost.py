@@ -10,9 +10,22 @@ import numpy as np
 import pandas as pd
 
 from observability.errors import UsageError
+from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
 from observability.worker.features import chosen, codes, in_order, numbers
-from observability.worker.model import Attribution, Model, Native, Task, as_scores, missing_library, of_class, unreadable
+from observability.worker.model import (
+    Attribution,
+    Model,
+    Native,
+    Pairwise,
+    Task,
+    as_scores,
+    missing_library,
+    of_class,
+    outputs_of,
+    place_of,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,12 +57,15 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
     categories = categories_of(booster, columns, kinds or [])
     trees = kept_trees(booster)
 
-    def encode(frame: pd.DataFrame) -> Any:
+    def matrix_of(frame: pd.DataFrame) -> "NDArray[np.float64]":
         matrix = np.empty((len(frame), number))
         for place, name in enumerate(columns):
             known = categories.get(place)
             matrix[:, place] = codes(frame[name], known) if known is not None else numbers(frame[name])
-        return xgboost.DMatrix(matrix, missing=np.nan, feature_names=names, feature_types=kinds)
+        return matrix
+
+    def encode(frame: pd.DataFrame) -> Any:
+        return xgboost.DMatrix(matrix_of(frame), missing=np.nan, feature_names=names, feature_types=kinds)
 
     def margin(matrix: Any) -> "NDArray[np.float64]":
         return np.asarray(booster.predict(matrix, output_margin=True, strict_shape=True, iteration_range=trees), dtype=float)
@@ -65,10 +81,24 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
         base = given[0, :, -1] if len(given) else np.zeros(given.shape[1])
         return of_class(Attribution(given[:, :, :-1], base, margin(matrix)), task)
 
+    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+        read = forest_files.of_xgboost(booster, trees)
+        groups = max((each.output for each in read), default=0) + 1
+        return forest.by_row(read, matrix_of(row)[0], matrix_of(background), place_of(groups, task, None, place))
+
+    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+        return outputs_of(margin(encode(frame)), task)
+
     link = LINKS.get(objective)
     note = "" if names else "The model does not name its features: columns are taken in their order."
     return Model(
-        tuple(columns), tuple(names or columns), encode, score, Native("native pred_contrib", link, explain) if link else None, note
+        tuple(columns),
+        tuple(names or columns),
+        encode,
+        score,
+        Native("native pred_contrib", link, explain) if link else None,
+        note,
+        Pairwise(link, pairs, output) if link else None,
     )
 
 

@@ -8,6 +8,7 @@ Kononenko, Knowledge and Information Systems 41 (2014); Mitchell and others, Jou
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,38 +45,69 @@ def explain_rows(
 
     Gives values (n, features), or (n, classes, features) where `score` gives several, with the standard error of each.
     """
-    features, strata = rows.shape[1], len(background)
-    on, orders = switches(features, strata * permutations, np.random.default_rng(seed))
+    plan = planned(rows.shape[1], len(background), permutations, seed)
     # The first and the last step are the rows themselves: one score each, shared by every permutation.
-    inner = on[:, :, 1:-1, :].reshape(-1, features)
-    against = np.repeat(np.arange(strata * permutations) % strata, 2 * (features - 1))
-    before = score(encode(background))
-    after = score(encode(rows))
+    before, after = score(encode(background)), score(encode(rows))
     wide = before if before.ndim == 2 else before[:, None]
-    outputs = wide.shape[1]
-    values = np.zeros((len(rows), outputs, features))
+    values = np.zeros((len(rows), wide.shape[1], rows.shape[1]))
     errors = np.zeros_like(values)
-    shape = (strata * permutations, 2, features - 1, outputs)
     for place in range(len(rows)):
-        both = pd.concat([rows.iloc[[place]], background], ignore_index=True)
-        given = [
-            np.asarray(score(encode(mixed(both, inner[start : start + CHUNK], against[start : start + CHUNK])))).reshape(-1, outputs)
-            for start in range(0, len(inner), CHUNK)
-        ]
-        path = np.empty((strata * permutations, 2, features + 1, outputs))
-        path[:, :, 1:-1] = np.concatenate(given).reshape(shape) if given else 0
-        path[:, :, 0] = wide[np.arange(strata * permutations) % strata][:, None]
-        path[:, :, -1] = after[place]
-        change = np.diff(path, axis=2)
-        by_feature = np.empty_like(change)
-        np.put_along_axis(by_feature, orders[..., None], change, axis=2)
-        pairs = by_feature.mean(axis=1).reshape(permutations, strata, features, outputs)
+        pairs = of_row(score, encode, rows.iloc[[place]], background, plan, wide, np.atleast_1d(after[place]))
         values[place] = pairs.mean(axis=(0, 1)).T
-        errors[place] = np.sqrt(pairs.var(axis=0, ddof=1).sum(axis=0) / permutations).T / strata
+        errors[place] = np.sqrt(pairs.var(axis=0, ddof=1).sum(axis=0) / permutations).T / len(background)
         report((place + 1) / len(rows), f"{place + 1} of {len(rows)} rows")
     if before.ndim == 1:
         return Attribution(values[:, 0], np.asarray(before.mean()), after, errors[:, 0])
     return Attribution(values, before.mean(axis=0), after, errors)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is switched when. orders: as in `switches`; inner: what is switched for each score that is asked; against: which row of the background
+    stands behind it; permutations: pairs a row of the background, of which there are `strata`.
+    """
+
+    orders: "NDArray[np.int64]"
+    inner: "NDArray[np.bool_]"
+    against: "NDArray[np.int64]"
+    permutations: int
+    strata: int
+
+
+def planned(features: int, strata: int, permutations: int, seed: int) -> Plan:
+    """The permutations for a background of `strata` rows, each of which takes part equally often."""
+    on, orders = switches(features, strata * permutations, np.random.default_rng(seed))
+    inner = on[:, :, 1:-1, :].reshape(-1, features)
+    return Plan(orders, inner, np.repeat(np.arange(strata * permutations) % strata, 2 * (features - 1)), permutations, strata)
+
+
+def of_row(
+    score: "Callable[[Any], NDArray[np.float64]]",
+    encode: Callable[[pd.DataFrame], Any],
+    row: pd.DataFrame,
+    background: pd.DataFrame,
+    plan: Plan,
+    before: "NDArray[np.float64]",
+    after: "NDArray[np.float64]",
+) -> "NDArray[np.float64]":
+    """What switching each feature changed, (permutations, background rows, features, outputs), the mean of each permutation and its reverse.
+
+    before: scores of the background (rows, outputs); after: of the row (outputs,).
+    """
+    features, outputs, pairs = row.shape[1], before.shape[1], plan.strata * plan.permutations
+    both = pd.concat([row, background], ignore_index=True)
+    given = [
+        np.asarray(score(encode(mixed(both, plan.inner[start : start + CHUNK], plan.against[start : start + CHUNK])))).reshape(-1, outputs)
+        for start in range(0, len(plan.inner), CHUNK)
+    ]
+    path = np.empty((pairs, 2, features + 1, outputs))
+    path[:, :, 1:-1] = np.concatenate(given).reshape(pairs, 2, features - 1, outputs) if given else 0
+    path[:, :, 0] = before[np.arange(pairs) % plan.strata][:, None]
+    path[:, :, -1] = after
+    change = np.diff(path, axis=2)
+    by_feature = np.empty_like(change)
+    np.put_along_axis(by_feature, plan.orders[..., None], change, axis=2)
+    return np.asarray(by_feature.mean(axis=1).reshape(plan.permutations, plan.strata, features, outputs))
 
 
 def mixed(both: pd.DataFrame, on: "NDArray[np.bool_]", against: "NDArray[np.int64]") -> pd.DataFrame:

@@ -1,0 +1,158 @@
+"""How are the trees of LightGBM, XGBoost and scikit-learn read, so that each of their splits decides as the library itself does?"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.worker.forest import Tree
+from observability.worker.model import CannotExplain
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+ZERO = 1e-35
+"""LightGBM takes numbers nearer to 0 for 0 (kZeroThreshold)."""
+
+
+def of_lightgbm(booster: Any) -> list[Tree]:
+    """The trees of a Booster."""
+    body = booster.dump_model()
+    groups = int(body["num_tree_per_iteration"])
+    return [lightgbm_tree(each["tree_structure"], place % groups) for place, each in enumerate(body["tree_info"])]
+
+
+def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
+    """One tree of LightGBM's JSON: `<=` on numbers with a rule for missing ones, `==` on lists of categories."""
+    splits: list[dict[str, Any]] = []
+    values: list[float] = []
+    children: list[list[int]] = []
+    waiting: list[tuple[dict[str, Any], int, int]] = [(structure, -1, 0)]
+    while waiting:
+        node, parent, side = waiting.pop()
+        if "split_index" not in node:
+            place = ~len(values)
+            values.append(float(node["leaf_value"]))
+        else:
+            place = len(splits)
+            splits.append(node)
+            children.append([0, 0])
+            waiting += [(node["right_child"], place, 1), (node["left_child"], place, 0)]
+        if parent >= 0:
+            children[parent][side] = place
+    feature = np.array([each["split_feature"] for each in splits], np.int64)
+    categorical = [place for place, each in enumerate(splits) if each["decision_type"] == "=="]
+    lists = {place: np.array([int(each) for each in str(splits[place]["threshold"]).split("||")]) for place in categorical}
+    limit = np.array([np.nan if place in lists else float(each["threshold"]) for place, each in enumerate(splits)])
+    missing = np.array([each["missing_type"] for each in splits])
+    default = np.array([bool(each["default_left"]) for each in splits], np.bool_)
+
+    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+        given = matrix[:, feature]
+        empty = np.isnan(given)
+        number = np.where(empty & (missing != "NaN"), 0.0, given)
+        by_default = ((missing == "NaN") & empty) | ((missing == "Zero") & (np.abs(number) <= ZERO))
+        with np.errstate(invalid="ignore"):
+            found = np.where(by_default, default, number <= limit)
+        for place, codes in lists.items():
+            own = given[:, place]
+            found[:, place] = np.isin(np.where(np.isnan(own), -1, own).astype(np.int64), codes) & ~(own < 0)
+        return np.asarray(found, np.bool_)
+
+    left, right = (np.array([each[side] for each in children], np.int64) for side in (0, 1))
+    return Tree(feature, left, right, goes_left, np.array(values), output)
+
+
+def of_xgboost(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
+    """The trees of a Booster in the rounds that count ((0, 0): all)."""
+    body = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
+    if body.get("name") != "gbtree":
+        raise CannotExplain(f"Exact values against a background are not had of an XGBoost {body.get('name')}")
+    model = body["model"]
+    starts = model.get("iteration_indptr")
+    last = len(model["trees"]) if rounds == (0, 0) or not starts else starts[rounds[1]]
+    return [xgboost_tree(each, output) for each, output in zip(model["trees"][:last], model["tree_info"])]
+
+
+def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
+    """One tree: single-precision `<` on numbers, a listed category goes right, missing by the default of the split."""
+    left, right = np.array(body["left_children"], np.int64), np.array(body["right_children"], np.int64)
+    inner = left != -1
+    numbers = np.cumsum(inner) - 1
+    leaves = ~(np.cumsum(~inner) - 1)
+    child = np.where(inner, numbers, leaves)
+    condition = np.array(body["split_conditions"], np.float32)
+    feature = np.array(body["split_indices"], np.int64)[inner]
+    default = np.array(body["default_left"], np.bool_)[inner]
+    limit = condition[inner]
+    lists = {}
+    for node, start, size in zip(body.get("categories_nodes", ()), body.get("categories_segments", ()), body.get("categories_sizes", ())):
+        lists[int(numbers[node])] = np.array(body["categories"][start : start + size], np.int64)
+
+    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+        given = matrix[:, feature].astype(np.float32)
+        empty = np.isnan(given)
+        found = np.where(empty, default, given < limit)
+        for place, codes in lists.items():
+            own = given[:, place]
+            listed = np.isin(np.where(np.isnan(own), -1, own).astype(np.int64), codes)
+            found[:, place] = np.where(np.isnan(own), default[place], ~listed)
+        return np.asarray(found, np.bool_)
+
+    return Tree(feature, child[left[inner]], child[right[inner]], goes_left, condition[~inner].astype(float), output)
+
+
+def of_sklearn(estimator: Any) -> list[Tree]:
+    """The trees of a scikit-learn tree, forest or boosting. A forest's trees are divided by their number, for it gives their mean."""
+    name = type(estimator).__name__
+    if name.startswith("HistGradientBoosting"):
+        return [histogram_tree(each, place) for stage in estimator._predictors for place, each in enumerate(stage)]
+    if name.startswith("GradientBoosting"):
+        rate = float(estimator.learning_rate)
+        return [
+            tree for stage in estimator.estimators_ for place, each in enumerate(stage) for tree in plain_trees(each.tree_, rate, [place])
+        ]
+    members = list(estimator.estimators_) if hasattr(estimator, "estimators_") else [estimator]
+    return [tree for each in members for tree in plain_trees(each.tree_, 1 / len(members), None)]
+
+
+def plain_trees(body: Any, scale: float, outputs: Sequence[int] | None) -> list[Tree]:
+    """One tree of scikit-learn, as one for each of its outputs: single-precision rows, `<=`, missing by the split."""
+    inner = body.children_left != -1
+    child = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
+    feature, limit = body.feature[inner].astype(np.int64), body.threshold[inner]
+    default = np.asarray(body.missing_go_to_left)[inner].astype(np.bool_)
+
+    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+        given = matrix[:, feature].astype(np.float32)
+        return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
+
+    left, right = child[body.children_left[inner]], child[body.children_right[inner]]
+    value = body.value[~inner][:, 0, :]
+    if outputs is None and value.shape[1] > 1:
+        value = value / value.sum(axis=1, keepdims=True)
+    named = range(value.shape[1]) if outputs is None else outputs
+    return [
+        Tree(feature, left, right, goes_left, value[:, place if outputs is None else 0] * scale, output)
+        for place, output in enumerate(named)
+    ]
+
+
+def histogram_tree(predictor: Any, output: int) -> Tree:
+    """One tree of scikit-learn's histogram boosting, without categories."""
+    nodes = predictor.nodes
+    if nodes["is_categorical"].any():
+        raise CannotExplain("Categories of histogram boosting are not read")
+    inner = nodes["is_leaf"] == 0
+    child = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
+    feature, limit = nodes["feature_idx"][inner].astype(np.int64), nodes["num_threshold"][inner]
+    default = nodes["missing_go_to_left"][inner].astype(np.bool_)
+
+    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+        given = matrix[:, feature]
+        return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
+
+    return Tree(feature, child[nodes["left"][inner]], child[nodes["right"][inner]], goes_left, nodes["value"][~inner], output)
