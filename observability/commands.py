@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from observability.cli import Outcome, Say
 from observability.errors import UsageError
 from observability.finding import SEVERITIES, Finding, iso
+from observability.incidents import Incident
 from observability.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def check(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     bad = SEVERITIES[: SEVERITIES.index(said.fail_on) + 1] if said.fail_on else ()
     exit_code = 1 if any(each.severity in bad for each in report.findings) else 0
     windows = [f"{name}: {iso(window.start)} to {iso(window.end)}" for name, window in report.windows.items()]
-    lines = [*windows, *report.notes, *(line_of(each) for each in report.findings if said.all or each.severity != "ok")]
+    lines = [*windows, *report.notes, *(line_of_incident(each) for each in report.incidents)]
+    lines += [line_of(each) for each in report.findings if said.all or each.severity == "unknown"]
     calm = sum(each.severity == "ok" for each in report.findings)
     lines.append(
         f"{calm} findings are ok{'' if said.all or not calm else ' (--all lists them)'}."
@@ -184,6 +186,15 @@ def check(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
         else "Nothing to judge: the store holds no predictions yet."
     )
     return answered([each.to_json() for each in report.findings], lines, said.json, exit_code)
+
+
+def line_of_incident(incident: Incident) -> str:
+    """An incident in one line of a terminal: what to suspect, since when, after what, what was found, how much comes with it."""
+    when = f", since {incident.onset:%Y-%m-%d %H:%M}" if incident.onset else ""
+    after = f", after {incident.event['what']} at {incident.event['at']} ({incident.event['text']})" if incident.event else ""
+    more = len(incident.collateral)
+    beside = f" With it: {more} more finding{'s' if more > 1 else ''}." if more else ""
+    return f"{incident.severity.upper():7} {incident.model or ''} suspect {incident.source}{when}{after}: {incident.sentence}{beside}"
 
 
 def line_of(finding: Finding) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
 from observability.answers import Answers
-from observability.catalog import Model, Version
+from observability.catalog import Catalog, Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
-from observability.finding import Finding, iso, worst_first
+from observability.finding import Finding, iso
+from observability.incidents import Incident, joined
 from observability.store import admin, attributions, engine, estimates, records
 from observability.store.source import snapshot
 from observability.window import Slice, Window
@@ -35,15 +36,20 @@ LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
 """The budget of false discoveries is spent per model and week, over a check a day and the model's versions."""
-EVENT_DAYS = 14
-"""An event is named beside a finding when it came at most so long before."""
+EVENT_DAYS, NOTE_DAYS = 14, 1
+"""An event is named beside a finding when it came at most so long before: what may have caused it, and what is only noted."""
+CHANGES = ("deploy", "data", "threshold", "guideline", "incident")
+"""Events that change what a model sees or does."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Findings worst first; the window that each model was judged in; notes about how the windows were chosen, one sentence each."""
+    """Findings worst first; the incidents that they form, worst first; the window that each model was judged in; notes about how the windows were
+    chosen, one sentence each.
+    """
 
     findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
     windows: dict[str, Window] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -97,7 +103,13 @@ def check(
         findings += model_findings(store, each, window, judged_at(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
         findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only)
-    return Report(tuple(worst_first(unique(findings))), windows, tuple(notes))
+    settled, incidents = gathered(catalog, unique(findings))
+    return Report(tuple(settled), incidents, windows, tuple(notes))
+
+
+def gathered(catalog: Catalog, findings: list[Finding]) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """The findings, those of one fault marked with its incident, and the incidents; both worst first."""
+    return joined(findings, {each.name: each.settings.importance for each in catalog.models})
 
 
 def record_findings(
@@ -358,12 +370,18 @@ def unique(findings: list[Finding]) -> list[Finding]:
 
 
 def with_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event in the two weeks before its onset (where that is not known, before the window's end)."""
+    """The finding with the nearest event before its onset (where that is not known, before the window's end).
+
+    A change that somebody made counts for two weeks; a note such as a public holiday, a complaint or an export only where no such change came,
+    and for a day.
+    """
     if finding.severity not in ("act", "watch") or marks.empty:
         return finding
     when = (finding.onset or finding.end).replace(tzinfo=None)
-    before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))]
-    if before.empty:
+    before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
+    changes = before[before["what"].isin(CHANGES)]
+    near = before[before["at"] > when - timedelta(days=NOTE_DAYS)] if changes.empty else changes
+    if near.empty:
         return finding
-    row = before.sort_values("at").iloc[-1].to_dict()
+    row = near.iloc[-1].to_dict()
     return replace(finding, event={"at": iso(row["at"].to_pydatetime().replace(tzinfo=UTC)), "what": row["what"], "text": row["text"]})

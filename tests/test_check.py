@@ -161,3 +161,28 @@ def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(comma
     assert found["accuracy"]["value"] == pytest.approx((len(right) - len(flipped)) / len(week), rel=1e-9)
     assert found["accuracy"]["severity"] == "act"
     assert command(own_fleet, "check", "--model", "employment", *window, "--fail-on", "act").code == 1
+
+
+def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(command: Command, stored_fleet: Path) -> None:
+    for model in ("flights-delay", "flights-late"):
+        findings = [
+            each for each in command(stored_fleet, "check", "--model", model, "--json").json() if each["severity"] in ("act", "watch")
+        ]
+        own = [each for each in findings if not each["analyzer"].startswith("training/")]
+        assert len(own) > 20 and len({each["incident"] for each in own}) == 1 and {each["likely_source"] for each in own} == {"input"}
+        assert {each["onset"] for each in own if each["metric"] == "null_rate"} == {"2013-12-31T00:00:00Z"}
+        (line,) = [each for each in command(stored_fleet, "check", "--model", model).out.splitlines() if "suspect input" in each]
+        assert (
+            line.startswith("ACT")
+            and "since 2013-12-31" in line
+            and "null in" in line
+            and f"With it: {len(own) - 1} more findings." in line
+        )
+
+
+def test_in_july_the_fall_and_the_hot_weather_are_two_incidents_the_fall_first(opened: Store) -> None:
+    """The inputs moved, but an estimate from them expects no fall: the relation changed."""
+    report = run.check(opened, model="flights-delay", start=datetime(2013, 7, 1, tzinfo=UTC), end=datetime(2013, 8, 1, tzinfo=UTC))
+    acts = [each for each in report.incidents if each.severity == "act"]
+    assert [each.source for each in acts] == ["model", "input"] and acts[0].lead.metric == "mae"
+    assert "temperature_f" in {one.subject for one in acts[1].findings}

@@ -13,6 +13,8 @@ CORE = {
     "window",
     "aggregate",
     "finding",
+    "incidents",
+    "incident_rules",
     "analyzer",
     "answers",
     "catalog",
