@@ -138,6 +138,29 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
     return pd.concat([pd.DataFrame(columns), values_of(frame, orders, fallback), typed(frame, fields, versions)], axis=1)
 
 
+def of_prediction(store: "Store", model: Model, version: Version, prediction_id: str) -> dict[str, Any] | None:
+    """The stored attributions of one prediction of a version, None where there are none that hold: `values` {feature: number}, `class` (-1: none), `base`,
+    `output`, `residual`, `link`, `method`, `adds_up`, `reproduces`, `background`, `background_rows`, `note`.
+    """
+    with snapshot(store) as cursor:
+        state = read_state(cursor, model, version.name)
+        if state is None or not state.holds(version):
+            return None
+        numbers = [number for (name, _), number in streams(cursor, model.key).items() if name == version.name]
+        held = first(
+            cursor,
+            f"""SELECT "values", "class", base, output, residual, link, method, adds_up, reproduces
+            FROM {model_table("attributions", model.key)} WHERE id_hash = hash(?) AND id = ? AND stream IN (SELECT unnest(?::SMALLINT[]))""",
+            [prediction_id, prediction_id, numbers],
+        )
+    if held is None:
+        return None
+    names = ("class", "base", "output", "residual", "link", "method", "adds_up", "reproduces")
+    values = {name: float(value) for name, value in zip(state.features, held[0])}
+    said = {"background": state.background, "background_rows": state.background_rows, "note": state.note}
+    return {"values": values, **dict(zip(names, held[1:], strict=True)), **said}
+
+
 def values_of(frame: "DataFrame", orders: Mapping[int, tuple[str, ...]], fallback: tuple[str, ...]) -> "DataFrame":
     """The attributions by feature, of versions with features of their own; `fallback` names the columns where there are no rows to name them."""
     import pandas as pd

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from observability.worker import Worker
+from tests.case.model_world import ModelWorld
+from tests.case.model_world import build as model_world_of
 from tests.case.world import World, build
 
 
@@ -13,3 +16,21 @@ def case_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = build(tmp_path_factory.mktemp("case"))
     yield world
     world.store.close()
+
+
+@pytest.fixture(scope="session")
+def model_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorld]:
+    """A store of models with files, that no test changes."""
+    world = model_world_of(tmp_path_factory.mktemp("case-models"))
+    yield world
+    world.store.close()
+
+
+@pytest.fixture(scope="session")
+def model_worker() -> Iterator[Worker]:
+    """One warm worker, on one thread: on a busy machine several wait on each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        made = Worker()
+        yield made
+        made.close()

@@ -1,0 +1,324 @@
+"""Why did this prediction get its score: against the average, against similar cases, against cases like it that the model got right?
+
+Attributions that were logged are shown as they are, stored ones next; otherwise the worker computes them from the version's model file. Against rows near the
+prediction they are always computed, exactly for trees and linear models (worker/forest.py), else sampled with a standard error.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.case.modelled import AGAINST, Against, Bar, Contrast, Contrasts, Stability
+from observability.case.nearest import nearest
+from observability.case.real_rows import RealRows, artifact_of, class_names, inputs_of, real_rows
+from observability.case.saying import words
+from observability.case.shapes import Explained, NotGivenError
+from observability.case.stability import FEWEST_ROWS, stability
+from observability.errors import ObservabilityError
+from observability.stats.attribution import SCORE_TOLERANCE, adds_up, output_of, score_of
+from observability.store import attributions
+
+if TYPE_CHECKING:
+    from observability.case.row import Row
+    from observability.store.database import Store
+    from observability.worker import Worker
+    from observability.worker.asking import Against as Held
+
+Progress = Callable[[float, str], None]
+AVERAGE_ROWS, SIMILAR_ROWS, TWIN_ROWS = 100, 50, 30
+SECONDS = 60.0
+"""The longest that one call of the worker may take."""
+
+
+def explain(
+    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
+) -> Explained:  # fmt: skip
+    """The prediction's attributions against the average: logged, else stored, else computed now. Raises NotGivenError, or what the worker raises."""
+    found = known(store, row)
+    if found is None and (bare := without_base(row)):
+        return bare
+    found = found or computed(store, row, worker, progress)
+    bars = {each.feature: each.attribution for each in found.bars}
+    note = found.note if found.adds_up else f"The attributions do not add up to the score, so they are not drawn. {found.note}".strip()
+    method = "logged" if found.source == "logged" else found.method
+    return Explained(bars, found.base_value, found.link, found.residual, method, note)
+
+
+def contrasts(
+    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
+) -> Contrasts:  # fmt: skip
+    """The prediction against the average, similar cases and correct twins, each with its stability. What cannot be given says why; nothing is raised."""
+    why: dict[str, str] = {}
+    found: dict[Against, Contrast] = {}
+    seconds = 0.0
+
+    def attempt(names: tuple[Against, ...], make: Callable[[], Mapping[Against, Contrast]]) -> None:
+        try:
+            found.update(make())
+        except ObservabilityError as error:
+            why.update({name: str(error) for name in names if name not in found})
+
+    attempt(("average",), lambda: {"average": known(store, row) or computed(store, row, worker, part(progress, 0.0, 0.5))})
+    try:
+        rows = real_rows(store, row)
+        backgrounds, lacking = backgrounds_of(row, rows)
+        why.update(lacking)
+        held = held_against(store, row, worker, backgrounds, part(progress, 0.5, 1.0))
+        seconds = max((each.seconds for each in held.values()), default=0.0)
+        for name, each in held.items():
+            if name == "average":
+                if "average" in found:
+                    found[name] = with_stability(found[name], each)
+            else:
+                found[name] = contrast_of(row, name, each, backgrounds[name])
+    except ObservabilityError as error:
+        for name in ("similar", "twins"):
+            why.setdefault(name, str(error))
+    return Contrasts(found.get("average"), found.get("similar"), found.get("twins"), why, seconds)
+
+
+def part(progress: Progress | None, low: float, high: float) -> Progress | None:
+    """Progress of one step among several."""
+    return None if progress is None else lambda share, text: progress(low + (high - low) * min(max(share, 0.0), 1.0), text)
+
+
+def known(store: "Store", row: "Row") -> Contrast | None:
+    """The attributions that were logged with the prediction, else those that are stored; None where there are none."""
+    return logged(row) or of_store(store, row)
+
+
+def logged(row: "Row") -> Contrast | None:
+    """The attributions that came with the prediction, held against its score in their own space."""
+    body, base = row.stored.get("attributions"), row.stored.get("base_value")
+    body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
+    if not isinstance(body, dict) or not body:
+        return None
+    link = row.stored.get("attributions_link") or "identity"
+    score, name = explained_score(row)
+    if name is not None:
+        body = body.get(name) if isinstance(body.get(name), dict) else None
+        base = base.get(name) if isinstance(base, dict) else base
+        if not body:
+            return None
+    values = {feature: float(value) for feature, value in body.items() if is_number(value)}
+    if not values or not is_number(base):
+        return None
+    output = float(output_of(np.array([score]), link)[0]) if score is not None else float("nan")
+    start = float(base) if base is not None else 0.0
+    return shaped(row, "average", values, start, output, link, "logged", "logged", "as the service says", None, class_name=name)
+
+
+def without_base(row: "Row") -> Explained | None:
+    """Attributions that were logged without a base value, as they are: nothing can be checked of them, and no bars stand on them."""
+    body = row.stored.get("attributions")
+    body = json.loads(body) if isinstance(body, str) else body
+    _, name = explained_score(row)
+    body = body.get(name) if name is not None and isinstance(body, dict) else body
+    values = {feature: float(value) for feature, value in body.items() if is_number(value)} if isinstance(body, dict) else {}
+    if not values:
+        return None
+    note = "They were logged without a base value, so it cannot be checked whether they add up, and they are not drawn."
+    return Explained(values, None, row.stored.get("attributions_link") or "identity", None, "logged", note)
+
+
+def is_number(value: Any) -> bool:
+    """Whether JSON holds a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def explained_score(row: "Row") -> tuple[float | None, str | None]:
+    """The score that is explained: of the decided class in multiclass, whose name comes along."""
+    place = class_of(row)
+    if place < 0:
+        return row.score, None
+    name = row.model.classes[place]
+    return (row.probabilities or {}).get(name), name
+
+
+def class_of(row: "Row") -> int:
+    """Multiclass: the class that was decided, else the most probable one; -1 for other tasks."""
+    if row.model.task != "multiclass" or not row.model.classes:
+        return -1
+    if 0 <= row.decision < len(row.model.classes):
+        return row.decision
+    chances = row.probabilities or {}
+    return int(np.argmax([chances.get(name, 0.0) for name in row.model.classes]))
+
+
+def of_store(store: "Store", row: "Row") -> Contrast | None:
+    """The attributions that were explained ahead (enrich_explain.py)."""
+    held = attributions.of_prediction(store, row.model, row.version, row.id)
+    if held is None or held["base"] is None or held["output"] is None:
+        return None
+    place = int(held["class"])
+    name = row.model.classes[place] if 0 <= place < len(row.model.classes) and row.model.task == "multiclass" else None
+    note = held["note"] or ""
+    if held["reproduces"] is False:
+        note = f"{note} The model file gives another score than the one that was logged: it may not be the model that answered.".strip()
+    return shaped(
+        row, "average", held["values"], held["base"], held["output"], held["link"] or "identity", held["method"] or "", "stored",
+        held["background"] or "the average", held["background_rows"], class_name=name, note=note,
+    )  # fmt: skip
+
+
+def computed(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> Contrast:
+    """The attributions against the average, computed now as they are explained ahead."""
+    from observability.worker import explain as ask
+
+    asked = asker(worker)
+    artifact = artifact_of(store, row.version)
+    background = None
+    if row.version.reference_rows:
+        reference = real_rows(store, row, production=False)
+        background = reference.inputs.head(AVERAGE_ROWS)
+    found = ask(
+        asked, artifact, inputs_of(row), task=row.model.task or "regression", classes=row.model.classes, background=background,
+        progress=progress, seconds=SECONDS,
+    )  # fmt: skip
+    place = class_of(row)
+    at = (0, place) if place >= 0 else (0,)
+    base = np.asarray(found.base_value)
+    error = None if found.standard_error is None else dict(zip(found.features, found.standard_error[at].tolist()))
+    return shaped(
+        row, "average", dict(zip(found.features, found.values[at].tolist())), float(base[place] if place >= 0 else base),
+        float(found.output[at]), found.link, found.method, "computed", found.background, found.background_rows, errors=error,
+        class_name=row.model.classes[place] if place >= 0 else None, note=joined(found.note, reproduced(row, float(found.predictions[at]))),
+    )  # fmt: skip
+
+
+def reproduced(row: "Row", score: float) -> str:
+    """A sentence where the model file gives another score than the one that was logged; logged scores are rounded."""
+    logged_score, _ = explained_score(row)
+    near = SCORE_TOLERANCE if row.model.classes else 0.01 * max(abs(score), 1e-9)
+    if logged_score is None or abs(score - logged_score) <= near:
+        return ""
+    return f"The model file gives {score:.4g}, logged was {logged_score:.4g}: it may not be the model that answered."
+
+
+def joined(*sentences: str) -> str:
+    """Sentences that say something, in one."""
+    return " ".join(each for each in sentences if each)
+
+
+def asker(worker: "Worker | None") -> "Worker":
+    """The worker. Raises NotGivenError where nobody gave one."""
+    if worker is None:
+        raise NotGivenError(
+            "explanations are computed on request only here", attempt="Open the case in the dashboard, or ask for it with its model"
+        )
+    return worker
+
+
+@dataclass(frozen=True)
+class Background:
+    """Rows that a prediction is held against, and what they are in words."""
+
+    rows: RealRows
+    text: str
+
+
+def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background], dict[str, str]]:
+    """The rows behind each contrast, and why there are none."""
+    found: dict[Against, Background] = {}
+    lacking: dict[str, str] = {}
+    average = np.flatnonzero(rows.of_reference)[:AVERAGE_ROWS]
+    if not len(average):
+        average = np.arange(len(rows))[:AVERAGE_ROWS]
+    found["average"] = Background(rows.only(average), f"{len(average)} rows of the reference")
+    own, right = inputs_of(row), np.flatnonzero(rows.right)
+    places, _ = nearest(own, rows.inputs, SIMILAR_ROWS)
+    found["similar"] = Background(rows.only(places), f"the {len(places)} real rows that are most like it, of {len(rows):,} looked at")
+    if len(right) < FEWEST_ROWS:
+        lacking["twins"] = (
+            f"Only {len(right)} rows near this prediction have a label and were answered right; about {FEWEST_ROWS - len(right)} more are needed. "
+            "They come with the labels of the reference or of later days."
+        )
+        return found, lacking
+    twins = rows.only(right)
+    places, _ = nearest(own, twins.inputs, TWIN_ROWS, scale=rows.inputs)
+    how = "whose error was no larger than that of half of all rows" if row.model.task == "regression" else "that the model got right"
+    found["twins"] = Background(twins.only(places), f"the {len(places)} rows most like it {how}, of {len(right):,} such rows")
+    return found, lacking
+
+
+def held_against(
+    store: "Store", row: "Row", worker: "Worker | None", backgrounds: Mapping[Against, Background], progress: Progress | None
+) -> "dict[Against, Held]":
+    """The row against each background, in one call of the worker."""
+    from observability.worker.asking import contrast
+
+    asked = asker(worker)
+    found = contrast(
+        asked, artifact_of(store, row.version), inputs_of(row), {name: each.rows.inputs for name, each in backgrounds.items()},
+        task=row.model.task or "regression", classes=row.model.classes, place=max(class_of(row), 0), progress=progress, seconds=SECONDS,
+    )  # fmt: skip
+    return {name: found[name] for name in backgrounds}
+
+
+def contrast_of(row: "Row", against: Against, held: "Held", background: Background) -> Contrast:
+    """What the page draws of one background."""
+    mean = held.values.mean(axis=0)
+    place = class_of(row)
+    decided = background.rows.facts["decision"].to_numpy(np.int64)
+    found = shaped(
+        row, against, dict(zip(held.features, mean.tolist())), float(held.before.mean()), held.after, held.link, held.method, "computed",
+        background.text, len(background.rows), errors=None if held.error is None else dict(zip(held.features, held.error.tolist())),
+        class_name=row.model.classes[place] if place >= 0 else None, note=joined(held.note, reproduced(row, held.score)),
+    )  # fmt: skip
+    return replace(found, outcomes=class_names(row.model, decided), stability=stability(mean, held.values))
+
+
+def with_stability(average: Contrast, held: "Held") -> Contrast:
+    """The shown attributions, with what resamples of the reference say: only where both add up in the same space."""
+    if average.link != held.link:
+        return average
+    shown = {bar.feature: bar.attribution for bar in average.bars}
+    found: Stability | None = stability(np.array([shown.get(name, 0.0) for name in held.features]), held.values)
+    return replace(average, stability=found)
+
+
+def shaped(
+    row: "Row",
+    against: Against,
+    values: Mapping[str, float],
+    base: float,
+    output: float,
+    link: str,
+    method: str,
+    source: Any,
+    background: str,
+    background_rows: int | None,
+    *,
+    errors: Mapping[str, float] | None = None,
+    class_name: str | None = None,
+    note: str = "",
+) -> Contrast:
+    """A contrast from plain numbers: bars sorted by size, the residual judged, the same in words."""
+    bars = tuple(
+        sorted(
+            (Bar(name, row.features.get(name), value, (errors or {}).get(name)) for name, value in values.items()),
+            key=lambda bar: (-abs(bar.attribution), bar.feature),
+        )
+    )  # fmt: skip
+    whole = np.array([[bar.attribution for bar in bars]])
+    residual = output - base - float(whole.sum())
+    return Contrast(
+        against, background, background_rows, base, output, residual, fits(row, whole, base, output, residual, link, method), link, bars,
+        method, source, "estimated" if errors else "measured", class_name,
+        words=words(bars, base, output, link, AGAINST[against], class_name), note=note,
+    )  # fmt: skip
+
+
+def fits(row: "Row", values: NDArray[np.float64], base: float, output: float, residual: float, link: str, method: str) -> bool:
+    """Whether the bars add up: the residual is small, or (logged scores are rounded) the score that follows is the logged one."""
+    if not np.isfinite([base, output, residual]).all():
+        return False
+    if bool(adds_up(values, np.array([base]), np.array([residual]))[0]):
+        return True
+    score, _ = explained_score(row)
+    implied = float(score_of(np.array([base + values.sum()]), link)[0])
+    return bool(row.model.classes) and method == "logged" and score is not None and abs(implied - score) <= SCORE_TOLERANCE

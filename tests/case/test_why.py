@@ -1,0 +1,210 @@
+"""Why a score is what it is: logged, stored, computed; against neighbours and twins; with its residual, its stability, its words."""
+
+import dataclasses
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.case import why
+from observability.case.find import opened
+from observability.case.nearest import distances, nearest
+from observability.case.real_rows import inputs_of, real_rows
+from observability.case.saying import words
+from observability.case.shapes import NotGivenError
+from observability.case.stability import stability
+from observability.enrich_explain import explain_rows
+from observability.worker import WorkerError
+from tests.case.model_world import inputs
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def row_of(world, name, model):
+    return opened(world.store, name, model=model)
+
+
+def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(model_world):
+    row = row_of(model_world, "l-3", "logged")
+    found = why.explain(model_world.store, row)
+    assert found.method == "logged" and found.link == "logit" and found.base_value == 0.2
+    assert found.attributions == {"x": row.features["x"], "y": -0.5 * row.features["y"]}
+    assert abs(found.residual) < 1e-9
+    bad = why.known(model_world.store, row_of(model_world, "l-bad", "logged"))
+    assert bad is not None and not bad.adds_up and abs(bad.residual) > 1
+    assert "do not add up" in why.explain(model_world.store, row_of(model_world, "l-bad", "logged")).note
+    bare = why.explain(model_world.store, row_of(model_world, "l-bare", "logged"))
+    assert bare.base_value is None and bare.residual is None and len(bare.attributions) == 2 and "without a base value" in bare.note
+
+
+def test_without_a_model_file_the_rest_says_what_to_do(model_world, model_worker):
+    found = why.contrasts(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
+    assert found.average is not None and found.similar is None and found.twins is None
+    assert "no model file is stored" in found.why["similar"] and "--artifact" in found.why["twins"]
+
+
+def test_computed_ones_are_the_librarys_and_the_stored_ones_are_taken_when_there(model_world, model_worker):
+    import shap
+
+    booster, frame = model_world.models["credit 1"], model_world.frames["credit"]
+    theirs = np.asarray(booster.predict(inputs(frame.iloc[[5]]), pred_contrib=True))[0]
+    said = []
+    row = row_of(model_world, "c-5", "credit")
+    with pytest.raises(NotGivenError, match="on request"):
+        why.explain(model_world.store, row)
+    found = why.explain(model_world.store, row, worker=model_worker, progress=lambda share, text: said.append(share))
+    assert found.method == "native pred_contrib" and found.base_value == pytest.approx(theirs[-1], rel=1e-6)
+    assert np.allclose([found.attributions[name] for name in frame], theirs[:-1], atol=1e-6)
+    explainer = shap.TreeExplainer(booster)
+    coded = inputs(frame.iloc[[5]])
+    coded = coded.assign(town=coded["town"].cat.codes.replace(-1, np.nan)).to_numpy(float)
+    assert np.allclose([found.attributions[name] for name in frame], explainer.shap_values(coded)[0], atol=1e-6)
+
+
+def test_similar_and_twins_are_the_nearest_rows_by_scikit_learn_and_their_attributions_are_exact(model_world, model_worker):
+    import shap
+    from sklearn.neighbors import NearestNeighbors
+
+    row = row_of(model_world, "r-3", "rent")
+    rows = real_rows(model_world.store, row)
+    assert row.id not in set(rows.facts["id"]) and {"reference", "production"} == set(rows.facts["environment"])
+    backgrounds, lacking = why.backgrounds_of(row, rows)
+    assert lacking == {}
+    scale = rows.inputs.std(ddof=0)
+    for name, chosen, among in (("similar", why.SIMILAR_ROWS, np.ones(len(rows), bool)), ("twins", why.TWIN_ROWS, rows.right)):
+        of = rows.only(among)
+        theirs = NearestNeighbors(n_neighbors=chosen).fit(of.inputs / scale).kneighbors(inputs_of(row) / scale)[1][0]
+        assert list(backgrounds[name].rows.facts["id"]) == list(of.facts["id"].iloc[theirs])
+    errors = np.abs(rows.facts["score"] - rows.facts["label_value"])
+    assert (np.abs(backgrounds["twins"].rows.facts["score"] - backgrounds["twins"].rows.facts["label_value"]) <= errors.median()).all()
+    found = why.contrasts(model_world.store, row, worker=model_worker)
+    assert found.why == {}
+    model = model_world.models["rent"]
+    for name in ("similar", "twins"):
+        contrast = getattr(found, name)
+        masker = shap.maskers.Independent(backgrounds[name].rows.inputs, max_samples=100)
+        theirs = shap.LinearExplainer(model, masker).shap_values(inputs_of(row))[0]
+        ours = {bar.feature: bar.attribution for bar in contrast.bars}
+        assert np.allclose([ours[each] for each in inputs_of(row).columns], theirs, atol=1e-6 * np.abs(theirs).max())
+        assert contrast.adds_up and contrast.base_value == pytest.approx(model.predict(backgrounds[name].rows.inputs).mean())
+        assert contrast.output == pytest.approx(row.score) and contrast.background_rows == len(backgrounds[name].rows)
+        sizes = [abs(bar.attribution) for bar in contrast.bars]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_distances_of_categories_truths_and_nulls_are_those_of_a_one_hot_table(model_world):
+    from sklearn.neighbors import NearestNeighbors
+
+    row = row_of(model_world, "c-17", "credit")
+    rows = real_rows(model_world.store, row)
+    both = pd.concat([inputs_of(row), rows.inputs], ignore_index=True)
+    columns = {}
+    for name in ("age", "income", "rooms"):
+        missing = both[name].isna()
+        spread = rows.inputs[name].std(ddof=0)
+        columns[name] = ((both[name] - both[name].mean()) / spread).fillna(0.0)
+        assert not (missing.iloc[0]), "the row itself has no missing number here"
+    table = pd.DataFrame(columns)
+    for name in ("town", "member"):
+        table = pd.concat([table, pd.get_dummies(both[name].astype(str), prefix=name).astype(float) / np.sqrt(2)], axis=1)
+    whole = ~rows.inputs["income"].isna().to_numpy()
+    searcher = NearestNeighbors(n_neighbors=25).fit(table.iloc[1:][whole])
+    theirs, places = searcher.kneighbors(table.iloc[[0]])
+    ours = distances(inputs_of(row), rows.inputs[whole], scale=rows.inputs)
+    assert np.allclose(np.sort(ours)[:25], theirs[0]) and np.allclose(ours[places[0]], theirs[0])
+    # A missing number is 1 away from a known one, and 0 from a missing one.
+    one = pd.DataFrame({"a": [np.nan], "b": [2.0], "t": [None]}).astype({"t": object})
+    many = pd.DataFrame({"a": [np.nan, 3.0, np.nan], "b": [2.0, 2.0, np.inf], "t": [None, None, "x"]}).astype({"t": object})
+    assert np.allclose(distances(one, many), [0, 1, np.sqrt(2)])
+    assert list(nearest(one, many, 2)[0]) == [0, 1]
+
+
+def test_classes_and_trees_against_neighbours_add_up(model_world, model_worker):
+    found = why.contrasts(model_world.store, row_of(model_world, "m-2", "mood"), worker=model_worker)
+    row = row_of(model_world, "m-2", "mood")
+    for each in (found.average, found.similar, found.twins):
+        assert each.class_name == row.answer and each.link == "raw" and each.adds_up and abs(each.residual) < 1e-6
+    assert sum(found.similar.outcomes.values()) == why.SIMILAR_ROWS
+    credit = why.contrasts(model_world.store, row_of(model_world, "c-8", "credit"), worker=model_worker)
+    for each in (credit.average, credit.similar, credit.twins):
+        assert each.adds_up and 1 / (1 + np.exp(-each.output)) == pytest.approx(row_of(model_world, "c-8", "credit").score, abs=1e-6)
+        assert (1 <= each.stability.stars <= 5 and each.stability.rows == each.background_rows) or each.background_rows is None
+        assert each.words[0].startswith(("Pushed up", "Nothing pushed")) and "a probability of" in each.words[2]
+
+
+def test_a_worker_that_breaks_costs_its_own_part(model_world):
+    class Broken:
+        def call(self, *given, **more):
+            raise WorkerError("the job took too long and was ended", reason="time", attempt="Ask for fewer rows")
+
+    found = why.contrasts(model_world.store, row_of(model_world, "c-8", "credit"), worker=Broken())
+    assert found.average is None and found.similar is None and set(found.why) == {"average", "similar", "twins"}
+    assert all("took too long" in each for each in found.why.values())
+
+
+def test_few_labels_say_how_many_more_are_needed(model_world, model_worker):
+    row = row_of(model_world, "c-8", "credit")
+    rows = real_rows(model_world.store, row)
+    poor = dataclasses.replace(rows, facts=rows.facts.assign(label=-1))
+    backgrounds, lacking = why.backgrounds_of(row, poor)
+    assert "twins" not in backgrounds and "about 10 more are needed" in lacking["twins"]
+
+
+def test_stability_counts_what_changes_with_the_background():
+    rng = np.random.default_rng(0)
+    steady = np.tile([3.0, 2.0, 1.0, 0.5, 0.1], (40, 1))
+    found = stability(steady.mean(axis=0), steady)
+    assert (found.stars, found.score, found.overlap, found.draws) == (5, 1.0, 1.0, 200)
+    noise = rng.normal(0, 1, (40, 8))
+    shaky = stability(noise.mean(axis=0), noise)
+    assert shaky.stars < 4 and shaky.score < found.score
+    again = stability(noise.mean(axis=0), noise)
+    assert again == shaky and stability(noise.mean(axis=0), noise[:9]) is None
+    # By hand: each resample is one of two stories; half of the leaders stay in the other one.
+    from scipy.stats import spearmanr
+
+    from observability.case.stability import overlaps, rank_correlations
+
+    one, many = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0]), np.array([[5.0, 1.0, 2.0, 4.0, 3.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]])
+    assert np.allclose(overlaps(one, many), [1 / 3, 1.0])
+    assert np.allclose(rank_correlations(one, many), [spearmanr(one, many[0])[0], 1.0])
+    assert list(rank_correlations(np.zeros(3), np.array([[1.0, 2.0, 3.0]]))) == [0.0]
+
+
+def test_the_words_say_up_down_and_the_probability():
+    from observability.case.modelled import Bar
+
+    bars = [Bar("income", 52000.0, 1.5), Bar("age", 41, -0.5), Bar("town", None, 0.25)]
+    up, down, end = words(bars, -1.25, 0.0, "logit", "the average")
+    assert up == "Pushed up by 1.75 log-odds: income = 52000 (+1.5) and town = missing (+0.25)."
+    assert down == "Pushed down by 0.5 log-odds: age = 41 (-0.5)."
+    assert end == "From -1.25 for the average they lead to 0 log-odds: a probability of 50.0% instead of 22.3%."
+    assert words([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
+        "Nothing pushed it down.", "From 1 for similar cases they lead to 3.",
+    )  # fmt: skip
+
+
+def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_path):
+    import shutil
+    import threading
+
+    from observability.store.database import Store
+
+    shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
+    model_world.store.cursor().execute("CHECKPOINT")
+    shutil.copyfile(model_world.home / "store.duckdb", tmp_path / "home" / "store.duckdb")
+    store = Store.open(tmp_path / "home", threads=2)
+    try:
+        model = store.catalog().model("credit")
+        while explain_rows(store, model_worker, model, lambda *_: None, threading.Event()):
+            pass
+        row = opened(store, "c-5", model="credit")
+        with mock.patch("observability.case.why.computed", side_effect=AssertionError):
+            kept = why.known(store, row)
+        assert kept is not None and kept.source == "stored"
+        fresh = why.computed(store, row, model_worker, None)
+        assert kept.base_value == pytest.approx(fresh.base_value) and [b.feature for b in kept.bars] == [b.feature for b in fresh.bars]
+        assert np.allclose([b.attribution for b in kept.bars], [b.attribution for b in fresh.bars], atol=1e-5) and kept.adds_up
+    finally:
+        store.close()
