@@ -80,10 +80,28 @@ def label(look: Look) -> Any:
     return look.row.label
 
 
+def own(place: str) -> Part:
+    """A part of this package (`module:function` from a look), imported when it is asked for: what nobody asks costs no import."""
+
+    def part(look: Look) -> Any:
+        module, _, function = place.partition(":")
+        return getattr(import_module(f"observability.case.{module}"), function)(look)
+
+    return part
+
+
 PARTS: Mapping[str, Part] = {
+    "happened": own("happened:happened"),
     "label": label,
+    "inputs": own("inputs:inputs"),
+    "findings": own("findings:findings"),
     "explanation": modelled("why", "explain"),
     "counterfactuals": modelled("edge", "counterfactuals"),
+    "neighbours": own("neighbours:neighbours"),
+    "label_check": own("labels:label_check"),
+    "rule": own("rule:rule"),
     "versions": modelled("replay", "versions"),
+    "triage": own("triage:triage"),
+    "verdicts": own("verdicts:verdicts"),
 }
 """How each part is computed, in the order in which a reader asks."""

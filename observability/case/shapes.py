@@ -101,8 +101,8 @@ class Neighbour:
 @dataclass(frozen=True)
 class LabelCheck:
     """Is it the label that is wrong? self_confidence: how much the evidence believes the given label, 0 to 1. threshold: what a label of this
-    class gets on average (confident learning). suspect: below it while another class is above its own. because: one sentence. votes: what
-    annotators said, label: count.
+    class gets on average (confident learning). instead: the class that the model is confident of. agree: share of the nearest labelled rows that
+    have the same label. away: of a number, robust standard deviations from the neighbours' median. votes: what annotators said, label: count.
     """
 
     suspect: bool
@@ -111,7 +111,8 @@ class LabelCheck:
     threshold: float | None = None
     instead: str | None = None
     votes: Mapping[str, int] = field(default_factory=dict)
-    spread: float | None = None
+    agree: float | None = None
+    away: float | None = None
     basis: Basis = "estimated"
 
 

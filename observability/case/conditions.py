@@ -1,0 +1,80 @@
+"""Which simple conditions hold of this case, and of which rows do they hold?"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.case.shapes import Condition
+from observability.catalog import Column, Model
+from observability.window import Slice
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CUTS = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Numbers are cut at these shares of the labelled rows."""
+FIELDS = ("replica", "device")
+"""Fields of a prediction that rules may speak of beside features and groups."""
+
+
+def candidates(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[Condition]:
+    """Every condition that the case meets: its level, its side of each cut, a value that is missing.
+
+    given: the case's own values by column reference (and field).
+    """
+    found: list[Condition] = []
+    for column in model.columns:
+        value = given.get(column.reference)
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            found.append(Condition(column.reference, f"{column.name} is missing", null=True))
+        elif column.kind == "number":
+            found += of_number(column, frame[column.reference].to_numpy(np.float64), float(value))
+        else:
+            text = level(value)
+            found.append(Condition(column.reference, f"{column.name} is {text}", levels=(text,)))
+    for name in FIELDS:
+        if given.get(name) is not None:
+            found.append(Condition(name, f"{name} is {given[name]}", levels=(str(given[name]),)))
+    return found
+
+
+def of_number(column: Column, values: NDArray[np.float64], value: float) -> list[Condition]:
+    """The sides of the cuts that a number is on."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return []
+    cuts = np.unique(np.quantile(known, CUTS, method="nearest"))
+    found = [
+        Condition(column.reference, f"{column.name} is {cut:.6g} or more", low=float(cut)) for cut in cuts if value >= cut > known.min()
+    ]
+    found += [Condition(column.reference, f"{column.name} is below {cut:.6g}", high=float(cut)) for cut in cuts if value < cut]
+    return found
+
+
+def level(value: Any) -> str:
+    """A level as slices spell it."""
+    return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
+
+
+def holds(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
+    """Of which rows a condition holds."""
+    values = frame[condition.reference]
+    if condition.null:
+        return np.asarray(values.isna(), bool)
+    if condition.levels:
+        return np.asarray(values.map(lambda each: each is not None and level(each) in condition.levels), bool)
+    numbers = values.to_numpy(np.float64)
+    with np.errstate(invalid="ignore"):
+        above = numbers >= condition.low if condition.low is not None else ~np.isnan(numbers)
+        return np.asarray(above & (numbers < condition.high) if condition.high is not None else above, bool)
+
+
+def slice_of(conditions: tuple[Condition, ...]) -> str | None:
+    """The conditions as a slice of an address; None where one is no single level."""
+    pairs = []
+    for each in conditions:
+        if not each.null and len(each.levels) != 1:
+            return None
+        pairs.append((each.reference.partition(".")[2] or each.reference, "null" if each.null else each.levels[0]))
+    return str(Slice(tuple(pairs))) if pairs and len({name for name, _ in pairs}) == len(pairs) else None

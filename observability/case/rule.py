@@ -1,0 +1,150 @@
+"""Is it just this one? The smallest rule of one to three conditions that covers this case and errs more than the rest.
+
+Honest: the rule is searched for on one half of the labelled rows and its figures are counted on the other half, so they do not flatter it. The
+search is by beam: rules that cover the case, by how many errors they hold beyond what their size explains (√n · (rate - overall), as in subgroup
+discovery: Klösgen 1996); a condition more must earn its place.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.case import rows
+from observability.case.conditions import FIELDS, candidates, holds, level, slice_of
+from observability.case.look import Look
+from observability.case.shapes import Condition, NotGivenError, Rate, Rule
+from observability.catalog import Model
+from observability.stats.interval import rate_difference_interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST_CONDITIONS, BEAM = 3, 12
+FEWEST_ROWS, FEWEST_LABELLED = 30, 200
+"""A rule covers at least so many rows of the half it is searched on; below so many labelled rows in all there is none."""
+EARNED = 1.15
+"""A rule with a condition more must be better by this factor."""
+MOST_GROUPS, MOST_WEEKS = 12, 26
+
+
+def rule(look: Look) -> Rule:
+    """The rule. Raises NotGivenError where the case is known to be right, where too little is labelled, or where nothing about it errs more."""
+    row = look.row
+    error = rows.bad(look)
+    if error.of_row(row) is False:
+        raise NotGivenError(f"this prediction was no error (an error is {error.text}), so there are none like it to look for")
+    frame = rows.labelled(look)
+    if len(frame) < FEWEST_LABELLED:
+        raise NotGivenError(
+            f"{len(frame)} other predictions of this version about this time have labels; about {FEWEST_LABELLED} are needed"
+        )
+    wrong = error.of(frame)
+    search = searched(len(frame))
+    given = {**rows.values(row), **{name: row.stored.get(name) for name in FIELDS}}
+    options = candidates(row.model, frame, given)
+    found = best(options, frame[search], wrong[search])
+    if not found:
+        rate = wrong.mean()
+        raise NotGivenError(
+            f"no part of the data that holds this case errs more than all of it: {100 * rate:.3g} % of {len(frame):,} labelled predictions are errors"
+        )
+    return counted(row.model, found, frame[~search], wrong[~search], error.text)
+
+
+def searched(n: int) -> NDArray[np.bool_]:
+    """The half of the rows (which come in the order of their hash) that is searched: every other one."""
+    return np.arange(n) % 2 == 0
+
+
+def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Condition, ...]:
+    """The best rule among the options on these rows; none where nothing errs more than all of them."""
+    masks = [holds(each, frame) for each in options]
+    overall = wrong.mean() if wrong.size else 0.0
+
+    def worth(mask: NDArray[np.bool_]) -> float:
+        n = int(mask.sum())
+        return float((wrong[mask].mean() - overall) * np.sqrt(n)) if FEWEST_ROWS <= n < mask.size else -np.inf
+
+    winner: tuple[float, tuple[int, ...]] = (0.0, ())
+    beam: list[tuple[float, tuple[int, ...], NDArray[np.bool_]]] = [(0.0, (), np.ones(len(frame), bool))]
+    for _ in range(MOST_CONDITIONS):
+        grown: dict[tuple[int, ...], tuple[float, NDArray[np.bool_]]] = {}
+        for _, chosen, mask in beam:
+            for place in range(len(options)):
+                key = tuple(sorted((*chosen, place)))
+                if place in chosen or key in grown or not compatible(options, chosen, place):
+                    continue
+                both = mask & masks[place]
+                grown[key] = worth(both), both
+        better = [(value, key, mask) for key, (value, mask) in grown.items() if value > 0]
+        beam = sorted(better, key=lambda each: (-each[0], each[1]))[:BEAM]
+        if not beam:
+            break
+        if beam[0][0] > winner[0] * (EARNED if winner[1] else 1.0):
+            winner = beam[0][0], beam[0][1]
+    return tuple(options[place] for place in winner[1])
+
+
+def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) -> bool:
+    """Whether an option says something new: another column, or the other side of a number that is bounded on one side."""
+    new = options[place]
+    same = [options[each] for each in chosen if options[each].reference == new.reference]
+    if not same:
+        return True
+    bounded = new.low is not None or new.high is not None
+    return bounded and len(same) == 1 and (same[0].low is None) != (new.low is None)
+
+
+def counted(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: NDArray[np.bool_], error: str) -> Rule:
+    """A rule's figures on rows that its search did not see."""
+    mask = np.ones(len(frame), bool)
+    for each in conditions:
+        mask &= holds(each, frame)
+    n, errors, all_errors = int(mask.sum()), int(wrong[mask].sum()), int(wrong.sum())
+    rate, overall = rate_interval(errors, n), rate_interval(all_errors, len(frame))
+    more = rate_difference_interval(errors, n, all_errors - errors, len(frame) - n)
+    weak = more.low is not None and more.low > 0
+    text = " and ".join(each.text for each in conditions)
+    coverage = errors / all_errors if all_errors else None
+    because = f"Of {n:,} like this ({text}), {errors:,} are errors"
+    if rate.value is not None and overall.value:
+        because += f": {100 * rate.value:.3g} % ({100 * (rate.low or 0):.3g} to {100 * (rate.high or 0):.3g}), {rate.value / overall.value:.2g} times the overall {100 * overall.value:.3g} %"
+    because += "." if weak else ", which is not beyond chance on rows that the search did not see."
+    inside, inside_wrong = frame[mask], wrong[mask]
+    return Rule(
+        text=text, n=n, errors=errors, rate=rate.value, coverage=coverage, low=rate.low, high=rate.high, overall=overall.value, weak=weak,
+        conditions=conditions, slice=slice_of(conditions), error=error, trend=trend(inside, inside_wrong), groups=groups(model, inside, inside_wrong),
+        because=because,
+    )  # fmt: skip
+
+
+def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
+    """The rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all lie within two weeks."""
+    if frame.empty:
+        return ()
+    at = frame["at"]
+    weekly = (at.max() - at.min()).days > 14
+    period = at.dt.floor("D")
+    if weekly:
+        period = period - (at.dt.dayofweek * np.timedelta64(1, "D")).astype("timedelta64[us]")
+    counts = [(f"{when:%Y-%m-%d}", wrong[np.asarray(period == when)]) for when in sorted(period.unique())[-MOST_WEEKS:]]
+    return tuple(rated(name, part) for name, part in counts)
+
+
+def groups(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
+    """The rate by level of each sensitive attribute that is no number, the most frequent levels first."""
+    found: list[Rate] = []
+    for column in model.columns:
+        if not column.sensitive or column.kind == "number":
+            continue
+        levels = frame[column.reference].map(lambda each: "null" if each is None else level(each))
+        common = levels.value_counts().index[:MOST_GROUPS]
+        found += [rated(f"{column.name}={name}", wrong[np.asarray(levels == name)]) for name in common]
+    return tuple(found)
+
+
+def rated(name: str, wrong: NDArray[np.bool_]) -> Rate:
+    """A rate with its interval."""
+    found = rate_interval(int(wrong.sum()), wrong.size)
+    return Rate(name, int(wrong.size), int(wrong.sum()), found.value, found.low, found.high)

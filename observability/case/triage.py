@@ -1,0 +1,221 @@
+"""Where may this bad prediction come from? Possible sources, best first, each with how much speaks for it and the sentence that says what.
+
+A score is a weight of evidence between 0 and 1, not a probability: 0.9 where hardly anything else is left, 0.3 (`unknown`) where an ordinary error
+of an imperfect model is as good an answer. Every sentence is about what was measured; none says what caused what.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.case import neighbours, rows
+from observability.case.conditions import FIELDS
+from observability.case.look import Look
+from observability.case.shapes import Input, LabelCheck, Rule, Source, Triage
+from observability.errors import ObservabilityError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+UNKNOWN = 0.3
+"""What speaks for an ordinary error, whatever the case."""
+FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
+RARE, UNCOMMON = 0.01, 0.05
+"""Below these shares of the reference a missing value is rare, or uncommon."""
+COMMON_NOW = 0.02
+"""Where more of the model's own rows about this time are as odd, the world has moved: that is no fault of one input."""
+NEAR_EDGE = 0.15
+"""Share of the way from the cut-off to certainty within which an answer is near the edge."""
+OUTCOME_DISCOUNT = {"outcome": 0.5, "correction": 0.5, None: 0.8}
+"""How much less a label is doubted that was measured, or corrected already, than one that a person gave."""
+
+
+def triage(look: Look) -> tuple[Triage, ...]:
+    """The sources that something speaks for, and `unknown`, best first; ties in the order of SOURCES."""
+    found = [each for source in SOURCES for each in source(look) if each.score > 0]
+    return tuple(sorted([*found, unknown(look)], key=lambda each: -each.score))
+
+
+def inputs(look: Look) -> Iterator[Triage]:
+    """Values that are missing, of another type, old, unseen or impossible, weighted by how much the model listens to the feature."""
+    given: tuple[Input, ...] = look.part("inputs") or ()
+    parts = [(weight, each) for each in given if (weight := oddness(look, each)) > 0]
+    sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in sorted(parts, key=lambda part: -part[0])[:3]]
+    together = missing_together(look)
+    if together is not None:
+        parts.append((0.85, given[0]))
+        sentences.insert(0, together)
+    if parts:
+        score = 1 - float(np.prod([1 - weight for weight, _ in parts]))
+        yield Triage("input", round(min(score, 0.95), 3), " ".join(sentences))
+
+
+def oddness(look: Look, given: Input) -> float:
+    """How much one input looks like a fault, 0 to 1."""
+    weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved(look, given, flag)]
+    if "null" in given.flags and given.share is not None:
+        weights.append(0.7 if given.share < RARE else 0.3 if given.share < UNCOMMON else 0.0)
+    return max(weights, default=0.0) * heard(look, given.feature)
+
+
+def moved(look: Look, given: Input, flag: str) -> bool:
+    """Whether other rows about this time are as odd in this feature: outside on the same side, or with a level the reference never holds."""
+    if flag not in ("out_of_range", "unseen"):
+        return False
+    frame, reference = rows.labelled_rows_of(look), f"feature.{given.feature}"
+    edges = look.row.version.edges.get(reference)
+    if frame.empty or edges is None:
+        return False
+    values = frame[reference]
+    if flag == "unseen":
+        return float((values.notna() & ~values.isin(edges.levels)).mean()) > COMMON_NOW
+    if not edges.edges or not isinstance(given.value, int | float):
+        return False
+    outside = values > edges.edges[-1] if given.value > edges.edges[-1] else values < edges.edges[0]
+    return float(outside.mean()) > COMMON_NOW
+
+
+def heard(look: Look, feature: str) -> float:
+    """How much the model listens to a feature: 0.6 (hardly) to 1, from the importance in the settings; 0.9 where nobody said."""
+    importance = look.row.model.settings.importance
+    if not importance:
+        return 0.9
+    return float(min(1.0, 0.6 + 0.4 * importance.get(feature, 0.0) * len(importance)))
+
+
+def missing_together(look: Look) -> str | None:
+    """A sentence where more values are missing at once than in nearly all of the reference: a feed that fell silent is more than single nulls."""
+    columns = neighbours.compared(look.row)
+    own = rows.values(look.row)
+    mine = sum(own[each.reference] is None for each in columns)
+    frame: DataFrame = rows.reference(look)
+    if mine < 2 or frame.empty:
+        return None
+    theirs = frame[[each.reference for each in columns]].isna().sum(axis=1)
+    share = float((theirs >= mine).mean())
+    if share >= RARE:
+        return None
+    return f"{mine} of {len(columns)} inputs are missing at once, which {100 * share:.2g} % of the reference's rows are ({len(frame):,} looked at)."
+
+
+def far_from_reference(look: Look) -> Iterator[Triage]:
+    """How far the row lies from the reference, and values outside of it that other rows have as well."""
+    try:
+        found = neighbours.far(look)
+    except ObservabilityError:
+        return
+    shared = [each.feature for each in look.part("inputs") or () if any(moved(look, each, flag) for flag in each.flags)]
+    score = 0.0 if found.share > UNCOMMON else 0.45 if found.share > RARE else 0.7
+    score = 1 - (1 - score) * 0.75 ** len(shared)
+    if any(each.score >= 0.7 for each in inputs(look)):
+        score *= 0.7  # what is missing or impossible makes a row far by itself
+    because = f"{100 * found.share:.3g} % of {found.n} rows of the reference lie as far from the others"
+    if shared:
+        because += f"; outside of the reference, like other rows about this time: {', '.join(shared[:4])}"
+    yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
+
+
+def label(look: Look) -> Iterator[Triage]:
+    """Whether the label is suspect, discounted where it was measured rather than judged."""
+    check: LabelCheck | None = look.part("label_check")
+    if check is None or not check.suspect:
+        return
+    current = next((each for each in look.row.revisions if each.current), None)
+    if len(check.votes) > 1:
+        score = 0.9
+    elif check.agree is not None:
+        score = 0.55 + 0.35 * (1 - check.agree)
+    else:
+        score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
+    yield Triage("label", round(score * OUTCOME_DISCOUNT.get(current.source if current else None, 1.0), 3), check.because)
+
+
+def weak_slice(look: Look) -> Iterator[Triage]:
+    """The part of the errors of the rule's rows that would not be there if they erred like the rest: what the slice itself adds."""
+    rule: Rule | None = look.part("rule")
+    if rule is None or not rule.weak or not rule.rate or rule.overall is None:
+        return
+    rest = rest_rate(rule)
+    source: Source = "degraded_path" if any(each.reference in FIELDS for each in rule.conditions) else "weak_slice"
+    yield Triage(source, round(min(max(1 - rest / rule.rate, 0.0), 0.9), 3), rule.because)
+
+
+def rest_rate(rule: Rule) -> float:
+    """The error rate of the rows that a rule does not cover."""
+    if not rule.coverage or rule.overall is None or not rule.overall:
+        return rule.overall or 0.0
+    all_errors = rule.errors / rule.coverage
+    others = all_errors / rule.overall - rule.n
+    return (all_errors - rule.errors) / others if others > 0 else 0.0
+
+
+def boundary(look: Look) -> Iterator[Triage]:
+    """How near the answer was to another one."""
+    row = look.row
+    if row.score is None or row.decision < 0 or not np.isfinite(row.score):
+        return
+    if row.model.task == "binary":
+        room = row.threshold if row.score < row.threshold else 1 - row.threshold
+        margin = abs(row.score - row.threshold) / room if room > 0 else 1.0
+        text = f"The score {row.score:.3f} is {abs(row.score - row.threshold):.3f} from the cut-off {row.threshold:.3f}"
+    else:
+        first, second = sorted([float(each) for each in (row.probabilities or {}).values()] + [0.0, 0.0])[-1:-3:-1]
+        margin = first - second
+        text = f"The most probable class leads the next by {margin:.3f}"
+    if row.wrong is not False:
+        yield Triage("boundary", round(0.75 * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another answer.")
+
+
+def version(look: Look) -> Iterator[Triage]:
+    """Whether another version answers the same input better."""
+    row = look.row
+    if row.label is None:
+        return
+    for each in look.part("versions") or ():
+        if each.version == row.version.name:
+            continue
+        right = each.prediction == row.label.value if row.model.classes else False
+        if row.wrong and right:
+            yield Triage("version", 0.8, f"Version {each.version} answers {each.prediction} to the same input, which is the real outcome.")
+            return
+        if row.error is not None and row.label_number is not None and isinstance(each.score, int | float):
+            other = abs(float(each.score) - row.label_number)
+            if other < abs(row.error) / 2:
+                yield Triage(
+                    "version",
+                    0.7,
+                    f"Version {each.version} is {other:.4g} off on the same input, where this one is {abs(row.error):.4g} off.",
+                )
+                return
+
+
+def degraded_path(look: Look) -> Iterator[Triage]:
+    """Whether the answer came by another way than usual."""
+    if look.row.status != "ok":
+        yield Triage("degraded_path", 0.95, f"The request ended as {look.row.status}, so the answer is not the model's usual one.")
+
+
+def unknown(look: Look) -> Triage:
+    """What is always possible: an ordinary error."""
+    frame = rows.labelled_rows_of(look)
+    because = "Nothing measured here tells it from an ordinary error."
+    try:
+        rate = rows.bad(look).of(frame).mean() if len(frame) else None
+    except ObservabilityError:
+        rate = None
+    if rate is not None:
+        because = f"{100 * rate:.3g} % of {len(frame):,} labelled predictions about this time are errors; this one may be an ordinary one."
+    return Triage("unknown", UNKNOWN, because)
+
+
+SOURCES: tuple[Callable[[Look], Iterator[Triage]], ...] = (
+    degraded_path,
+    inputs,
+    label,
+    version,
+    weak_slice,
+    far_from_reference,
+    boundary,
+)
+"""What is asked, in the order that breaks ties."""
