@@ -37,6 +37,16 @@ distance: How far apart are two histograms over the same bins?
   chi_squared_p_value(reference, current, n_reference=None, n_current=None) -> float
   cramers_v(reference, current, n_reference=None, n_current=None) -> float
 
+dispersion: How much more do days differ than chance alone makes them, and how far does a window therefore stray by itself?
+  DOUBT
+  DOUBT_DAYS
+  Variation(between, correlation, days) with .freedom, .of_mean(days)
+  share_left(days, correlation) -> float
+  variation(values, row_variances, days, *, weekly=True) -> Variation
+  design_effect(between, row_variance) -> float
+  Null(mean, shape, freedom) with .p_value(value), .quantile(share)
+  psi_null(n_reference, n_current, bins, from_days=0.0, freedom=ENDLESS) -> Null
+
 interval: How sure is a measured number, given counts and sums only?
   Interval(value, low, high, n)
   Moments(n, total, squares, n_squares) with .effective_n, .mean, .variance, .variance_of_mean
@@ -148,6 +158,7 @@ domain: Can rows of two samples be told apart, how well against chance, and by w
   rows_needed(other, gap) -> float
 
 multiple: Which of many tests still count, when chance alone would raise some of them?
+  ACT_SHARE
   benjamini_hochberg(p_values, q=0.1) -> tuple[array, array of bools]
   spend(q, runs, windows=1) -> float
 

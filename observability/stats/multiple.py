@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ACT_SHARE = 0.2
+"""An act may spend a fifth of a run's budget of false discoveries, a watch all of it."""
+
 
 def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Adjusted p-values, and which are rejected at false discovery rate q (Benjamini and Hochberg 1995).

@@ -18,7 +18,7 @@ ACT = 0.2
 
 
 def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
-    """Horizontal bars, largest first, coloured by severity, with the interval and the limit of each.
+    """Horizontal bars, largest first, coloured by severity, with the interval and the limit of each; a limit of its own, where days vary much, is a stroke on its bar.
 
     frame: subject, value, low, high, limit, severity, n; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
     """
@@ -55,11 +55,18 @@ def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
         unselected={"marker": {"opacity": 1}},
     )
     theme.themed(figure, height=max(140, 26 * len(rows) + 70), x="population stability index (nats)")
-    for value, severity in sorted({(float(limit), "act" if limit >= ACT else "watch") for limit in rows["limit"].dropna()}):
+    shared = set(rows["limit"].dropna().value_counts().index[:2])
+    own = rows[rows["limit"].notna() & ~rows["limit"].isin(shared)]
+    if len(own):
+        figure.add_scatter(
+            y=own.index, x=own["limit"], mode="markers", marker={"symbol": "line-ns-open", "size": 14, "color": theme.NEUTRAL, "line": {"width": 2}},
+            hovertemplate=[f"limit {each:.2g}: its own days vary up to that<extra></extra>" for each in own["limit"]],
+        )  # fmt: skip
+    for value, severity in sorted({(float(limit), "act" if limit >= ACT else "watch") for limit in shared}):
         side = "right" if severity == "watch" else "left"
         figure.add_vline(x=value, line={"color": theme.TONES[severity], "width": 1.2, "dash": "dash"})
         figure.add_annotation(
-            x=value, y=1, yref="paper", yanchor="bottom", xanchor=side, text=f"{severity} {value:g}", showarrow=False, font={"size": 11}
+            x=value, y=1, yref="paper", yanchor="bottom", xanchor=side, text=f"{severity} {value:.2g}", showarrow=False, font={"size": 11}
         )
     ticks = [f"<b>{name}</b>" if subject == selected else name for name, subject in zip(names, rows["subject"])]
     figure.update_yaxes(tickmode="array", tickvals=list(range(len(rows))), ticktext=ticks, showgrid=False, range=[-0.6, len(rows) - 0.4])

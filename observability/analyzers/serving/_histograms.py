@@ -117,6 +117,34 @@ def by_day(rows: "DataFrame", size: int) -> list[tuple[datetime, Side]]:
     return days
 
 
+@dataclass(frozen=True)
+class Daily:
+    """The counts of one column by day: numbers (days since 1970, rising), days × bins as in `Side`, and Σw, Σw², rows of each day."""
+
+    numbers: NDArray[np.int64]
+    counts: NDArray[np.float64]
+    w: NDArray[np.float64]
+    w2: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+    def over(self, kept: NDArray[np.bool_]) -> Side:
+        """Some days together."""
+        return Side(
+            self.counts[kept].sum(axis=0), effective_n(float(self.w[kept].sum()), float(self.w2[kept].sum())), int(self.rows[kept].sum())
+        )
+
+
+def daily(rows: "DataFrame", size: int) -> Daily:
+    """The rows of one column of a histogram answer by day, laid out by day."""
+    numbers, place = np.unique(rows["period"].to_numpy("datetime64[D]").astype(np.int64), return_inverse=True)
+    bins = rows["bin"].to_numpy(np.int64)
+    column = np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
+    w = rows["w"].to_numpy(np.float64)
+    counts = np.bincount(place * (size + 2) + column, w, numbers.size * (size + 2)).reshape(numbers.size, size + 2)
+    w2, n = (np.bincount(place, rows[name].to_numpy(np.float64), numbers.size) for name in ("w2", "n"))
+    return Daily(numbers, counts, counts.sum(axis=1), w2, n.astype(np.int64))
+
+
 def fine_groups(axis: Axis, reference: Side) -> NDArray[np.int64]:
     """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart."""
     if not axis.ordered:

@@ -1,56 +1,61 @@
 """Have the inputs or the scores moved away from the reference?
 
 Each feature and the score is held against the reference on the reference's own deciles (Population Stability Index, missing as a bin of its
-own). A move is reported only when it is both larger than chance explains, the false discovery rate controlled over all columns of the run, and
-large enough to matter. What no single feature shows is the matter of serving/multivariate_drift.
+own), and against the model's own past month. A move is reported when it is large enough to matter and beyond what rows and days do by chance, the
+false discovery rate controlled over all columns and looks of the run; what stood so in the past weeks already is no news, and is shown as such.
+What no single feature shows is the matter of serving/multivariate_drift.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_day, fine_groups, grouped, mean_shift, side_of
+from observability.analyzers.serving._histograms import axis_of, fine_groups, grouped, mean_shift, side_of
+from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
-from observability.stats.multiple import benjamini_hochberg
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.window import EPOCH
 
 NAME = "serving/drift"
 WATCH, ACT = 0.1, 0.25
-"""PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006)."""
+"""PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). Where its own days stray further, the limit is what they stray to."""
+VARIES = 0.99
+"""What a clean window stays under in so many of the cases is what a column varies up to by itself."""
 MINIMUM_ROWS = 100
 DAYS_KEPT = 62
 
 
 @dataclass(frozen=True)
-class Moved:
-    """What was measured of one column (name: the subject of its finding): the PSI, its chance of arising by luck, the other distances, and both sides."""
+class Verdict:
+    """What one look says. limit: the one that it passed, or would have to pass. standing: beyond the limit, and no further from the own past."""
 
-    reference: str
-    name: str
-    axis: Axis
-    before: Side
-    after: Side
-    psi: float
-    groups: int
-    p_value: float
-    days: tuple[tuple[datetime, float, int], ...]
+    look: Look
+    severity: Severity
+    limit: float
+    adjusted: float
+    standing: bool
+
+    @property
+    def order(self) -> tuple[int, bool, float]:
+        """The worst first; of equals the whole window, then the largest."""
+        return (("act", "watch", "unknown", "ok").index(self.severity), not self.look.whole, -self.look.reference.psi)
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Histograms of every registered feature and of the score, by day and in the reference."""
+    """Histograms of every registered feature and of the score, by day, now and in the past month, and in the reference."""
     columns = asked(context)
     if not columns or not context.version.reference_rows:
         return {"current": Ask(Aggregate("predictions"))}
+    by_day = Aggregate("predictions", keys=(Bucket("day"),), histogram=columns)
     return {
-        "current": Ask(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns)),
+        "current": Ask(by_day),
+        "past": Ask(by_day, span="past", days=PAST_DAYS),
         "reference": Ask(Aggregate("predictions", histogram=columns), span="reference"),
     }
 
@@ -63,115 +68,139 @@ def asked(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """One finding for each column, the false discovery rate controlled over all of them."""
+    """One finding for each column, the false discovery rate controlled over all columns and looks."""
     if "reference" not in frames:
         sentence = "There is no reference to compare with: register this version with held-out predictions to see drift."
         return [unknown(context, "model", int(frames["current"]["n"].sum()), sentence)]
-    current, reference = frames["current"], frames["reference"]
-    if current.empty:
+    if frames["current"].empty:
         return [unknown(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
-    moved = [measured for column in asked(context) if (measured := measure(column, current, reference, context)) is not None]
-    adjusted, _ = benjamini_hochberg([each.p_value for each in moved], context.budget)
-    return [judge(each, float(p), context) for each, p in zip(moved, adjusted)]
+    moved = columns_of(frames, context)
+    p_values = [look.reference.p_value for each in moved for look in each.looks]
+    adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
+    return [judge(each, [next(adjusted) for _ in each.looks], context) for each in moved]
 
 
-def measure(column: str, current: "DataFrame", reference: "DataFrame", context: Context) -> Moved | None:
-    """The PSI of one column with its null, over the window and by day; None where the column has no bins or was never seen."""
-    now, then = current[current["column"] == column], reference[reference["column"] == column]
-    axis = axis_of(context.version.edges.get(column), then)
-    if axis is None:
-        return None
-    before, after = side_of(then, axis.size), side_of(now, axis.size)
-    if before.n <= 0 or after.n <= 0:
-        return None
-    base = grouped(before, axis.group)
-    value, groups = distance.psi(base, grouped(after, axis.group)), distance.occupied(base, grouped(after, axis.group))
-    days = tuple((day, distance.psi(base, grouped(side, axis.group)), side.rows) for day, side in by_day(now, axis.size))
-    return Moved(
-        column,
-        context.model.subject(column),
-        axis,
-        before,
-        after,
-        value,
-        groups,
-        distance.psi_p_value(value, before.n, after.n, groups),
-        days[-DAYS_KEPT:],
-    )
+def columns_of(frames: Frames, context: Context) -> list[Moved]:
+    """Every column that has bins and was seen on both sides."""
+    now, then, past = (dict(iter(frames[name].groupby("column", sort=False))) for name in ("current", "reference", "past"))
+    last_day = (context.window.end - timedelta(microseconds=1) - EPOCH).days
+    found = []
+    for column in asked(context):
+        if column not in now or column not in then:
+            continue
+        axis = axis_of(context.version.edges.get(column), then[column])
+        if axis is None:
+            continue
+        before = side_of(then[column], axis.size)
+        found.append(measure(column, context.model.subject(column), axis, before, now[column], past.get(column), last_day))
+    return [each for each in found if each is not None]
 
 
-def judge(moved: Moved, adjusted: float, context: Context) -> Finding:
-    """The finding about one column: large enough, and more than chance."""
+def verdict(look: Look, adjusted: float, context: Context) -> Verdict:
+    """How bad one look is: beyond chance, beyond the limit, and news."""
+    gap = look.reference
+    watch, act = limits(gap, context)
+    severity: Severity = "ok"
+    if adjusted <= context.budget and gap.psi >= watch:
+        severity = "act" if gap.psi >= act and adjusted <= context.budget * ACT_SHARE else "watch"
+    standing = severity != "ok" and not is_news(look, context)
+    if standing:
+        severity = "watch" if look.whole else "ok"
+    return Verdict(look, severity, act if severity == "act" else watch, adjusted, standing)
+
+
+def limits(gap: Gap, context: Context) -> tuple[float, float]:
+    """PSI from which it is watch and act: the smallest that matters, or what the column varies up to by itself where that is more."""
     act = context.model.settings.limits.get(f"{NAME}/psi", ACT)
-    watch = min(WATCH, act)
-    null = distance.psi_null_quantile(moved.before.n, moved.after.n, moved.groups)
-    needed = rows_needed(moved, watch)
-    low, high = limits_of(moved)
+    varies = gap.null.quantile(VARIES)
+    return max(min(WATCH, act), varies), max(act, varies)
+
+
+def is_news(look: Look, context: Context) -> bool:
+    """Whether the column also moved from its own past; where there is none, everything is news."""
+    past = look.past
+    return past is None or (past.psi >= limits(past, context)[0] and past.p_value <= context.budget)
+
+
+def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
+    """The finding about one column, of the look that says most."""
+    verdicts = [verdict(look, p, context) for look, p in zip(moved.looks, adjusted, strict=True)]
+    worst = min(verdicts, key=lambda each: each.order)
+    look, gap = worst.look, worst.look.reference
+    needed = rows_needed(moved, gap, min(WATCH, limits(gap, context)[0]))
+    severity: Severity = "unknown" if worst.severity == "ok" and look.after.n < needed else worst.severity
+    if severity in ("watch", "act") and look.after.n < MINIMUM_ROWS:
+        severity = "unknown"
+    low, high = interval_of(moved, look)
     importance = context.model.settings.importance
     share = importance.get(moved.name)
-    severity: Severity = "ok"
-    if moved.after.n < needed:
-        severity = "unknown"
-    elif adjusted <= context.budget and moved.psi > null:
-        severity = "act" if moved.psi >= act else "watch" if moved.psi >= watch else "ok"
-    base = unknown(context, moved.name, moved.after.rows, "")
     finding = replace(
-        base,
-        value=moved.psi,
+        unknown(context, moved.name, look.after.rows, ""),
+        value=gap.psi,
         low=low,
         high=high,
-        limit=act if severity == "act" else watch,
+        limit=worst.limit,
         severity=severity,
         likely_source="input" if severity in ("watch", "act") and moved.reference != "score" else None,
-        onset=onset(moved, watch) if severity in ("watch", "act") else None,
-        rank=moved.psi * (share if share is not None else (1 / max(len(importance), 1) if importance else 1.0)),
-        evidence=evidence(moved, adjusted, null, share),
+        onset=onset(moved, worst.limit) if severity in ("watch", "act") and not worst.standing else None,
+        rank=gap.psi
+        * (share if share is not None else (1 / max(len(importance), 1) if importance else 1.0))
+        * (0.1 if worst.standing else 1),
+        evidence=evidence(moved, worst, verdicts, share),
     )
-    return replace(finding, because=sentence(moved, finding, needed))
+    return replace(finding, because=sentence(moved, worst, finding, needed))
 
 
-def rows_needed(moved: Moved, limit: float) -> float:
+def rows_needed(moved: Moved, gap: Gap, limit: float) -> float:
     """Rows from which chance alone stays under the limit 95 times in 100, and never fewer than 100; infinity where the reference is too small."""
-    needed = needed_n_for_psi(limit, moved.groups, moved.before.n)
+    needed = needed_n_for_psi(limit, gap.groups, moved.before.n)
     return float("inf") if needed is None else max(MINIMUM_ROWS, needed)
 
 
-def limits_of(moved: Moved) -> tuple[float, float]:
+def interval_of(moved: Moved, look: Look) -> tuple[float, float]:
     """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples."""
-    before, after = grouped(moved.before, moved.axis.group), grouped(moved.after, moved.axis.group)
+    before, after = grouped(moved.before, moved.axis.group), grouped(look.after, moved.axis.group)
     p, q = np.maximum(before / before.sum(), 1e-4), np.maximum(after / after.sum(), 1e-4)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
-    spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, moved.after.n), (p, to_p, moved.before.n))]
+    spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, look.after.n), (p, to_p, moved.before.n))]
     reach = 1.96 * float(np.sqrt(max(sum(spread), 0.0)))
-    bias = max(moved.groups - 1, 0) * (1 / moved.before.n + 1 / moved.after.n)
-    return max(moved.psi - bias - reach, 0.0), moved.psi + reach
+    bias = max(look.reference.groups - 1, 0) * (1 / moved.before.n + 1 / look.after.n)
+    return max(look.reference.psi - bias - reach, 0.0), look.reference.psi + reach
 
 
 def onset(moved: Moved, limit: float) -> datetime | None:
     """The first day of the unbroken run of days at or above the limit that reaches the end of the window; None where days are too small."""
     first = None
-    for day, value, rows in reversed(moved.days):
+    for day, value, rows in reversed(moved.by_day):
         if rows < MINIMUM_ROWS or value < limit:
             break
         first = day
-    return None if first is None else first.replace(tzinfo=UTC)
+    return None if first is None else EPOCH + timedelta(days=first)
 
 
-def evidence(moved: Moved, adjusted: float, null: float, share: float | None) -> dict[str, Any]:
-    """The other distances and the series by day."""
-    axis, before, after = moved.axis, moved.before, moved.after
+def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
+    """The other distances, what each look says, and the series by day."""
+    axis, before, after, gap = moved.axis, moved.before, worst.look.after, worst.look.reference
     fine = fine_groups(axis, before)
     found: dict[str, Any] = {
         "column": moved.reference,
         "n_reference": before.rows,
-        "p_value": moved.p_value,
-        "p_adjusted": adjusted,
-        "null_95": null,
+        "p_value": gap.p_value,
+        "p_adjusted": worst.adjusted,
+        "null_95": gap.null.quantile(0.95),
+        "varies_up_to": gap.null.quantile(VARIES),
+        "days_of_past": moved.known_days,
+        "past_psi": worst.look.past and worst.look.past.psi,
+        "standing": worst.standing,
+        "standing_weeks": standing_weeks(moved, worst),
+        "windows": [row(each) for each in verdicts],
         "jensen_shannon_distance": distance.jensen_shannon_distance(grouped(before, fine), grouped(after, fine)),
         "missing_share": after.missing_share,
         "missing_share_reference": before.missing_share,
         "importance": share,
-        "by_day": [[day.date().isoformat(), round(value, 6), rows] for day, value, rows in moved.days],
+        "by_day": [
+            [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in moved.by_day[-DAYS_KEPT:]
+        ],
     }
     if axis.ordered:
         d = distance.kolmogorov_smirnov(before.values, after.values)
@@ -184,33 +213,71 @@ def evidence(moved: Moved, adjusted: float, null: float, share: float | None) ->
     return found
 
 
+def row(each: Verdict) -> dict[str, Any]:
+    """What one look says."""
+    gap, past = each.look.reference, each.look.past
+    return {
+        "days": each.look.days, "value": gap.psi, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.null.quantile(VARIES),
+        "p_value": gap.p_value, "p_adjusted": each.adjusted, "past": past and past.psi, "past_p_value": past and past.p_value, "severity": each.severity,
+    }  # fmt: skip
+
+
+def standing_weeks(moved: Moved, worst: Verdict) -> int:
+    """How many of the weeks before the window were beyond the limit without a break."""
+    count = 0
+    for value in moved.weeks:
+        if value < worst.limit:
+            break
+        count += 1
+    return count
+
+
 def none_if_nan(value: float) -> float | None:
     """NaN has no place in JSON."""
     return None if np.isnan(value) else float(value)
 
 
-def sentence(moved: Moved, finding: Finding, needed: float) -> str:
+def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> str:
     """What moved, in plain words, with the numbers."""
-    rows = f"{moved.after.rows:,} predictions"
+    look, psi = worst.look, worst.look.reference.psi
+    rows = f"{look.after.rows:,} predictions"
     if finding.severity == "unknown":
-        more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - moved.after.n), 1):,} more predictions"
+        more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - look.after.n), 1):,} more predictions"
         return f"`{moved.name}` cannot be judged yet on {rows}: that needs {more}."
     if finding.severity == "ok":
-        return f"`{moved.name}` is distributed as in the reference: PSI {moved.psi:.3f} (watch from {WATCH:g}) over {rows}."
-    return f"`{moved.name}` moved: PSI {moved.psi:.2f} (limit {finding.limit:g}) over {rows}; {change(moved)}."
+        return f"`{moved.name}` is distributed as in the reference: PSI {psi:.3f} (watch from {worst.limit:.2g}{why(worst)}) over {rows}."
+    limit = f"(limit {worst.limit:.2g}{why(worst)})"
+    if worst.standing:
+        weeks = standing_weeks(moved, worst)
+        since = f"as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else "by a slow move"
+        past = f", {look.past.psi:.2f} from its own past {PAST_DAYS} days" if look.past else ""
+        return f"`{moved.name}` differs from the reference {since}: PSI {psi:.2f} {limit} over {rows}{past}; {change(moved, look)}."
+    when, beside = "", ""
+    if not look.whole:
+        when = " in the last day" if look.days == 1 else f" in the last {look.days} days"
+        beside = f" ({moved.whole.reference.psi:.2f} over all {moved.whole.days} days)"
+    past = f", and {look.past.psi:.2f} from its own past" if look.past else ""
+    return f"`{moved.name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{beside}{past}; {change(moved, look)}."
 
 
-def change(moved: Moved) -> str:
+def why(worst: Verdict) -> str:
+    """Where the limit comes from, where it is not the smallest move that matters."""
+    varies = worst.look.reference.null.quantile(VARIES)
+    return f": its own days vary up to {varies:.2g}" if worst.limit <= varies else ""
+
+
+def change(moved: Moved, look: Look) -> str:
     """The part of the move that is easiest to say: missing values, the mean, or the level that changed most."""
-    missing = moved.after.missing_share - moved.before.missing_share
+    after = look.after
+    missing = after.missing_share - moved.before.missing_share
     if abs(missing) >= 0.05:
-        return f"{moved.after.missing_share:.1%} of the values are missing, {moved.before.missing_share:.1%} in the reference"
-    shift = mean_shift(moved.axis, moved.before, moved.after)
+        return f"{after.missing_share:.1%} of the values are missing, {moved.before.missing_share:.1%} in the reference"
+    shift = mean_shift(moved.axis, moved.before, after)
     if shift is not None and abs(shift) >= 0.1:
         return f"values are {abs(shift):.1f} reference standard deviations {'higher' if shift > 0 else 'lower'} on average"
     if moved.axis.ordered:
         return "the average is about the same, the shape is not"
-    p, q = moved.before.counts / moved.before.counts.sum(), moved.after.counts / moved.after.counts.sum()
+    p, q = moved.before.counts / moved.before.counts.sum(), after.counts / after.counts.sum()
     most = int(np.abs(q - p).argmax())
     level = [*moved.axis.levels, "an unseen category", "missing"][most]
     return f"`{level}` is {q[most]:.1%} of the values, {p[most]:.1%} in the reference"

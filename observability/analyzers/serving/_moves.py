@@ -1,0 +1,183 @@
+"""How far is a column from the reference, and from its own past, in the window and in its last days; and how far does it stray by itself?
+
+The window, its last 1, 3 and 7 days are looked at side by side, from the same counts by day: a fault of yesterday shows in the last day while the
+week still dilutes it. Each look has its own null: what rows give by chance, and what days of the past add to that (stats/dispersion.py). Looks shorter
+than a week are held against the same weekdays of the past.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.analyzers.serving._histograms import Axis, Daily, Side, daily, grouped
+from observability.stats import distance
+from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LOOKS = (1, 3, 7)
+PAST_DAYS = 28
+WEEK = 7
+MINIMUM_ROWS = 100
+MOST_REFERENCE_DAYS = 90
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A distance (PSI), what a clean window shows, and how easily a clean window gives as much. n: effective rows of the other side."""
+
+    psi: float
+    groups: int
+    null: Null
+    p_value: float
+    n: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown."""
+
+    days: int
+    whole: bool
+    after: Side
+    reference: Gap
+    past: Gap | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was measured of one column (name: the subject of its finding). known_days: of past that tell how far it strays by itself (0: none).
+
+    by_day: (day number, PSI against the reference, rows) of the window's days; weeks: the PSI of each whole week before the window, newest first.
+    """
+
+    reference: str
+    name: str
+    axis: Axis
+    before: Side
+    looks: tuple[Look, ...]
+    by_day: tuple[tuple[int, float, int], ...]
+    weeks: tuple[float, ...]
+    known_days: int
+
+    @property
+    def whole(self) -> Look:
+        """The look at the whole window."""
+        return self.looks[0]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The own past by day, and what days add to the share of each group."""
+
+    axis: Axis
+    before: Side
+    now: Daily
+    past: Daily | None
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Shares of the groups in reference and past together, none of them zero: what variances are taken relative to."""
+        counts = grouped(self.before, self.axis.group)
+        total = counts / max(counts.sum(), 1.0)
+        if self.past is not None and self.past.counts.sum() > 0:
+            own = distance.merge_bins(self.past.counts.sum(axis=0), self.axis.group)
+            total = (total + own / own.sum()) / 2
+        return np.asarray(np.maximum(total, 1e-4))
+
+    @cached_property
+    def rows_a_day(self) -> float:
+        """Effective rows of a usual day."""
+        side = self.past if self.past is not None and self.past.numbers.size >= LEAST_DAYS else self.now
+        held = side.w2 > 0
+        return float(np.median(side.w[held] ** 2 / side.w2[held])) if held.any() else 0.0
+
+    @cached_property
+    def reference_days(self) -> float:
+        """Days that the reference is taken to span: its rows at the traffic of a usual day, from one week up, as it is stored without times."""
+        return float(np.clip(self.before.n / self.rows_a_day, WEEK, MOST_REFERENCE_DAYS)) if self.rows_a_day > 0 else float(WEEK)
+
+    def varies(self, *, weekly: bool) -> Variation:
+        """What days add to the share of each group."""
+        return self.weekly if weekly else self.daily
+
+    @cached_property
+    def weekly(self) -> Variation:
+        """Without the pattern of the week."""
+        return self.variation(weekly=True)
+
+    @cached_property
+    def daily(self) -> Variation:
+        """With it."""
+        return self.variation(weekly=False)
+
+    def variation(self, *, weekly: bool) -> Variation:
+        """See `varies`."""
+        chance = self.shares * (1 - self.shares)
+        past = self.past
+        if past is None or past.numbers.size < LEAST_DAYS:
+            return Variation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
+        counts = distance.merge_bins(past.counts, self.axis.group)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = counts / counts.sum(axis=1, keepdims=True)
+            noise = chance * (past.w2 / past.w**2)[:, None]
+        return variation(shares, noise, past.numbers, weekly=weekly)
+
+    def gap(self, other: Side, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
+        """The distance of two sides with its null."""
+        base, counts = grouped(other, self.axis.group), grouped(after, self.axis.group)
+        value, groups = distance.psi(base, counts), distance.occupied(base, counts)
+        varies = self.varies(weekly=weekly)
+        over = share_left(days, varies.correlation) + share_left(other_days, varies.correlation)
+        from_days = float(np.sum(varies.between / self.shares)) * over
+        null = psi_null(other.n, after.n, groups, from_days, varies.freedom if varies.days else ENDLESS)
+        return Gap(value, groups, null, null.p_value(value), other.n)
+
+
+def measure(reference: str, name: str, axis: Axis, before: Side, now: "DataFrame", past: "DataFrame | None", last_day: int) -> Moved | None:
+    """One column in the window against the reference and its own past; None where a side is empty. last_day: the number of the window's last day."""
+    of = daily(now, axis.size)
+    if before.n <= 0 or of.w.sum() <= 0:
+        return None
+    known = None if past is None or past.empty else daily(past, axis.size)
+    side = Baseline(axis, before, of, known)
+    held = [look(side, of, known, np.ones(of.numbers.size, bool), int(max(last_day - of.numbers.min() + 1, 1)), whole=True)]
+    if known is not None and known.numbers.size >= 2 * WEEK:
+        for days in LOOKS:
+            kept = of.numbers > last_day - days
+            if days < held[0].days and of.rows[kept].sum() >= MINIMUM_ROWS:
+                held.append(look(side, of, known, kept, days, whole=False))
+    base = grouped(before, axis.group)
+    counts = distance.merge_bins(of.counts, axis.group)
+    days_psi = tuple((int(day), distance.psi(base, row), int(n)) for day, row, n in zip(of.numbers, counts, of.rows, strict=True))
+    return Moved(reference, name, axis, before, tuple(held), days_psi, weeks_of(base, axis, known, int(of.numbers.min())), side.weekly.days)
+
+
+def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_], days: int, *, whole: bool) -> Look:
+    """One stretch against the reference and the past."""
+    after = now.over(kept)
+    against = side.gap(side.before, after, days, side.reference_days, weekly=days >= WEEK)
+    own = None
+    if past is not None and past.numbers.size >= LEAST_DAYS:
+        alike = np.ones(past.numbers.size, bool)
+        if days < WEEK and past.numbers.size >= 2 * WEEK:
+            alike = np.isin(past.numbers % WEEK, np.unique(now.numbers[kept] % WEEK))
+        if past.rows[alike].sum() >= MINIMUM_ROWS:
+            own = side.gap(past.over(alike), after, days, max(float(alike.sum()), 1.0), weekly=True)
+    return Look(days, whole, after, against, own)
+
+
+def weeks_of(base: Floats, axis: Axis, past: Daily | None, first: int) -> tuple[float, ...]:
+    """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
+    found: list[float] = []
+    while past is not None and len(found) < PAST_DAYS // WEEK:
+        kept = (past.numbers >= first - WEEK * (len(found) + 1)) & (past.numbers < first - WEEK * len(found))
+        if past.rows[kept].sum() < MINIMUM_ROWS:
+            break
+        found.append(distance.psi(base, distance.merge_bins(past.counts[kept].sum(axis=0), axis.group)))
+    return tuple(found)

@@ -1,0 +1,102 @@
+"""stats/dispersion: does it find what days add, through a fault and a weekly pattern, and do its nulls hold in simulation?"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from observability.stats import distance
+from observability.stats.dispersion import DOUBT_DAYS, Null, Variation, design_effect, psi_null, share_left, trimmed_variance, variation
+
+DAYS = np.arange(20_000, 20_056)
+
+
+def test_the_trimmed_variance_is_that_of_a_normal_with_and_without_a_fault() -> None:
+    rng = np.random.default_rng(1)
+    rest = rng.normal(0, 2, (4000, 3))
+    assert trimmed_variance(rest) == pytest.approx([4, 4, 4], rel=0.08)
+    rest[:400] += 50
+    assert (trimmed_variance(rest) < 6.5).all()
+    assert trimmed_variance(rest, kept=1.0)[0] > 100
+
+
+def test_what_days_add_is_found_and_the_pattern_of_the_week_is_left_out() -> None:
+    rng = np.random.default_rng(2)
+    found, plain, none = [], [], []
+    for _ in range(60):
+        rows = rng.normal(0, 0.05, (56, 1))
+        week = np.where(DAYS % 7 < 2, 1.0, 0.0)[:, None]
+        days = rng.normal(0, 0.1, (56, 1))
+        found.append(variation(rows + week + days, 0.0025, DAYS).between[0])
+        plain.append(variation(rows + week + days, 0.0025, DAYS, weekly=False).between[0])
+        none.append(variation(rows, 0.0025, DAYS).between[0])
+    assert np.mean(found) == pytest.approx(0.01, rel=0.15)
+    assert np.median(plain) > 2 * np.median(found)
+    assert np.mean(none) < 0.0025 * 0.45
+
+
+def test_days_that_resemble_the_next_are_told_from_days_that_do_not() -> None:
+    rng = np.random.default_rng(3)
+    slow, quick = [], []
+    for _ in range(60):
+        day, series = 0.0, []
+        for _ in range(56):
+            day = 0.7 * day + rng.normal(0, np.sqrt(1 - 0.49))
+            series.append(day)
+        slow.append(variation(np.array(series) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
+        quick.append(variation(rng.normal(0, 1, 56) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
+    assert np.mean(slow) > 0.45 and np.mean(quick) < 0.15
+
+
+def test_the_variance_of_a_mean_of_days_equals_that_of_the_covariance_matrix() -> None:
+    for days, rho in ((1, 0.5), (7, 0.0), (7, 0.6), (28, 0.9)):
+        matrix = rho ** np.abs(np.subtract.outer(np.arange(days), np.arange(days)))
+        assert share_left(days, rho) == pytest.approx(matrix.sum() / days**2)
+    assert Variation(np.array([0.7]), 0.0, 28).of_mean(7) == pytest.approx([0.1])
+
+
+def test_without_days_the_stated_doubt_is_taken() -> None:
+    few = variation([[0.1]] * 3, 0.01, DAYS[:3])
+    assert few.days == 0 and few.between == pytest.approx([0.01])
+    assert design_effect(0.01, 0.01) == 2 and design_effect(0.0, 0.0) == 1
+    assert few.freedom == 2 * DOUBT_DAYS - 1
+
+
+def test_the_null_without_days_is_the_chi_squared_of_rows() -> None:
+    null = psi_null(5000, 700, 11)
+    value = 0.03
+    assert null.p_value(value) == pytest.approx(distance.psi_p_value(value, 5000, 700, 11))
+    assert null.quantile(0.95) == pytest.approx(distance.psi_null_quantile(5000, 700, 11))
+    assert psi_null(100, 100, 1).p_value(0.0) == 1.0 and np.isnan(psi_null(0, 10, 5).p_value(0.1))
+
+
+def test_the_null_with_an_estimated_scale_is_an_f() -> None:
+    null = Null(2.0, 0.5, 30.0)
+    assert null.p_value(6.0) == pytest.approx(stats.f.sf(3.0, 1, 30))
+    assert null.p_value(null.quantile(0.99)) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("between", [0.0, 0.05])
+def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> None:
+    """Weeks of 500 normal rows a day whose mean moves from day to day: at most the nominal share lies beyond the null's points."""
+    rng = np.random.default_rng(4)
+    cuts = stats.norm.ppf(np.arange(1, 10) / 10)
+
+    def days(k: int) -> np.ndarray:
+        means = rng.normal(0, np.sqrt(between), k)
+        at = np.concatenate([[-np.inf], (cuts - 0), [np.inf]])
+        shares = np.diff(stats.norm.cdf((at[None, :] - means[:, None]) / np.sqrt(1 - between)), axis=1)
+        return np.array([rng.multinomial(500, each) for each in shares], float)
+
+    beyond = {0.05: 0, 0.005: 0}
+    runs = 400
+    for _ in range(runs):
+        reference, past, now = days(60).sum(axis=0), days(28), days(7).sum(axis=0)
+        p = reference / reference.sum()
+        known = variation(past / 500, p * (1 - p) / 500, DAYS[:28])
+        over = share_left(7, known.correlation) + share_left(60, known.correlation)
+        null = psi_null(30_000, 3500, 10, float(np.sum(known.between / p)) * over, known.freedom)
+        p_value = null.p_value(distance.psi(reference, now))
+        for level in beyond:
+            beyond[level] += p_value <= level
+    for level, count in beyond.items():
+        assert stats.binom.sf(count - 1, runs, level) > 0.01, (level, count)
