@@ -249,9 +249,9 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
     limit = f"(limit {worst.limit:.2g}{why(worst)})"
     if worst.standing:
         weeks = standing_weeks(moved, worst)
-        since = f"as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else "by a slow move"
+        since = f" as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", and hardly from its own past"
         past = f", {look.past.psi:.2f} from its own past {PAST_DAYS} days" if look.past else ""
-        return f"`{moved.name}` differs from the reference {since}: PSI {psi:.2f} {limit} over {rows}{past}; {change(moved, look)}."
+        return f"`{moved.name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {change(moved, look)}."
     when, beside = "", ""
     if not look.whole:
         when = " in the last day" if look.days == 1 else f" in the last {look.days} days"
