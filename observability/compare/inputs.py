@@ -200,15 +200,13 @@ def measured(held: Histograms) -> Difference:
     base, now = grouped(before, axis.group), grouped(after, axis.group)
     value, groups = distance.psi(base, now), distance.occupied(base, now)
     p_value = distance.psi_p_value(value, before.n, after.n, groups)
-    moved = drift.Moved(held.column, held.name, axis, before, after, value, groups, p_value, ())
-    low, high = drift.limits_of(moved)
-    null = distance.psi_null_quantile(before.n, after.n, groups)
-    evidence = drift.evidence(moved, float("nan"), null, None)
+    low, high = drift.interval_of(axis, before, after)
+    evidence = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **drift.distances(axis, before, after)}
     kept: Mapping[str, Any] = {
         name: evidence.get(name)
         for name in ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
     } | {"missing_a": after.missing_share, "missing_b": before.missing_share, "basis": held.basis}
-    needed = drift.rows_needed(moved, LEAST_PSI)
+    needed = drift.rows_needed(groups, before.n, LEAST_PSI)
     found = Difference(
         section, held.name, "psi", "nats", sides[0], sides[1], Interval(value, low, high, min(after.n, before.n)), LEAST_PSI, p_value,
         distance=True, evidence=kept,

@@ -146,7 +146,7 @@ def measure(reference: str, name: str, axis: Axis, before: Side, now: "DataFrame
         return None
     known = None if past is None or past.empty else daily(past, axis.size)
     side = Baseline(axis, before, of, known)
-    held = [look(side, of, known, np.ones(of.numbers.size, bool), int(max(last_day - of.numbers.min() + 1, 1)), whole=True)]
+    held = [look(side, of, known, np.ones(of.numbers.size, bool), max(last_day - int(of.numbers.min()) + 1, 1), whole=True)]
     if known is not None and known.numbers.size >= 2 * WEEK:
         for days in LOOKS:
             kept = of.numbers > last_day - days

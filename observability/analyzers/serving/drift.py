@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving._histograms import axis_of, fine_groups, grouped, mean_shift, side_of
+from observability.analyzers.serving._histograms import Axis, Side, axis_of, fine_groups, grouped, mean_shift, side_of
 from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
@@ -127,11 +127,11 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     verdicts = [verdict(look, p, context) for look, p in zip(moved.looks, adjusted, strict=True)]
     worst = min(verdicts, key=lambda each: each.order)
     look, gap = worst.look, worst.look.reference
-    needed = rows_needed(moved, gap, min(WATCH, limits(gap, context)[0]))
+    needed = rows_needed(gap.groups, moved.before.n, min(WATCH, limits(gap, context)[0]))
     severity: Severity = "unknown" if worst.severity == "ok" and look.after.n < needed else worst.severity
     if severity in ("watch", "act") and look.after.n < MINIMUM_ROWS:
         severity = "unknown"
-    low, high = interval_of(moved, look)
+    low, high = interval_of(moved.axis, moved.before, look.after)
     importance = context.model.settings.importance
     share = importance.get(moved.name)
     finding = replace(
@@ -151,21 +151,22 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     return replace(finding, because=sentence(moved, worst, finding, needed))
 
 
-def rows_needed(moved: Moved, gap: Gap, limit: float) -> float:
+def rows_needed(groups: int, n_reference: float, limit: float) -> float:
     """Rows from which chance alone stays under the limit 95 times in 100, and never fewer than 100; infinity where the reference is too small."""
-    needed = needed_n_for_psi(limit, gap.groups, moved.before.n)
+    needed = needed_n_for_psi(limit, groups, n_reference)
     return float("inf") if needed is None else max(MINIMUM_ROWS, needed)
 
 
-def interval_of(moved: Moved, look: Look) -> tuple[float, float]:
+def interval_of(axis: Axis, before: Side, after: Side) -> tuple[float, float]:
     """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples."""
-    before, after = grouped(moved.before, moved.axis.group), grouped(look.after, moved.axis.group)
-    p, q = np.maximum(before / before.sum(), 1e-4), np.maximum(after / after.sum(), 1e-4)
+    base, now = grouped(before, axis.group), grouped(after, axis.group)
+    value, groups = distance.psi(base, now), distance.occupied(base, now)
+    p, q = np.maximum(base / base.sum(), 1e-4), np.maximum(now / now.sum(), 1e-4)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
-    spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, look.after.n), (p, to_p, moved.before.n))]
+    spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, after.n), (p, to_p, before.n))]
     reach = 1.96 * float(np.sqrt(max(sum(spread), 0.0)))
-    bias = max(look.reference.groups - 1, 0) * (1 / moved.before.n + 1 / look.after.n)
-    return max(look.reference.psi - bias - reach, 0.0), look.reference.psi + reach
+    bias = max(groups - 1, 0) * (1 / before.n + 1 / after.n)
+    return max(value - bias - reach, 0.0), value + reach
 
 
 def onset(moved: Moved, limit: float) -> datetime | None:
@@ -180,9 +181,8 @@ def onset(moved: Moved, limit: float) -> datetime | None:
 
 def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
     """The other distances, what each look says, and the series by day."""
-    axis, before, after, gap = moved.axis, moved.before, worst.look.after, worst.look.reference
-    fine = fine_groups(axis, before)
-    found: dict[str, Any] = {
+    before, after, gap = moved.before, worst.look.after, worst.look.reference
+    return {
         "column": moved.reference,
         "n_reference": before.rows,
         "p_value": gap.p_value,
@@ -194,13 +194,21 @@ def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float
         "standing": worst.standing,
         "standing_weeks": standing_weeks(moved, worst),
         "windows": [row(each) for each in verdicts],
-        "jensen_shannon_distance": distance.jensen_shannon_distance(grouped(before, fine), grouped(after, fine)),
         "missing_share": after.missing_share,
         "missing_share_reference": before.missing_share,
         "importance": share,
         "by_day": [
             [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in moved.by_day[-DAYS_KEPT:]
         ],
+        **distances(moved.axis, before, after),
+    }
+
+
+def distances(axis: Axis, before: Side, after: Side) -> dict[str, float | None]:
+    """The distances beside the PSI, by name: of numbers KS, Wasserstein and the shift of the mean, of categories the largest change of a share."""
+    fine = fine_groups(axis, before)
+    found: dict[str, float | None] = {
+        "jensen_shannon_distance": distance.jensen_shannon_distance(grouped(before, fine), grouped(after, fine))
     }
     if axis.ordered:
         d = distance.kolmogorov_smirnov(before.values, after.values)
