@@ -28,7 +28,7 @@ CORE = {
     "money",
     "prices",
 }
-LAYERS = {"stats": 0, "client": 1, "analyzers": 2, "store": 2, "worker": 2, "run": 3, "compare": 3, "case": 3}
+LAYERS = {"stats": 0, "client": 1, "analyzers": 2, "store": 2, "worker": 2, "run": 3, "compare": 3, "case": 3, "lab": 3}
 HOMES = {
     "streamlit": ("observability/views/", "observability/server.py", "app.py", "pages/"),
     "duckdb": ("observability/store/",),

@@ -1,0 +1,94 @@
+"""What is a stretch of a log, as arrays that a fault can change?
+
+One array a column, all of one length:
+
+| column | holds |
+|---|---|
+| `id`, `version`, `replica`, `device`, `subject`, `status` | text, None where not said |
+| `at`, `arrived`, `label_arrived` | datetime64[us] in UTC: when it happened, when it and its label arrived; NaT where no label ever comes |
+| `score`, `score.0`…, `threshold`, `latency_ms`, `energy_j`, `cost`, `weight` | float64, NaN where not said |
+| `label` | float64: class index, of a regression the value; NaN where there is none |
+| `feature.NAME`, `group.NAME` | float64 of numbers, text of categories and booleans (`true`, `false`); NaN and None are null |
+| `mark.NAME` | int8, of feature NAME: ABSENT or WRONG_TYPE (aggregate.py) where it did not come, or came as text; else 0 |
+| `extra.NAME` | float64 or text, of a feature that nobody registered; NaN and None where it did not come |
+| `copies` | int64: how often the same line came again |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns by name. Nothing changes in place: every method gives new rows, which share what did not change."""
+
+    columns: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name]
+
+    def get(self, name: str) -> Array | None:
+        """A column, None where there is none."""
+        return self.columns.get(name)
+
+    def put(self, columns: Mapping[str, Array]) -> "Rows":
+        """The rows with some columns in place of others."""
+        return Rows({**self.columns, **columns})
+
+    def changed(self, name: str, where: NDArray[np.bool_], values: ArrayLike) -> "Rows":
+        """The rows with other values of a column where the mask holds; `values` is one value, or one for each of those rows."""
+        column = self.columns[name].copy()
+        column[where] = values
+        return self.put({name: column})
+
+    def take(self, places: Array) -> "Rows":
+        """Some rows, by place or by mask, in that order."""
+        return Rows({name: values[places] for name, values in self.columns.items()})
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Rows one after the other; a column that some of them lack is null there."""
+    names = dict.fromkeys(name for part in parts for name in part.columns)
+    return Rows({name: np.concatenate([column_of(part, name, parts) for part in parts]) for name in names})
+
+
+def column_of(part: Rows, name: str, parts: list[Rows]) -> Array:
+    """A column of one part, null where it has none."""
+    found = part.get(name)
+    if found is not None:
+        return found
+    like = next(each[name] for each in parts if name in each)
+    if like.dtype.kind == "f":
+        return np.full(len(part), np.nan)
+    if like.dtype.kind in "iu":
+        return np.zeros(len(part), like.dtype)
+    return np.full(len(part), None, object) if like.dtype == object else np.full(len(part), np.datetime64("NaT", "us"))
+
+
+def blanked(values: Array, where: NDArray[np.bool_]) -> Array:
+    """A column that is null where the mask holds."""
+    found = values.copy()
+    found[where] = np.nan if values.dtype.kind == "f" else None
+    return found
+
+
+def said(values: Array) -> NDArray[np.bool_]:
+    """Where a text column is not null."""
+    return np.array([each is not None for each in values.tolist()], bool)
+
+
+def texts(value: str | None, size: int) -> Array:
+    """A column of one text."""
+    return np.full(size, value, object)
