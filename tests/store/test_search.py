@@ -1,0 +1,131 @@
+"""Do conditions that a person types find the rows that a pandas mask finds, and is nothing that is typed run?"""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.aggregate import Sample
+from observability.errors import NotFoundError, UsageError
+from observability.store import engine, search
+from observability.window import Slice, Window
+from tests.store.engine_world import DAYS, HOSTILE, START, copied
+
+COLUMNS = ("id", "at", "subject", "score", "decision", "label", "label_value", "correct", "feature.income", "feature.city", "feature.vip",
+           "feature.sex", "device", "latency_ms", f"feature.{HOSTILE}", "version", "feature.score")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with copied(tmp_path_factory.mktemp("world")) as opened:
+        yield opened
+
+
+def window(model="loan", **fields):
+    return Window(model, START, START + timedelta(days=DAYS), **fields)
+
+
+def found(world, typed, model="loan", limit=10_000, order="-at", **fields):
+    return search.matching(world, window(model, **fields), search.parse(typed), limit, order)
+
+
+MASKS = {
+    "income > 0.5": lambda f: f["feature.income"] > 0.5,
+    "income != 0.5 and sex = F": lambda f: (f["feature.income"] != 0.5) & (f["feature.sex"] == "F"),
+    "income = null": lambda f: f["feature.income"].isna() & ~f["nan"],
+    'city = "a&b=c"': lambda f: f["feature.city"] == "a&b=c",
+    "city != JFK & vip = true": lambda f: (f["feature.city"] != "JFK") & (f["feature.vip"] == True),  # noqa: E712 - it holds None too
+    "answer = 1 and label = 0": lambda f: (f["decision"] == 1) & (f["label"] == 0),
+    "outcome = wrong": lambda f: f["correct"] == 0,
+    "outcome != right": lambda f: f["correct"] != 1,
+    "outcome = unknown and latency_ms >= 20": lambda f: f["correct"].isna() & (f["latency_ms"] >= 20),
+    "version = 2 and device = d1": lambda f: (f["version"] == "2") & (f["device"] == "d1"),
+    "feature.score < 0.5": lambda f: f["feature.score"] < 0.5,
+    "score >= 0.5 and score < 0.7": lambda f: f["score"].between(0.5, 0.7, inclusive="left"),
+    "label = null": lambda f: f["label"] == -1,
+}
+
+
+@pytest.mark.parametrize("typed", list(MASKS))
+def test_conditions_find_what_a_mask_finds(world, typed):
+    every = engine.sample(world, Sample("outcomes", COLUMNS, 100_000), window())
+    cursor = world.cursor()
+    column = world.catalog().model("loan").column("feature.income").column
+    nans = {each for (each,) in cursor.execute(f"SELECT id FROM predictions_1 WHERE isnan({column})").fetchall()}
+    wanted = every[MASKS[typed](every.assign(nan=every["id"].isin(nans)))]
+    got = found(world, typed)
+    assert sorted(got["id"]) == sorted(wanted["id"]) and 0 < len(got) < len(every)
+    assert got["at"].is_monotonic_decreasing and set(got["model"]) == {"loan"}
+
+
+def test_regressions_and_classes_with_odd_names(world):
+    eta = engine.sample(world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta"))
+    assert sorted(found(world, "error > 2", "eta")["id"]) == sorted(eta[eta["error"] > 2]["id"])
+    assert sorted(found(world, "label <= 10", "eta")["id"]) == sorted(eta[eta["label_value"] <= 10]["id"])
+    worst = found(world, "score > 0", "eta", limit=5, order="-absolute_error")
+    known = eta[(eta["score"] > 0) & np.isfinite(eta["absolute_error"])].sort_values("absolute_error", ascending=False)
+    assert worst["error"].abs().tolist() == known["absolute_error"].head(5).tolist() and len(worst) == 5
+    kind = engine.sample(world, Sample("outcomes", ("id", "decision"), 100_000), window("kind"))
+    assert sorted(found(world, "answer = it's", "kind")["id"]) == sorted(kind[kind["decision"] == 2]["id"])
+    assert len(found(world, "colour = red", "stray")) > 0
+
+
+def test_the_window_and_its_slice_hold(world):
+    part = found(world, "score >= 0", slice=Slice.parse("device=d1"), version="1")
+    assert set(part["version"]) == {"1"} and 0 < len(part) < len(found(world, "score >= 0"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("incom > 1", "Did you mean 'income'"),
+        ("income > x", "is a number"),
+        ("city > JFK", "compared with = or != only"),
+        ("vip = maybe", "true, false or null"),
+        ("answer = 7", "no class"),
+        ("outcome = bad", "right, wrong, unknown"),
+        ("answer > 0", "compared with"),
+        ("= 3", "cannot be read"),
+        ("income >", "cannot be read"),
+        ("1; DROP TABLE models", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(world, typed, says):
+    with pytest.raises((UsageError, NotFoundError), match=says):
+        found(world, typed)
+
+
+def test_nothing_that_is_typed_is_run(world):
+    assert len(found(world, 'city = "x\' OR true --"')) == 0
+    assert len(found(world, 'subject = "s\'; DROP TABLE models; --"')) == 0
+    assert len(world.catalog().models) == 4
+
+
+def test_subjects_and_beginnings_over_all_models(world):
+    every = pd.concat(
+        [
+            engine.sample(world, Sample("predictions", ("id", "at", "subject"), 100_000), window(model, environment=environment)).assign(
+                model=model
+            )
+            for model in ("loan", "eta", "kind", "stray")
+            for environment in ("production", "shadow", "validation")
+        ]
+    )
+    every = every[~every["id"].str.startswith("reference/")]
+    subject = every["subject"].value_counts().index[0]
+    wanted = every[every["subject"] == subject].sort_values("at", ascending=False)
+    got = search.of_subject(world, subject, 10_000)
+    assert sorted(zip(got["model"], got["id"], strict=True)) == sorted(zip(wanted["model"], wanted["id"], strict=True))
+    assert got["at"].is_monotonic_decreasing and len(search.of_subject(world, subject, 3)) == min(3, len(wanted))
+    start = every["id"].iloc[0][:3]
+    assert sorted(search.beginning_with(world, start, 10_000)["id"]) == sorted(every[every["id"].str.startswith(start)]["id"])
+    assert search.of_subject(world, "nobody", 5).empty and search.beginning_with(world, "%", 5).empty
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("a1", False), ("reference/1/3", False), ("a=b", True), ("x > 3", True), ("5e3f-22", False), ('"a b" = c', True), ("", False)],
+)
+def test_what_reads_as_conditions(typed, answer):
+    assert search.is_filter(typed) is answer
