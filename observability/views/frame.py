@@ -115,8 +115,8 @@ def check_slice() -> None:
     Slice.parse(st.session_state.get("slice"))
 
 
-def title(page: str, scope: Scope, window: Window | None, heading: str | None = None) -> None:
-    """The heading (the page's title where it is not given), with the page's help and the link to copy beside it."""
+def title(page: str, scope: Scope, window: Window | None, heading: str | None = None, address: str | None = None) -> None:
+    """The heading (the page's title where it is not given), with the page's help and the link to copy beside it. address: that link."""
     name, _, help_text = links.about(links.page_files()[page])
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
         st.title(text.plain(heading or name), anchor=False, width="content")
@@ -125,7 +125,7 @@ def title(page: str, scope: Scope, window: Window | None, heading: str | None = 
                 st.markdown(help_text)
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
                 st.caption("Opens this view again, with these absolute times." if window else "Opens this view again.")
-                st.code(links.absolute(page, scope, window, own_parameters()), language=None, wrap_lines=True)
+                st.code(address or links.absolute(page, scope, window, own_parameters()), language=None, wrap_lines=True)
 
 
 def own_parameters() -> dict[str, list[str]]:

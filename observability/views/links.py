@@ -20,10 +20,10 @@ from observability.window import Window
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 DEFAULT_PAGE = "health"
-BOUND_KEYS = ("feature", "by", "severity")
+BOUND_KEYS = ("feature", "by", "severity", "q", "inbox")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
-    "axis", "log", "cell",
+    "axis", "log", "cell", "id",
 )  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -54,6 +54,28 @@ def link(text: str, page: str, scope: Scope | None = None, **own: str | None) ->
     """The part of a table's cell (observability/views/table.py) that links to a page."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
     return {"t": text, "href": address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
+
+
+def case(text: str, prediction: str, model: str, scope: Scope | None = None) -> dict[str, Any]:
+    """The link to the case file of a prediction. scope: what the person looks at, kept for the way back."""
+    return link(text, "case", (scope or Scope()).about(model), id=prediction)
+
+
+def permanent(prediction: str, model: str) -> str:
+    """The whole address of a case file: nothing in it depends on what somebody looks at."""
+    return f"{root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model}, quote_via=quote)}"
+
+
+def remember(page: str) -> None:
+    """Keep which page is shown, and with which parameters, for the way back from a case."""
+    if page != "case":
+        st.session_state["came-from"] = {"page": page or DEFAULT_PAGE, "parameters": dict(st.query_params)}
+
+
+def back() -> dict[str, Any]:
+    """Where a person came from: the target of `go`; the page that finds cases where that is not known."""
+    target: dict[str, Any] = st.session_state.get("came-from") or {"page": "cases", "parameters": {}}
+    return target
 
 
 def absolute(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:

@@ -20,7 +20,7 @@ SECTIONS = {
     "trust": "Trust",
     "operations": "Operations",
 }
-ORDER = ("health", "model", "findings")
+ORDER = ("health", "model", "findings", "cases", "case")
 """Pages that come first in their section; the rest follow by name."""
 
 
@@ -49,6 +49,7 @@ def main() -> None:
     corrected = sidebar.corrected_address()
     if corrected:
         st.switch_page(page, query_params=corrected)
+    links.remember(page.url_path)
     sidebar.draw()
     page.run()
 

@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from observability.catalog import Model
-from observability.views import load, text
+from observability.views import find, load, text
 from observability.views.scope import SPANS, WINDOWS, parse_instant, wire
 from observability.window import Slice
 
@@ -28,6 +28,7 @@ def draw() -> None:
     if state.get("model") and state["model"] not in models:
         changed("model", "version", "slice")
     with st.sidebar:
+        find.field()
         st.selectbox(
             "Model",
             list(models),

@@ -1,0 +1,126 @@
+"""What does a case show of its inputs: each value against the reference, what is odd about it, and what was wrong with such values at that time?"""
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from observability.case import Input
+from observability.finding import Finding
+from observability.views import findings, links, text
+from observability.views.case import Here, missing
+from observability.views.scope import Scope
+from observability.views.table import Cell, column, row, table
+
+FLAGS = {
+    "unseen": ("watch", "Never seen", "The reference never holds this level."),
+    "null": ("watch", "Missing", "The value is null."),
+    "absent": ("watch", "Not sent", "The feature was not in the record."),
+    "wrong_type": ("act", "Wrong type", "The value is of another type than the reference's."),
+    "stale": ("watch", "Stale", "It was read longer before the prediction than is usual."),
+    "out_of_range": ("act", "Out of range", "It lies far outside of what the reference holds."),
+}
+"""Severity, word and meaning of each flag."""
+COLUMNS = (
+    column("feature", "Feature", strong=True, width="12rem"),
+    column("value", "Value", align="right", width="10rem"),
+    column(
+        "place",
+        "In the reference",
+        width="10rem",
+        help="Where the number stands: the dot on the middle 90 % of the reference; of a level, its share",
+    ),
+    column("flag", "Odd?", width="8rem"),
+    column("because", "In words", wide=True),
+)
+AT_FIRST = 15
+
+
+def inputs(here: Here) -> None:
+    """The inputs, those that are odd first, with the findings about their values at that time."""
+    held: tuple[Input, ...] | None = here.part("inputs")
+    if held is None:
+        missing(here, "inputs")
+        return
+    found: tuple[Finding, ...] = here.part("findings") or ()
+    odd = [each for each in held if each.flags]
+    names = ", ".join(each.feature for each in odd[:4])
+    status = text.status("watch", "Look") if odd else text.status("ok")
+    said = f"{len(odd)} of {len(held)} inputs {'are' if len(odd) != 1 else 'is'} odd: {names}{' and others' if len(odd) > 4 else ''}." if odd else (
+        f"None of the {len(held)} inputs is odd: none is missing, unseen, out of range or stale."
+    )  # fmt: skip
+    st.markdown(f"{status}: {text.plain(said)}")
+    if not here.row.version.reference_rows:
+        st.caption("There is no reference to hold the values against: register this version with held-out predictions.")
+    order = sorted(held, key=lambda each: (not each.flags, -extremeness(each)))
+    whole = st.toggle(f"All {len(held)} inputs", key=here.key("inputs-all")) if len(held) > AT_FIRST else True
+    scope = around(here)
+    table(
+        "inputs", "Inputs, odd ones first", COLUMNS, [as_row(each, scope) for each in (order if whole else order[:AT_FIRST])], compact=True
+    )
+    at_that_time(here, found, scope)
+
+
+def extremeness(each: Input) -> float:
+    """How far from the middle of the reference, 0 to 1."""
+    if each.percentile is not None:
+        return abs(each.percentile - 50) / 50
+    return 1 - each.share if each.share is not None else 0.0
+
+
+def as_row(each: Input, scope: Scope) -> dict[str, Any]:
+    """One input; its name leads to its drift page at that date."""
+    cells: dict[str, Cell] = {
+        "feature": links.link(each.feature, "drift", scope, feature=each.feature),
+        "value": {"t": in_words(each.value), "sub": f"read {text.minute(each.read_at)}" if each.read_at else None},
+        "because": {"t": each.because},
+        "flag": {"t": text.DASH, "quiet": True},
+    }
+    if each.flags:
+        severity, word, meaning = FLAGS.get(each.flags[0], ("watch", each.flags[0], ""))
+        others = ", ".join(FLAGS[flag][1].lower() for flag in each.flags[1:] if flag in FLAGS)
+        cells["flag"] = {"s": severity, "t": word, "title": meaning, "sub": others or None}
+    if each.percentile is not None:
+        about = "" if each.exact else "about "
+        cells["place"] = {
+            "t": f"{about}{text.number(each.percentile)} %", "title": "of the reference lies below",
+            "interval": {"v": each.percentile, "low": 5, "high": 95, "min": 0, "max": 100, "whole": 50, "width": 130, "tone": tone(each)},
+        }  # fmt: skip
+    elif each.share is not None:
+        cells["place"] = {"t": text.share(each.share), "title": "of the reference's rows", "bar": {"v": each.share, "max": 1}}
+    return row(cells)
+
+
+def tone(each: Input) -> str:
+    """The colour of the dot: that of the flag."""
+    return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS else ""
+
+
+def in_words(value: Any) -> str:
+    """A value for a person, cut short."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "NaN" if value != value else text.number(value, 6)
+    said = str(value)
+    return said if len(said) <= 120 else f"{said[:119]}…"
+
+
+def at_that_time(here: Here, found: tuple[Finding, ...], scope: Scope) -> None:
+    """The findings about values and drift around the prediction."""
+    about = [each for each in found if each.severity in ("act", "watch")]
+    st.subheader("Found about that time", anchor=False)
+    if here.opened.why("findings"):
+        missing(here, "findings")
+    elif not about:
+        st.caption("Nothing that needs a person was found about values, drift or traffic around this prediction.")
+    else:
+        findings.listed("case-findings", "Findings around the prediction", about, scope, most=6)
+
+
+def around(here: Here) -> Scope:
+    """The scope of the day of the prediction and the six before it, of its model."""
+    start = here.row.at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Scope(model=here.row.model.name, version=here.row.version.name).at(start - timedelta(days=6), start + timedelta(days=1))

@@ -1,0 +1,34 @@
+"""How does a person get from an id to its case, from every page? A field in the sidebar: an id opens its case, anything else is looked for."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import streamlit as st
+
+from observability.views import links, load_case
+from observability.views import scope as scopes
+
+
+def field() -> None:
+    """The field."""
+    st.text_input("Find a case", key="find", placeholder="Id, subject or condition", icon=":material/search:", on_change=go)
+
+
+def go() -> None:
+    """Go to the case of the id that was typed, or to what is found."""
+    typed = meant(str(st.session_state.get("find") or ""))
+    st.session_state["find"] = ""
+    if not typed:
+        return
+    scope = scopes.read(st.session_state)
+    model = load_case.holder(typed)
+    links.go((links.case("", typed, model, scope) if model else links.link("", "cases", scope, q=typed))["go"])
+
+
+def meant(typed: str) -> str:
+    """What a person means: what was typed itself, of a pasted address of a case its id."""
+    plain = typed.strip()
+    try:
+        parts = urlsplit(plain) if plain.startswith(("http://", "https://", "/", "./")) else None
+    except ValueError:
+        return plain
+    return parse_qs(parts.query).get("id", [plain])[0] if parts and parts.path.endswith("/case") else plain

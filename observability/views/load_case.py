@@ -1,0 +1,102 @@
+"""What does a page read about one prediction, and how does it write what a person says about it?
+
+The part of `load` that is about single predictions: it asks the store, and caches by the store's state.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from observability.case import Look, open_case
+from observability.errors import NotFoundError
+from observability.store import said, search, written
+from observability.store.source import snapshot
+from observability.views import load
+from observability.views.load import Stamp
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass
+class Opened:
+    """One prediction as the store has it at one state, its parts worked out once each. Sessions share it, one at a time."""
+
+    look: Look
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def part(self, name: str) -> Any:
+        """A part of the case (case/look.py), None where it cannot be given; `why` then says why."""
+        with self.lock, snapshot(self.look.store):
+            return self.look.part(name)
+
+    def why(self, name: str) -> str:
+        """Why a part cannot be given."""
+        return self.look.why.get(name, "")
+
+
+def opened(prediction: str, model: str | None) -> Opened:
+    """A prediction by its id, of one model or of the one that holds it. Raises NotFoundError."""
+    return cached_case(load.stamp(), prediction, model)
+
+
+def holder(prediction: str) -> str | None:
+    """The model that holds a prediction of this id, the newest where several do; None where none does."""
+    try:
+        return opened(prediction, None).look.row.model.name
+    except NotFoundError:
+        return None
+
+
+def matching(asked: Window, typed: str, limit: int, order: str) -> "DataFrame":
+    """Predictions of a window that meet typed conditions (store/search.py). Raises UsageError, NotFoundError."""
+    return cached_matching(load.stamp(), asked, typed, limit, order)
+
+
+def about(typed: str, limit: int) -> "tuple[DataFrame, DataFrame]":
+    """Predictions whose subject is what was typed, and those whose id begins with it."""
+    return cached_about(load.stamp(), typed, limit)
+
+
+def verdicts(model: str | None = None, prediction: str | None = None) -> tuple[said.Item, ...]:
+    """What people concluded, the newest first."""
+    return cached_said(load.stamp(), "verdict", model, prediction)
+
+
+def actions(model: str | None = None, prediction: str | None = None) -> tuple[said.Item, ...]:
+    """What is to be done, the newest first."""
+    return cached_said(load.stamp(), "action", model, prediction)
+
+
+def write(records: Sequence[Mapping[str, object]]) -> None:
+    """Store what a person says; it shows at the next rerun. Raises UsageError, StoreBrokenError."""
+    written.write(load.store(), records)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def cached_case(key: Stamp, prediction: str, model: str | None) -> Opened:
+    """See `opened`."""
+    return Opened(open_case(load.store(), prediction, model=model))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def cached_matching(key: Stamp, asked: Window, typed: str, limit: int, order: str) -> "DataFrame":
+    """See `matching`."""
+    return search.matching(load.store(), asked, search.parse(typed) if typed else (), limit, order)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def cached_about(key: Stamp, typed: str, limit: int) -> "tuple[DataFrame, DataFrame]":
+    """See `about`."""
+    store = load.store()
+    return search.of_subject(store, typed, limit), search.beginning_with(store, typed, limit)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def cached_said(key: Stamp, kind: said.What, model: str | None, prediction: str | None) -> tuple[said.Item, ...]:
+    """See `verdicts` and `actions`."""
+    return (said.verdicts if kind == "verdict" else said.actions)(load.store(), model, prediction)

@@ -1,0 +1,20 @@
+"""Find a case :material/manage_search:
+Find one prediction: by its id, by the subject it is about, by the beginning of an id, or by conditions on features, score and outcome inside the
+window and slice of the sidebar. Without words, the inboxes offer cases that deserve a look, worst first. Every result is bounded, and says so.
+"""
+
+import streamlit as st
+
+from observability.views import cases, frame, load, text
+from observability.views.sidebar import BIND
+
+scope = frame.begin("cases")
+known = {each.name: each for each in load.catalog().models}
+typed = st.text_input(
+    "Id, subject or conditions", key="q", bind=BIND, placeholder="Paste an id, or type a condition", icon=":material/search:",
+    help=text.sentence(cases.examples(known.get(scope.model or ""))),
+)  # fmt: skip
+st.caption(text.plain(cases.window_words(scope)))
+if typed and typed.strip():
+    with st.skeleton(height=200):
+        cases.results(scope, typed.strip())
