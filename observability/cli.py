@@ -135,6 +135,12 @@ def parser() -> Parser:
     explain.add_argument("--model", help="default: every model")
     explain.add_argument("--json", action="store_true")
 
+    review = add("review", "Freeze a week for the weekly review, and write it as a file.", "review --week 2013-W27 --out review.html")
+    review.add_argument("--week", metavar="2013-W27", help="an ISO week, Monday to Sunday in UTC; default: the last one that is over")
+    review.add_argument("--out", type=path, metavar="FILE", help=".html (prints), .csv (minutes) or .md (for a chat)")
+    review.add_argument("--author", metavar="NAME", help="who freezes it; default: the user's name")
+    review.add_argument("--json", action="store_true", help="the frozen numbers")
+
     metrics = add("metrics", "Every metric: name, unit, meaning, source.", "metrics --json")
     metrics.add_argument("--json", action="store_true")
 
@@ -221,7 +227,7 @@ def absolute(said: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with its file names made absolute."""
     files = {
         each
-        for each in [*getattr(said, "files", []), *(getattr(said, name, None) for name in ("reference", "artifact", "settings"))]
+        for each in [*getattr(said, "files", []), *(getattr(said, name, None) for name in ("reference", "artifact", "settings", "out"))]
         if each
     }
     return [path(each) if path(each) in files else each for each in argv]

@@ -55,6 +55,37 @@ def answered(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> 
     return Outcome(exit_code, json.dumps(body, ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
 
 
+def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Freeze a week, or write one that is frozen."""
+    import getpass
+
+    from observability import export_review
+    from observability.review import freeze
+    from observability.review.week import Week
+
+    now = datetime.now(UTC)
+    week = Week.parse(said.week) if said.week else Week.before_now(now)
+    author = said.author or getpass.getuser()
+    body = freeze.freeze(store, week, author=author, now=now, progress=lambda share, words: say(f"{share:.0%} {words}"))
+    say("")
+    lines = [f"Week {week} is frozen: {len(body['agenda'])} items, of which {min(len(body['agenda']), 7)} are on the agenda."]
+    lines += [f"  {each['severity'].upper():7} {each['title']}" for each in body["agenda"][:7]]
+    if said.out:
+        target = Path(said.out)
+        writers = {
+            ".html": lambda: export_review.page(store, str(week), now),
+            ".csv": lambda: export_review.minutes(store, str(week)),
+            ".md": lambda: export_review.summary(store, str(week)),
+        }
+        if target.suffix not in writers:
+            raise UsageError(
+                "this kind of file is not written", where="--out", got=target.suffix or "no ending", expected=", ".join(writers)
+            )
+        target.write_text(writers[target.suffix](), encoding="utf-8")
+        lines.append(f"Written to {target.name}.")
+    return answered(body, lines, said.json)
+
+
 def metrics(said: argparse.Namespace) -> Outcome:
     """Every metric."""
     body = [
@@ -277,5 +308,6 @@ COMMANDS: dict[str, Callable[["Store", argparse.Namespace, Say], Outcome]] = {
     "check": check,
     "status": status,
     "explain": explain,
+    "review": review,
     "remove": remove,
 }

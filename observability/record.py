@@ -272,6 +272,55 @@ _ALL = (
             text("reason", "why it was put off, passed on or given up"),
         ),
     ),
+    Kind(
+        "review",
+        "A week is frozen: the numbers that its meeting reads, which never change",
+        (text("review", "the review's id, as 2013-W27"), AT, text("week", "the ISO week, in UTC"), text("author", "who froze it")),
+        (Field("body", "object", "the frozen numbers"),),
+    ),
+    Kind(
+        "agenda",
+        "What somebody says about an item of a review",
+        (
+            text("review", "the review's id"),
+            text("item", "the item's id"),
+            AT,
+            text("author", "who says it"),
+            text("does", "what becomes of the item", "pin", "unpin", "add", "accept", "watch", "act", "reopen", "note"),
+        ),
+        (text("text", "in words"), MODEL, text("action", "the id of the action it ends in")),
+    ),
+    Kind(
+        "decision",
+        "What was decided, by whom, on which evidence; a later record of the same id adds to it",
+        (text("decision", "the decision's own id"), AT, text("author", "who says it")),
+        (
+            text("statement", "what was decided, in one sentence"),
+            text("choice", "of a version", "promote", "hold", "reject"),
+            Field("options", "list", "what else was considered"),
+            Field("evidence", "list", "ids or links that it rests on"),
+            text("decider", "who decided"),
+            text("dissent", "who disagreed, and why"),
+            Field("revisit", "time", "when to look at it again"),
+            text("review", "the review's id"),
+            text("item", "the item's id"),
+            MODEL,
+            VERSION,
+            text("state", "absent, standing", "standing", "withdrawn"),
+        ),
+    ),
+    Kind(
+        "signature",
+        "A risk owner accepts a state until a date",
+        (
+            AT,
+            text("author", "the risk owner"),
+            MODEL,
+            text("subject", "what is accepted, as sex or calibration"),
+            Field("until", "time", "until when"),
+        ),
+        (text("review", "the review's id"), text("finding", "the id of the finding that showed it"), text("note", "why")),
+    ),
 )
 KINDS: dict[str, Kind] = {each.name: each for each in _ALL}
 

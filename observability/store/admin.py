@@ -45,7 +45,7 @@ def status(store: Store) -> dict[str, Any]:
             "home": str(store.home),
             "database": {"path": str(store.path), "bytes": file_bytes(store), "schema": schema_version(cursor)},
             "disk": {"free_bytes": store.free_bytes(), "floor_bytes": FLOOR_BYTES},
-            "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+            "versions": versions(),
             "models": [model_status(cursor, model, now) for model in store.catalog().models],
             "records": {kind: one(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
             "landing": landing.backlog(store.landing),
@@ -54,6 +54,11 @@ def status(store: Store) -> dict[str, Any]:
         }
     finally:
         cursor.close()
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the packages that numbers depend on, with their versions."""
+    return {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
 
 
 def model_status(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from observability.window import Window
 if TYPE_CHECKING:
     from observability.store.database import Store
 
-What = Literal["verdict", "action"]
+What = Literal["verdict", "action", "decision"]
 OWN = ("at", "author")
 """Fields that belong to an entry, not to the item."""
 ENOUGH = 10
@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """One verdict or action as its entries, oldest first, make it. `fields` has the newest value said of each field."""
+    """One verdict, action or decision as its entries, oldest first, make it. `fields` has the newest value said of each field."""
 
     kind: What
     id: str
@@ -75,8 +75,8 @@ class Item:
 
     @property
     def state(self) -> str:
-        """Of a verdict standing or withdrawn, of an action open until something else is said."""
-        return str(self.fields.get("state") or ("standing" if self.kind == "verdict" else "open"))
+        """Of a verdict or a decision standing or withdrawn, of an action open until something else is said."""
+        return str(self.fields.get("state") or ("open" if self.kind == "action" else "standing"))
 
     def said(self, field: str) -> Entry | None:
         """The entry whose value of a field holds; None where nobody said one."""
@@ -106,6 +106,11 @@ def actions(store: "Store", model: str | None = None, prediction: str | None = N
     )
 
 
+def decisions(store: "Store", model: str | None = None, as_of: datetime | None = None) -> tuple[Item, ...]:
+    """Decisions, those whose newest entry is newest first; of one model (None: of all and of none)."""
+    return tuple(each for each in items(store, "decision", None, as_of) if model is None or each.fields.get("model") == model)
+
+
 def items(store: "Store", kind: What, model: str | None = None, as_of: datetime | None = None, **only: str | None) -> tuple[Item, ...]:
     """Everything that was said in records of a kind, merged by id. only: fields that every entry must have with that value."""
     question = Records(kind, ever=True, only=tuple((name, value) for name, value in only.items() if value is not None))
@@ -114,7 +119,7 @@ def items(store: "Store", kind: What, model: str | None = None, as_of: datetime 
     entries: dict[tuple[str, ...], list[Entry]] = {}
     for row in frame.to_dict("records"):
         said = {name: row[name] for name in names if is_said(row[name])}
-        key = tuple(str(said[name]) for name in ("model", "prediction", "verdict") if kind == "verdict") or (str(said["action"]),)
+        key = tuple(str(said[name]) for name in (("model", "prediction", "verdict") if kind == "verdict" else (kind,)))
         fields = {name: aware(value) for name, value in said.items() if name != kind}
         entries.setdefault(key, []).append(Entry(aware(row["at"]), str(row["author"]), fields))
     found = [Item(kind, key[-1], tuple(each)) for key, each in entries.items()]

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from observability.analyzers.training.runs import Judged
     from observability.compare import Comparison
+    from observability.review.freeze import Frozen
+    from observability.review.ledger import Entry
+    from observability.review.restated import Restated
+    from observability.review.snapshot import Body
     from observability.store.attributions import State
     from observability.store.database import Store
 
@@ -111,6 +115,12 @@ def window(scope: Scope, model: str) -> Window:
         found = replace(found, start=first, end=midnight_after(found.end)) if first and first < found.end else found
     same = scope.model == model
     return replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
+
+
+def span_of(scope: Scope) -> tuple[datetime, datetime]:
+    """The dates of a scope that is about no single model: those of its model, else from the first to the last of all models' windows."""
+    windows = [window(scope, each.name) for each in catalog().models if scope.model in (None, each.name)]
+    return min(each.start for each in windows), max(each.end for each in windows)
 
 
 def midnight_after(instant: datetime) -> datetime:
@@ -215,6 +225,36 @@ def attributions(question: Attributions, asked: Window) -> "DataFrame":
 def explanation_state(model: str, version: str) -> "State | None":
     """How a version is explained: method, background, the last failure; None where that was never tried."""
     return cached_explanation_state(stamp(), model, version)
+
+
+def reviews() -> "list[Frozen]":
+    """Every frozen week, the newest first."""
+    return cached_reviews(stamp())
+
+
+def review(name: str) -> "Body | None":
+    """The numbers of a frozen week; None where it is not frozen. Read-only: sessions share it."""
+    return cached_review(stamp(), name)
+
+
+def review_said(name: str) -> list[dict[str, Any]]:
+    """What people said about the items of a review, oldest first."""
+    return cached_review_said(stamp(), name)
+
+
+def decided(name: str) -> "list[Body]":
+    """Standing decisions of a review, oldest first."""
+    return cached_decided(stamp(), name)
+
+
+def restated(name: str) -> "list[Restated]":
+    """What later labels made of the figures of a frozen week."""
+    return cached_restated(stamp(), name, now())
+
+
+def ledger(model: str | None, start: datetime, end: datetime) -> "list[Entry]":
+    """What happened: deploys, data versions, decisions and the rest, newest first."""
+    return cached_ledger(stamp(), model, start, end)
 
 
 def events(model: str | None, start: datetime, end: datetime) -> "DataFrame":
@@ -338,6 +378,55 @@ def cached_explanation_state(key: Stamp, model: str, version: str) -> "State | N
     from observability.store import attributions as stored
 
     return stored.state_of(store(), model, version)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def cached_reviews(key: Stamp) -> "list[Frozen]":
+    """See `reviews`."""
+    from observability.review import freeze
+
+    return freeze.frozen_weeks(store())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def cached_review(key: Stamp, name: str) -> "Body | None":
+    """See `review`."""
+    from observability.review import freeze
+
+    return freeze.body_of(store(), name)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_review_said(key: Stamp, name: str) -> list[dict[str, Any]]:
+    """See `review_said`."""
+    from observability.review import freeze
+
+    return freeze.said_about(store(), name)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_decided(key: Stamp, name: str) -> "list[Body]":
+    """See `decided`."""
+    from observability import export_review
+
+    return export_review.decided(store(), name)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_restated(key: Stamp, name: str, instant: datetime) -> "list[Restated]":
+    """See `restated`."""
+    from observability.review import freeze
+    from observability.review.restated import restated as since
+
+    return since(store(), freeze.found(store(), name), instant)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_ledger(key: Stamp, model: str | None, start: datetime, end: datetime) -> "list[Entry]":
+    """See `ledger`."""
+    from observability.review.ledger import entries
+
+    return entries(store(), start, end, model=model)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,0 +1,177 @@
+"""How does a frozen week leave the product: as one HTML file that prints, as minutes in CSV, as a summary for a chat?
+
+The same frozen numbers, what people said about them, and apart from both what is restated since. No script, no request: the file opens offline.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from observability import export_svg
+from observability.finding import iso
+from observability.review.agenda import Arranged, Item, arranged
+from observability.review.freeze import found, outcomes, said_about
+from observability.review.restated import Restated, restated
+from observability.review.snapshot import Body
+from observability.store import said
+from observability.views import text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from observability.store.database import Store
+
+TEMPLATES = Path(__file__).parent / "templates"
+ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
+"""Signs that print; the word always stands beside them."""
+ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would take for a formula at the start of a cell."""
+
+MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
+MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
+
+
+def page(store: "Store", review: str, now: datetime) -> str:
+    """A frozen week as one HTML file. Raises NotFoundError where it is not frozen."""
+    body = found(store, review)
+    words = said_about(store, review)
+    return rendered(body, arranged(items_of(body), words), outcomes(words), decided(store, review), restated(store, body, now))
+
+
+def rendered(body: Body, agenda: Arranged, ended: Mapping[str, Any], decisions: Sequence[Body], since: Sequence[Restated]) -> str:
+    """The page from its parts; equal parts give equal bytes."""
+    template = environment().get_template("review.html")
+    return template.render(
+        body=body,
+        agenda={"items_": agenda.items, "folded": agenda.folded},
+        outcomes={item: {**each, "at": iso(each["at"])} for item, each in ended.items()},
+        decisions=decisions,
+        restated=since,
+        charts={each["model"]: chart(each) for each in body["models"]},
+    )
+
+
+@cache
+def environment() -> "Environment":
+    """Jinja2 with everything escaped, and the words of the pages."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    made.globals.update(
+        icons=ICONS,
+        words=text.STATUS_WORDS,
+        ends=ENDS,
+        amount=text.amount,
+        count=text.count,
+        title=text.metric_title,
+        minute=lambda at: text.minute(datetime.fromisoformat(at)),
+        span=lambda start, end: text.span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
+    )
+    made.filters["told"] = told
+    return made
+
+
+def told(words: str) -> Markup:
+    """A sentence with its names between backticks as code; everything else is escaped."""
+    parts = words.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 and part else part for place, part in enumerate(parts))
+
+
+def items_of(body: Body) -> list[Item]:
+    """The frozen agenda."""
+    return [Item.from_json(each) for each in body["agenda"]]
+
+
+def decided(store: "Store", review: str) -> list[Body]:
+    """Standing decisions of a review, oldest first, as a page shows them."""
+    found_ = [each for each in said.decisions(store) if each.fields.get("review") == review and each.state == "standing"]
+    return [
+        {
+            "decision": each.id,
+            "author": each.first.author,
+            "at": iso(each.first.at),
+            **{
+                name: each.fields.get(name)
+                for name in ("statement", "choice", "options", "evidence", "decider", "dissent", "model", "version", "item")
+            },
+            "revisit": iso(each.fields["revisit"]) if each.fields.get("revisit") else None,
+        }
+        for each in sorted(found_, key=lambda one: (one.first.at, one.id))
+    ]
+
+
+def chart(part: Body) -> Markup:
+    """The main metric of a model by day, from the finding that the strip shows."""
+    cell = part["strip"]["performance"]
+    finding = next(
+        (each for each in part["findings"] if each["metric"] == cell.get("metric") and each["analyzer"] == "serving/performance"), None
+    )
+    if finding is None:
+        return Markup("")
+    points = [(str(day), value, low, high) for day, value, low, high, *_ in finding["evidence"].get("by_day", [])]
+    limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
+    title = text.metric_title(finding["metric"])
+    return export_svg.line(points, label=f"{title} of {part['model']} by day. {finding['because']}", limit=limit, words=title)
+
+
+def minutes(store: "Store", review: str) -> str:
+    """The minutes as CSV: one row for each item with what it ended in, each decision, and each action taken in the meeting."""
+    body = found(store, review)
+    words = said_about(store, review)
+    ended = outcomes(words)
+    out = io.StringIO()
+    write = csv.writer(out)
+    write.writerow(["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"])
+    for each in arranged(items_of(body), words).items:
+        end = ended.get(each.item)
+        said_ = [ENDS[end["does"]], end["author"], iso(end["at"])] if end else ["", "", ""]
+        write.writerow(inert([review, "item", each.model, each.title, *said_, "", "", ""]))
+    for decision in decided(store, review):
+        write.writerow(inert([review, "decision", decision["model"], decision["statement"], decision["choice"], decision["decider"] or decision["author"], decision["at"], "", decision["revisit"], ""]))  # fmt: skip
+    for action in reversed(said.actions(store)):
+        if action.fields.get("review") == review:
+            fields, due = action.fields, action.fields.get("due")
+            write.writerow(inert([review, "action", fields.get("model"), fields.get("text"), action.state, action.first.author, iso(action.first.at), fields.get("owner"), iso(due) if due else "", fields.get("metric")]))  # fmt: skip
+    return out.getvalue()
+
+
+def inert(cells: Sequence[Any]) -> list[str]:
+    """Cells that no spreadsheet takes for a formula."""
+    texts = ["" if each is None else str(each) for each in cells]
+    return [f"'{each}" if each.startswith(FORMULA) else each for each in texts]
+
+
+def summary(store: "Store", review: str) -> str:
+    """The week in a few lines of Markdown, for a chat."""
+    body = found(store, review)
+    words = said_about(store, review)
+    agenda, ended = arranged(items_of(body), words), outcomes(words)
+    lines = [
+        f"**Model review, week {body['week']}** ({text.span(datetime.fromisoformat(body['start']), datetime.fromisoformat(body['end']))}, UTC)"
+    ]
+    for each in body["models"]:
+        state = f"{ICONS[each['severity']]} {text.STATUS_WORDS[each['severity']].lower()}"
+        lines.append(f"- {chat(each['model'])}: {state}, {text.plural(len(each['incidents']), 'incident')}")
+    lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs a person this week."]
+    for number, item in enumerate(agenda.items, 1):
+        end = ended.get(item.item)
+        lines.append(f"{number}. {chat(item.title)}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+    made = [each["statement"] for each in decided(store, review) if each["statement"]]
+    lines += ["", "Decided:", *(f"- {chat(each)}" for each in made)] if made else []
+    return "\n".join(lines) + "\n"
+
+
+def chat(words: str) -> str:
+    """A text on one line that a chat takes as words: names between backticks stay code, signs of markup, mentions and addresses do nothing."""
+    return "".join(
+        f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))
+        for place, part in enumerate(" ".join(words.split()).split("`"))
+    )

@@ -1,0 +1,125 @@
+"""What is worth people's time this week: what changed since last time, times who is exposed to it?
+
+The ranking is made when the week is frozen; what people pin, unpin or add is said afterwards, and only arranges it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+MOST = 7
+"""Items on the agenda; the rest is folded under it."""
+UNDECIDED = 3
+"""Weeks after which an item that nobody decided goes to the top with a flag."""
+Change = Literal["new", "worse", "as before", "better", "due"]
+Sort = Literal["incident", "action", "signature", "audit", "added"]
+WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
+WEIGHT_OF_SEVERITY: dict[str, float] = {"act": 1.0, "watch": 0.35, "unknown": 0.1, "ok": 0.05}
+LEAST_EXPOSURE = 0.05
+"""An item about a model that serves little still counts as if it served this share of the fleet's predictions."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to talk about.
+
+    item: its id, the same from week to week. title: one sentence. reasons: why it stands here, one short text each. score: severity x change x
+    exposure, the order. exposure: share of the fleet's predictions of the week that it may concern. weeks: how many weeks running it has been on
+    an agenda without a decision, this one included. about: ids of what it rests on (incident, finding, action, model, slice).
+    """
+
+    item: str
+    sort: Sort
+    title: str
+    severity: str
+    change: Change
+    exposure: float
+    model: str | None = None
+    reasons: tuple[str, ...] = ()
+    score: float = 0.0
+    weeks: int = 1
+    about: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has been undecided for so long that it comes first."""
+        return self.weeks >= UNDECIDED
+
+    def to_json(self) -> dict[str, Any]:
+        """The item in the frozen week."""
+        return asdict(self) | {"reasons": list(self.reasons)}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Item":
+        """The item back from the frozen week."""
+        return cls(**{**body, "reasons": tuple(body["reasons"])})
+
+
+def ranked(items: Iterable[Item]) -> list[Item]:
+    """Scored, most worth talking about first: what nobody decided for three weeks, then by score."""
+    scored = [replace(each, score=score(each)) for each in items]
+    return sorted(scored, key=lambda each: (not each.overdue, -each.score, each.model or "", each.item))
+
+
+def score(item: Item) -> float:
+    """Severity x change x exposure."""
+    return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, LEAST_EXPOSURE), 6)
+
+
+def change_of(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:
+    """How an incident stands to last week's of the same id: new where there was none. before: its frozen severity and value."""
+    if before is None:
+        return "new"
+    order = ("ok", "unknown", "watch", "act")
+    step = order.index(severity) - order.index(before["severity"])
+    if step:
+        return "worse" if step > 0 else "better"
+    earlier = before.get("value")
+    if value is None or earlier is None or higher_is_worse is None or abs(value - earlier) <= 0.1 * abs(earlier):
+        return "as before"
+    return "worse" if (value > earlier) == higher_is_worse else "better"
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """The agenda as the people who meet arranged it. pinned, removed: ids that somebody put on it or took off."""
+
+    items: tuple[Item, ...]
+    folded: tuple[Item, ...]
+    pinned: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+
+
+def arranged(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
+    """The items with what people said about them, oldest first: {"item", "does": pin, unpin or add, "text", "author", "model"}.
+
+    Pinned and added items come first, in the order in which that was said; then the ranking, up to MOST in all; unpinned ones are folded.
+    The last word about an item counts.
+    """
+    known = {each.item: each for each in items}
+    pinned: list[str] = []
+    removed: set[str] = set()
+    for each in said:
+        item, does = each["item"], each["does"]
+        if does == "add" and item not in known:
+            known[item] = Item(
+                item,
+                "added",
+                str(each.get("text") or "No text"),
+                "unknown",
+                "new",
+                0.0,
+                each.get("model"),
+                (f"Added by {each['author']}.",),
+            )
+        if does in ("pin", "add") and item in known:
+            removed.discard(item)
+            pinned += [] if item in pinned else [item]
+        elif does == "unpin":
+            removed.add(item)
+            pinned = [other for other in pinned if other != item]
+    first = [known[item] for item in pinned]
+    rest = [each for each in known.values() if each.item not in pinned and each.item not in removed]
+    kept = [*first, *rest][: max(MOST, len(first))]
+    folded = [each for each in known.values() if each not in kept]
+    return Arranged(tuple(kept), tuple(folded), frozenset(pinned), frozenset(removed))

@@ -1,0 +1,55 @@
+"""What do the numbers of a frozen week look like with all that is known since, late labels above all?"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from observability import run
+from observability.errors import NotFoundError
+from observability.review.snapshot import Body
+from observability.review.strip import COMPARED, Cell, figure
+from observability.review.week import Week
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+RESTATED = ("performance", "labels")
+"""Cells that labels move after the week is over."""
+ANALYZERS = COMPARED[:1]
+SMALLEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Restated:
+    """One figure that is another now. was, is_now: cells as in the strip."""
+
+    model: str
+    cell: str
+    was: Cell
+    is_now: Cell
+
+    @property
+    def sentence(self) -> str:
+        """The change in words, with the labels behind it."""
+        return f"{self.model}: {self.was.get('value')} became {self.is_now.get('value')}, on {self.is_now.get('n', 0):,} rows instead of {self.was.get('n', 0):,}."
+
+
+def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
+    """Every figure of a frozen week that what arrived since changes. A model that was removed is left out."""
+    week = Week.parse(body["week"])
+    changed = []
+    for part in body["models"]:
+        try:
+            report = run.check(store, model=part["model"], start=week.start, end=week.end, now=now, only=ANALYZERS, with_records=False)
+        except NotFoundError:
+            continue
+        for name in RESTATED:
+            was: dict[str, Any] = part["strip"][name]
+            if not was.get("metric"):
+                continue
+            is_now = figure(ANALYZERS[0], was["metric"], report.findings, ())
+            if is_now["value"] is not None and (
+                was["value"] is None or abs(is_now["value"] - was["value"]) > SMALLEST or is_now["n"] != was["n"]
+            ):
+                changed.append(Restated(part["model"], name, was, is_now))
+    return changed

@@ -1,0 +1,162 @@
+"""What does a week look like when it is frozen: every number that the meeting reads, as of the week's end?
+
+`snapshot` computes; nothing in what it gives back ever changes once it has landed (freeze.py). It knows only what had arrived by the week's end, so
+any past week can be made anew and comes out the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from observability import run
+from observability.aggregate import Aggregate, By
+from observability.catalog import Model
+from observability.finding import Finding, iso
+from observability.incidents import Incident
+from observability.review.agenda import ranked
+from observability.review.items import items
+from observability.review.ledger import entries
+from observability.review.promises import promises
+from observability.review.strip import COMPARED, strip
+from observability.review.week import ZONE, Week
+from observability.store import admin, engine
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+Body = dict[str, Any]
+Progress = Callable[[float, str], None]
+FORMAT = 1
+"""Version of the frozen shape; a page that reads an older one says so."""
+KEPT_EVIDENCE = (
+    "by_day",
+    "baseline",
+    "baseline_low",
+    "baseline_high",
+    "baseline_n",
+    "currency",
+    "coverage",
+    "effect",
+    "worse_by",
+    "column",
+)
+"""Evidence that a frozen finding keeps: what a chart or a comparison of the review reads."""
+COMING_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model in the week: its window, findings worst first, incidents worst first, what the week before said, predictions served."""
+
+    model: Model
+    window: Window
+    findings: tuple[Finding, ...]
+    incidents: tuple[Incident, ...]
+    before: tuple[Finding, ...]
+    served: int
+
+
+def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
+    """The week as JSON. earlier: frozen weeks before it, newest first, for what is new and how long an item has waited.
+
+    Raises nothing for a model that fails: its analyzers then say `unknown`, as everywhere.
+    """
+    say = progress or (lambda share, text: None)
+    known = store.catalog().models
+    judged_models = []
+    for place, model in enumerate(known):
+        say(place / max(len(known), 1), f"judging {model.name}")
+        judged_models.append(judged(store, model, week))
+    say(1.0, "putting the agenda together")
+    records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
+    models = [model_body(each) for each in judged_models]
+    promised = promises(store, week, earlier)
+    return {
+        "format": FORMAT,
+        "review": str(week),
+        "week": str(week),
+        "zone": ZONE,
+        "start": iso(week.start),
+        "end": iso(week.end),
+        "as_of": iso(week.end),
+        "frozen_at": iso(frozen_at),
+        "product": admin.versions(),
+        "models": models,
+        "promises": promised,
+        "records": [frozen(each) for each in records if each.severity != "ok"],
+        "ledger": [each.to_json() for each in entries(store, week.start, week.end, as_of=week.end)],
+        "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
+        "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier))],
+    }
+
+
+def judged(store: "Store", model: Model, week: Week) -> Judged:
+    """One model in the week and, for the figures of the strip, in the week before; both as of the week's end."""
+    report = run.check(store, model=model.name, start=week.start, end=week.end, as_of=week.end, now=week.end, with_records=False)
+    before = run.check(
+        store, model=model.name, start=week.back().start, end=week.start, as_of=week.end, now=week.end, only=COMPARED, with_records=False
+    )
+    window = report.windows[model.name]
+    counts = engine.ask(store, Aggregate("predictions", keys=(By("status"),)), window)
+    return Judged(model, window, report.findings, report.incidents, before.findings, int(counts["n"].sum()))
+
+
+def model_body(each: Judged) -> Body:
+    """One model's part of the frozen week."""
+    needy = [one for one in each.findings if one.severity in ("act", "watch")]
+    shown = {id(one): one for one in (*needy, *(one for one in each.findings if one.subject == "model"))}
+    return {
+        "model": each.model.name,
+        "task": each.model.task,
+        "owner": each.model.settings.owner,
+        "versions": sorted({one.version for one in each.findings if one.version}),
+        "served": each.served,
+        "severity": severity(each),
+        "strip": strip(each.model, each.findings, each.before),
+        "settings": settings_of(each.model),
+        "incidents": [incident_body(one) for one in each.incidents],
+        "findings": [frozen(one) for one in shown.values()],
+        "counts": {name: sum(one.severity == name for one in each.findings) for name in ("act", "watch", "unknown", "ok")},
+    }
+
+
+def severity(each: Judged) -> str:
+    """The worst severity; `unknown` only where nothing at all could be told."""
+    found = {one.severity for one in each.findings}
+    return next((name for name in ("act", "watch", "ok") if name in found), "unknown")
+
+
+def settings_of(model: Model) -> Body:
+    """The limits and decisions in force, as far as anything was decided."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(model.settings).items()
+        if value not in (None, (), {})
+    }
+
+
+def frozen(finding: Finding) -> Body:
+    """A finding with only the evidence that the review reads."""
+    kept = {name: value for name, value in finding.evidence.items() if name in KEPT_EVIDENCE}
+    return replace(finding, evidence=kept).to_json()
+
+
+def incident_body(incident: Incident) -> Body:
+    """An incident with the ids of its findings."""
+    return {
+        "incident": incident.id,
+        "source": incident.source,
+        "severity": incident.severity,
+        "sentence": incident.sentence,
+        "onset": iso(incident.onset) if incident.onset else None,
+        "event": incident.event,
+        "lead": incident.lead.id,
+        "value": incident.lead.value,
+        "slice": incident.lead.slice,
+        "subject": incident.lead.subject,
+        "metric": incident.lead.metric,
+        "analyzer": incident.lead.analyzer,
+        "findings": [incident.lead.id, *(each.id for each in incident.collateral)],
+    }

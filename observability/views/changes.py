@@ -1,0 +1,69 @@
+"""What happened, in one list: deploys, data versions, thresholds, incidents, complaints, decisions, signatures?"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from observability.review.ledger import Entry
+from observability.views import links, text
+from observability.views.scope import Scope
+from observability.views.table import Cell, column, row
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = (
+    column("at", "When (UTC)", width="9.5rem"),
+    column("sort", "What", width="8rem"),
+    column("title", "In words", wide=True),
+    column("model", "Model", width="9rem"),
+    column("author", "By", width="8rem"),
+)
+WORDS = {
+    "deploy": "Deploy", "data": "Data", "threshold": "Threshold", "guideline": "Guideline", "incident": "Incident", "complaint": "Complaint",
+    "export": "Export", "note": "Note", "registered": "Registered", "decision": "Decision", "signature": "Signature", "audit": "Audit",
+}  # fmt: skip
+
+
+def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
+    """One entry; a version leads to its model, a decision to its review, a complaint to its case."""
+    about = dict(entry.about)
+    title: Cell = {"t": entry.title}
+    if about.get("review"):
+        title = links.link(entry.title, "review", None, review=about["review"], step="decide")
+    elif about.get("prediction") and "case" in links.page_files():
+        title = links.link(entry.title, "case", None, id=about["prediction"], model=entry.model)
+    model = links.link(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
+    return row(
+        {
+            "at": {"t": text.minute(entry.at)},
+            "sort": {"t": WORDS.get(entry.sort, entry.sort)},
+            "title": title,
+            "model": model,
+            "author": {"t": entry.author or text.DASH},
+        }
+    )
+
+
+def chosen(entries: Sequence[Entry], sorts: Sequence[str], words: str) -> list[Entry]:
+    """Entries of some sorts (none: all) that hold the words, whatever their case."""
+    wanted = words.strip().casefold()
+    return [
+        each
+        for each in entries
+        if (not sorts or each.sort in sorts)
+        and (
+            not wanted
+            or wanted in f"{each.title} {each.model or ''} {each.author or ''} {' '.join(value for _, value in each.about)}".casefold()
+        )
+    ]
+
+
+def as_frame(entries: Sequence[Entry]) -> "DataFrame":
+    """The entries as a flat table."""
+    import pandas as pd
+
+    rows = [
+        {"at": each.at, "what": each.sort, "text": each.title, "model": each.model, "author": each.author, **dict(each.about)}
+        for each in entries
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,190 @@
+"""The agenda: what to talk about, in which order, and how each item ends."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import streamlit as st
+
+from observability.export_review import ENDS
+from observability.metrics import METRICS
+from observability.review.agenda import Item
+from observability.review.week import Week
+from observability.store import written
+from observability.views import links, text
+from observability.views.choice import choose
+from observability.views.review import Room, agenda_record, say
+from observability.views.table import column, row, table
+
+COLUMNS = (
+    column("place", "", width="2rem"),
+    column("what", "What", wide=True),
+    column("end", "Outcome", width="15rem"),
+)
+CHANGES = {"new": "new", "worse": "worse", "as before": "as last week", "better": "better", "due": "due"}
+
+
+def draw(room: Room) -> None:
+    """The agenda and, under it, the item somebody works on."""
+    agenda = room.agenda
+    if not agenda.items:
+        st.markdown(f"{text.status('ok')}: nothing needs a person this week.")
+    else:
+        table("agenda", "Agenda", COLUMNS, [as_row(room, each, place) for place, each in enumerate(agenda.items, 1)])
+    if agenda.folded:
+        with st.expander(f"Folded: {text.plural(len(agenda.folded), 'more item')}", icon=":material/unfold_more:"):
+            table("folded", "Items that are not on the agenda", COLUMNS, [as_row(room, each, None) for each in agenda.folded], compact=True)
+    known = {each.item: each for each in (*agenda.items, *agenda.folded)}
+    chosen = choose(
+        "item", "Work on an item", list(known), words=lambda key: known[key].title.replace("`", "")[:110] if key in known else key,
+        placeholder="Choose an item", missing="The link names an item that is not in this week.",
+    )  # fmt: skip
+    if chosen in known:
+        work_on(room, known[chosen])
+    add(room)
+
+
+def as_row(room: Room, item: Item, place: int | None) -> dict[str, Any]:
+    """One item."""
+    end = room.ended.get(item.item)
+    flag = f"Undecided for {item.weeks} weeks. " if item.overdue and not end else ""
+    pinned = "Pinned. " if item.item in room.agenda.pinned else ""
+    return row(
+        {
+            "place": {"t": str(place) if place else ""},
+            "what": {"s": item.severity, **links.link(item.title, "review", None, review=room.review, item=item.item), "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
+            "end": {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"} if end else {"t": text.DASH},
+        },
+        selected=st.query_params.get("item") == item.item,
+    )  # fmt: skip
+
+
+def work_on(room: Room, item: Item) -> None:
+    """One item with what was said about it, and the form that ends it."""
+    with st.container(border=True):
+        st.subheader(text.sentence(item.title), anchor=False)
+        st.caption(text.plain(" ".join(item.reasons)))
+        evidence(room, item)
+        notes = [each for each in room.said if each["item"] == item.item]
+        for each in notes:
+            words = f": {text.plain(each['text'])}" if each.get("text") else ""
+            st.markdown(
+                f":gray[{text.plain(text.minute(each['at']))} {text.plain(each['author'])}] **{text.plain(said_word(each['does']))}**{words}"
+            )
+        if room.author is None:
+            st.caption("Give your name above to write.")
+            return
+        arrange(room, item)
+        finish(room, item)
+
+
+def said_word(does: str) -> str:
+    """What somebody did with an item, in a word."""
+    return ENDS.get(does) or {"pin": "Pinned", "unpin": "Taken off", "add": "Added", "reopen": "Reopened", "note": "Note"}[does]
+
+
+def evidence(room: Room, item: Item) -> None:
+    """Links to what the item rests on: the live page in the frozen dates."""
+    about, model = item.about, item.model
+    if not model or room.model(model) is None:
+        return
+    from observability.views.scope import Scope
+
+    week = Week.parse(room.body["week"])
+    scope = Scope(model=model).at(week.start, week.end)
+    analyzer = about.get("analyzer", "").rpartition("/")[2]
+    page = analyzer if analyzer in links.page_files() else "model"
+    with st.container(horizontal=True, gap="small"):
+        for label, name in (("Look at it", page), ("The model in that week", "model"), ("Its findings", "findings")):
+            if name != page or label == "Look at it":
+                target = links.link(label, name, scope)
+                st.button(
+                    label, type="tertiary", icon=":material/arrow_forward:", key=f"go-{label}", on_click=links.go, args=(target["go"],)
+                )
+
+
+def arrange(room: Room, item: Item) -> None:
+    """Put on the agenda, take off, or open again."""
+    agenda = room.agenda
+    on = item in agenda.items
+    with st.container(horizontal=True, gap="small"):
+        if on and st.button("Take off the agenda", icon=":material/keep_off:", type="tertiary", key="unpin"):
+            _ = say(room, [agenda_record(room, item.item, "unpin")]) and st.rerun()
+        if item.item not in agenda.pinned and st.button("Pin", icon=":material/keep:", type="tertiary", key="pin"):
+            _ = say(room, [agenda_record(room, item.item, "pin")]) and st.rerun()
+        if item.item in room.ended and st.button("Open again", icon=":material/undo:", type="tertiary", key="reopen"):
+            _ = say(room, [agenda_record(room, item.item, "reopen")]) and st.rerun()
+
+
+def finish(room: Room, item: Item) -> None:
+    """Accept, watch or act, with owner, day, and the metric that it should move."""
+    finding = room.finding(item.about.get("finding"))
+    week = Week.parse(room.body["week"])
+    does = st.segmented_control(
+        "How does it end?",
+        list(ENDS),
+        format_func=lambda key: {"accept": "Accept", "watch": "Watch", "act": "Act"}[key],
+        key=f"does-{item.item}",
+    )
+    if does is None:
+        return
+    with st.form(f"finish-{item.item}", border=False):
+        words = st.text_area("What was said" if does != "act" else "What has to be done", max_chars=4000, key=f"text-{item.item}")
+        more: dict[str, Any] = {}
+        if does == "act":
+            left, middle, right = st.columns(3)
+            more["owner"] = left.text_input("Owner", value=owner(room, item), max_chars=80, key=f"owner-{item.item}")
+            due = middle.date_input("Until", value=(week.end + timedelta(days=7)).date(), key=f"due-{item.item}")
+            names = metrics(finding)
+            more["metric"] = right.selectbox("Metric it should move", names, index=0 if names else None, format_func=text.metric_title, key=f"metric-{item.item}")  # fmt: skip
+            more["goal"] = left.number_input("Goal (may stay empty)", value=None, key=f"goal-{item.item}", format="%g")
+            more["due"] = datetime.combine(due, time(), tzinfo=UTC) if due else None
+        if st.form_submit_button("Keep", type="primary", icon=":material/check:"):
+            if does == "act" and not words.strip():
+                st.warning("Say what has to be done.")
+                return
+            if say(room, records(room, item, does, words.strip(), more)):
+                st.rerun()
+
+
+def records(room: Room, item: Item, does: str, words: str, more: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records that end an item: its outcome and, where somebody acts, the action."""
+    if does != "act":
+        return [agenda_record(room, item.item, does, text=words)]
+    action = written.new_id()
+    about = {name: item.about.get(name) for name in ("incident", "finding", "slice")}
+    made = {
+        "kind": "action",
+        "action": action,
+        "author": room.author,
+        "text": words,
+        "model": item.model,
+        "review": room.review,
+        **about,
+        **more,
+    }
+    return [agenda_record(room, item.item, "act", text=words, action=action), made]
+
+
+def owner(room: Room, item: Item) -> str:
+    """Who owns the model."""
+    part = room.model(item.model)
+    return str(part["owner"] or "") if part else ""
+
+
+def metrics(finding: dict[str, Any] | None) -> list[str]:
+    """Metrics that an action could move: that of the item first."""
+    first = [finding["metric"]] if finding and finding["metric"] in METRICS else []
+    return first + [each for each in METRICS if each not in first]
+
+
+def add(room: Room) -> None:
+    """Put something on the agenda that no analyzer found."""
+    with st.expander("Add an item", icon=":material/add:"):
+        if room.author is None:
+            st.caption("Give your name above to write.")
+            return
+        with st.form("add-item", border=False, clear_on_submit=True):
+            words = st.text_input("What should be talked about?", max_chars=400)
+            model = st.selectbox("Model", [each["model"] for each in room.body["models"]], index=None, placeholder="None in particular")
+            if st.form_submit_button("Add", icon=":material/add:") and words.strip():
+                _ = say(room, [agenda_record(room, f"added:{written.new_id()}", "add", text=words.strip(), model=model)]) and st.rerun()

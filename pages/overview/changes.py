@@ -1,0 +1,32 @@
+"""Changes :material/history:
+Everything that may explain a change, and everything that was decided, in one list: deploys, data versions, thresholds, guidelines, incidents,
+complaints, versions that were registered, decisions, signatures, audits. Search it, filter it, take it along as CSV.
+"""
+
+import streamlit as st
+
+from observability.views import changes, empty, frame, load
+from observability.views.sidebar import BIND
+from observability.views.table import table
+
+scope = frame.begin("changes")
+start, end = load.span_of(scope)
+entries = load.ledger(scope.model, start, end)
+if not entries:
+    empty.nothing(
+        "Nothing was logged in this window.",
+        "Log an `event` record at each deploy, data change or incident; choose a longer window in the sidebar to look further back.",
+    )
+    st.stop()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    words = st.text_input("Search", key="words", bind=BIND, placeholder="In words, model or author", width=320)
+    known = sorted({each.sort for each in entries})
+    sorts = st.pills("What", known, selection_mode="multi", format_func=lambda name: changes.WORDS.get(name, name), key="sort")
+shown = changes.chosen(entries, sorts, words or "")
+if shown:
+    table("changes", "Changes, newest first", changes.COLUMNS, [changes.as_row(each, scope) for each in shown[:200]])
+    if len(shown) > 200:
+        st.caption(f"The newest 200 of {len(shown):,}; the CSV holds all of them.")
+    frame.download("changes.csv", lambda: changes.as_frame(shown).to_csv(index=False), "CSV", key="changes-csv")
+else:
+    st.markdown("Nothing here has these words. Clear the search, or choose a longer window.")

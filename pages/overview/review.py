@@ -1,0 +1,29 @@
+"""Weekly review :material/groups:
+Thirty minutes that nobody has to prepare: a frozen week, the few items that are worth people's time, and what each ends in. Arrow keys go from step to
+step. The numbers of a frozen week never change; what later labels say stands apart. Everything that is written here keeps its author and time.
+"""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from observability.views import frame, person, review, review_agenda, review_decide, review_steps, text
+
+frame.begin("review")
+room = review.enter()
+st.markdown(
+    f"**Week {text.plain(review.words_of(review.Week.parse(room.body['week'])))}** ({room.body['zone']}), frozen "
+    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end."
+)
+review.steps(room)
+st.header(review.STEPS[review.SHORT.index(room.step)], anchor=False)
+if room.step in ("agenda", "decide"):
+    room = replace(room, author=person.box())
+if room.step == "agenda":
+    review_agenda.draw(room)
+    review_steps.since(room)
+    review.downloads(room)
+elif room.step == "decide":
+    review_decide.draw(room)
+else:
+    review_steps.DRAWN[room.step](room)

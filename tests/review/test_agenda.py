@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import pytest
+
+from observability.review.agenda import MOST, Item, arranged, change_of, ranked
+
+
+def item(name, severity="act", change="new", exposure=0.5, weeks=1):
+    return Item(name, "incident", f"{name}.", severity, change, exposure, "m", weeks=weeks)
+
+
+def said(does, name, text=None):
+    return {"item": name, "does": does, "author": "ann", "text": text}
+
+
+def test_the_order_is_severity_times_change_times_exposure():
+    items = [item("small", exposure=0.01), item("old", change="as before"), item("watch", severity="watch"), item("new")]
+    assert [each.item for each in ranked(items)] == ["new", "watch", "old", "small"]
+    by_name = {each.item: each.score for each in ranked(items)}
+    assert by_name["new"] == pytest.approx(0.5)
+    assert by_name["old"] == pytest.approx(0.3 * 0.5)
+    assert by_name["watch"] == pytest.approx(0.35 * 0.5)
+    assert by_name["small"] == pytest.approx(0.05)  # the least exposure counts
+
+
+def test_what_nobody_decided_for_three_weeks_comes_first():
+    first, second = ranked([item("new"), item("waits", severity="watch", change="as before", weeks=3)])
+    assert first.item == "waits"
+    assert first.overdue
+    assert not second.overdue
+
+
+@pytest.mark.parametrize(
+    ("severity", "value", "before", "higher_is_worse", "expected"),
+    [
+        ("act", 1.0, None, None, "new"),
+        ("act", 1.0, {"severity": "watch", "value": 1.0}, None, "worse"),
+        ("watch", 1.0, {"severity": "act", "value": 1.0}, None, "better"),
+        ("act", 1.05, {"severity": "act", "value": 1.0}, True, "as before"),
+        ("act", 1.5, {"severity": "act", "value": 1.0}, True, "worse"),
+        ("act", 1.5, {"severity": "act", "value": 1.0}, False, "better"),
+        ("act", 1.5, {"severity": "act", "value": 1.0}, None, "as before"),
+    ],
+)
+def test_an_incident_is_held_against_last_weeks(severity, value, before, higher_is_worse, expected):
+    assert change_of(severity, value, before, higher_is_worse) == expected
+
+
+def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
+    items = ranked([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
+    found = arranged(items, [])
+    assert [each.item for each in found.items] == [f"i{n}" for n in range(MOST)]
+    assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
+
+
+def test_people_pin_unpin_and_add():
+    items = ranked([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
+    found = arranged(items, [said("pin", "i9"), said("unpin", "i0"), said("add", "note-1", "Talk about the budget"), said("pin", "nobody")])
+    names = [each.item for each in found.items]
+    assert names[:2] == ["i9", "note-1"]
+    assert "i0" not in names
+    assert "i0" in [each.item for each in found.folded]
+    assert len(names) == MOST
+    assert found.items[1].title == "Talk about the budget"
+    back = arranged(items, [said("unpin", "i0"), said("pin", "i0")])
+    assert back.items[0].item == "i0"
+
+
+def test_an_item_comes_back_from_json_as_it_was():
+    one = replace(item("x"), reasons=("New this week.",), about={"incident": "x"})
+    assert Item.from_json(one.to_json()) == one

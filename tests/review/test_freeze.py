@@ -1,0 +1,158 @@
+"""Three successive weeks of a small model, from the fault to its end: what is frozen stays, what moved is told, what labels say later stands apart."""
+
+import csv
+import io
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from observability import export_review
+from observability.errors import NotFoundError, UsageError
+from observability.review import freeze
+from observability.review.ledger import entries
+from observability.review.moved import Target, moved
+from observability.review.snapshot import snapshot
+from observability.store import written
+from tests.review import world
+from tests.review.world import BETTER, BROKEN, MENDED, WEEKS
+
+NOW = WEEKS[-1].end + timedelta(days=7)
+MAE = Target("eta", "serving/performance", "mae")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with world.build(tmp_path_factory.mktemp("review")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def broken(store):
+    """The frozen week of the fault, and what people said in its review."""
+    body = freeze.freeze(store, BROKEN, author="ann", now=NOW)
+    item = body["agenda"][0]["item"]
+    action = {
+        "kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "owner": "bob", "model": "eta", "metric": "mae",
+        "goal": 6.0, "review": str(BROKEN), "finding": body["agenda"][0]["about"]["finding"], "due": BROKEN.end + timedelta(days=3),
+    }  # fmt: skip
+    said = {
+        "kind": "agenda",
+        "review": str(BROKEN),
+        "item": item,
+        "at": NOW,
+        "author": "ann",
+        "does": "act",
+        "text": "=SUM(A1) <b>metres</b>",
+        "action": "a1",
+    }
+    decision = {
+        "kind": "decision", "decision": "d1", "at": NOW, "author": "ann", "statement": "Hold the rollout", "decider": "carla", "review": str(BROKEN),
+        "evidence": [f"{BROKEN}: {item}"], "options": ["roll back"], "model": "eta", "choice": "hold",
+    }  # fmt: skip
+    written.write(store, [action, said, decision])
+    return body
+
+
+@pytest.fixture(scope="module")
+def mended(store, broken):
+    return freeze.freeze(store, MENDED, author="ann", now=NOW)
+
+
+def errors(week, version="1"):
+    """Absolute errors of a week's labels that had arrived by its end, counted from the records by hand."""
+    lines = world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(week.end)}
+    rows = [each for each in lines if each["kind"] == "prediction" and each["id"].startswith(f"{week}-") and each["version"] == version]
+    rows = [each for each in rows if each.get("environment") is None]
+    return np.array([abs(each["score"] - label[each["id"]]) for each in rows if each["id"] in label])
+
+
+def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_records(broken):
+    (part,) = broken["models"]
+    by_hand = errors(BROKEN)
+    assert part["served"] == 7 * world.A_DAY
+    assert part["strip"]["performance"]["value"] == pytest.approx(by_hand.mean())
+    assert part["strip"]["performance"]["n"] == by_hand.size
+    assert part["severity"] == "act"
+    assert broken["agenda"][0]["severity"] == "act"
+    assert part["strip"]["performance"]["differs"] == "yes"
+    assert 0.5 < part["strip"]["labels"]["value"] < 0.75
+
+
+def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):
+    assert freeze.freeze(store, BROKEN, author="zoe", now=NOW + timedelta(days=1)) == broken
+    anew = snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.before(store, BROKEN))
+    assert freeze.canonical(anew) == freeze.canonical(broken)
+
+
+def test_the_fix_is_told_as_a_yes_with_its_interval(mended):
+    (promise,) = mended["promises"]
+    assert promise["owner"] == "bob"
+    assert promise["overdue"]
+    assert promise["moved"]["answer"] == "yes"
+    assert promise["moved"]["goal_reached"] is True
+    low, high = promise["moved"]["improvement"][1:]
+    assert low < errors(BROKEN).mean() - errors(MENDED).mean() < high
+    assert "Weeks differ" in promise["moved"]["sentence"]
+    assert any(each["item"] == "action:a1" for each in mended["agenda"])
+
+
+def test_a_better_version_is_compared_on_the_same_rows(store, mended):
+    found = moved(store, replace(MAE, goal=2.0), MENDED, BETTER)
+    assert (found.how, found.answer) == ("same rows", "yes")
+    lines = world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    score = {each["id"]: each["score"] for each in lines if each["kind"] == "prediction"}
+    pairs = [
+        (abs(score[name] - value), abs(score[f"{name}-old"] - value)) for name, value in label.items() if name.startswith(f"{BETTER}-")
+    ]
+    new, old = np.array(pairs).T
+    assert found.now[0] == pytest.approx(new.mean())
+    assert found.before[0] == pytest.approx(old.mean())
+    assert found.improvement[0] == pytest.approx((old - new).mean())
+    assert "version 2" in found.sentence
+
+
+def test_late_labels_change_nothing_that_is_frozen(store, broken, mended):
+    before = {review: (freeze.canonical(freeze.found(store, review)), page(store, review)) for review in (str(BROKEN), str(MENDED))}
+    world.load_late(store)
+    for review, (body, html) in before.items():
+        assert freeze.canonical(freeze.found(store, review)) == body
+        frozen, since = html.split('<h2 id="restated">')[0], page(store, review)
+        assert since.split('<h2 id="restated">')[0] == frozen
+    assert 'id="restated"' in page(store, str(BROKEN))
+
+
+def page(store, review):
+    return export_review.page(store, review, NOW)
+
+
+def test_a_week_that_is_not_over_or_not_there_is_said(store, broken):
+    with pytest.raises(UsageError, match="is not over"):
+        freeze.freeze(store, WEEKS[-1].back(-2), author="ann", now=NOW)
+    with pytest.raises(NotFoundError, match="is not frozen"):
+        freeze.found(store, "2001-W01")
+
+
+def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
+    html = page(store, str(BROKEN))
+    assert "<script" not in html
+    assert "<b>metres</b>" not in html
+    assert "&lt;b&gt;metres" in html
+    assert "Hold the rollout" in html
+    rows = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN)))))
+    assert [each[1] for each in rows if each[1] in ("decision", "action")] == ["decision", "action"]
+    assert any(each[4] == "Acted on" for each in rows)
+    assert "acted on" in export_review.summary(store, str(BROKEN))
+    assert export_review.inert(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
+    assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
+
+
+def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
+    found = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1))
+    assert {"deploy", "decision"} <= {each.sort for each in found}
+    assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
+    known = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
+    assert "deploy" not in {each.sort for each in known}
