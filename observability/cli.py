@@ -141,6 +141,23 @@ def parser() -> Parser:
     review.add_argument("--author", metavar="NAME", help="who freezes it; default: the user's name")
     review.add_argument("--json", action="store_true", help="the frozen numbers")
 
+    case = add(
+        "case",
+        "The evidence about one prediction: what happened, its inputs, why, its label, others like it, where it may come from.",
+        "case 20130504-JFK-DL95 --model flights-late",
+    )
+    case.add_argument("id", metavar="ID", help="the prediction's id")
+    case.add_argument("--model", help="needed only where several models hold the id")
+    case.add_argument("--as-of", metavar="T", help="only records that had arrived by then")
+    case.add_argument("--json", action="store_true")
+
+    token = add("token", "Make, list or revoke tokens for the HTTP interface.", "token create --scope read --name grafana")
+    token.add_argument("action", choices=("create", "list", "revoke"))
+    token.add_argument("id", nargs="?", metavar="ID", help="of the token to revoke")
+    token.add_argument("--scope", choices=("read", "write"), help="read: status, findings, predictions; write: send records")
+    token.add_argument("--name", default="", help="what it is for")
+    token.add_argument("--json", action="store_true")
+
     metrics = add("metrics", "Every metric: name, unit, meaning, source.", "metrics --json")
     metrics.add_argument("--json", action="store_true")
 
@@ -187,11 +204,11 @@ def main(argv: list[str]) -> int:
 
 def execute(store: "Store", argv: list[str], say: Say) -> Outcome:
     """Run a command against an open store; every failure becomes an outcome."""
-    from observability import commands
+    from observability import commands, commands_case
 
     try:
         said = parser().parse_args(argv)
-        run = commands.COMMANDS.get(said.command)
+        run = {**commands.COMMANDS, "case": commands_case.case, "token": commands_case.token}.get(said.command)
         if run is None:
             raise UsageError(f"{said.command} does not run inside the dashboard")
         return run(store, said, say)

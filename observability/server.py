@@ -1,6 +1,6 @@
 """What does the dashboard's process answer beside its pages?
 
-`GET /readyz`, the command route of the owner (loopback only, its own token), redirects from /section/page to /page, the document of a deep
+`GET /readyz`, `/api/v1/…` (observability/api.py), the command route of the owner (loopback only, its own token), redirects from /section/page to /page, the document of a deep
 link, and the headers that keep everything on this machine.
 """
 
@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability import owner
+from observability import api, owner
 from observability.errors import ObservabilityError
 
 POLICY = (
@@ -151,5 +151,5 @@ def warm() -> None:
 
 def parts() -> dict[str, Any]:
     """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port."""
-    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *redirects(), *documents()]
+    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *api.routes(), *redirects(), *documents()]
     return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

@@ -63,7 +63,8 @@ def holds(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
     if condition.null:
         return np.asarray(values.isna(), bool)
     if condition.levels:
-        return np.asarray(values.map(lambda each: each is not None and level(each) in condition.levels), bool)
+        meets = {each: each is not None and level(each) in condition.levels for each in values.unique()}
+        return np.asarray(values.map(meets), bool)
     numbers = values.to_numpy(np.float64)
     with np.errstate(invalid="ignore"):
         above = numbers >= condition.low if condition.low is not None else ~np.isnan(numbers)

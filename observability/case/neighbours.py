@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NEAREST = 10
 CAP = 6.0
 """Standard deviations beyond which a number is not farther away: one wild value must not hide what else is near."""
-FAR_RANK, CALIBRATED_ON = 5, 250
+FAR_RANK, CALIBRATED_ON = 5, 200
 """Distance is judged by the neighbour of this rank in the reference, against so many rows of the reference itself."""
 FEWEST_REFERENCE = 100
 
@@ -71,11 +71,8 @@ class Space:
                 numbers += [np.where(missing, 0.0, np.clip(away, -CAP, CAP)), missing.astype(np.float64)]
             else:
                 known = self.levels[column.reference]
-                codes.append(
-                    values.map(lambda each, known=known: known.setdefault(level(each), len(known)) if each is not None else -1).to_numpy(
-                        np.int64
-                    )
-                )
+                places = {each: -1 if each is None else known.setdefault(level(each), len(known)) for each in values.unique()}
+                codes.append(values.map(places).to_numpy(np.int64))
         return Matrix(
             np.stack(numbers, axis=1).astype(np.float32) if numbers else np.empty((len(frame), 0), np.float32),
             np.stack(codes, axis=1) if codes else np.empty((len(frame), 0), np.int64),

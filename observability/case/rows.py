@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SPANS = (28, 180, 36_500)
 """Days before and after the case that rows are taken from; the first that holds ENOUGH predictions."""
 ENOUGH = 2_000
-MOST_ROWS, REFERENCE_ROWS, MOST_CELLS = 20_000, 5_000, 1_000_000
+MOST_ROWS, REFERENCE_ROWS, MOST_CELLS = 12_000, 4_000, 1_000_000
 """At most so many rows about the case and of the reference, and so many values of features (rows × features)."""
 LARGE_ERROR = 0.8
 """Of a regression, an error counts as one where it is larger than this share of the reference's errors."""

@@ -1,0 +1,96 @@
+"""What do the commands about one prediction and about tokens answer?"""
+
+import argparse
+import json
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from observability import tokens
+from observability.cli import Outcome, Say
+from observability.commands import answered, instant
+from observability.errors import UsageError
+from observability.finding import iso
+
+if TYPE_CHECKING:
+    from observability.case import Case
+    from observability.store.database import Store
+
+MOST_SIGNS = 300
+
+
+def case(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """The evidence about one prediction."""
+    from observability.case import case as evidence
+    from observability.worker import shared
+
+    found = evidence(
+        store, said.id, model=said.model, as_of=instant(said.as_of, "--as-of"), worker=shared(), progress=lambda share, text: say(f"{share:.0%} {text}")
+    )  # fmt: skip
+    say("")
+    if said.json:  # what a terminal could obey is escaped
+        return Outcome(0, json.dumps(found.to_json(), ensure_ascii=True, indent=2))
+    return Outcome(0, "\n".join(inert(line) for line in lines_of(found)))
+
+
+def lines_of(found: "Case") -> Iterator[str]:
+    """A case as lines of text."""
+    row = found.row
+    yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
+    if found.also_in:
+        yield f"Other models hold this id too: {', '.join(found.also_in)}. Name one with --model."
+    if found.happened:
+        yield found.happened.sentence
+        for mark in found.happened.timeline:
+            yield f"  {mark.at:%Y-%m-%d %H:%M:%S} UTC  {mark.what}: {mark.text}"
+        if found.happened.cost is not None:
+            yield f"Cost of this error: {found.happened.cost:.6g} {found.happened.currency or ''}".rstrip()
+    for each in found.triage or ():
+        yield f"{each.score:4.2f}  {each.source}: {each.because}"
+    odd = [each for each in found.inputs or () if each.flags]
+    yield f"{len(odd)} of {len(found.inputs or ())} inputs are odd{':' if odd else '.'}"
+    yield from (f"  {each.feature} = {each.value} ({', '.join(each.flags)}): {each.because}" for each in odd)
+    if found.label_check:
+        yield found.label_check.because
+    if found.rule:
+        yield found.rule.because
+    for finding in found.findings or ():
+        yield f"  {finding.severity.upper()} {finding.analyzer}: {finding.because}"
+    for part, sentence in found.why.items():
+        yield f"No {part}: {sentence}" if part != "prediction" else sentence
+
+
+def inert(text: str) -> str:
+    """A line whose names and values no terminal obeys: control and formatting signs are written out, and it is cut at a bounded length."""
+    shown = "".join(
+        each if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(each):04x}"
+        for each in text[: 4 * MOST_SIGNS]
+    )
+    return shown if len(shown) <= 4 * MOST_SIGNS else shown[: 4 * MOST_SIGNS - 1] + "…"
+
+
+def token(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Makes, lists or revokes tokens."""
+    if said.action == "create":
+        if said.scope is None:
+            raise UsageError("a token needs a scope", expected="--scope read or --scope write")
+        made, text = tokens.create(store.home, said.scope, said.name)
+        lines = [
+            text,
+            f"This is the only time that it is shown. Scope {made.scope}, id {made.id}. Send it as: Authorization: Bearer {text}",
+        ]
+        return answered({**public(made), "token": text}, lines, said.json)
+    if said.action == "revoke":
+        if not said.id:
+            raise UsageError("which token?", expected="its id", attempt="See: python -m observability token list")
+        gone = tokens.revoke(store.home, said.id)
+        return answered(public(gone), [f"Revoked {gone.id} ({gone.scope})."], said.json)
+    kept = tokens.read(store.home)
+    lines = [inert(f"{each.id}  {each.scope:5}  {each.created_at}  {each.name}".rstrip()) for each in kept] or ["There is no token yet."]
+    return answered([public(each) for each in kept], lines, said.json)
+
+
+def public(made: tokens.Token) -> dict[str, Any]:
+    """What may be shown of a token."""
+    return {name: value for name, value in asdict(made).items() if name != "sha256"}
