@@ -5,6 +5,8 @@ The catalog is read once from the store's own tables and passed around as plain 
 
 import difflib
 import itertools
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +68,18 @@ def band_names(limits: Iterable[float]) -> list[str]:
     """What each band between limits holds, in words; a band is closed on the left."""
     texts = [f"{limit:.12g}" for limit in limits]
     return [f"below {texts[0]}", *(f"{a} to below {b}" for a, b in itertools.pairwise(texts)), f"{texts[-1]} and above"] if texts else []
+
+
+def band_limits(name: str) -> tuple[float, float] | None:
+    """The limits of a band that `band_names` named, or of any text of its three forms: (low, high), half open; None where it is no band."""
+    found = re.fullmatch(r"(?:below (?P<b>\S+)|(?P<l>\S+) to below (?P<h>\S+)|(?P<a>\S+) and above)", name)
+    if found is None:
+        return None
+    try:
+        low, high = (float(found[part]) if found[part] else None for part in ("l" if found["l"] else "a", "h" if found["h"] else "b"))
+    except ValueError:
+        return None
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance of t
 kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest gap between the two cumulative distributions. | sup abs(F - G) | Kolmogorov 1933; Smirnov 1948
 wasserstein | Wasserstein distance | reference sd | low | How far values moved on average, winsorised, in standard deviations of the reference. | W1 / sd | Kantorovich 1942
 l_infinity | L-infinity distance | 0 to 1 | low | Largest change in the share of one category. | max abs(p - q) | Vertex AI
+rank_shift | Shift in ranks | ranks | | How far the values of a slice moved beyond the rest, as places among the values before, 0 to 1; 0.085 is 0.3 standard deviations of a normal. | mean rank now - before, less that of the rest | Wilcoxon 1945
+slices_named | Slices that stand out | count | low | How many slices changed otherwise than the rest, of all that were looked at. | count | ours; Benjamini and Yekutieli 2001
 domain_auc | Domain classifier AUC | 0 to 1 | low | How well a classifier tells the window's inputs, all together, from the reference's; 0.5 is not at all. | AUC on held-out rows | Lopez-Paz and Oquab 2017
 accuracy | Accuracy | share | high | Share of decisions that were right. | right / labelled | scikit-learn
 precision | Precision | share | high | Share of positive decisions that were right. | TP / (TP + FP) | scikit-learn

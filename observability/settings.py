@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.errors import UsageError
+from observability.window import Slice
 
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
@@ -17,7 +18,8 @@ class ModelSettings:
     threshold: score from which the decision is the positive class. cost_*: money for one error. immutable: features nobody can change.
     importance: share of each feature, adding up to 1, where known. service_level_*: share of ok answers, and milliseconds at p99.
     limits: {"analyzer/metric": number} overrides of the limits that the analyzers state.
-    budget_*: money for a calendar month. projects: labelling projects whose annotations are the model's. region: whose prices and carbon
+    budget_*: money for a calendar month. projects: labelling projects whose annotations are the model's. slices: parts of the rows that are watched, as
+    `carrier=AA&origin=EWR`. region: whose prices and carbon
     intensity hold. pue, carbon_g_per_kwh, watts_per_core: where no price record or reading says.
     explanations_per_day: how many predictions of a day are explained (the sample that attributions are drawn from).
     """
@@ -36,6 +38,7 @@ class ModelSettings:
     budget_per_month: float | None = None
     budget_currency: str | None = None
     projects: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
     region: str | None = None
     pue: float | None = None
     carbon_g_per_kwh: float | None = None
@@ -85,9 +88,11 @@ def checked(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
     if name not in names() or name in ("importance", "limits"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(names()))
-    if name in ("immutable", "projects"):
+    if name in ("immutable", "projects", "slices"):
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
+        if name == "slices":
+            return tuple(str(Slice.parse(each)) for each in value if each)
         return tuple(value)
     if name in ("owner", "description", "cost_currency", "fairness_criterion", "budget_currency", "region"):
         if not isinstance(value, str):

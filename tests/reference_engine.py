@@ -229,8 +229,14 @@ def in_slice(row, reference, value):
         return row.version.name == value
     column = row.model.column(reference)
     if column is not None and column.kind == "number" and value not in ("null", "NaN"):
+        number = row.number(reference)
+        words = value.split()
+        if "below" in words or "above" in words:
+            low = float(words[0]) if words[0] != "below" else -math.inf
+            high = math.inf if words[-1] == "above" else float(words[-1])
+            return number is not None and low <= number and (number < high or high == math.inf)
         try:
-            return row.number(reference) == float(value)
+            return number == float(value)
         except ValueError:
             return False
     return (row.text(reference) or "null") == value

@@ -1,5 +1,7 @@
 """Which of many tests still count, when chance alone would raise some of them?"""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +22,22 @@ def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[NDArray[np.
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     with np.errstate(invalid="ignore"):
         return adjusted, adjusted <= q
+
+
+def adjusted_any(p_values: ArrayLike, tests: int) -> Callable[[float], float]:
+    """Adjusted p-values of tests that depend on each other in any way (Benjamini and Yekutieli 2001), as a function of a p-value.
+
+    tests: how many there were, those without a p-value included (they count as 1). A value that is not among `p_values` is adjusted as if it were.
+    """
+    p = np.sort(np.asarray(p_values, np.float64))
+    dependence = float((1 / np.arange(1, tests + 1)).sum()) if tests < 1_000_000 else float(np.log(tests) + np.euler_gamma)
+
+    def adjust(value: float) -> float:
+        rank = max(int(np.searchsorted(p, value, side="right")), 1)
+        later = p[rank:] * tests * dependence / np.arange(rank + 1, p.size + 1)
+        return float(min(value * tests * dependence / rank, later.min(initial=1.0), 1.0))
+
+    return adjust
 
 
 def spend(q: float, runs: int, windows: int = 1) -> float:

@@ -4,6 +4,7 @@
 revisions that had arrived by `as_of`, the one with the greatest (at, arrived, value), with `code`, its class index.
 """
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from observability.catalog import Model, Version
+from observability.catalog import Model, Version, band_limits
 from observability.errors import NotFoundError, UsageError
 from observability.store.expressions import label_of, probabilities_of
 from observability.store.references import known_field
@@ -128,7 +129,7 @@ def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -
 
 
 def condition(model: Model, reference: str, value: str, name: str) -> tuple[str, object]:
-    """One condition of a slice as SQL, and its parameter (None: it needs none). `null` stands for a missing value."""
+    """One condition of a slice as SQL, and its parameter (None: it needs none). `null` stands for a missing value; of a number `10 to below 20` is a band."""
     field = known_field(model, reference)
     assert field is not None
     sql = field.sql.removeprefix("p.")
@@ -140,6 +141,9 @@ def condition(model: Model, reference: str, value: str, name: str) -> tuple[str,
         return (f"({sql} IS NULL OR {sql} = 'null')", None) if value == "null" else (f"{sql} = ${name}", value)
     if value in ("null", "NaN"):
         return (f"{sql} IS NULL" if value == "null" else f"isnan({sql})"), None
+    if limits := band_limits(value):
+        parts = [f"{sql} {sign} {limit!r}" for sign, limit in zip((">=", "<"), limits) if math.isfinite(limit)]
+        return " AND ".join(["NOT isnan(" + sql + ")", *parts]), None
     try:
         return f"{sql} = ${name}", float(value)
     except ValueError:

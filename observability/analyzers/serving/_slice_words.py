@@ -1,0 +1,86 @@
+"""How is a slice that stands out said in plain words?"""
+
+from observability.analyzer import Context
+from observability.analyzers.serving._slice_rows import Spec
+from observability.finding import Against, Finding
+from observability.stats.slices import Found
+from observability.window import Slice
+
+HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
+
+
+def sentence(found: Found, spec: Spec, against: Against, n: int) -> str:
+    """What happened in a slice, with the numbers."""
+    where = conditions(found.conditions)
+    rest, before, then = found.rest_now.mean, found.before, HAD.get(against, "before")
+    now = figure(found.now.mean, spec)
+    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample ({found.share:.0%})"
+    if before is None:
+        return f"Where {where}, {named(spec)} {now}, {figure(rest, spec)} elsewhere: {rows}."
+    gone = "" if found.rest_before is None else f"; the rest went from {figure(found.rest_before.mean, spec)} to {figure(rest, spec)}"
+    held = f"{percent(found.coverage)} of the whole change"
+    return f"Where {where}, {named(spec)} {now}, {figure(before.mean, spec)} {then}{gone}: {rows} hold {held}."
+
+
+def named(spec: Spec) -> str:
+    """The metric as a sentence's subject."""
+    what = {
+        "mae": "the mean absolute error is",
+        "accuracy": "accuracy is",
+        "bias": "predictions are off on average by",
+        "null_rate": f"`{spec.subject}` is missing in",
+        "error_rate": "requests fail in",
+    }
+    subject = "the score" if spec.subject in ("score", "model") else f"`{spec.subject}`"
+    return what.get(spec.metric, f"the mean rank of {subject} is")
+
+
+def figure(mean: float, spec: Spec) -> str:
+    """A mean as a person reads it."""
+    value = 1 - mean if spec.complement else mean
+    if spec.metric in ("accuracy", "null_rate", "error_rate"):
+        return percent(value)
+    return f"{value:.2f}" if spec.metric == "rank_shift" else f"{value:+.3g}" if spec.metric == "bias" else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent."""
+    return "under 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def conditions(parts: tuple[tuple[str, str], ...]) -> str:
+    """A slice in words: `carrier` is `AA` and `origin` is missing."""
+    return " and ".join(f"`{name}` is {'missing' if level == 'null' else f'`{level}`'}" for name, level in parts)
+
+
+def condition(text: str) -> str:
+    """The same of a text."""
+    parsed = Slice.parse(text)
+    return conditions(parsed.conditions) if parsed else text
+
+
+def young(because: str) -> str:
+    """A claim while labels are young."""
+    return f"{because.removesuffix('.')}; too few of the labels are in to tell."
+
+
+def too_few(n: int, wanted: int) -> str:
+    """The window has too few rows."""
+    return f"Slices cannot be told apart on {n:,} predictions: that needs about {max(wanted - n, 1):,} more."
+
+
+def sampled(now: int, before: int, against: Against) -> str:
+    """What was looked at."""
+    other = {"reference": "reference rows", "past": "rows of the month before"}.get(against, "rows before")
+    return f"a sample of {now:,} predictions and {before:,} {other}"
+
+
+def searched(count: int, singles: int, pairs: int, sample: str) -> str:
+    """What the search found in all."""
+    said = "No slice changed otherwise than the rest" if not count else f"{count} slice{' stands' if count == 1 else 's stand'} out"
+    return f"{said}: {singles:,} looks at single slices and {pairs:,} at pairs counted, on {sample}."
+
+
+def unknown(context: Context, n: int, because: str) -> Finding:
+    """It cannot be told."""
+    return context.undecided("serving/slices", "model", "slices_named", n, because)

@@ -1,0 +1,215 @@
+"""serving/slices: is a fault that sits in a slice, replica or device named with it, and is it silent where nothing, or everything, changed?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import mean_absolute_error
+
+from observability.analyzers.serving.slices import ANALYZER
+from observability.catalog import Column
+from observability.settings import ModelSettings, settings_from
+from observability.window import Slice
+from tests.analyzers import worlds
+from tests.analyzers.worlds import START, context_for
+
+FEATURES = ("age", "income", "region", "plan")
+SETTINGS = ModelSettings()
+
+
+def rows(n: int, seed: int, start: int = 0) -> pd.DataFrame:
+    """Labelled rows of a regression over a week, with replicas, devices and a sensitive group."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({
+        "id": [f"p{start + i:07}" for i in range(n)],
+        "at": START.replace(tzinfo=None) + pd.to_timedelta(rng.random(n) * 7, unit="D"),
+        "age": rng.normal(40, 10, n), "income": rng.lognormal(10, 0.6, n),
+        "region": rng.choice(["north", "south", "east", "west"], n, p=(0.4, 0.3, 0.2, 0.1)).astype(object),
+        "plan": rng.choice(["basic", "plus", "pro"], n).astype(object),
+        "sex": rng.choice(["F", "M"], n).astype(object),
+        "replica": rng.choice(["r1", "r2", "r3", "r4"], n).astype(object), "device": rng.choice([f"d{i}" for i in range(8)], n).astype(object),
+        "status": "ok",
+    })  # fmt: skip
+    frame["score"] = 100 + 2 * frame["age"]
+    frame["label"] = frame["score"] + rng.normal(0, 10, n)
+    return frame
+
+
+def frame_of(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The answer to a sample."""
+    known = frame.assign(
+        error=frame["score"] - frame["label"], correct=((frame["score"] >= 0.5) == (frame["label"] == 1)).where(frame["label"].notna())
+    )
+    known["absolute_error"] = known["error"].abs()
+    found = {}
+    for column in columns:
+        values = known[column.partition(".")[2] or column]
+        found[column] = (
+            values.fillna(-1).clip(upper=1).astype("int64")
+            if column == "label"
+            else values.astype(float)
+            if column == "correct"
+            else values
+        )
+    return pd.DataFrame(found)
+
+
+def said(
+    current: pd.DataFrame,
+    reference: pd.DataFrame | None,
+    past: pd.DataFrame | None = None,
+    *,
+    task: str = "regression",
+    part: str | None = None,
+    **options,
+):
+    """Findings by (subject, metric, slice)."""
+    context = context_for(reference, task=task, features=FEATURES, **options)
+    kinds = {"region": "category", "plan": "category"}
+    columns = (
+        *(replace(each, kind=kinds.get(each.name, "number")) for each in context.model.columns),
+        Column(9, "sex", "f9", "category", "group", sensitive=True),
+    )
+    context = replace(context, model=replace(context.model, columns=columns), window=replace(context.window, slice=Slice.parse(part)))
+    past = current.iloc[:0] if past is None else past
+    of = {"current": current, "reference": reference, "past": past}
+    frames = {
+        name: frame_of(of[ask.span], ask.aggregate.columns)
+        if hasattr(ask.aggregate, "columns")
+        else worlds.answer(ask.aggregate, of[ask.span], context)
+        for name, ask in ANALYZER.needs(context).items()
+    }
+    return {(each.subject, each.metric, each.slice): each for each in ANALYZER.analyze(frames, context)}
+
+
+def alarms(found) -> dict:
+    return {key: each for key, each in found.items() if each.severity in ("act", "watch")}
+
+
+def clean(**options):
+    return rows(6000, 1, **options), rows(6000, 2), rows(6000, 3)
+
+
+def test_nothing_changed_nothing_named() -> None:
+    found = said(*clean())
+    assert alarms(found) == {}
+    summary = found["model", "slices_named", None]
+    assert summary.severity == "ok" and summary.value == 0 and "No slice changed otherwise than the rest" in summary.because
+    assert "sample of 6,000 predictions and 6,000 reference rows" in summary.because
+    assert summary.evidence["ranked"]["mae"] and summary.evidence["looks"][1] > summary.evidence["looks"][0] > 50
+
+
+def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
+    current, reference, past = clean()
+    inside = current["region"] == "east"
+    current.loc[inside, "label"] += 15
+    found = alarms(said(current, reference, past))
+    assert set(found) == {("model", "mae", "region=east"), ("model", "bias", "region=east")}
+    mae = found["model", "mae", "region=east"]
+    assert mae.severity == "act" and mae.likely_source == "model" and mae.n == inside.sum()
+    assert mae.value == pytest.approx(mean_absolute_error(current.loc[inside, "label"], current.loc[inside, "score"]), rel=0.03)
+    assert mae.low <= mae.value <= mae.high and mae.limit < mae.value
+    assert mae.evidence["coverage"] > 0.9 and mae.evidence["share"] == pytest.approx(0.2, abs=0.02)
+    assert mae.evidence["effect_low"] < 15 * 0.55 < mae.evidence["effect_high"] + 1 and mae.evidence["rest"] == pytest.approx(8, abs=0.4)
+    assert "Where `region` is `east`, the mean absolute error is" in mae.because and "in the reference" in mae.because
+
+
+def test_a_fault_of_two_conditions_is_named_with_both_and_begins_when_it_does() -> None:
+    current, reference, past = clean()
+    inside = (current["region"] == "north") & (current["plan"] == "pro")
+    late = current["at"] >= pd.Timestamp("2026-03-05")
+    current.loc[inside & late, "label"] += 40
+    found = alarms(said(current, reference, past))
+    claim = found["model", "mae", "plan=pro&region=north"]
+    assert claim.severity == "act" and claim.onset is not None and claim.onset.isoformat() == "2026-03-05T00:00:00+00:00"
+    assert all(part == "plan=pro&region=north" for _, _, part in found)
+
+
+def test_a_unit_change_and_a_null_surge_in_one_slice_name_feature_and_slice() -> None:
+    current, reference, past = clean()
+    current.loc[current["region"] == "west", "income"] *= 100
+    current.loc[(current["sex"] == "F") & (np.arange(6000) % 6 == 0), "age"] = np.nan
+    found = alarms(said(current, reference, past))
+    assert set(found) == {("income", "rank_shift", "region=west"), ("age", "null_rate", "sex=F")}
+    assert {each.severity for each in found.values()} == {"act"} and {each.likely_source for each in found.values()} == {"input"}
+    nulls = found["age", "null_rate", "sex=F"]
+    assert (
+        nulls.value == pytest.approx(current.loc[current["sex"] == "F", "age"].isna().mean()) and "`age` is missing in 16" in nulls.because
+    )
+
+
+def test_a_replica_and_a_device_are_the_subject_held_against_their_own_past() -> None:
+    current, reference, past = clean()
+    current.loc[current["replica"] == "r3", "label"] += 12
+    current.loc[current["device"] == "d5", "income"] = np.nan
+    found = alarms(said(current, reference, past))
+    assert set(found) == {("replica=r3", "mae", None), ("replica=r3", "bias", None), ("income", "null_rate", "device=d5")}
+    assert {each.against for each in found.values()} == {"past"} and {each.likely_source for each in found.values()} == {"system"}
+    young = alarms(said(current, reference))
+    assert {key[0] for key in young} >= {"replica=r3"} and {each.against for each in young.values()} == {"peers"}
+
+
+def test_a_binary_model_that_became_wrong_in_one_group_is_told_by_accuracy() -> None:
+    sides = []
+    for seed in (5, 6, 7):
+        frame, rng = rows(8000, seed), np.random.default_rng(seed + 50)
+        frame["score"] = rng.beta(1, 1, len(frame))
+        frame["label"] = (rng.random(len(frame)) < frame["score"]).astype(float)
+        sides.append(frame)
+    inside = sides[0]["sex"] == "F"
+    sides[0].loc[inside, "label"] = (np.random.default_rng(9).random(inside.sum()) < 0.5).astype(float)
+    found = alarms(said(*sides, task="binary"))
+    claim = found["sex=F", "accuracy", None]
+    assert claim.severity == "act" and claim.value == pytest.approx(0.5, abs=0.02) and claim.limit == pytest.approx(0.70, abs=0.02)
+
+
+def test_what_changed_everywhere_names_no_slice() -> None:
+    current, reference, past = clean()
+    current["label"] += 20
+    current["income"] *= 100
+    current.loc[::5, "age"] = np.nan
+    assert alarms(said(current, reference, past)) == {}
+
+
+def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
+    current, reference, past = clean()
+    current.loc[current["region"] == "east", "label"] += 25
+    current.loc[np.random.default_rng(4).random(6000) < 0.5, "label"] = np.nan
+    found = said(current, reference, past)
+    assert alarms(found) == {} and found["model", "mae", "region=east"].severity == "unknown"
+    assert "too few of the labels are in" in found["model", "mae", "region=east"].because
+    (few,) = said(current.head(150), reference, past).values()
+    assert few.severity == "unknown" and "about 50 more" in few.because
+    (alone,) = said(current, None).values()
+    assert alone.severity == "unknown" and "register" in alone.because
+    assert set(alarms(said(current.assign(label=current["label"].fillna(current["score"])), None, past))) >= {
+        ("model", "mae", "region=east")
+    }
+
+
+def test_a_watched_slice_is_always_reported() -> None:
+    settings = settings_from({"settings": {"slices": ["region=east&sex=F", "age=30 to below 50", "planet=mars", "region=south"]}})
+    assert settings.slices[1] == "age=30%20to%20below%2050"
+    current, reference, past = clean()
+    current.loc[(current["region"] == "east") & (current["sex"] == "F"), "label"] += 9
+    found = said(current, reference, past, settings=settings)
+    assert found["model", "mae", "region=east&sex=F"].severity == "act"
+    banded = found["model", "mae", "age=30%20to%20below%2050"]
+    inside = (current["age"] >= 30) & (current["age"] < 50)
+    assert banded.severity == "ok" and banded.n == inside.sum() and banded.evidence["watched"]
+    assert "column 'planet' is not in loan" in found["planet=mars", "slices_named", None].because
+    assert found["model", "mae", "region=south"].severity == "ok"
+
+
+def test_a_window_that_is_a_slice_itself_says_both() -> None:
+    current, reference, past = (each[each["plan"] == "pro"] for each in (rows(12_000, 1), rows(12_000, 2), rows(12_000, 3)))
+    current = current.assign(label=current["label"] + np.where(current["region"] == "east", 25, 0))
+    assert ("model", "mae", "plan=pro&region=east") in alarms(said(current, reference, past, part="plan=pro"))
+
+
+def test_a_setting_moves_the_limit() -> None:
+    current, reference, past = clean()
+    current.loc[current["region"] == "east", "label"] += 15
+    found = alarms(said(current, reference, past, settings=ModelSettings(limits={"serving/slices/mae": 2.0, "serving/slices/bias": 9.0})))
+    assert {each.severity for each in found.values()} == {"watch"}

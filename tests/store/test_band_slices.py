@@ -1,0 +1,30 @@
+"""Is a slice that names a band of a number the rows inside it, on every engine?"""
+
+import itertools
+import math
+
+import pytest
+
+from observability.aggregate import Aggregate
+from observability.catalog import band_limits, band_names
+from observability.store import engine
+from observability.window import Slice, Window
+from tests import reference_engine
+from tests.store import engine_world
+
+
+def test_every_band_that_is_named_is_read_back() -> None:
+    limits = [-1.5, 0, 2e-7, 1e6]
+    ends = [-math.inf, *limits, math.inf]
+    assert [band_limits(each) for each in band_names(limits)] == list(itertools.pairwise(ends))
+    assert [band_limits(each) for each in ("12", "below", "a to below b", "below x", "null")] == [None] * 5
+
+
+@pytest.mark.parametrize("band", ["below 0", "-0.5 to below 1", "1 and above"])
+def test_rows_of_a_band_are_counted_alike(band: str, tmp_path) -> None:
+    store = engine_world.copied(tmp_path / "home")
+    end = engine_world.START.replace(day=1 + engine_world.DAYS)
+    window = Window("loan", engine_world.START, end, slice=Slice((("income", band),)))
+    counts = [int(each.ask(store, Aggregate("predictions"), window)["n"].sum()) for each in (engine, reference_engine)]
+    assert counts[0] == counts[1] > 0
+    store.close()
