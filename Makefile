@@ -50,12 +50,14 @@ else
 	@$(PYTHON) -m venv $(VENV)
 endif
 
-$(BIN)/.installed: requirements.txt constraints.txt | $(BIN)/python
+$(BIN)/.installed: requirements.txt requirements-alone.txt constraints.txt | $(BIN)/python
 	@echo "Installing what the dashboard needs (a few minutes the first time)"
 ifneq ($(UV),)
 	@$(UV) pip install -q --python $(BIN)/python -r requirements.txt -c constraints.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -r requirements-alone.txt
 else
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r requirements-alone.txt
 endif
 	@touch $@
 

@@ -96,7 +96,7 @@ PARTS: Mapping[str, Part] = {
     "inputs": own("inputs:inputs"),
     "findings": own("findings:findings"),
     "explanation": modelled("why", "explain"),
-    "counterfactuals": modelled("edge", "counterfactuals"),
+    "counterfactuals": modelled("flips", "counterfactuals"),
     "neighbours": own("neighbours:neighbours"),
     "label_check": own("labels:label_check"),
     "rule": own("rule:rule"),

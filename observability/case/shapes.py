@@ -192,7 +192,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """A change that would have given another answer (case/edge.py). changes: feature: (from, to). score: of the changed row. reached: the answer
+    """A change that would have given another answer (case/flips.py). changes: feature: (from, to). score: of the changed row. reached: the answer
     really changes.
     """
 

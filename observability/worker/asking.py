@@ -3,20 +3,26 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.errors import UsageError
 from observability.worker.explanation import Explanation
+from observability.worker.model import OPENERS
 from observability.worker.process import Progress, Worker
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-IMPORTS = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",), "skops": ("sklearn.ensemble", "skops.io"), "onnx": ("onnxruntime",)}
+IMPORTS = {
+    "lightgbm": ("lightgbm", OPENERS["lightgbm"]),
+    "xgboost": ("xgboost", OPENERS["xgboost"]),
+    "skops": ("sklearn.ensemble", "skops.io", OPENERS["skops"]),
+    "onnx": ("onnxruntime", OPENERS["onnx"]),
+}
 MOST_SCHEMA_BYTES = 64 * 1024**2
 
 
@@ -225,3 +231,52 @@ def contrast(
             answer.seconds, " ".join(each for each in (answer.values["note"], said["note"]) if each),
         )  # fmt: skip
     return found
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Changed inputs that the model answers otherwise. found: whole rows, cheapest first; scores: (n,) or (n, classes) of the model itself; reached: whether
+    each really is another answer; origins: dice-ml, real row or one feature. asked: rows that the model was asked about.
+    """
+
+    found: "pd.DataFrame"
+    scores: "np.ndarray"
+    reached: tuple[bool, ...]
+    origins: tuple[str, ...]
+    proposals: Mapping[str, int]
+    asked: int
+    seconds: float
+    note: str
+
+
+def flip(
+    worker: Worker,
+    artifact: Path,
+    row: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    *,
+    free: "Sequence[Mapping[str, Any]]",
+    goal: Mapping[str, Any],
+    task: str,
+    classes: tuple[str, ...] = (),
+    number: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+    seconds: float | None = None,
+) -> Flips:
+    """At most `number` counterfactuals of one row (worker/flipping.py). free: what may change, as flipping.Free without `own`; goal: as flipping.reaches
+    reads it; rows: real rows with the same columns. Raises UsageError where rows lack a feature of the model, WorkerError where it breaks.
+    """
+    kind = kind_of(artifact)
+    arguments = {
+        "kind": kind, "task": task, "classes": list(classes), "free": [dict(each) for each in free], "goal": dict(goal), "number": number, "seed": seed,
+    }  # fmt: skip
+    answer = worker.call(
+        "observability.worker.flipping:search", {"row": row, "rows": rows}, arguments,
+        files={"model": artifact}, imports=(*IMPORTS[kind], "dice_ml"), seconds=seconds, progress=progress,
+    )  # fmt: skip
+    said, scores = answer.values, answer.frames["scores"]
+    return Flips(
+        answer.frames["found"], scores["score"].to_numpy(dtype=float) if "score" in scores else scores.to_numpy(dtype=float),
+        tuple(bool(each) for each in said["reached"]), tuple(said["origins"]), said["proposals"], int(said["asked"]), answer.seconds, said["note"],
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+OPENERS = {
+    "lightgbm": "observability.worker.model_lightgbm",
+    "xgboost": "observability.worker.model_xgboost",
+    "skops": "observability.worker.model_sklearn",
+    "onnx": "observability.worker.model_onnx",
+}
+"""Where each kind of file is opened. The warm process imports it before it forks: a fork may not write compiled modules, and would compile anew each time."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +107,8 @@ def through(link: Link, output: "Floats") -> "Floats":
 
 def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> Model:
     """Opens a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
-    from observability.worker import model_lightgbm, model_onnx, model_sklearn, model_xgboost
-
-    openers = {
-        "lightgbm": model_lightgbm.open_file,
-        "xgboost": model_xgboost.open_file,
-        "skops": model_sklearn.open_file,
-        "onnx": model_onnx.open_file,
-    }
-    return openers[kind](path, rows, task)
+    opened: Model = import_module(OPENERS[kind]).open_file(path, rows, task)
+    return opened
 
 
 def missing_library(library: str, package: str) -> UsageError:

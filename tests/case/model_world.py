@@ -23,7 +23,7 @@ from observability.store.register import Request, register
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FEATURES = ("age", "income", "rooms", "town", "member")
-CLASSES = ("sad", "so", "glad")
+CLASSES = ("bad", "fair", "good")
 SETTINGS = '[settings]\nthreshold = 0.4\nimmutable = ["age", "town"]\n'
 
 

@@ -1,0 +1,25 @@
+"""Which scores are another answer? The one test that the search for counterfactuals and the pages share."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def reaches(goal: Mapping[str, Any], scores: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+    """Whether scores, (n,) or (n, classes), reach a goal. `kind`: `above` (score ≥ low), `below` (score < high), `other` (another class than `place` is the
+    most probable), `outside` or `inside` (of low to high, both ends inside). NaN reaches none.
+    """
+    kind = goal["kind"]
+    if kind == "other":
+        return np.asarray(scores.argmax(axis=1) != goal["place"], np.bool_)
+    with np.errstate(invalid="ignore"):
+        if kind == "above":
+            return np.asarray(scores >= goal["low"], np.bool_)
+        if kind == "below":
+            return np.asarray(scores < goal["high"], np.bool_)
+        inside = (scores >= goal["low"]) & (scores <= goal["high"])
+    return np.asarray(inside if kind == "inside" else ~inside & np.isfinite(scores), np.bool_)
