@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from observability.store.database import Store
 
-OWN = ("score", "answer", "label", "outcome", "error", "id", "subject", "latency_ms", "cost")
-"""Names beside those of columns, which go before them (`feature.score` is the feature of that name). answer, label: a class, of a regression label is a number. outcome: right, wrong or unknown. error: of a regression."""
+OWN = ("score", "answer", "label", "outcome", "error", "absolute_error", "id", "subject", "latency_ms", "cost")
+"""Names beside those of columns, which go before them (`feature.score` is the feature of that name). answer, label: a class, of a regression label is a number. outcome: right, wrong or unknown. error, absolute_error: of a regression."""
 SHOWN = ("id", "at", "subject", "version", "score", "decision", "label", "label_value")
 OUTCOMES = ("right", "wrong", "unknown")
 NAME = r"""(?:"[^"]+"|[^\s"=<>!&]+)"""

@@ -144,7 +144,7 @@ def header(here: Here) -> None:
         st.caption(text.plain(f"Other models hold a prediction of this id too: {', '.join(found.also_in)}."))
         for name in found.also_in:
             st.button(text.plain(f"Open the one of {name}"), key=here.key(f"also-{name}"), type="tertiary", on_click=links.go, args=(links.case("", found.id, name)["go"],))  # fmt: skip
-    with st.container(horizontal=True, gap="large", border=True):
+    with st.container(horizontal=True, gap="medium", border=True):
         for label, said in facts(here, happened):
             st.markdown(f":gray[:small[{text.plain(label)}]]  \n{said}", width="content")
     left, right = st.columns([1, 1])

@@ -34,6 +34,8 @@ COLUMNS = (
     column("because", "In words", wide=True),
 )
 AT_FIRST = 15
+USUAL = 0.05
+"""A value that is missing is not odd where at least this share of the reference lacks it as well."""
 
 
 def inputs(here: Here) -> None:
@@ -42,8 +44,7 @@ def inputs(here: Here) -> None:
     if held is None:
         missing(here, "inputs")
         return
-    found: tuple[Finding, ...] = here.part("findings") or ()
-    odd = [each for each in held if each.flags]
+    odd = [each for each in held if is_odd(each)]
     names = ", ".join(each.feature for each in odd[:4])
     status = text.status("watch", "Look") if odd else text.status("ok")
     said = f"{len(odd)} of {len(held)} inputs {'are' if len(odd) != 1 else 'is'} odd: {names}{' and others' if len(odd) > 4 else ''}." if odd else (
@@ -52,13 +53,19 @@ def inputs(here: Here) -> None:
     st.markdown(f"{status}: {text.plain(said)}")
     if not here.row.version.reference_rows:
         st.caption("There is no reference to hold the values against: register this version with held-out predictions.")
-    order = sorted(held, key=lambda each: (not each.flags, -extremeness(each)))
+    order = sorted(held, key=lambda each: (not is_odd(each), -extremeness(each)))
     whole = st.toggle(f"All {len(held)} inputs", key=here.key("inputs-all")) if len(held) > AT_FIRST else True
     scope = around(here)
     table(
         "inputs", "Inputs, odd ones first", COLUMNS, [as_row(each, scope) for each in (order if whole else order[:AT_FIRST])], compact=True
     )
-    at_that_time(here, found, scope)
+    at_that_time(here, scope)
+
+
+def is_odd(each: Input) -> bool:
+    """Whether a flag means something: a missing value that is missing in much of the reference does not."""
+    common = each.share is not None and each.share >= USUAL
+    return bool(set(each.flags) - ({"null", "absent"} if common else set()))
 
 
 def extremeness(each: Input) -> float:
@@ -76,7 +83,9 @@ def as_row(each: Input, scope: Scope) -> dict[str, Any]:
         "because": {"t": each.because},
         "flag": {"t": text.DASH, "quiet": True},
     }
-    if each.flags:
+    if each.flags and not is_odd(each):
+        cells["flag"] = {"t": "missing, as often", "quiet": True}
+    elif each.flags:
         severity, word, meaning = FLAGS.get(each.flags[0], ("watch", each.flags[0], ""))
         others = ", ".join(FLAGS[flag][1].lower() for flag in each.flags[1:] if flag in FLAGS)
         cells["flag"] = {"s": severity, "t": word, "title": meaning, "sub": others or None}
@@ -93,7 +102,7 @@ def as_row(each: Input, scope: Scope) -> dict[str, Any]:
 
 def tone(each: Input) -> str:
     """The colour of the dot: that of the flag."""
-    return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS else ""
+    return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS and is_odd(each) else ""
 
 
 def in_words(value: Any) -> str:
@@ -102,14 +111,13 @@ def in_words(value: Any) -> str:
         return "missing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float):
-        return "NaN" if value != value else text.number(value, 6)
-    said = str(value)
+    said = f"{value:,.6g}".replace("-", text.MINUS) if isinstance(value, float) else str(value)
     return said if len(said) <= 120 else f"{said[:119]}…"
 
 
-def at_that_time(here: Here, found: tuple[Finding, ...], scope: Scope) -> None:
+def at_that_time(here: Here, scope: Scope) -> None:
     """The findings about values and drift around the prediction."""
+    found: tuple[Finding, ...] = here.part("findings") or ()
     about = [each for each in found if each.severity in ("act", "watch")]
     st.subheader("Found about that time", anchor=False)
     if here.opened.why("findings"):

@@ -31,7 +31,7 @@ FOUND = (column("case", "Case", strong=True), column("at", "When (UTC)"), column
 
 def results(scope: Scope, typed: str) -> None:
     """What was typed: conditions on the chosen model's window, else an id, a subject or the beginning of an id, of every model."""
-    if not is_filter(typed):
+    if not is_filter(typed) or load_case.holder(typed):
         by_name(scope, find.meant(typed))
     elif scope.model is None:
         st.markdown("Conditions are about the columns of one model. Which one?")

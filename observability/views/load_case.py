@@ -6,11 +6,14 @@ The part of `load` that is about single predictions: it asks the store, and cach
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability.case import Look, open_case
+from observability.case import Look, open_case, rows, why
+from observability.case.look import Progress
+from observability.case.modelled import Contrast, Contrasts
 from observability.errors import NotFoundError
 from observability.store import said, search, written
 from observability.store.source import snapshot
@@ -34,6 +37,17 @@ class Opened:
         with self.lock, snapshot(self.look.store):
             return self.look.part(name)
 
+    def span(self) -> tuple[datetime, datetime]:
+        """The time about the case from which its evidence is taken, half open."""
+        with self.lock, snapshot(self.look.store):
+            window = rows.around(self.look)
+        return window.start, window.end
+
+    def error_limit(self) -> float | None:
+        """Of a regression, the absolute error from which the evidence speaks of an error; None of a classifier."""
+        with self.lock, snapshot(self.look.store):
+            return rows.bad(self.look).limit
+
     def why(self, name: str) -> str:
         """Why a part cannot be given."""
         return self.look.why.get(name, "")
@@ -50,6 +64,19 @@ def holder(prediction: str) -> str | None:
         return opened(prediction, None).look.row.model.name
     except NotFoundError:
         return None
+
+
+def known_contrast(held: Opened) -> Contrast | None:
+    """The attributions that were logged or explained ahead; None where there are none."""
+    with held.lock, snapshot(held.look.store):
+        return why.known(held.look.store, held.look.row)
+
+
+def contrasts(held: Opened, progress: Progress) -> Contrasts:
+    """The attributions against every background, computed in the worker where they are not known. Raises what the worker raises."""
+    from observability import worker
+
+    return why.contrasts(held.look.store, held.look.row, worker=worker.shared(), progress=progress)
 
 
 def matching(asked: Window, typed: str, limit: int, order: str) -> "DataFrame":

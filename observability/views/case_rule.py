@@ -1,0 +1,146 @@
+"""What does a case show of others like it: the smallest rule, how often such predictions are wrong, since when, and who is affected?"""
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from observability.case import Condition, Rate, Rule
+from observability.views import case_say, charts_case, frame, links, text
+from observability.views.case import Here
+from observability.views.cases import quoted
+from observability.views.table import column, row, table
+from observability.window import Slice
+
+FIGURES = (
+    column("what", "Which predictions", strong=True),
+    column("rate", "Errors", width="16rem", help="Share of labelled rows that are errors, with its 95 % interval"),
+    column("errors", "Errors of rows", align="right", width="9rem"),
+    column("coverage", "Of all errors", align="right", width="8rem", help="Share of all errors that are among these rows"),
+)
+
+
+def rule(here: Here) -> None:
+    """The rule, its figures, its trend, and what can be done with it."""
+    found: Rule | None = here.part("rule")
+    if found is None:
+        st.markdown(f"{text.status('unknown', 'No rule')}: {text.sentence(here.opened.why('rule') or 'This could not be worked out.')}")
+        return
+    status = text.status("watch", "A pattern") if found.weak else text.status("ok", "Just this one")
+    st.markdown(f"{status}: {text.sentence(found.because)}")
+    st.caption(
+        text.sentence(f"The rule was searched for on one half of the labelled rows and counted on the other. An error is {found.error}.")
+    )
+    whole = max([each.high or 0.0 for each in found.trend] + [found.high or 0.0, found.overall or 0.0, 0.01])
+    rows = [figures("Like this: " + found.text, found, whole), overall(found, whole)]
+    table("rule", "The rule against all predictions", FIGURES, rows, compact=True)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        trend(found)
+    with right:
+        groups(found, whole)
+    do(here, found)
+
+
+def figures(name: str, each: Rule | Rate, whole: float) -> dict[str, Any]:
+    """One line of the table."""
+    coverage = each.coverage if isinstance(each, Rule) else None
+    return row(
+        {
+            "what": {"t": name},
+            "rate": {
+                "t": text.share(each.rate),
+                "interval": interval(each.rate, each.low, each.high, whole, each.overall if isinstance(each, Rule) else None),
+            }
+            if each.rate is not None
+            else {"t": text.DASH},
+            "errors": {"t": f"{each.errors:,} of {each.n:,}"},
+            "coverage": {"t": text.share(coverage) if coverage is not None else ""},
+        }
+    )
+
+
+def interval(value: float, low: float | None, high: float | None, whole: float, mark: float | None = None) -> dict[str, Any]:
+    """The dot with its whiskers."""
+    return {"v": value, "low": low, "high": high, "min": 0, "max": max(whole, value, high or 0.0), "whole": mark, "width": 150}
+
+
+def overall(found: Rule, whole: float) -> dict[str, Any]:
+    """The line of all predictions."""
+    cell = {"t": text.share(found.overall)}
+    return row({"what": {"t": "All labelled predictions about this time"}, "rate": cell, "errors": {"t": ""}, "coverage": {"t": "100 %"}})
+
+
+def trend(found: Rule) -> None:
+    """The rate by week or day."""
+    import pandas as pd
+
+    if len(found.trend) < 2:
+        st.caption("All rows of the rule lie in one period, so there is no trend to draw.")
+        return
+    rows = pd.DataFrame(
+        [
+            {"period": each.name, "value": each.rate, "low": each.low, "high": each.high, "errors": each.errors, "n": each.n}
+            for each in found.trend
+        ]
+    )
+    rows["period"] = pd.to_datetime(rows["period"])
+    first, last = found.trend[0], found.trend[-1]
+    said = f"Errors among predictions like this: {text.share(first.rate)} in the period from {first.name}, {text.share(last.rate)} in that from {last.name}."
+    st.markdown(text.plain(said))
+    frame.chart(charts_case.trend(rows, overall=found.overall), rows, key="rule-trend", alt=said)
+
+
+def groups(found: Rule, whole: float) -> None:
+    """The rate by group."""
+    if not found.groups:
+        st.caption("No sensitive attribute is known, so groups cannot be told apart.")
+        return
+    st.subheader("Who bears it", anchor=False)
+    table("rule-groups", "Errors among predictions like this by group", FIGURES[:3], [figures(text.condition(each.name) if "=" in each.name else each.name, each, whole) for each in found.groups], compact=True)  # fmt: skip
+
+
+def do(here: Here, found: Rule) -> None:
+    """All like this, and make it a slice that is watched."""
+    scope = here.scope.at(*here.opened.span())
+    typed = " and ".join([*(each for one in found.conditions for each in typed_of(one)), wrong(here)])
+    find_all = links.link("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button("Find all errors like this", icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,))
+        if found.slice:
+            to_slice = links.link("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
+            st.button("Open it as a slice", icon=":material/filter_alt:", key="open-slice", on_click=links.go, args=(to_slice,))
+        if case_say.open_action(here, "monitor_slice"):
+            st.caption(f"{text.status('ok', 'Asked for')}: an open action asks to watch it.")
+        else:
+            monitor(here, found)
+
+
+def typed_of(condition: Condition) -> list[str]:
+    """A condition of the rule as a person types it (store/search.py)."""
+    name = quoted(condition.reference)
+    if condition.null:
+        return [f"{name} = null"]
+    if condition.levels:
+        return [f"{name} = {quoted(condition.levels[0])}"] if len(condition.levels) == 1 else []
+    low = [f"{name} >= {condition.low!r}"] if condition.low is not None else []
+    return [*low, *([f"{name} < {condition.high!r}"] if condition.high is not None else [])]
+
+
+def wrong(here: Here) -> str:
+    """The condition that a prediction was an error, as the rule counts errors."""
+    limit = here.opened.error_limit()
+    return "outcome = wrong" if limit is None else f"absolute_error > {limit!r}"
+
+
+def monitor(here: Here, found: Rule) -> None:
+    """Ask for the slice to be watched."""
+    with st.popover("Make it a monitored slice", icon=":material/visibility:", key=here.key("monitor")):
+        st.markdown("Becomes an open action of this case that names the slice, so that the review takes it up.")
+        author = case_say.author_box(here.key("monitor-author"))
+        if st.button("Ask for it", icon=":material/send:", key=here.key("monitor-send")):
+            wanted = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
+            record = case_say.action(
+                here, author, do="monitor_slice", text=wanted, slice=found.slice, metric="error_rate" if here.row.model.classes else "mae"
+            )
+            case_say.say(here, [record], author)

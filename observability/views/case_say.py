@@ -1,0 +1,69 @@
+"""How does a person say something about a case: who writes, what is kept where it fails, and what is written?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from observability.errors import ObservabilityError
+from observability.store.said import Item
+from observability.store.written import new_id
+from observability.views import load_case, text
+from observability.views.case import Here
+
+DO = {
+    "relabel": "Label it again", "fix_feed": "Fix the feed", "monitor_slice": "Watch the slice", "retrain": "Retrain",
+    "change_threshold": "Change the cut-off", "other": "Something else",
+}  # fmt: skip
+"""What is to be done, in words."""
+SAID = "said-by"
+"""Where the session keeps the name under which a person writes."""
+
+
+def author_box(key: str) -> str:
+    """The field for the name under which a person writes; it is remembered for the session."""
+    held = st.session_state.get(SAID, "")
+    return st.text_input("Your name", value=held, key=key, placeholder="Who says this", max_chars=200).strip()
+
+
+def say(here: Here, records: Sequence[Mapping[str, object]], author: str, done: str = "Written down.") -> None:
+    """Write records and show the page with them; where that fails, say why and leave the form as it is."""
+    if not author:
+        st.error("Say who you are: what people write carries their name.", icon=":material/person:")
+        return
+    try:
+        load_case.write(records)
+    except ObservabilityError as error:
+        st.error(text.plain(str(error)), title="Nothing was written; your text is still in the form", icon=":material/error:")
+        return
+    st.session_state[SAID] = author
+    st.toast(text.plain(done), icon=":material/check_circle:")
+    st.session_state[here.key("written")] = st.session_state.get(here.key("written"), 0) + 1
+    st.rerun()
+
+
+def round_of(here: Here) -> int:
+    """How often this session wrote about the case: a new number is a new, empty form."""
+    return int(st.session_state.get(here.key("written"), 0))
+
+
+def action(here: Here, author: str, **fields: Any) -> dict[str, Any]:
+    """An action about the case."""
+    return {"kind": "action", "action": new_id(), "author": author, "model": here.row.model.name, "prediction": here.row.id, **fields}
+
+
+def verdict(here: Here, author: str, **fields: Any) -> dict[str, Any]:
+    """A verdict on the case."""
+    return {"kind": "verdict", "verdict": new_id(), "author": author, "model": here.row.model.name, "prediction": here.row.id, **fields}
+
+
+def again(here: Here, item: Item, author: str, **fields: Any) -> dict[str, Any]:
+    """One more entry of an item: what it says now, the rest stays."""
+    own = {"model": here.row.model.name, "prediction": here.row.id, "source": item.fields.get("source")} if item.kind == "verdict" else {}
+    return {"kind": item.kind, item.kind: item.id, "author": author, **own, **fields}
+
+
+def open_action(here: Here, do: str) -> Item | None:
+    """The newest action of a kind about this case that is neither done nor cancelled."""
+    found = load_case.actions(here.row.model.name, here.row.id)
+    return next((each for each in found if each.fields.get("do") == do and each.state not in ("done", "cancelled")), None)
