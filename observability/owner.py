@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from observability.errors import ObservabilityError, StoreBusyError
 
 if TYPE_CHECKING:
+    from observability.alerts.watch import Watching
     from observability.enrich import EnrichState
     from observability.store.database import Store
 
@@ -126,6 +127,8 @@ class Owner:
     thread: threading.Thread | None = None
     enriching: "EnrichState | None" = None
     enricher: threading.Thread | None = None
+    watching: "Watching | None" = None
+    watcher: threading.Thread | None = None
 
     def start_loader(self) -> None:
         """Load what lands, every second, until `close`."""
@@ -143,6 +146,18 @@ class Owner:
             target=enrich.in_background, args=(self.store, self.enriching, self.stopping), name="enricher", daemon=True
         )
         self.enricher.start()
+
+    def start_watcher(self) -> None:
+        """Check the live models, tell whom it concerns, freeze Monday's week, until `close`; not where the environment says no (alerts.watch.SWITCH)."""
+        from observability.alerts import watch
+
+        if watch.switched_off():
+            return
+        self.watching = watch.Watching()
+        self.watcher = threading.Thread(
+            target=watch.in_background, args=(self.store, self.watching, self.stopping), name="watcher", daemon=True
+        )
+        self.watcher.start()
 
     def load_forever(self) -> None:
         """The loader thread: a failure is kept for the store page and tried again later; nothing that waits in landing is lost."""
@@ -183,8 +198,9 @@ class Owner:
     def close(self) -> None:
         """Stop loading, close the store, let others in."""
         self.stopping.set()
-        if self.enricher is not None:
-            self.enricher.join(timeout=10)
+        for thread in (self.enricher, self.watcher):
+            if thread is not None:
+                thread.join(timeout=10)
         if self.thread is not None:
             self.thread.join(timeout=60)
         self.store.close()

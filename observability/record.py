@@ -276,7 +276,7 @@ _ALL = (
         "review",
         "A week is frozen: the numbers that its meeting reads, which never change",
         (text("review", "the review's id, as 2013-W27"), AT, text("week", "the ISO week, in UTC"), text("author", "who froze it")),
-        (Field("body", "object", "the frozen numbers"),),
+        (MODEL, Field("body", "object", "the frozen numbers: of one model, or without a model what concerns them all")),
     ),
     Kind(
         "agenda",
@@ -320,6 +320,39 @@ _ALL = (
             Field("until", "time", "until when"),
         ),
         (text("review", "the review's id"), text("finding", "the id of the finding that showed it"), text("note", "why")),
+    ),
+    Kind(
+        "alert",
+        "What is said about the alert of an incident, by the dashboard or by a person",
+        (
+            text("incident", "the incident's id"),
+            AT,
+            text("author", "who says it"),
+            text("says", "what", "opened", "worse", "resolved", "acknowledged", "snoozed", "reopened", "useful", "not_useful", "note"),
+        ),
+        (
+            MODEL,
+            text("severity", "how bad it is", "watch", "act"),
+            text("title", "the incident in one sentence"),
+            text("source", "what is suspected", "input", "label", "model", "system"),
+            text("owner", "who owns the model"),
+            Field("until", "time", "of a snooze: until when"),
+            text("text", "in words"),
+        ),
+    ),
+    Kind(
+        "message",
+        "A message about an alert: queued before it is sent, then sent or failed",
+        (text("message", "its idempotency key"), AT, text("state", "what became of it", "queued", "sent", "failed")),
+        (
+            text("incident", "the incident's id"),
+            text("channel", "where it goes"),
+            text("title"),
+            text("text"),
+            Field("not_before", "time", "when quiet hours end"),
+            text("error", "why it failed"),
+            MODEL,
+        ),
     ),
 )
 KINDS: dict[str, Kind] = {each.name: each for each in _ALL}

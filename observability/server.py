@@ -133,6 +133,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.listen(int(st.get_option("server.port")))
     holder.start_loader()
     holder.start_enricher()
+    holder.start_watcher()
     threading.Thread(target=warm, name="warm", daemon=True).start()
     try:
         yield {}

@@ -28,7 +28,19 @@ CORE = {
     "money",
     "prices",
 }
-LAYERS = {"stats": 0, "client": 1, "analyzers": 2, "store": 2, "worker": 2, "run": 3, "compare": 3, "case": 3, "lab": 3, "review": 3}
+LAYERS = {
+    "stats": 0,
+    "client": 1,
+    "analyzers": 2,
+    "store": 2,
+    "worker": 2,
+    "run": 3,
+    "compare": 3,
+    "case": 3,
+    "lab": 3,
+    "review": 3,
+    "alerts": 3,
+}
 HOMES = {
     "streamlit": ("observability/views/", "observability/server.py", "app.py", "pages/"),
     "duckdb": ("observability/store/",),
@@ -47,7 +59,7 @@ HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "num
 
 
 def layer(module: str) -> int:
-    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case and review 3, everything else 4."""
+    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review and alerts 3, everything else 4."""
     part = module.split(".")[1] if "." in module else ""
     return 0 if part in CORE or not part else LAYERS.get(part, 4)
 

@@ -31,6 +31,8 @@ EXAMPLES = {
     "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada"},
     "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin"},
     "decision": {"decision": "d", "at": AT, "author": "Ada"},
+    "alert": {"incident": "i", "at": AT, "author": "Ada", "says": "opened"},
+    "message": {"message": "k", "at": AT, "state": "queued"},
     "signature": {"at": AT, "author": "Ada", "model": "m", "subject": "sex", "until": AT},
 }
 

@@ -45,7 +45,9 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
     if (found := body_of(store, str(week))) is not None:
         return found
     body = snapshot(store, week, frozen_at=now, earlier=before(store, week), progress=progress)
-    written.write(store, [{"kind": "review", "review": str(week), "week": str(week), "at": now, "author": author, "body": body}])
+    head = {"kind": "review", "review": str(week), "week": str(week), "at": now, "author": author}
+    parts = [{**head, "model": part["model"], "body": part} for part in body["models"]]
+    written.write(store, [{**head, "body": {**body, "models": []}}, *parts])
     kept = body_of(store, str(week))
     assert kept is not None
     return kept
@@ -53,18 +55,28 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
 
 def frozen_weeks(store: "Store") -> list[Frozen]:
     """Every frozen week, the newest week first. Of a week that was frozen twice at once, the first."""
-    frame = records.fetch(store, Records("review", ("review", "week", "at", "author"), ever=True), EVER)
+    frame = records.fetch(store, Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, Frozen] = {}
-    for row in frame.to_dict("records"):
+    for row in frame[frame["model"].isna()].to_dict("records"):
         one = Frozen(row["review"], Week.parse(row["week"]), row["at"].to_pydatetime().replace(tzinfo=UTC), row["author"])
         found.setdefault(one.review, one)
     return sorted(found.values(), key=lambda each: each.week, reverse=True)
 
 
+def is_frozen(store: "Store", review: str) -> bool:
+    """Whether a week is frozen; cheaper than reading it."""
+    return not records.fetch(store, Records("review", ("review",), ever=True, rows=1, only=(("review", review),)), EVER).empty
+
+
 def body_of(store: "Store", review: str) -> Body | None:
-    """The numbers of a frozen week; None where it is not frozen. The first freezing counts."""
-    frame = records.fetch(store, Records("review", ("body",), ever=True, only=(("review", review),)), EVER)
-    return None if frame.empty else dict(frame["body"].iloc[0])
+    """The numbers of a frozen week; None where it is not frozen. The first freezing counts; a model that was removed since is not in it."""
+    frame = records.fetch(store, Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
+    heads = frame[frame["model"].isna()]
+    if heads.empty:
+        return None
+    first = heads.iloc[0]
+    own = frame[(frame["at"] == first["at"]) & (frame["author"] == first["author"]) & frame["model"].notna()]
+    return {**first["body"], "models": sorted(own["body"], key=lambda part: part["model"])}
 
 
 def found(store: "Store", review: str) -> Body:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability import run
 from observability.aggregate import Aggregate, By
+from observability.alerts import kept, state
 from observability.catalog import Model
 from observability.finding import Finding, iso
 from observability.incidents import Incident
@@ -44,6 +45,8 @@ KEPT_EVIDENCE = (
 )
 """Evidence that a frozen finding keeps: what a chart or a comparison of the review reads."""
 COMING_DAYS = 14
+MOST_FINDINGS = 200
+"""Findings of a model that a frozen week keeps, the worst; `counts` says how many there were."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,31 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
         "models": models,
         "promises": promised,
         "records": [frozen(each) for each in records if each.severity != "ok"],
+        "alerts": alerts_of(store, week),
         "ledger": [each.to_json() for each in entries(store, week.start, week.end, as_of=week.end)],
         "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
         "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier))],
     }
+
+
+def alerts_of(store: "Store", week: Week) -> Body:
+    """The alerts of the week as they stood at its end: opened in it or still open, and how often they were judged useful."""
+    said = [each for each in kept.said(store) if each["at"] < week.end]
+    standing = state.standing(said, week.end)
+    shown = [each for each in standing.values() if each.opened_at >= week.start or each.state != "resolved"]
+    found = state.precision(shown)
+    return {
+        "alerts": [
+            {
+                "incident": each.incident, "model": each.model, "title": each.title, "severity": each.severity, "state": each.state,
+                "opened_at": iso(each.opened_at), "until": iso(each.until) if each.until else None, "useful": each.useful, "told": each.told,
+            }
+            for each in sorted(shown, key=lambda one: (one.opened_at, one.incident))
+        ],
+        "useful": found.useful,
+        "judged": found.judged,
+        "sentence": found.sentence,
+    }  # fmt: skip
 
 
 def judged(store: "Store", model: Model, week: Week) -> Judged:
@@ -117,7 +141,7 @@ def model_body(each: Judged) -> Body:
         "strip": strip(each.model, each.findings, each.before),
         "settings": settings_of(each.model),
         "incidents": [incident_body(one) for one in each.incidents],
-        "findings": [frozen(one) for one in shown.values()],
+        "findings": [frozen(one) for one in list(shown.values())[:MOST_FINDINGS]],
         "counts": {name: sum(one.severity == name for one in each.findings) for name in ("act", "watch", "unknown", "ok")},
     }
 

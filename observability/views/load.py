@@ -26,6 +26,9 @@ from observability.window import Window
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.alerts.kept import Message
+    from observability.alerts.state import Alert
+    from observability.alerts.watch import Watching
     from observability.analyzers.training.runs import Judged
     from observability.compare import Comparison
     from observability.review.freeze import Frozen
@@ -242,6 +245,31 @@ def review_said(name: str) -> list[dict[str, Any]]:
     return cached_review_said(stamp(), name)
 
 
+def alerts() -> "dict[str, Alert]":
+    """Every alert as it stands, by incident."""
+    return cached_alerts(stamp(), now())
+
+
+def alert_words(incident: str) -> list[dict[str, Any]]:
+    """What was said about the alert of an incident, oldest first."""
+    return cached_alert_words(stamp(), incident)
+
+
+def alert_messages() -> "dict[str, Message]":
+    """Every message about alerts, by its key."""
+    return cached_alert_messages(stamp())
+
+
+def watching() -> "Watching | None":
+    """What the thread knows that looks at the models; None where none runs in this process."""
+    from observability import owner
+
+    try:
+        return owner.current().watching
+    except StoreBusyError:
+        return None
+
+
 def decided(name: str) -> "list[Body]":
     """Standing decisions of a review, oldest first."""
     return cached_decided(stamp(), name)
@@ -402,6 +430,30 @@ def cached_review_said(key: Stamp, name: str) -> list[dict[str, Any]]:
     from observability.review import freeze
 
     return freeze.said_about(store(), name)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def cached_alerts(key: Stamp, instant: datetime) -> "dict[str, Alert]":
+    """See `alerts`."""
+    from observability.alerts import kept
+
+    return kept.alerts(store(), instant)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_alert_words(key: Stamp, incident: str) -> list[dict[str, Any]]:
+    """See `alert_words`."""
+    from observability.alerts import kept
+
+    return kept.said(store(), incident)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def cached_alert_messages(key: Stamp) -> "dict[str, Message]":
+    """See `alert_messages`."""
+    from observability.alerts import kept
+
+    return kept.messages(store())
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -20,8 +20,8 @@ from observability.store import written
 from observability.views import empty, frame, load, person, text
 from observability.views.choice import choose
 
-STEPS = ("Agenda", "Promises", "Fleet", "Incidents", "Performance", "Inputs", "Fairness", "Spending", "Changes", "Decide")
-SHORT = ("agenda", "promises", "fleet", "incidents", "performance", "inputs", "fairness", "spending", "changes", "decide")
+STEPS = ("Agenda", "Promises", "Fleet", "Incidents", "Performance", "Inputs", "Fairness", "Alerts", "Spending", "Changes", "Decide")
+SHORT = ("agenda", "promises", "fleet", "incidents", "performance", "inputs", "fairness", "alerts", "spending", "changes", "decide")
 """Steps as the address carries them."""
 
 

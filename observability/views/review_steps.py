@@ -208,6 +208,31 @@ def fairness(room: Room) -> None:
         st.markdown(f"{text.status(each['severity'])} {text.plain(each['title'])}")
 
 
+def alerts(room: Room) -> None:
+    """The alerts themselves: what was told, what became of it, was it useful."""
+    found = room.body["alerts"]
+    if not found["alerts"]:
+        empty.nothing(
+            "No alert was open in this week.",
+            "Live models are watched while the dashboard runs; the page Alerts says how, and where messages go.",
+        )
+        return
+    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("state", "State", width="9rem"), column("useful", "Useful?", width="6rem"))  # fmt: skip
+    rows = [
+        row(
+            {
+                "what": {"s": each["severity"], **links.link(each["title"], "alerts", None, incident=each["incident"]), "sub": f"opened {each['opened_at'][:16].replace('T', ' ')}, told {text.plural(each['told'], 'time')}"},
+                "model": {"t": each["model"] or text.DASH},
+                "state": {"t": each["state"], "sub": f"until {each['until'][:10]}" if each["until"] else None},
+                "useful": {"t": {None: text.DASH, True: "yes", False: "no"}[each["useful"]]},
+            }
+        )
+        for each in found["alerts"]
+    ]  # fmt: skip
+    table("alerts", "Alerts of the week", columns, rows)
+    st.caption(text.plain(found["sentence"]))
+
+
 def spending(room: Room) -> None:
     """Labels, cost and energy."""
     fields = ("labels", "cost", "energy")
@@ -329,6 +354,7 @@ DRAWN: dict[str, Callable[[Room], None]] = {
     "performance": performance,
     "inputs": inputs,
     "fairness": fairness,
+    "alerts": alerts,
     "spending": spending,
     "changes": changes,
 }

@@ -1,0 +1,115 @@
+"""Who looks at the models while nobody does: checks them every few minutes, opens and resolves alerts, sends messages, freezes Monday's week?
+
+A thread of the owner. Models whose newest record is older than 30 days are not watched: their silence is no news.
+"""
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from observability import run
+from observability.alerts import config as configs
+from observability.alerts import kept
+from observability.alerts.decide import decide
+from observability.alerts.send import Notify, deliver
+from observability.errors import ObservabilityError
+from observability.review import freeze
+from observability.review.week import Week
+from observability.store import engine, written
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+LOG = logging.getLogger(__name__)
+SWITCH = "OBSERVABILITY_WATCH"
+FIRST_WAIT, PAUSE = 20.0, 10.0
+"""Seconds before the first look, and between two looks for messages that may leave."""
+CHECK_EVERY = timedelta(minutes=5)
+REVIEW_HOURS = timedelta(hours=7)
+"""Monday's review is frozen at 07:00 UTC."""
+DASHBOARD = "the dashboard"
+
+
+@dataclass
+class Watching:
+    """What the thread knows and how it fares. seen: when each incident was last there; checked_at: the last check; failure: the last one in words."""
+
+    seen: dict[str, datetime] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    checked_at: datetime | None = None
+    failure: str | None = None
+
+
+def switched_off() -> bool:
+    """Whether the environment keeps the thread from running."""
+    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+
+
+def in_background(store: "Store", state: Watching, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
+    """The thread. A failure is kept for the page and tried again; nothing that was decided is lost."""
+    pause = first_wait
+    while not stopping.wait(pause):
+        pause = PAUSE
+        began = time.monotonic()
+        try:
+            with store.in_background():
+                look(store, state, datetime.now(UTC))
+            state.failure = None
+        except Exception as error:
+            state.failure = str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
+            LOG.exception("watching failed")
+        pause = max(pause, time.monotonic() - began)
+
+
+def look(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
+    """One round: check what is due, keep what was decided, send what may leave, freeze the week that is over."""
+    config = configs.read(store.home)
+    if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
+        check(store, state, config, now)
+        state.checked_at = now
+    deliver(store, config, now, notify)
+    freeze_last_week(store, now)
+
+
+def check(store: "Store", state: Watching, config: configs.Config, now: datetime) -> None:
+    """Judge every live model, then open, worsen and resolve alerts. What is decided is on disk before anything is sent."""
+    models = live(store, now)
+    incidents = [one for name in models for one in run.check(store, model=name, now=now, with_records=False).incidents]
+    state.seen |= {each.id: now for each in incidents}
+    known = kept.alerts(store, now)
+    seen = {name: state.seen.get(name, state.started) for name in known}
+    owners: dict[str | None, str | None] = {each.name: each.settings.owner for each in store.catalog().models}
+    records = decide(incidents, known, seen, models, owners, config, now).records
+    if records:
+        written.write(store, records)
+
+
+def live(store: "Store", now: datetime) -> list[str]:
+    """Models with a record of the last 30 days."""
+    activity = engine.activity(store)
+    found = []
+    for each in store.catalog().models:
+        last = run.newest(each, activity)
+        if last is not None and now - last < timedelta(days=run.LIVE_DAYS):
+            found.append(each.name)
+    return found
+
+
+def freeze_last_week(store: "Store", now: datetime) -> None:
+    """The week that is over, on Monday from 07:00 UTC on, where a model served in it and nobody froze it."""
+    week = Week.before_now(now)
+    if now < week.end + REVIEW_HOURS or not live(store, now) or freeze.is_frozen(store, str(week)) or not served(store, week):
+        return
+    freeze.freeze(store, week, author=DASHBOARD, now=now)
+
+
+def served(store: "Store", week: Week) -> bool:
+    """Whether any production prediction lies in or after the week's start."""
+    activity = engine.activity(store)
+    rows = activity[activity["environment"] == "production"]
+    start = week.start.replace(tzinfo=None)
+    return bool((rows["last"] >= start).any())

@@ -1,0 +1,22 @@
+"""Alerts :material/notifications:
+One alert an incident, told once to the owner of the model. Acknowledge it, snooze it until a day or until it gets worse, resolve it, and say once
+whether it was useful. Everything is kept with author and time; messages survive a restart.
+"""
+
+import streamlit as st
+
+from observability.views import alerts, empty, frame, load
+
+scope = frame.begin("alerts")
+alerts.watching()
+found = alerts.ordered([each for each in load.alerts().values() if scope.model in (None, each.model)])
+if found:
+    alerts.listed(found, scope)
+    alerts.work_on(found, scope)
+else:
+    empty.nothing(
+        "No alert was opened yet.", "An incident of a live model that needs somebody opens one within five minutes of being found."
+    )
+alerts.useful(found)
+st.header("Messages", anchor=False)
+alerts.channels()

@@ -1,0 +1,154 @@
+"""Messages leave over loopback, once; a crash loses none, and a repeat carries the same key."""
+
+import http.server
+import json
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.alerts import kept
+from observability.alerts.config import FILE, Config, read
+from observability.alerts.send import TRIES, deliver, may_leave
+from observability.store import written
+from observability.store.database import Store
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook():
+    """A webhook on loopback; `got` holds (key, body) of each request, `status` is what it answers."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.got.append((self.headers["Idempotency-Key"], body))
+            self.send_response(server.status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.got, server.status = [], 200
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "home") as opened:
+        yield opened
+
+
+def config(hook):
+    return Config(channels={"hook": f"json://127.0.0.1:{hook.server_address[1]}/observability"}, default=("hook",))
+
+
+def queue(store, key="k1", **more):
+    body = {
+        "kind": "message",
+        "message": key,
+        "at": NOW,
+        "state": "queued",
+        "incident": "i1",
+        "channel": "hook",
+        "title": "Act: m",
+        "text": "It <b>broke</b>.",
+    }
+    written.write(store, [body | more])
+
+
+def test_a_message_leaves_once_with_its_key(store, hook):
+    queue(store)
+    assert deliver(store, config(hook), NOW) == 1
+    assert deliver(store, config(hook), NOW + timedelta(hours=1)) == 0
+    ((key, body),) = hook.got
+    assert key == "k1"
+    assert (body["title"], body["message"]) == ("Act: m", "It <b>broke</b>.")
+    assert kept.messages(store)["k1"].state == "sent"
+
+
+def test_a_channel_that_fails_is_tried_again_later_and_stops_no_other(store, hook):
+    queue(store)
+    queue(store, "k2", channel="gone")
+    hook.status = 500
+    assert deliver(store, config(hook), NOW) == 0
+    found = kept.messages(store)
+    assert (found["k1"].state, found["k2"].state) == ("failed", "failed")
+    assert "no channel 'gone'" in found["k2"].error
+    hook.status = 200
+    assert deliver(store, config(hook), NOW + timedelta(seconds=30)) == 0
+    assert deliver(store, config(hook), NOW + timedelta(minutes=2)) == 1
+    assert {key for key, _ in hook.got} == {"k1"}
+
+
+def test_a_message_waits_for_the_end_of_quiet_hours_and_is_given_up_in_the_end(store):
+    queue(store, not_before=NOW + timedelta(hours=5))
+    message = kept.messages(store)["k1"]
+    assert not may_leave(message, NOW)
+    assert may_leave(message, NOW + timedelta(hours=5))
+    given_up = kept.Message("k", "i", "c", "", "", None, NOW, "failed", TRIES, NOW)
+    assert not may_leave(given_up, NOW + timedelta(days=9))
+
+
+def test_settings_are_read_from_the_home(tmp_path):
+    assert read(tmp_path) == Config()
+    (tmp_path / FILE).write_text(
+        '[channels]\nteam = "json://127.0.0.1:9"\n[routes]\n"ann" = ["team"]\n[alerts]\ndefault = ["team"]\nleast = "watch"\n'
+    )
+    found = read(tmp_path)
+    assert found.channels_of("ann") == ("team",)
+    assert found.repeats("team") is False
+    assert Config(channels={"mail": "mailto://x"}).repeats("mail") is True
+
+
+DIES = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from observability.alerts.config import Config
+from observability.alerts.send import by_apprise, deliver
+from observability.store import written
+from observability.store.database import Store
+
+store = Store.open(Path(sys.argv[1]))
+written.write(store, [{"kind": "message", "message": f"k{n}", "at": datetime.now(UTC), "state": "queued", "incident": "i", "channel": "hook", "title": "t", "text": "x"}
+                      for n in range(3)])
+print("decided", flush=True)
+if sys.argv[3] == "before":
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def then_die(address, message):
+    by_apprise(address, message)
+    if message.key == "k1":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+deliver(store, Config(channels={"hook": sys.argv[2]}), datetime.now(UTC), then_die)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_killed_owner_loses_no_message_and_repeats_carry_the_same_key(tmp_path, hook, when):
+    address = config(hook).channels["hook"]
+    done = subprocess.run(
+        [sys.executable, "-c", DIES, str(tmp_path / "home"), address, when], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert "decided" in done.stdout
+    before = [key for key, _ in hook.got]
+    assert before == ([] if when == "before" else ["k0", "k1"])
+    with Store.open(tmp_path / "home") as store:
+        deliver(store, config(hook), datetime.now(UTC))
+        assert {each.state for each in kept.messages(store).values()} == {"sent"}
+    keys = [key for key, _ in hook.got]
+    assert set(keys) == {"k0", "k1", "k2"}
+    assert keys.count("k1") == (1 if when == "before" else 2)  # sent, killed before it was noted, sent again with its key
+    assert keys.count("k0") == keys.count("k2") == 1

@@ -1,0 +1,64 @@
+"""Who watches: a fault opens one alert and sends one message, its end resolves it, and Monday's week freezes itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from observability.alerts import kept, watch
+from observability.alerts.config import FILE
+from observability.review import freeze
+from tests.review import world
+from tests.review.world import BROKEN, MENDED
+
+MORNING = watch.REVIEW_HOURS
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with world.build(tmp_path_factory.mktemp("watch")) as opened:
+        (opened.home / FILE).write_text('[channels]\nteam = "json://127.0.0.1:9"\n[alerts]\ndefault = ["team"]\n', encoding="utf-8")
+        yield opened
+
+
+def test_from_the_fault_to_its_end(store):
+    sent = []
+    state = watch.Watching()
+    state.started = BROKEN.end
+
+    def look(now):
+        watch.look(store, state, now, lambda _address, message: sent.append(message))
+
+    look(BROKEN.end)
+    opened = [each for each in kept.alerts(store, BROKEN.end).values() if each.model == "eta"]
+    assert opened
+    assert all(each.state == "open" for each in opened)
+    assert len(sent) == len(opened)
+    first = len(sent)
+    look(BROKEN.end + timedelta(minutes=1))
+    look(BROKEN.end + timedelta(minutes=10))
+    assert len(sent) == first
+    assert not freeze.is_frozen(store, str(BROKEN))
+    look(BROKEN.end + MORNING)
+    assert freeze.is_frozen(store, str(BROKEN))
+    assert freeze.frozen_weeks(store)[0].author == watch.DASHBOARD
+    look(MENDED.end)
+    after = kept.alerts(store, MENDED.end)
+    assert [after[each.incident].state for each in opened] == ["resolved"] * len(opened)
+
+
+def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(store, monkeypatch):
+    (store.home / FILE).write_text("[chanels]\n", encoding="utf-8")
+    state, stopping = watch.Watching(), _Stops(2)
+    watch.in_background(store, state, stopping, first_wait=0.0)
+    assert "unknown table" in state.failure
+
+
+class _Stops:
+    """An event that is set after so many waits."""
+
+    def __init__(self, waits):
+        self.left = waits
+
+    def wait(self, _seconds):
+        self.left -= 1
+        return self.left < 0
