@@ -54,6 +54,8 @@ HOMES = {
     "statsmodels": ("observability/stats/",),
     "codecarbon": ("observability/client/power",),
     "evidently": ("observability/export",),
+    "jinja2": ("observability/export",),
+    "apprise": ("observability/alerts/send",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
 
