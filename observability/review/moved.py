@@ -1,24 +1,22 @@
 """Did what we decided work? One metric after an action against before it, with an interval: yes, no, or cannot tell.
 
-Where a version came after the action, the two versions are compared on the same rows (`versions`). Everything else is a week against the week
+Where another version answers than before, the two are compared on the same rows (same_rows.py). Everything else is a week against the week
 before the action: weeks differ by themselves, and the sentence says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability import run
 from observability.analyzers.serving.performance import LIMITS
-from observability.compare import asker, pairs
-from observability.compare.difference import Difference
-from observability.errors import ObservabilityError
 from observability.finding import Finding
 from observability.metrics import METRICS
+from observability.review import same_rows
 from observability.review.strip import interval
 from observability.review.week import Week
 from observability.stats.interval import Interval, difference_interval
-from observability.window import Slice, Window
+from observability.window import Slice
 
 if TYPE_CHECKING:
     from observability.catalog import Model
@@ -63,12 +61,10 @@ def moved(store: "Store", target: Target, since: Week, now: Week) -> Moved:
     Raises NotFoundError where the model is gone.
     """
     model = store.catalog().model(target.model)
-    if (
-        target.analyzer == "serving/performance"
-        and target.slice is None
-        and (found := versions(store, model, target, since, now)) is not None
-    ):
-        return found
+    if target.analyzer == "serving/performance" and target.slice is None:
+        both = same_rows.compared(store, model, target.metric, since, now)
+        if both is not None:
+            return on_same_rows(target, both, now)
     before, after = (value_of(store, model, target, week, now) for week in (since, now))
     return weeks(target, before, after, since, now)
 
@@ -146,46 +142,17 @@ def goal_reached(target: Target, after: float | None) -> bool | None:
     return after <= target.goal if METRICS[target.metric].better != "high" else after >= target.goal
 
 
-def versions(store: "Store", model: "Model", target: Target, since: Week, now: Week) -> Moved | None:
-    """The version that serves in the week now against the one that served in the week of the action, on the same rows; None where no version changed
-    or none of their rows match (the older one neither shadows nor was replayed).
-    """
-    then = served(store, model, since)
-    new = served(store, model, now)
-    if then is None or new is None or then == new:
-        return None
-    a = Window(model.name, now.start, now.end, version=new, as_of=now.end)
-    b = replace(a, version=then, environment="shadow")
-    sides = [[each for each in model.versions if each.name == name] for name in (new, then)]
-    try:
-        found, differences = pairs.compared(asker(store), model, a, b, *sides)
-    except ObservabilityError:
-        return None
-    one = next((each for each in differences if each.metric == target.metric), None)
-    if found is None or one is None:
-        return None
-    return on_same_rows(target, one, found.labelled, new, then, now)
-
-
-def served(store: "Store", model: "Model", week: Week) -> str | None:
-    """The version that served most predictions in a week."""
-    from observability.aggregate import Aggregate, By
-    from observability.store import engine
-
-    counts = engine.ask(store, Aggregate("predictions", keys=(By("version"),)), Window(model.name, week.start, week.end, as_of=week.end))
-    return None if counts.empty else str(counts.sort_values("n").iloc[-1]["version"])
-
-
-def on_same_rows(target: Target, one: Difference, labelled: int, new: str, then: str, now: Week) -> Moved:
-    """The paired answer in words. one: the new version against the one before it."""
+def on_same_rows(target: Target, both: same_rows.Both, now: Week) -> Moved:
+    """The paired answer in words."""
+    one = both.difference
     improvement = oriented(one.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
     answer = judged(improvement, worthwhile(target, one.b.value))
     reached = goal_reached(target, one.a.value)
     words = (
-        f"On the same {labelled:,} labelled predictions of {now}, {METRICS[target.metric].title} is {number(one.a.value)} with version {new} and "
-        f"{number(one.b.value)} with version {then}: {in_words(answer, improvement)}{goal_words(target, reached)}"
+        f"On the same {both.labelled:,} labelled predictions of {now}, {METRICS[target.metric].title} is {number(one.a.value)} with version {both.new} and "
+        f"{number(one.b.value)} with version {both.then} ({both.how}): {in_words(answer, improvement)}{goal_words(target, reached)}"
     )
-    before, after = ((each.value, each.low, each.high, labelled) for each in (one.b, one.a))
+    before, after = ((each.value, each.low, each.high, both.labelled) for each in (one.b, one.a))
     return Moved(answer, words, "same rows", before, after, triple(improvement), reached)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -113,6 +114,31 @@ def test_a_better_version_is_compared_on_the_same_rows(store, mended):
     assert found.before[0] == pytest.approx(old.mean())
     assert found.improvement[0] == pytest.approx((old - new).mean())
     assert "version 2" in found.sentence
+
+
+def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = random.Random(1)
+    rows = [world.row(rng, 4.0) for _ in range(400)]
+    inputs = np.array([[each["km"], each["load"]] for each in rows])
+    old = lightgbm.train({"verbosity": -1, "num_leaves": 4, "num_threads": 1}, lightgbm.Dataset(inputs, [each["label"] for each in rows], feature_name=["km", "load"]), 10)  # fmt: skip
+    old.save_model(tmp_path / "old.txt")
+    with world.build(tmp_path / "home", shadow=False, artifact=tmp_path / "old.txt") as store:
+        found = moved(store, MAE, MENDED, BETTER)
+    lines = world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    served = [
+        each for each in lines if each["kind"] == "prediction" and each.get("environment") is None and each["id"].startswith(f"{BETTER}-")
+    ]
+    served = [each for each in served if each["id"] in label]
+    said = old.predict(np.array([[each["features"]["km"], each["features"]["load"]] for each in served]))
+    truth = np.array([label[each["id"]] for each in served])
+    assert found.how == "same rows"
+    assert "replayed on" in found.sentence
+    assert "simulated" in found.sentence
+    assert found.before[0] == pytest.approx(np.abs(said - truth).mean())
+    assert found.now[0] == pytest.approx(np.abs(np.array([each["score"] for each in served]) - truth).mean())
+    assert found.answer == "yes"
 
 
 def test_late_labels_change_nothing_that_is_frozen(store, broken, mended):

@@ -21,8 +21,11 @@ A_DAY = 60
 LATE = timedelta(days=21)
 
 
-def build(home: Path) -> Store:
-    """The store with everything that arrived within a week of the last one; `load_late` brings the rest."""
+def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Store:
+    """The store with everything that arrived within a week of the last one; `load_late` brings the rest.
+
+    shadow: the old version answers in the shadow of the better one. artifact: of the old version.
+    """
     store = Store.open(home, threads=2)
     rng = random.Random(3)
     for version, noise in (("1", 4.0), ("2", 2.0)):
@@ -30,9 +33,13 @@ def build(home: Path) -> Store:
         rows = [row(rng, noise) for _ in range(600)]
         lines = ["km,load,score,label", *(",".join(str(each[name]) for name in ("km", "load", "score", "label")) for each in rows)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        register(store, Request(model="eta", version=version, task="regression", reference=path, label="label", score=("score",)))
+        own = artifact if version == "1" else None
+        register(
+            store, Request(model="eta", version=version, task="regression", reference=path, label="label", score=("score",), artifact=own)
+        )
         path.unlink()
-    load(store, [each for each in records() if each["received_at"] < stamp(WEEKS[-1].end + timedelta(days=7))])
+    known = [each for each in records() if each["received_at"] < stamp(WEEKS[-1].end + timedelta(days=7))]
+    load(store, [each for each in known if shadow or each.get("environment") is None])
     return store
 
 
