@@ -16,7 +16,6 @@ from observability.case.look import Look
 from observability.case.row import Row
 from observability.case.shapes import Neighbour, NotGivenError
 from observability.catalog import Column
-from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 NEAREST = 10
 CAP = 6.0
 """Standard deviations beyond which a number is not farther away: one wild value must not hide what else is near."""
-FAR_RANK, CALIBRATED_ON = 5, 200
+FAR_RANK, CALIBRATED_ON = 5, 150
 """Distance is judged by the neighbour of this rank in the reference, against so many rows of the reference itself."""
 FEWEST_REFERENCE = 100
 
@@ -191,27 +190,34 @@ def decision_text(row: dict[Any, Any], classes: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True)
 class Far:
-    """How far the case is from its reference. share: of the reference's own rows that lie as far from the others or farther, with n looked at."""
+    """How far the case is from its reference. share: of the reference's own rows that lie as far from the others or farther, with n looked at.
+    now: share of the labelled rows about this time that lie as far from the reference (None where there are none).
+    """
 
     distance: float
     share: float
     n: int
-    low: float
-    high: float
+    now: float | None
 
 
 def far(look: Look) -> Far:
-    """How the distance to the reference compares with that of rows of the reference. Raises NotGivenError where the reference is too small."""
+    """How the distance to the reference compares with that of rows of the reference, and of today. Raises NotGivenError where the reference is too small."""
     frame = rows.reference(look)
     columns = compared(look.row)
     if len(frame) < FEWEST_REFERENCE or not columns:
         raise NotGivenError(f"the reference holds {len(frame)} rows, too few to say what is far from it")
     space = space_of(frame, columns)
     matrix, own = space.place(frame), space.place(case_frame(look.row))
-    mine = float(np.sort(matrix.distances(own))[FAR_RANK - 1])
+    mine = ranked(matrix, own, 0, FAR_RANK - 1)
     theirs = np.array(
-        [np.partition(matrix.distances(matrix, place), FAR_RANK)[FAR_RANK] for place in range(min(CALIBRATED_ON, len(frame)))]
-    )
-    farther = int((theirs >= mine).sum())
-    share = rate_interval(farther, theirs.size)
-    return Far(mine, farther / theirs.size, theirs.size, share.low or 0.0, share.high if share.high is not None else 1.0)
+        [ranked(matrix, matrix, place, FAR_RANK) for place in range(min(CALIBRATED_ON, len(frame)))]
+    )  # each is nearest to itself
+    today = rows.labelled_rows_of(look).head(CALIBRATED_ON)
+    there = space.place(today)
+    others = np.array([ranked(matrix, there, place, FAR_RANK - 1) for place in range(len(today))])
+    return Far(mine, float((theirs >= mine).mean()), theirs.size, float((others >= mine).mean()) if others.size else None)
+
+
+def ranked(matrix: Matrix, one: Matrix, place: int, rank: int) -> float:
+    """The distance of a row to the neighbour of a rank (from 0)."""
+    return float(np.partition(matrix.distances(one, place), rank)[rank])

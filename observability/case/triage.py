@@ -13,7 +13,9 @@ from observability.case import neighbours, rows
 from observability.case.conditions import FIELDS
 from observability.case.look import Look
 from observability.case.shapes import Input, LabelCheck, Rule, Source, Triage
+from observability.catalog import Edges
 from observability.errors import ObservabilityError
+from observability.stats.interval import rate_difference_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +27,8 @@ RARE, UNCOMMON = 0.01, 0.05
 """Below these shares of the reference a missing value is rare, or uncommon."""
 COMMON_NOW = 0.02
 """Where more of the model's own rows about this time are as odd, the world has moved: that is no fault of one input."""
+COMMON_FAR = 0.1
+"""Where more of those rows lie as far from the reference, being far does not tell this row from them."""
 NEAR_EDGE = 0.15
 """Share of the way from the cut-off to certainty within which an answer is near the edge."""
 OUTCOME_DISCOUNT = {"outcome": 0.5, "correction": 0.5, None: 0.8}
@@ -105,15 +109,41 @@ def far_from_reference(look: Look) -> Iterator[Triage]:
         found = neighbours.far(look)
     except ObservabilityError:
         return
-    shared = [each.feature for each in look.part("inputs") or () if any(moved(look, each, flag) for flag in each.flags)]
-    score = 0.0 if found.share > UNCOMMON else 0.45 if found.share > RARE else 0.7
-    score = 1 - (1 - score) * 0.75 ** len(shared)
+    alone = found.now is None or found.now <= COMMON_FAR
+    score = 0.0 if found.share > UNCOMMON or not alone else 0.45 if found.share > RARE else 0.7
     if any(each.score >= 0.7 for each in inputs(look)):
         score *= 0.7  # what is missing or impossible makes a row far by itself
     because = f"{100 * found.share:.3g} % of {found.n} rows of the reference lie as far from the others"
+    because += f", and {100 * found.now:.3g} % of the rows about this time" if found.now is not None else ""
+    shared = [each.feature for each in look.part("inputs") or () if any(moved(look, each, flag) for flag in each.flags)]
     if shared:
-        because += f"; outside of the reference, like other rows about this time: {', '.join(shared[:4])}"
+        added, rate, rest = beyond(look, shared)
+        score = max(score, added)
+        because += f"; like other rows about this time it is outside of the reference in {', '.join(shared[:4])}: "
+        because += f"{100 * rate:.3g} % of those are errors, {100 * rest:.3g} % of the others"
     yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
+
+
+def beyond(look: Look, features: list[str]) -> tuple[float, float, float]:
+    """What leaving the reference adds to errors: the part of the errors of rows that are outside in one of these features which is more than the others
+    have (0 where that is within chance), and both error rates.
+    """
+    frame = rows.labelled_rows_of(look)
+    wrong = rows.bad(look).of(frame)
+    outside = np.zeros(len(frame), bool)
+    for name in features:
+        edges = look.row.version.edges.get(f"feature.{name}", Edges())
+        values = frame[f"feature.{name}"]
+        if edges.edges:
+            outside |= np.asarray((values > edges.edges[-1]) | (values < edges.edges[0]), bool)
+        else:
+            outside |= np.asarray(values.notna() & ~values.isin(edges.levels), bool)
+    inside = ~outside
+    if not outside.any() or not inside.any():
+        return 0.0, float(wrong.mean()), float("nan")
+    rate, rest = float(wrong[outside].mean()), float(wrong[inside].mean())
+    more = rate_difference_interval(int(wrong[outside].sum()), int(outside.sum()), int(wrong[inside].sum()), int(inside.sum()))
+    return (1 - rest / rate if rate and (more.low or 0.0) > 0 else 0.0), rate, rest
 
 
 def label(look: Look) -> Iterator[Triage]:
@@ -128,7 +158,13 @@ def label(look: Look) -> Iterator[Triage]:
         score = 0.55 + 0.35 * (1 - check.agree)
     else:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
-    yield Triage("label", round(score * OUTCOME_DISCOUNT.get(current.source if current else None, 1.0), 3), check.because)
+    score *= OUTCOME_DISCOUNT.get(current.source if current else None, 1.0)
+    because = check.because
+    rule: Rule | None = look.part("rule")
+    if rule is not None and rule.weak and rule.rate and rule.overall and len(check.votes) < 2:
+        score *= rule.overall / rule.rate
+        because += " It lies where the model errs more often, so its word against a label counts less."
+    yield Triage("label", round(score, 3), because)
 
 
 def weak_slice(look: Look) -> Iterator[Triage]:
