@@ -6,7 +6,8 @@ Nothing that is typed stands in a statement: names become columns of the catalog
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.catalog import Model
@@ -14,9 +15,9 @@ from observability.errors import NotFoundError, UsageError
 from observability.store.catalog_store import streams
 from observability.store.listing import fetched, fields_of
 from observability.store.raw import used
-from observability.store.references import Field, known_field
+from observability.store.references import LABEL_FIELDS, Field, known_field
 from observability.store.schema import model_table
-from observability.store.source import Parameters, from_clause, rows_of, snapshot
+from observability.store.source import Parameters, from_clause, rows_of, snapshot, stored
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -68,18 +69,32 @@ def parse(text: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def matching(store: "Store", window: Window, terms: Sequence[Term], limit: int, order: str = "-at") -> "DataFrame":
+def matching(
+    store: "Store",
+    window: Window,
+    terms: Sequence[Term],
+    limit: int,
+    order: str = "-at",
+    newly_labelled: tuple[datetime, datetime] | None = None,
+) -> "DataFrame":
     """At most `limit` predictions of a window that meet every condition: the columns SHOWN (as in `listing.rows`), `error` of a regression or
     `correct` (1, 0, NaN unknown), and the columns that the conditions name.
 
-    order: as in `listing.rows`. Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
+    order: as in `listing.rows`; where it is a loss, that column comes along. newly_labelled: only those of which a label arrived in this half-open time. Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
     """
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
         found = rows_of(model, window, streams(cursor, model.key))
+        if newly_labelled is not None:
+            arrived = (
+                f"id_hash IN (SELECT id_hash FROM {model_table('labels', model.key)} WHERE arrived >= $from_label AND arrived < $to_label)"
+            )
+            times = (("from_label", stored(newly_labelled[0])), ("to_label", stored(newly_labelled[1])))
+            found = replace(found, conditions=(*found.conditions, arrived), parameters=(*found.parameters, *times))
         where, parameters, named = conditions(model, terms)
         outcome = "error" if model.task == "regression" else "correct"
         names = [*SHOWN, *([outcome] if known_field(model, outcome) else []), *named]
+        names += [ranked] if (ranked := order.removeprefix("-")) in LABEL_FIELDS else []
         fields = fields_of(model, list(dict.fromkeys(names)), outcomes=True)
         by = fields_of(model, [order.removeprefix("-")], outcomes=True)[0]
         ordering = f"{by.sql} {'DESC' if order.startswith('-') else 'ASC'} NULLS LAST, p.id"

@@ -137,6 +137,21 @@ def loan_records(frame: pd.DataFrame) -> list[dict]:
     return records
 
 
+def shadow_records(frame: pd.DataFrame) -> list[dict]:
+    """Version 2 of loan in the shadow: the same requests 400 to 599 under ids of its own, and the opposite answer to every tenth."""
+    records = []
+    for place in range(400, 600):
+        row = frame.iloc[place].to_dict()
+        score = 1 - row["score"] if place % 10 == 0 else row["score"]
+        at = moment(place, len(frame))
+        records.append(
+            {"kind": "prediction", "id": f"shadow-{place}", "model": "loan", "version": "2", "environment": "shadow", "at": iso(at),
+             "received_at": iso(at), "features": features_of(row, ("age", "income", "debt", "city", "area", "owner")), "score": round(score, 4),
+             "subject": f"p{place % 400}"}
+        )  # fmt: skip
+    return records
+
+
 def price_records(frame: pd.DataFrame) -> list[dict]:
     """Predictions and labels of price; price-50 has a label that no neighbour would have."""
     records, n = [], len(frame)
@@ -212,7 +227,7 @@ def build(folder: Path) -> World:
                 sensitive=sensitive, settings=folder / settings if settings else None,
             ),
         )  # fmt: skip
-    records = [*loan_records(loan), *price_records(price), *kind_records(kind), *others()]
+    records = [*loan_records(loan), *shadow_records(loan), *price_records(price), *kind_records(kind), *others()]
     path = folder / "records.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
     report = load_files(store, [path], Defaults())
