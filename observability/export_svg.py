@@ -8,7 +8,7 @@ from html import escape
 
 from markupsafe import Markup
 
-BLUE, ORANGE, GREY, LINE = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9"
+BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
 
@@ -74,6 +74,44 @@ def interval(
     if zero:
         parts.insert(0, f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="2" y2="{height - 2}" stroke="{GREY}" stroke-width="1"/>')
     return drawing(parts, width, height, label)
+
+
+def waterfall(base: float, bars: Sequence[tuple[str, float]], output: float, *, label: str, width: int = 680) -> Markup:
+    """From a base value to an output, one bar a feature, from top to bottom: what raises is pale orange with an edge, what lowers is filled blue."""
+    ends = [base]
+    for _, value in bars:
+        ends.append(ends[-1] + value)
+    bottom, top = span([*ends, output])
+    left, right, step = 270.0, width - 70.0, 24
+
+    def x(value: float) -> float:
+        return left + (right - left) * (value - bottom) / (top - bottom)
+
+    def row(place: int, name: str, drawn: str, said: str, at: float) -> str:
+        y = 8 + step * place
+        return (
+            f'<text x="{left - 10:.1f}" y="{y + 14}" text-anchor="end" font-size="11" fill="{INK}">{escape(cut(name))}</text>{drawn}'
+            f'<text x="{at + 6:.1f}" y="{y + 14}" font-size="11" fill="{INK}">{escape(said)}</text>'
+        )
+
+    def total(place: int, name: str, value: float) -> str:
+        y = 8 + step * place + 10
+        return row(place, name, f'<path d="M{x(value):.1f} {y - 6}l6 6l-6 6l-6 -6z" fill="{INK}"/>', figure(value), x(value) + 4)
+
+    parts = [total(0, "base value", base)]
+    for place, (name, value) in enumerate(bars, 1):
+        low, high = sorted((ends[place - 1], ends[place]))
+        y, colour = 8 + step * place + 2, ORANGE if value > 0 else BLUE
+        fill = f'fill="{colour}" fill-opacity="0.35" stroke="{colour}"' if value > 0 else f'fill="{colour}"'
+        drawn = f'<rect x="{x(low):.1f}" y="{y}" width="{max(x(high) - x(low), 1):.1f}" height="16" {fill}/>'
+        parts.append(row(place, name, drawn, f"{value:+.3g}", x(high)))
+    parts.append(total(len(bars) + 1, "this case", output))
+    return drawing(parts, width, 16 + step * (len(bars) + 2), label)
+
+
+def cut(name: str, longest: int = 42) -> str:
+    """A name that fits beside its bar."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def drawing(parts: Sequence[str], width: int, height: int, label: str) -> Markup:

@@ -6,19 +6,13 @@ from typing import Any
 import streamlit as st
 
 from observability.case import Triage
+from observability.export_case import DO, SOURCES, WRONG
 from observability.store.said import Item, errors_sentence
 from observability.views import case_say, links, load_case, text
 from observability.views.case import Here, missing
 from observability.views.case_inputs import around
-from observability.views.case_say import DO
 from observability.views.table import Cell, column, row, table
 
-SOURCES = {
-    "input": "The input was wrong", "far_from_reference": "Unlike the reference", "label": "The label is wrong", "weak_slice": "A weak slice",
-    "boundary": "Near the edge", "version": "This version is worse", "degraded_path": "A degraded path", "unknown": "No source is known",
-}  # fmt: skip
-"""Names of the sources."""
-WRONG = {"yes": "It was wrong", "no": "It was right", "label_wrong": "The label is wrong"}
 COLUMNS = (
     column("source", "Suspected source", strong=True, width="12rem"),
     column("score", "How much speaks for it", width="11rem", help="A weight of evidence from 0 to 1, no probability"),

@@ -11,11 +11,6 @@ from observability.store.written import new_id
 from observability.views import load_case, text
 from observability.views.case import Here
 
-DO = {
-    "relabel": "Label it again", "fix_feed": "Fix the feed", "monitor_slice": "Watch the slice", "retrain": "Retrain",
-    "change_threshold": "Change the cut-off", "other": "Something else",
-}  # fmt: skip
-"""What is to be done, in words."""
 SAID = "said-by"
 """Where the session keeps the name under which a person writes."""
 

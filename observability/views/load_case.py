@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability.case import Look, open_case, rows, why
+from observability.case import PARTS, Case, Look, open_case, rows, why
 from observability.case.look import Progress
 from observability.case.modelled import Contrast, Contrasts
 from observability.errors import NotFoundError
@@ -47,6 +47,12 @@ class Opened:
         """Of a regression, the absolute error from which the evidence speaks of an error; None of a classifier."""
         with self.lock, snapshot(self.look.store):
             return rows.bad(self.look).limit
+
+    def whole(self) -> Case:
+        """Every part, as far as it can be given."""
+        with self.lock, snapshot(self.look.store):
+            parts = {name: self.look.part(name) for name in PARTS}
+        return Case(self.look.row, **parts, why=dict(self.look.why), also_in=self.look.row.also_in)
 
     def why(self, name: str) -> str:
         """Why a part cannot be given."""

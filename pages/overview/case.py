@@ -6,7 +6,7 @@ Each part stands alone: what is missing is said, with what to do.
 
 import streamlit as st
 
-from observability.views import case, case_conclude, case_inputs, case_label, case_rule, case_why
+from observability.views import case, case_conclude, case_export, case_inputs, case_label, case_rule, case_why
 
 here = case.begin()
 case.header(here)
@@ -17,6 +17,7 @@ case.section("Is it the label?", lambda: case_label.label(here))
 case.section("Is it just this one?", lambda: case_rule.rule(here))
 case.section("What do we conclude?", lambda: case_conclude.conclude(here))
 case.section("Said before", lambda: case_conclude.before(here))
+case.section("Take it along", lambda: case_export.export(here))
 
 
 @st.fragment

@@ -1,0 +1,143 @@
+"""Is a case that leaves as a file frozen, inert and masked, and does it say what the page says?"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from observability import export_case
+from observability.case import case
+from observability.case.modelled import Bar, Contrast
+from observability.case.saying import words
+from observability.export_case import Frozen
+from observability.store import said, written
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
+from tests.views.world import END, HOSTILE, World, build
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+ATTACK = '<img src=x onerror="alert(1)">'
+LONG = "é" * 5000
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and all text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The small world, a hostile prediction in it, and verdicts."""
+    world: World = build(tmp_path_factory.mktemp("export"))
+    record = {
+        "kind": "prediction", "id": ATTACK, "model": HOSTILE, "version": "=1+1", "at": END.isoformat(), "score": 0.5, "subject": "ab12",
+        "features": {"=cmd|' /C calc'!A0": "</td><script>alert(1)</script>", LONG: LONG, "\u202egnp": "@SUM(A1)"}, "received_at": END.isoformat(),
+    }  # fmt: skip
+    path: Path = world.store.home / "hostile.jsonl"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert load_files(world.store, [path], Defaults()).rejected == 0
+    entry = {"kind": "verdict", "verdict": "v", "model": HOSTILE, "prediction": ATTACK, "author": "<b>Ada</b>", "source": "input", "wrong": "yes", "note": "=HYPERLINK(\"x\") <script>alert(2)</script>"}  # fmt: skip
+    written.write(world.store, [entry])
+    yield world.store
+    world.store.close()
+
+
+def frozen(store: Store, prediction: str, model: str, masked: frozenset[str] | None = None, contrast: Contrast | None = None) -> Frozen:
+    found = case(store, prediction, model=model)
+    hidden = export_case.sensitive(found.row.model) if masked is None else masked
+    return Frozen(found, contrast, said.verdicts(store, model, prediction), said.actions(store, model, prediction), NOW, hidden)
+
+
+def read(page: str) -> Tags:
+    found = Tags()
+    found.feed(page)
+    return found
+
+
+@pytest.mark.parametrize(("prediction", "model"), [("l40", "loan"), ("p40", "price"), (ATTACK, HOSTILE), ("h3", HOSTILE)])
+def test_a_file_runs_nothing_and_asks_for_nothing(store: Store, prediction: str, model: str) -> None:
+    page = export_case.page(frozen(store, prediction, model))
+    tags = read(page).tags
+    assert not {name for name, _ in tags} & {"script", "img", "iframe", "object", "embed", "link", "form", "input", "a", "base"}
+    assert [name for name, _ in tags].count("meta") == 2
+    for name, attributes in tags:
+        assert not [each for each in attributes if each.startswith("on") or each in ("src", "href", "action")], name
+    assert "url(" not in page and "@import" not in page and "Frozen on 20 Mar 2026 12:00 UTC" in page
+    assert "overflow-wrap: anywhere" in page, "a name of 5,000 signs does not widen the page"
+
+
+def test_a_file_says_what_the_evidence_says(store: Store) -> None:
+    made = frozen(store, "l40", "loan", frozenset())
+    text = " ".join(" ".join(read(export_case.page(made)).text).split())
+    assert made.case.happened and made.case.happened.sentence in text
+    for each in made.case.inputs or ():
+        assert each.feature in text and export_case.spoken(each.value) in text
+    for each in made.case.neighbours or ():
+        assert each.id in text
+    for each in made.case.triage or ():
+        assert each.because in text
+
+
+def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Store) -> None:
+    bars = (Bar("sex", "F", 0.4), Bar("size", 51.0, -0.1))
+    contrast = Contrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=words(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
+    raw = frozen(store, "l40", "loan", frozenset(), contrast)
+    assert "sex = F" in export_case.page(raw) and "Nothing is masked" in export_case.page(raw)
+    hidden = frozen(store, "l40", "loan", contrast=contrast)
+    page, table = export_case.page(hidden), export_case.table(hidden)
+    assert "sex = F" not in page and "sex is F" not in page and "sex = masked" in page and "Masked: sex, subject" in page
+    row = next(each for each in csv.reader(io.StringIO(table)) if each[:2] == ["input", "sex"])
+    assert row[2] == "masked"
+    assert "ab12" not in export_case.page(frozen(store, ATTACK, HOSTILE))
+    assert "ab12" in export_case.page(frozen(store, ATTACK, HOSTILE, frozenset()))
+
+
+def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Store) -> None:
+    from observability.case import Condition, Rule
+
+    rule = Rule("sex is F and age is 3 or more", 50, 20, 0.4, 0.2, 0.3, 0.5, conditions=(Condition("feature.sex", "sex is F", ("F",)),), slice="sex=F", because="Of 50 like this (sex is F and age is 3 or more), 20 are errors.")  # fmt: skip
+    shown = export_case.shown_rule(rule, {"sex"})
+    assert shown and "sex is F" not in shown.because + shown.text and shown.slice is None and shown.n == 50
+    assert export_case.shown_rule(rule, set()) is rule
+
+
+def test_the_csv_holds_no_formula(store: Store) -> None:
+    rows = list(csv.reader(io.StringIO(export_case.table(frozen(store, ATTACK, HOSTILE, frozenset())))))
+    assert rows[0] == ["section", "name", "value", "words"] and {each[0] for each in rows} >= {"fact", "input", "triage", "verdict"}
+    for row in rows:
+        for cell in row:
+            assert not cell.startswith(("=", "+", "@", "\t", "\r")), cell[:80]
+    assert any(each[1].startswith("'=cmd|") for each in rows)
+
+
+def test_the_waterfall_drawn_ends_at_the_output(store: Store) -> None:
+    bars = tuple(Bar(f"<f{place}>", 1.0, value) for place, value in enumerate([0.5, -0.3, 0.2, 0.1, -0.1, 0.05, 0.04, 0.03, 0.02, 0.01]))
+    output = sum(each.attribution for each in bars)
+    contrast = Contrast("average", "the reference", 100, 0.0, output, 0.0, True, "identity", bars, "exact", "computed", words=("Words.",))
+    drawn = export_case.waterfall(contrast)
+    assert drawn.count("<rect") == 9 and "2 others" in drawn and f"{output:.3g}" in drawn and "&lt;f0&gt;" in drawn and "<f0>" not in drawn
+    from dataclasses import replace
+
+    assert export_case.waterfall(replace(contrast, adds_up=False)) == ""
+
+
+@pytest.mark.parametrize("name", [ATTACK, "../../etc/passwd", "é" * 5000, "a b", "\u202egnp.exe"])
+def test_file_names_are_plain(name: str) -> None:
+    made = export_case.file_name(name, NOW)
+    assert made.isascii() and len(made) < 90 and not set(made) & set('/\\<>:"|?* .')
