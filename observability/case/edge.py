@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from observability.case.goal import decided, goal_of, margin_of, reached
 from observability.case.modelled import Curve, Goal, Margin, Opposite, WhatIf
-from observability.case.nearest import distances, squares
+from observability.case.nearest import distances
 from observability.case.real_rows import RealRows, artifact_of, columns_of, inputs_of, real_rows, typed
 from observability.case.shapes import NotGivenError
 from observability.case.why import asker, class_of, known
@@ -130,12 +130,13 @@ def opposite(store: "Store", row: "Row") -> Opposite:
     if not other.any():
         raise NotGivenError(f"none of {len(rows):,} rows was answered otherwise", expected=goal.text)
     own, some = inputs_of(row), rows.only(other)
-    far = distances(own, some.inputs, scale=rows.inputs)
+    columns = columns_of(row.model, row.version)
+    far = distances(own, some.inputs, columns, rows.scale)
     nearest_one = int(np.argmin(far))
     fact = some.facts.iloc[nearest_one]
-    names = [str(name) for name in some.inputs]
-    parts = {name: float(squares(own[name], some.inputs[name].iloc[[nearest_one]], rows.inputs[name])[0]) for name in names}
-    differing = sorted((name for name in names if parts[name] > 0), key=lambda name: -parts[name])
+    its = some.inputs.iloc[[nearest_one]]
+    parts = {each.name: float(distances(own, its, [each], rows.scale)[0]) for each in columns}
+    differing = sorted((name for name in parts if parts[name] > 0), key=lambda name: -parts[name])
     changes = {name: (plain(own[name].iloc[0]), plain(some.inputs[name].iloc[nearest_one])) for name in differing}
     answer, label, number = int(fact["decision"]), int(fact["label"]), float(fact["label_value"])
     classes = row.model.classes

@@ -116,7 +116,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Opposite:
-    """The nearest real row that was answered otherwise. distance: as in case/nearest.py. changes: feature: (this row's value, its value), largest
+    """The nearest real row that was answered otherwise. distance: as of the neighbours (case/neighbours.py). changes: feature: (this row's value, its value), largest
     difference first. searched: rows among which it is the nearest.
     """
 

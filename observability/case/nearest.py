@@ -1,59 +1,38 @@
-"""Which real rows are most like a prediction? Euclidean distance over standardised numbers, with 1 for each category, truth or missing value that differs."""
+"""Which real rows are most like a prediction, by the distance that its neighbours are found with (case/neighbours.py)?"""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.case.neighbours import space_of
+from observability.catalog import Column
+
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 Floats = NDArray[np.float64]
 
 
-def distances(row: "DataFrame", rows: "DataFrame", scale: "DataFrame | None" = None) -> Floats:
-    """The distance of one row to each of `rows` (same columns): √Σ d², where d is the difference of two numbers in standard deviations, 1 for a
-    category or truth that differs, and 1 where one of the two is missing (0 where both are).
-
-    scale: rows whose standard deviations count (default: `rows`); a number that never varies there has none, and any difference counts 1.
+def distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
+    """The distance of one row to each of `rows`, over `columns` (tables with features by their names). scale: rows whose mean and standard deviation count
+    (default: `rows`).
     """
-    total = np.zeros(len(rows))
-    for name in rows.columns:
-        total += squares(row[name], rows[name], rows[name] if scale is None else scale[name])
-    return np.sqrt(total)
+    space = space_of(referenced(rows if scale is None else scale, columns), columns)
+    own = space.place(referenced(row, columns))
+    return space.place(referenced(rows, columns)).distances(own)
 
 
-def squares(value: "Series[Any]", values: "Series[Any]", scale: "Series[Any]") -> Floats:
-    """What one feature adds to the square of each distance."""
-    if values.dtype.kind == "f":
-        one, others = finite(value.to_numpy(np.float64))[0], finite(values.to_numpy(np.float64))
-        spread = deviation(scale.to_numpy(np.float64))
-        if np.isnan(one):
-            return np.asarray(~np.isnan(others), np.float64)
-        with np.errstate(invalid="ignore"):
-            found = ((others - one) / spread) ** 2 if spread > 0 else (others != one).astype(np.float64)
-        return np.where(np.isnan(others), 1.0, found)
-    one_text = value.iloc[0]
-    given = values.to_numpy(object)
-    missing = values.isna().to_numpy(bool)
-    if one_text is None or one_text != one_text:
-        return np.asarray(~missing, np.float64)
-    return np.asarray(missing | (given != one_text), np.float64)
+def referenced(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
+    """The same with columns named by their references."""
+    return frame[[each.name for each in columns]].set_axis([each.reference for each in columns], axis=1)
 
 
-def finite(values: Floats) -> Floats:
-    """Numbers; infinite ones count as missing."""
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def deviation(values: Floats) -> float:
-    """The standard deviation of the finite values, 0 where there are none."""
-    known = values[np.isfinite(values)]
-    return float(known.std()) if known.size else 0.0
-
-
-def nearest(row: "DataFrame", rows: "DataFrame", k: int, scale: "DataFrame | None" = None) -> tuple[NDArray[np.int64], Floats]:
+def nearest(
+    row: "DataFrame", rows: "DataFrame", k: int, columns: Sequence[Column], scale: "DataFrame | None" = None
+) -> tuple[NDArray[np.int64], Floats]:
     """Places and distances of the k nearest of `rows`, nearest first; equal distances in their order."""
-    found = distances(row, rows, scale)
+    found = distances(row, rows, columns, scale)
     order = np.argsort(found, kind="stable")[:k]
     return order, found[order]

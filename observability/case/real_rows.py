@@ -65,6 +65,11 @@ class RealRows:
         return np.asarray((decision >= 0) & (decision == label), np.bool_)
 
     @property
+    def scale(self) -> "DataFrame":
+        """Inputs of the rows by which differences are measured: the reference's where there are any."""
+        return self.inputs[self.of_reference] if self.of_reference.any() else self.inputs
+
+    @property
     def of_reference(self) -> NDArray[np.bool_]:
         """Rows of the reference."""
         return np.asarray(self.facts["environment"] == "reference", np.bool_)
@@ -129,7 +134,7 @@ def as_environment(name: str) -> Literal["production", "shadow", "validation"]:
 
 def asked(store: "Store", window: Window, columns: Sequence[Column], rows: int) -> "DataFrame":
     """A sample of one stream with its features and facts."""
-    names = ("id", "score", "decision", "label", "label_value", *(each.reference for each in columns))
+    names = ("id", "at", "subject", "score", "decision", "label", "label_value", *(each.reference for each in columns))
     return engine.sample(store, Sample("outcomes", names, rows), window).assign(environment=window.environment)
 
 

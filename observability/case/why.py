@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from observability.case.modelled import AGAINST, Against, Bar, Contrast, Contrasts, Stability
 from observability.case.nearest import nearest
-from observability.case.real_rows import RealRows, artifact_of, class_names, inputs_of, real_rows
+from observability.case.real_rows import RealRows, artifact_of, class_names, columns_of, inputs_of, real_rows
 from observability.case.saying import words
 from observability.case.shapes import Explained, NotGivenError
 from observability.case.stability import FEWEST_ROWS, stability
@@ -208,7 +208,7 @@ def asker(worker: "Worker | None") -> "Worker":
     """The worker. Raises NotGivenError where nobody gave one."""
     if worker is None:
         raise NotGivenError(
-            "explanations are computed on request only here", attempt="Open the case in the dashboard, or ask for it with its model"
+            "the model is asked on request only here", attempt="Open the case in the dashboard, or ask for it with its model"
         )
     return worker
 
@@ -229,8 +229,8 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
     if not len(average):
         average = np.arange(len(rows))[:AVERAGE_ROWS]
     found["average"] = Background(rows.only(average), f"{len(average)} rows of the reference")
-    own, right = inputs_of(row), np.flatnonzero(rows.right)
-    places, _ = nearest(own, rows.inputs, SIMILAR_ROWS)
+    own, right, columns = inputs_of(row), np.flatnonzero(rows.right), columns_of(row.model, row.version)
+    places, _ = nearest(own, rows.inputs, SIMILAR_ROWS, columns, rows.scale)
     found["similar"] = Background(rows.only(places), f"the {len(places)} real rows that are most like it, of {len(rows):,} looked at")
     if len(right) < FEWEST_ROWS:
         lacking["twins"] = (
@@ -239,7 +239,7 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
         )
         return found, lacking
     twins = rows.only(right)
-    places, _ = nearest(own, twins.inputs, TWIN_ROWS, scale=rows.inputs)
+    places, _ = nearest(own, twins.inputs, TWIN_ROWS, columns, rows.scale)
     how = "whose error was no larger than that of half of all rows" if row.model.task == "regression" else "that the model got right"
     found["twins"] = Background(twins.only(places), f"the {len(places)} rows most like it {how}, of {len(right):,} such rows")
     return found, lacking

@@ -96,7 +96,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
         row = row_of(model_world, name, model)
         found = edge.opposite(model_world.store, row)
         rows = real_rows(model_world.store, row)
-        far = distances(inputs_of(row), rows.inputs)
+        far = distances(inputs_of(row), rows.inputs, columns_of(row.model, row.version), rows.scale)
         other = ((rows.facts["decision"] != row.decision) & (rows.facts["decision"] >= 0)).to_numpy()
         assert found.distance == pytest.approx(far[other].min()) and found.prediction != row.answer and found.searched == len(rows)
         theirs = opened(model_world.store, found.id, model=model)
