@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from observability.case.shapes import Condition
 from observability.catalog import Column, Model
+from observability.store.search import OWN
 from observability.window import Slice
 
 if TYPE_CHECKING:
@@ -79,3 +80,21 @@ def slice_of(conditions: tuple[Condition, ...]) -> str | None:
             return None
         pairs.append((each.reference.partition(".")[2] or each.reference, "null" if each.null else each.levels[0]))
     return str(Slice(tuple(pairs))) if pairs and len({name for name, _ in pairs}) == len(pairs) else None
+
+
+def search_text(conditions: tuple[Condition, ...]) -> str | None:
+    """The conditions as the page Cases takes them (store/search.py): "find all like this". None where a name or level cannot be written there."""
+    parts = []
+    for each in conditions:
+        name = each.reference.partition(".")[2] or each.reference
+        name = each.reference if name in OWN else name
+        bounds = [(">=", each.low), ("<", each.high)]
+        tests = (
+            [("=", "null")]
+            if each.null
+            else [("=", text) for text in each.levels] or [(sign, repr(cut)) for sign, cut in bounds if cut is not None]
+        )
+        if len(each.levels) > 1 or '"' in name + "".join(value for _, value in tests) or not name.strip():
+            return None
+        parts += [f'"{name}" {sign} "{value}"' for sign, value in tests]
+    return " and ".join(parts) or None

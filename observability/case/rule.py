@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.case import rows
-from observability.case.conditions import FIELDS, candidates, holds, level, slice_of
+from observability.case.conditions import FIELDS, candidates, holds, level, search_text, slice_of
 from observability.case.look import Look
 from observability.case.shapes import Condition, NotGivenError, Rate, Rule
 from observability.catalog import Model
@@ -114,7 +114,7 @@ def counted(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame",
     inside, inside_wrong = frame[mask], wrong[mask]
     return Rule(
         text=text, n=n, errors=errors, rate=rate.value, coverage=coverage, low=rate.low, high=rate.high, overall=overall.value, weak=weak,
-        conditions=conditions, slice=slice_of(conditions), error=error, trend=trend(inside, inside_wrong), groups=groups(model, inside, inside_wrong),
+        conditions=conditions, slice=slice_of(conditions), search=search_text(conditions), error=error, trend=trend(inside, inside_wrong), groups=groups(model, inside, inside_wrong),
         because=because,
     )  # fmt: skip
 

@@ -145,8 +145,8 @@ class Rule:
     """The smallest rule that covers this case and similar errors. Figures are of rows that the search did not see.
 
     n, errors: rows that the rule covers, and the errors among them; rate = errors / n with low, high; coverage: share of all errors that it covers.
-    overall: the error rate of all those rows. weak: the rule's rate is higher than the overall one beyond chance. slice: as in an address,
-    None where the rule is no slice of levels. error: what counts as an error, in words.
+    overall: the error rate of all those rows. weak: the rule's rate is higher than that of the other rows beyond chance. slice: as in an address,
+    None where the rule is no slice of levels. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
     """
 
     text: str
@@ -160,6 +160,7 @@ class Rule:
     weak: bool = False
     conditions: tuple[Condition, ...] = ()
     slice: str | None = None
+    search: str | None = None
     error: str = ""
     trend: tuple[Rate, ...] = ()
     groups: tuple[Rate, ...] = ()

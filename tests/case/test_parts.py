@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,14 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from observability.aggregate import Aggregate, Sample
-from observability.case import case, conditions, labels, neighbours, open_case, rows
+from observability.case import NotGivenError, case, conditions, labels, neighbours, open_case, rows
 from observability.case.inputs import out_of_range
 from observability.case.look import PARTS, Look
 from observability.case.rule import rule, searched
+from observability.case.tree import tree
 from observability.catalog import Edges
 from observability.stats.edges import numeric_edges
-from observability.store import engine
+from observability.store import engine, search
 from observability.window import Slice
 from tests.case.world import HOSTILE, World, moment
 
@@ -190,8 +192,12 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
     limit = (case_world.price_reference["score"] - case_world.price_reference["label"]).abs().quantile(0.8)
     large = np.flatnonzero((frame["score"] - frame["label"]).abs() > limit)[2:32]
     weak = 0
+    shared: dict[str, Any] = {}
     for place in large:
-        found = look_of(case_world, f"price-{place}").part("rule")
+        look = look_of(case_world, f"price-{place}")
+        look.known |= shared  # what is asked once: they differ by the case itself
+        found = look.part("rule")
+        shared = {name: look.known[name] for name in ("shared:around", "shared:reference", "shared:bad", "shared:labelled")}
         weak += bool(found and found.weak)
     assert len(large) >= 20
     assert weak <= 0.2 * len(large)
@@ -237,3 +243,64 @@ def test_every_null_part_says_why(case_world: World) -> None:
             {name for name, value in body.items() if value is None} - set(body["why"]) - {"base_value", "attributions_link", "residual"}
         )
         assert silent == set()
+
+
+def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:
+    look = look_of(case_world, wrong_north(case_world))
+    found = rule(look)
+    assert found.search is not None
+    listed = search.matching(case_world.store, rows.around(look), search.parse(found.search), 10_000)
+    every = rows.labelled(look)
+    covered = np.logical_and.reduce([conditions.holds(each, every) for each in found.conditions])
+    assert set(every["id"][covered]) == set(listed["id"][listed["label"] >= 0]) - {look.row.id}
+    assert covered.sum() > found.n
+
+
+def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> None:
+    look = look_of(case_world, wrong_north(case_world))
+    nodes = tree(look)
+    frame = rows.labelled(look)
+    kept = frame[~searched(len(frame))]
+    wrong = rows.bad(look).of(kept)
+    root, *others = nodes
+    assert (root.n, root.errors, root.coverage) == (len(kept), wrong.sum(), 1.0)
+    for node in nodes:
+        below = [each for each in others if each.parent == node.place]
+        assert len(below) == (0 if node.leaf else 2)
+        if below:
+            assert (sum(each.n for each in below), sum(each.errors for each in below)) == (node.n, node.errors)
+            assert sum(each.on_path for each in below) == node.on_path
+    path = [each for each in nodes if each.on_path]
+    assert path[0] is root
+    assert path[-1].leaf
+    assert [each.text for each in nodes if each.depth == 1] == ["area is not north", "area is north"]
+    north = next(each for each in nodes if each.text == "area is north")
+    by_hand = kept["feature.area"] == "north"
+    assert (north.n, north.errors) == (by_hand.sum(), wrong[by_hand].sum())
+    assert north.on_path
+    assert north.rate > 2 * root.rate
+
+
+def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> None:
+    """Errors planted where income is missing or low: the text of the split and its count agree with a walk."""
+    look = look_of(case_world, "loan-300")
+    frame = rows.labelled(look).copy()
+    planted = frame["feature.income"].isna() | (frame["feature.income"] < 45)
+    frame["decision"] = np.where(planted, 1 - frame["label"], frame["label"])
+    look.known["shared:labelled"] = frame
+    left, right = (each for each in tree(look) if each.depth == 1)
+    assert left.text.startswith("income is below 4")
+    assert left.text.endswith(" or missing")
+    assert right.text.startswith("income is at or above 4")
+    kept = ~searched(len(frame))
+    assert (left.n, left.errors) == ((planted & kept).sum(), (planted & kept).sum())
+    assert right.errors == 0
+
+
+def test_too_few_labels_make_no_tree(case_world: World) -> None:
+    look = look_of(case_world, "loan-300")
+    look.known["shared:labelled"] = rows.labelled(look).head(150)
+    with pytest.raises(NotGivenError, match="150"):
+        tree(look)
+    with pytest.raises(NotGivenError, match="150"):
+        rule(look)
