@@ -12,6 +12,7 @@ from typing import Literal
 from observability.finding import SEVERITIES, Finding, Source
 from observability.metrics import METRICS
 
+Known = Literal["dated", "open", "vague"]
 Stage = Literal["run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"]
 STAGES: tuple[Stage, ...] = (
     "run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other",
@@ -96,43 +97,55 @@ def sharp(finding: Finding) -> bool:
     return finding.analyzer.startswith("data/")
 
 
-def open_onset(finding: Finding) -> bool:
-    """Whether it had begun before the first day that was looked at: its onset says only since when at the latest."""
-    return finding.onset is not None and bool(finding.evidence.get("onset_open", finding.onset <= finding.start))
+def known(finding: Finding) -> Known:
+    """How its onset is known: "dated"; "open", it had begun before the first day that was looked at; "vague", its days do not tell."""
+    if finding.evidence.get("standing"):
+        return "open"
+    if finding.onset is None:
+        return "vague"
+    return finding.evidence.get("onset_known") or ("open" if finding.onset <= finding.start else "dated")
 
 
 def same_time(one: Finding, other: Finding) -> bool:
-    """Whether two findings began together, as far as both onsets are known."""
-    if one.onset is None or other.onset is None:
+    """Whether two findings began together, as far as both onsets are known; what began before anybody looked began together."""
+    if known(one) != known(other) or known(one) == "vague":
         return False
-    if open_onset(one) != open_onset(other):
-        return False
+    if known(one) == "open" or one.onset is None or other.onset is None:
+        return True
     apart = abs(one.onset - other.onset)
     return apart < NEAR if sharp(one) and sharp(other) else apart <= NEAR
 
 
 def same_place(one: Finding, other: Finding) -> bool:
-    """Whether two findings can sit in one place: one of them is about everywhere, or both name the same."""
-    a, b = place(one), place(other)
-    return a is None or b is None or a == b
+    """Whether two findings can sit in one place: one of them is about everywhere, or no column has one value here and another there."""
+    a, b = (dict(part.split("=", 1) for part in (place(each) or "").split("&") if part) for each in (one, other))
+    return all(b.get(name, value) == value for name, value in a.items())
+
+
+def same_subject(one: Finding, other: Finding) -> bool:
+    """Whether two findings are about one thing: a feature, a replica, a training run."""
+    named = subject(one)
+    return named is not None and named == subject(other)
 
 
 def together(one: Finding, other: Finding) -> bool:
-    """Whether two findings of one stage are of one fault: about the same thing, or begun together in places that fit.
-
-    Training runs are one thing each. Features that break at the same time are one delivery; replicas that slow down at different times are two.
+    """Whether two findings of one stage began together: features or slices that break at the same time are one fault, replicas that slow down at
+    different times are two. What began before anybody looked has no time in common, only a place; training runs are one thing each.
     """
-    if (named := subject(one)) is not None and named == subject(other):
-        return True
-    if stage(one) == "run":
-        return False
-    return same_time(one, other) and same_place(one, other)
+    return stage(one) != "run" and same_time(one, other) and (known(one) == "dated" or same_place(one, other))
+
+
+def loosely(one: Finding, other: Finding) -> bool:
+    """Whether two findings of one stage can be of one fault, where one of them has no date."""
+    return stage(one) != "run" and same_place(one, other)
 
 
 def follows(effect: Finding, cause: Finding) -> bool:
-    """Whether a cause came in time for an effect, as far as both onsets are known."""
-    if effect.onset is None or cause.onset is None:
+    """Whether a cause came in time for an effect, as far as both onsets are known. What has long been so explains nothing that began since."""
+    if "vague" in (known(effect), known(cause)):
         return True
+    if effect.onset is None or cause.onset is None:
+        return known(effect) == known(cause)
     return -NEAR <= effect.onset - cause.onset <= TRAVELS
 
 

@@ -23,10 +23,12 @@ from observability.incident_rules import (
     carries,
     explained,
     follows,
+    known,
+    loosely,
     lost,
-    open_onset,
     place,
     same_place,
+    same_subject,
     same_time,
     stage,
     strength,
@@ -45,8 +47,8 @@ Importance = Mapping[str, float]
 class Incident:
     """Findings of one fault. lead: the finding that says best where it comes from; collateral: what is consistent with coming from it, worst first.
 
-    id: the same from day to day while it lasts (of model, source, what the lead is about, and the day it began). severity: the worst of its
-    findings. onset: when it began, None where the counts do not tell. event: the nearest earlier event. sentence: all of it in one.
+    id: the same from day to day while it lasts (of model, source, what the lead is about, and the day it began, "earlier" where that is older than what was looked at). severity: the worst of its
+    findings. onset: when it began (at the latest, where it is as old as what was looked at), None where the counts do not tell. event: the nearest earlier event. sentence: all of it in one.
     """
 
     id: str
@@ -135,33 +137,32 @@ def faults(findings: Sequence[Finding], importance: Importance) -> list[Fault]:
 def groups(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings of one stage that are of one fault, each group worst first.
 
-    What has no onset joins the worst group that it fits: a change without a date is not told apart from the one that is dated.
+    What is dated comes together by its dates and its subjects. What had begun before anybody looked goes to what is dated of the same subject, and
+    is one group otherwise: it is no bridge between two dates. What has no date joins the worst group that it fits, for nothing tells it apart.
     """
     found: list[list[Finding]] = []
-    for each in findings:
-        near = [group for group in found if any(together(each, one) for one in group)]
-        merged = [one for group in near for one in group] + [each]
-        found = [group for group in found if group not in near] + [merged]
-    dated = [worst_first(group) for group in found if any(each.onset for each in group)]
-    for group in found:
-        if any(each.onset for each in group):
-            continue
-        home = next((other for other in worst_groups(dated) if fits(group, other)), None)
-        if home is None:
-            dated.append(group)
-        else:
-            home += group
-    return [worst_first(group) for group in worst_groups(dated)]
+    for how in ("dated", "open", "vague"):
+        for each in (one for one in findings if known(one) == how):
+            home = best_group(each, found)
+            if home is None:
+                found.append([each])
+            else:
+                home.append(each)
+    return [worst_first(group) for group in worst_groups(found)]
 
 
-def worst_groups(found: list[list[Finding]]) -> list[list[Finding]]:
+def best_group(finding: Finding, found: Sequence[list[Finding]]) -> list[Finding] | None:
+    """The group that a finding belongs to: of its own subject, begun with the group's worst, or, without a date of its own, the worst that it fits."""
+    ranked = worst_groups(found)
+    named = next((group for group in ranked if any(same_subject(finding, one) for one in group)), None)
+    timed = next((group for group in ranked if together(finding, group[0])), None)
+    fits = next((group for group in ranked if known(finding) == "vague" and all(loosely(finding, one) for one in group)), None)
+    return named or timed or fits
+
+
+def worst_groups(found: Sequence[list[Finding]]) -> list[list[Finding]]:
     """Groups in the order of their worst finding."""
-    return sorted(found, key=lambda group: min((SEVERITIES.index(each.severity), -each.rank) for each in group))
-
-
-def fits(group: Sequence[Finding], other: Sequence[Finding]) -> bool:
-    """Whether a group without an onset can be of the fault of another: no training run, and in places that fit."""
-    return stage(group[0]) != "run" and all(same_place(one, two) for one in group for two in other)
+    return sorted(found, key=lambda group: min((SEVERITIES.index(each.severity), -each.rank, each.id) for each in group))
 
 
 def cause_of(
@@ -213,16 +214,17 @@ def inputs(findings: Sequence[Finding]) -> list[Finding]:
 
 def coincide(group: Sequence[Finding], causes: Sequence[Finding]) -> bool:
     """Whether one of the findings is dated to when one of the causes began; two that began before anybody looked do not count."""
-    return any(same_time(each, one) and not (open_onset(each) and open_onset(one)) for each in group for one in causes)
+    return any(same_time(each, one) and known(each) == "dated" for each in group for one in causes)
 
 
 def incident(fault: Fault, importance: Importance) -> Incident:
     """The fault as it is told."""
     lead = lead_of(fault, importance)
     rest = worst_first([each for each in fault.members if each is not lead])
-    since = lead.onset or min((each.onset for each in fault.root if each.onset), default=None)
+    first = min((each for each in (lead, *fault.root) if known(each) != "vague"), key=lambda each: each is not lead, default=None)
+    day = None if first is None else "earlier" if known(first) == "open" or first.onset is None else first.onset.date().isoformat()
     source = source_of(fault, lead)
-    about = [lead.model, source, fault.stage, subject(lead), lead.slice, since.date().isoformat() if since else None]
+    about = [lead.model, source, fault.stage, subject(lead), lead.slice, day]
     return Incident(
         id=hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
         model=lead.model,
@@ -230,8 +232,8 @@ def incident(fault: Fault, importance: Importance) -> Incident:
         lead=lead,
         collateral=tuple(rest),
         severity=min((each.severity for each in fault.members), key=SEVERITIES.index),
-        onset=since,
-        event=lead.event or next((each.event for each in fault.root if each.event), None),
+        onset=first.onset if first else None,
+        event=lead.event or next((each.event for each in fault.root if each.event and same_time(each, lead)), None),
         sentence=sentence(lead, rest),
     )
 

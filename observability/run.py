@@ -377,7 +377,8 @@ def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     """
     if finding.severity not in ("act", "watch") or marks.empty:
         return finding
-    when = (finding.onset or finding.end).replace(tzinfo=None)
+    dated = finding.onset if finding.evidence.get("onset_known") != "vague" else None
+    when = (dated or finding.end).replace(tzinfo=None)
     before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
     changes = before[before["what"].isin(CHANGES)]
     near = before[before["at"] > when - timedelta(days=NOTE_DAYS)] if changes.empty else changes

@@ -174,10 +174,26 @@ def test_a_watch_does_not_explain_an_act_that_did_not_begin_with_it() -> None:
     assert len(incidents(moved, finding("mae", day=1))) == 1
 
 
-def test_different_slices_are_different_places() -> None:
-    assert len(incidents(finding("mae", slice="origin=EWR"), finding("mae", slice="origin=JFK"))) == 2
+def test_different_slices_are_different_places_unless_they_began_together() -> None:
+    assert len(incidents(finding("mae", slice="origin=EWR", day=None), finding("mae", slice="origin=JFK", day=None))) == 2
+    assert len(incidents(finding("mae", slice="origin=EWR", day=1), finding("mae", slice="origin=JFK", day=5))) == 2
+    assert len(incidents(finding("mae", slice="origin=EWR"), finding("mae", slice="carrier=UA"))) == 1
+    assert len(incidents(finding("mae", slice="origin=EWR", day=None), finding("mae", slice="carrier=UA&origin=EWR", day=None))) == 1
     (one,) = incidents(finding("mae", slice="origin=EWR", rank=5.0), finding("mae", rank=9.0))
     assert one.lead.slice == "origin=EWR"
+
+
+def test_what_has_long_been_so_is_no_bridge_between_two_dates() -> None:
+    old = [finding("psi", name, severity="watch", day=None, evidence={"standing": True}) for name in ("age", "income")]
+    found = incidents(*old, finding("null_rate", "age", day=1), finding("null_rate", "income", day=5))
+    assert sorted(len(each.findings) for each in found) == [2, 2]
+    assert len(incidents(*old, finding("null_rate", "zip", day=1))) == 2
+
+
+def test_a_finding_without_a_date_joins_what_is_dated() -> None:
+    vague = finding("psi", "zip", day=0, evidence={"onset_known": "vague"})
+    (one,) = incidents(vague, finding("null_rate", "age", day=5))
+    assert one.onset == START + 5 * DAY
 
 
 def test_training_runs_are_one_each_and_models_never_mix() -> None:

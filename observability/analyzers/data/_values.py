@@ -1,7 +1,6 @@
 """Are the values of a column whole: present, of their type, of known categories, inside the range?"""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from observability.analyzers.data._claims import (
 from observability.analyzers.data._columns import Counts, Share, checks_of
 from observability.catalog import Edges
 from observability.finding import Against, Finding
+from observability.since import Since, joint, since
 from observability.stats.change import needed_n_for_proportion, two_proportion_test
 from observability.stats.interval import rate_interval
 
@@ -29,6 +29,10 @@ WATCH, ACT = 0.02, 0.05
 column that loses one value in fifty is where imputation begins to show in a model's errors. `limits` of the settings override the act limit."""
 MINIMUM_ROWS = 100
 """Below this many rows no rate is judged, on either side."""
+PAST_LEAST = 14
+"""Days of past from which it tells whether a rate stood so already."""
+LEAST_PAST = 5
+"""Days of the past from which they say what was usual; with fewer the baseline does."""
 ROWS_A_DAY = 20
 """Days with fewer rows are passed over when the first bad day is sought."""
 SAID = {
@@ -43,7 +47,9 @@ SAID = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column on both sides. subject: how findings name it. feature: False for the score. baseline: "reference" or "past"."""
+    """One column on both sides. subject: how findings name it. feature: False for the score. baseline: "reference" or "past". past: the month before by
+    day, None where it was not asked for or held nothing.
+    """
 
     reference: str
     subject: str
@@ -53,6 +59,7 @@ class Column:
     now: Counts
     before: Counts
     baseline: Against
+    past: Counts | None = None
 
     @property
     def text(self) -> str:
@@ -82,24 +89,46 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     growth = now.value - before.value
     test = two_proportion_test(now.hits, now.total, before.hits, before.total, now.squares, before.squares)
     known = rate_interval(now.hits, now.total, now.squares)
-    series = by_day(column, metric)
+    past = usual(column, metric)
+    news = growth if past is None else now.value - past
+    standing = by_size(growth, at) != "ok" and by_size(news, at) == "ok"
+    severity = "watch" if standing else by_size(min(growth, news), at)
+    when = None if severity == "ok" or standing else began(column, metric, before, context)
     finding = replace(
-        blank(context, column.subject, metric, now.rows, sentence(column, metric, now, before), against=column.baseline),
+        blank(
+            context,
+            column.subject,
+            metric,
+            now.rows,
+            sentence(column, metric, now, before, past if standing else None),
+            against=column.baseline,
+        ),
         value=known.value,
         low=known.low,
         high=known.high,
-        severity=by_size(growth, at),
+        severity=severity,
         likely_source="input" if column.feature else "model",
-        onset=onset(series, before, at[0], context),
-        rank=1 + max(growth, 0.0) * weight_of(context, column.subject),
+        onset=when.at if when else None,
+        rank=(1 + max(growth, 0.0) * weight_of(context, column.subject)) * (0.1 if standing else 1),
         evidence={
             "column": column.reference,
             "baseline": before.value,
             "baseline_n": before.rows,
-            "by_day": [[str(day), share.value, share.rows] for day, share in series][-DAYS_KEPT:],
+            "past": past,
+            "standing": standing,
+            "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
+            **(when.evidence if when else {}),
         },
     )
     return Claim(finding, 1.0 if test.p_value is None else test.p_value, (edge(before, at[0]), edge(before, at[1])))
+
+
+def usual(column: Column, metric: str) -> float | None:
+    """The rate in the month before the window, where a reference is the baseline and the past holds at least two weeks: what stood so already is no news."""
+    if column.past is None or column.baseline == "past" or np.unique(column.past.days).size < PAST_LEAST:
+        return None
+    past = column.past.share(metric, column.edges)
+    return past.value if past.n >= MINIMUM_ROWS else None
 
 
 def edge(before: Share, growth: float) -> float:
@@ -112,24 +141,32 @@ def by_day(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
     return [(day, counts.share(metric, column.edges)) for day, counts in column.now.by_day()]
 
 
-def onset(series: list[tuple[np.datetime64, Share]], before: Share, watch: float, context: Context) -> datetime | None:
-    """The first day of the unbroken run of days that are worse by the limit and by more than chance, up to the window's end."""
-    first = None
-    for day, share in reversed(series):
-        if share.rows < ROWS_A_DAY:
-            continue
-        low = rate_interval(share.hits, share.total, share.squares).low
-        if share.value < before.value + watch or low is None or low <= before.value:
-            break
-        first = day
-    return None if first is None else max(first.astype("datetime64[s]").item().replace(tzinfo=UTC), context.window.start)
+def began(column: Column, metric: str, before: Share, context: Context) -> Since:
+    """Since when a rate is as the window found it, from the days of the past month and of the window."""
+    past = [] if column.past is None else [(day, counts.share(metric, column.edges)) for day, counts in column.past.by_day()]
+    days = [row for row in joint(past, by_day(column, metric)) if row[1].rows >= ROWS_A_DAY]
+    return since(
+        [day for day, _ in days],
+        [share.value for _, share in days],
+        [error(share) for _, share in days],
+        start=context.window.start,
+        before=None if len(past) >= LEAST_PAST else (before.value, error(before)),
+        worse=1,
+    )
 
 
-def sentence(column: Column, metric: str, now: Share, before: Share) -> str:
-    """The rate now and before, in plain words."""
+def error(share: Share) -> float:
+    """Standard error of a rate, half a row added on both sides so that it is never 0."""
+    rate = (share.value * share.n + 0.5) / (share.n + 1)
+    return float(np.sqrt(rate * (1 - rate) / (share.n + 1)))
+
+
+def sentence(column: Column, metric: str, now: Share, before: Share, past: float | None = None) -> str:
+    """The rate now and before, in plain words. past: the rate of the month before, where that was hardly another."""
     of = plural(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
     how = {"absent_rate": f"absent from {percent(now.value)} of {of}"}.get(metric, f"{SAID[metric]} in {percent(now.value)} of {of}")
-    return f"{column.text} is {how}; {had(column)} {percent(before.value)}."
+    already = "" if past is None else f", but the {PAST_DAYS} days before had {percent(past)} already"
+    return f"{column.text} is {how}; {had(column)} {percent(before.value)}{already}."
 
 
 def had(column: Column) -> str:

@@ -5,6 +5,8 @@ unseen, out of range, constant, stuck. What arrives is held against what was exp
 large enough to matter and more than chance explains, the false discovery rate controlled over everything that the run looked at.
 """
 
+from typing import Literal
+
 from observability.aggregate import NULL, Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.data._arrival import arrival_claims
@@ -19,16 +21,15 @@ from observability.finding import Against, Finding
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Predictions of the model by hour, now and in the past month; histograms of the columns by day, and of the reference or the past."""
+    """Predictions of the model by hour, now and in the past month; histograms of the columns by day, now and in the past month, and of the reference."""
     by_hour = Aggregate("predictions", keys=(Bucket("hour"),))
     asks = {"arrivals": Ask(by_hour, scope="model"), "past_arrivals": Ask(by_hour, span="past", days=PAST_DAYS, scope="model")}
     if columns := asked(context):
         asks["current"] = Ask(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns))
-        whole = Aggregate("predictions", histogram=columns)
         if context.version.reference_rows:
-            asks["reference"] = Ask(whole, span="reference")
-        else:
-            asks["past"] = Ask(whole, span="past", days=PAST_DAYS, scope="model")
+            asks["reference"] = Ask(Aggregate("predictions", histogram=columns), span="reference")
+        scope: Literal["version", "model"] = "version" if context.version.reference_rows else "model"
+        asks["past"] = Ask(asks["current"].aggregate, span="past", days=PAST_DAYS, scope=scope)
     return asks
 
 
@@ -64,7 +65,8 @@ def sides(frames: Frames, context: Context) -> list[Column]:
     if "current" not in frames:
         return []
     baseline: Against = "reference" if "reference" in frames else "past"
-    now, before = counted(frames["current"]), counted(frames[baseline])
+    now, past = counted(frames["current"]), counted(frames["past"]) if "past" in frames else {}
+    before = counted(frames["reference"]) if baseline == "reference" else past
     found = []
     for reference in asked(context):
         if reference not in now or (reference not in before and frames[baseline]["n"].sum()):
@@ -76,7 +78,9 @@ def sides(frames: Frames, context: Context) -> list[Column]:
         mine, theirs = now[reference], before.get(reference, nothing(now[reference]))
         if baseline == "past" and (theirs.rows < MINIMUM_ROWS or (never_seen(mine) and never_seen(theirs))):
             continue
-        found.append(Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline))
+        found.append(
+            Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline, past.get(reference))
+        )
     return found
 
 

@@ -6,6 +6,7 @@ than a week are held against the same weekdays of the past.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.serving._histograms import Axis, Daily, Side, daily, grouped
+from observability.since import Since, since
 from observability.stats import distance
 from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
 
@@ -23,6 +25,8 @@ LOOKS = (1, 3, 7)
 PAST_DAYS = 28
 WEEK = 7
 MINIMUM_ROWS = 100
+LEAST_SHARE = 1e-3
+"""Of a group, so that one that was empty does not decide alone on which day it began."""
 MOST_REFERENCE_DAYS = 90
 Floats = NDArray[np.float64]
 
@@ -64,6 +68,8 @@ class Moved:
     by_day: tuple[tuple[int, float, int], ...]
     weeks: tuple[float, ...]
     known_days: int
+    days: Daily
+    past: Daily | None
 
     @property
     def whole(self) -> Look:
@@ -155,7 +161,41 @@ def measure(reference: str, name: str, axis: Axis, before: Side, now: "DataFrame
     base = grouped(before, axis.group)
     counts = distance.merge_bins(of.counts, axis.group)
     days_psi = tuple((int(day), distance.psi(base, row), int(n)) for day, row, n in zip(of.numbers, counts, of.rows, strict=True))
-    return Moved(reference, name, axis, before, tuple(held), days_psi, weeks_of(base, axis, known, int(of.numbers.min())), side.weekly.days)
+    return Moved(
+        reference,
+        name,
+        axis,
+        before,
+        tuple(held),
+        days_psi,
+        weeks_of(base, axis, known, int(of.numbers.min())),
+        side.weekly.days,
+        of,
+        known,
+    )
+
+
+def began(moved: Moved, at: Look, start: datetime) -> Since:
+    """Since when a column is as a look found it.
+
+    The series is the one that tells the two distributions apart best: the mean of log(now / reference) over each day's rows, by the groups of the PSI.
+    What a single day has by nature (one weekday) is no change in it.
+    """
+    reference, after = (
+        np.maximum(each / each.sum(), LEAST_SHARE)
+        for each in (grouped(moved.before, moved.axis.group), grouped(at.after, moved.axis.group))
+    )
+    weights = np.log(after / reference)
+    sides = [each for each in (moved.past, moved.days) if each is not None]
+    counts = np.concatenate([distance.merge_bins(each.counts, moved.axis.group) for each in sides])
+    w, w2, numbers = (np.concatenate([getattr(each, name) for each in sides]) for name in ("w", "w2", "numbers"))
+    spread = [float(side @ weights**2 - (side @ weights) ** 2) for side in (reference / reference.sum(), after / after.sum())]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values, errors = counts @ weights / w, np.sqrt(max(spread) * w2 / w**2)
+    level = float(reference @ weights / reference.sum())
+    short = moved.past is None or moved.past.numbers.size < LEAST_DAYS
+    before = (level, float(np.sqrt(spread[0] / max(moved.before.n, 1.0)))) if short else None
+    return since([np.datetime64(int(each), "D") for each in numbers], values, errors, start=start, before=before, worse=1)
 
 
 def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_], days: int, *, whole: bool) -> Look:

@@ -7,7 +7,7 @@ What no single feature shows is the matter of serving/multivariate_drift.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving._histograms import Axis, Side, axis_of, fine_groups, grouped, mean_shift, side_of
-from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, measure
+from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, began, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
@@ -133,6 +133,7 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
         severity = "unknown"
     low, high = interval_of(moved.axis, moved.before, look.after)
     importance = context.model.settings.importance
+    when = began(moved, look, context.window.start) if severity in ("watch", "act") and not worst.standing else None
     share = importance.get(moved.name)
     finding = replace(
         unknown(context, moved.name, look.after.rows, ""),
@@ -142,11 +143,11 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
         limit=worst.limit,
         severity=severity,
         likely_source="input" if severity in ("watch", "act") and moved.reference != "score" else None,
-        onset=onset(moved, worst.limit) if severity in ("watch", "act") and not worst.standing else None,
+        onset=when.at if when else None,
         rank=gap.psi
         * (share if share is not None else (1 / max(len(importance), 1) if importance else 1.0))
         * (0.1 if worst.standing else 1),
-        evidence=evidence(moved, worst, verdicts, share),
+        evidence=evidence(moved, worst, verdicts, share) | (when.evidence if when else {}),
     )
     return replace(finding, because=sentence(moved, worst, finding, needed))
 
@@ -167,16 +168,6 @@ def interval_of(axis: Axis, before: Side, after: Side) -> tuple[float, float]:
     reach = 1.96 * float(np.sqrt(max(sum(spread), 0.0)))
     bias = max(groups - 1, 0) * (1 / before.n + 1 / after.n)
     return max(value - bias - reach, 0.0), value + reach
-
-
-def onset(moved: Moved, limit: float) -> datetime | None:
-    """The first day of the unbroken run of days at or above the limit that reaches the end of the window; None where days are too small."""
-    first = None
-    for day, value, rows in reversed(moved.by_day):
-        if rows < MINIMUM_ROWS or value < limit:
-            break
-        first = day
-    return None if first is None else EPOCH + timedelta(days=first)
 
 
 def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Metrics are measured on labelled predictions only and held against the reference
 is reported when it is more than chance, over all metrics of the run, and large enough to matter; while labels are young it is `unknown`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.finding import Against, Finding, Severity
 from observability.measure import HEADLINE, maturity, outcome_aggregates, performance, performance_by
 from observability.metrics import METRICS
+from observability.since import Since, joint, since
 from observability.stats.interval import Interval, difference_interval
 from observability.stats.multiple import benjamini_hochberg
 
@@ -27,6 +29,12 @@ ACT_SHARE = 0.2
 """An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
 PAST_DAYS = 28
 DAYS_KEPT = 62
+LABELS_A_DAY = 20
+"""Days with fewer labels are passed over when the first bad day is sought."""
+LEAST_PAST = 5
+"""Days of the past from which they say what was usual; with fewer the baseline does."""
+Z_WIDTH = 2 * 1.96
+"""Standard errors in the width of a 95 % interval."""
 LIMITS: dict[str, tuple[str, float, float]] = {
     "accuracy": ("points", 0.02, 0.03),
     "roc_auc": ("points", 0.02, 0.03),
@@ -59,14 +67,14 @@ class Compared:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Counts and sums of the window by day, of the reference, and of the month before."""
+    """Counts and sums of the window and of the month before by day, and of the reference."""
     if context.model.task is None:
         return {"current_counts": Ask(Aggregate("outcomes"))}
     by_day, whole = outcome_aggregates(context.model, Bucket("day")), outcome_aggregates(context.model)
     asks = {f"current_{name}": Ask(aggregate) for name, aggregate in by_day.items()}
     if context.version.reference_rows:
         asks |= {f"reference_{name}": Ask(aggregate, span="reference") for name, aggregate in whole.items()}
-    return asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in whole.items()}
+    return asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in by_day.items()}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -88,10 +96,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     adjusted, _ = benjamini_hochberg([each.p_value for each in compared.values()], context.budget)
     of_p = dict(zip(compared, (float(p) for p in adjusted)))
     series = by_day(context, counts, sums)
+    earlier = by_day(context, frames["past_counts"], frames["past_sums"])
     findings = [labels(context, served, labelled, usual)]
     for metric, now in metrics.items():
         side = compared.get(metric)
-        findings.append(judge(context, metric, now, before.get(metric), side, of_p.get(metric), against, young, labelled / served, series))
+        findings.append(
+            judge(context, metric, now, before.get(metric), side, of_p.get(metric), against, young, labelled / served, series, earlier)
+        )
     return findings
 
 
@@ -149,6 +160,7 @@ def judge(
     young: bool,
     mature: float,
     series: dict[str, list[list[Any]]],
+    earlier: dict[str, list[list[Any]]],
 ) -> Finding:
     """The finding about one metric."""
     base = replace(
@@ -190,13 +202,14 @@ def judge(
         return replace(
             base, limit=limit, evidence=evidence, because=f"{because}, but only {mature:.0%} of the labels are in: too early to tell."
         )
+    when = began(metric, joint(earlier.get(metric, []), series.get(metric, [])), side, context)
     return replace(
         base,
         severity=severity,
         limit=limit,
-        evidence=evidence,
+        evidence=evidence | when.evidence,
         because=f"{because}.",
-        onset=None if limit is None else onset(series.get(metric, []), limit, METRICS[metric].better == "high"),
+        onset=when.at,
         rank=10.0 + min(side.worse / act, 10.0) + (5.0 if metric == HEADLINE[context.model.task or "binary"] else 0.0),
     )
 
@@ -218,14 +231,20 @@ def by_day(context: Context, counts: "DataFrame", sums: "DataFrame") -> dict[str
     return {metric: rows[-DAYS_KEPT:] for metric, rows in series.items()}
 
 
-def onset(series: list[list[Any]], limit: float, high_is_better: bool) -> datetime | None:
-    """The first day of the unbroken run of days beyond the limit that reaches the window's end; None where days hold too few labels."""
-    first = None
-    for day, value, _low, _high, labelled, _served in reversed(series):
-        if value is None or labelled < MINIMUM_LABELS or (value > limit if high_is_better else value < limit):
-            break
-        first = day
-    return None if first is None else datetime.fromisoformat(first).replace(tzinfo=UTC)
+def began(metric: str, days: Sequence[Sequence[Any]], side: Compared, context: Context) -> Since:
+    """Since when a metric is as the window found it, from the days of the past month and of the window that hold enough labels."""
+    told = [row for row in days if None not in row[1:4] and row[4] >= LABELS_A_DAY]
+    now, (level, low, high) = side.now.value, (side.before.value, side.before.low, side.before.high)
+    assert now is not None and level is not None and low is not None and high is not None
+    past = sum(datetime.fromisoformat(str(row[0])).replace(tzinfo=UTC) < context.window.start for row in told)
+    return since(
+        [row[0] for row in told],
+        [float(row[1]) for row in told],
+        [(row[3] - row[2]) / Z_WIDTH for row in told],
+        start=context.window.start,
+        before=None if past >= LEAST_PAST else (level, (high - low) / Z_WIDTH),
+        worse=1 if now >= level else -1,
+    )
 
 
 def labels(context: Context, served: float, labelled: float, usual: float) -> Finding:
