@@ -94,6 +94,9 @@ def search(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: 
 
     row, rows, task = frames["row"].head(1).reset_index(drop=True), frames["rows"], task_of(arguments)
     model = open_model(arguments["kind"], files["model"], row, task)
+    # A whole number may become a fraction on its way back, so every number is a float here.
+    whole = [name for name in row if pd.api.types.is_integer_dtype(row[name].dtype)]
+    row, rows = row.astype(dict.fromkeys(whole, np.float64)), rows.astype({name: np.float64 for name in whole if name in rows})
     used = set(model.columns)
     free = [
         Free(**{**each, "levels": tuple(each.get("levels", ())), "own": row[each["name"]].iloc[0]})

@@ -175,7 +175,7 @@ def test_without_dice_ml_the_rest_is_tried_and_said(model_world, monkeypatch):
     model = Model(
         ("a", "b"), ("a", "b"), lambda frame: frame, lambda frame: (frame["a"].to_numpy() > 6) * 0.9 * (frame["b"] == "y").to_numpy()
     )
-    row = pd.DataFrame({"a": [2.0], "b": pd.Series(["x"], dtype=object)})
+    row = pd.DataFrame({"a": [2], "b": pd.Series(["x"], dtype=object)})  # a whole number that has to become a fraction
     free = [flipping.Free("a", "number", 2.0, 0.0, 10.0, 1, 3.0), flipping.Free("b", "category", "x", levels=("x", "y"))]
     monkeypatch.setitem(sys.modules, "dice_ml", None)
     monkeypatch.setattr(flipping, "open_model", lambda *_: model)

@@ -15,6 +15,7 @@ from observability.case.saying import words
 from observability.case.shapes import NotGivenError
 from observability.case.stability import stability
 from observability.enrich_explain import explain_rows
+from observability.errors import ObservabilityError
 from observability.worker import WorkerError
 from tests.case.model_world import inputs
 
@@ -137,6 +138,57 @@ def test_a_worker_that_breaks_costs_its_own_part(model_world):
     assert all("took too long" in each for each in found.why.values())
 
 
+def copied(model_world, folder):
+    """The store of the world in another home, without its model files."""
+    import shutil
+
+    from observability.store.database import Store
+
+    folder.mkdir(parents=True)
+    model_world.store.cursor().execute("CHECKPOINT")
+    shutil.copyfile(model_world.home / "store.duckdb", folder / "store.duckdb")
+    return Store.open(folder, threads=2)
+
+
+def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_needs_it(model_world, model_worker, tmp_path, monkeypatch):
+    import shutil
+
+    from observability.case import edge, flips, real_rows, replay
+
+    store = copied(model_world, tmp_path / "home")
+    try:
+        row = opened(store, "c-5", model="credit")
+        asked = {
+            "why": lambda: why.explain(store, row, worker=model_worker), "curves": lambda: edge.curves(store, row, worker=model_worker),
+            "flips": lambda: flips.counterfactuals(store, row, worker=model_worker),
+            "what-if": lambda: edge.what_if(store, row, {"rooms": 1}, worker=model_worker),
+        }  # fmt: skip
+        for each in asked.values():
+            with pytest.raises(NotGivenError, match=r"gone or was changed.*--artifact"):
+                each()
+        shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
+        file = tmp_path / "home" / row.version.artifact
+        file.write_bytes(file.read_bytes()[:-2000])
+        with pytest.raises(NotGivenError, match="gone or was changed"):
+            asked["why"]()
+        # A stranger's file whose checksum is as registered: its first tree has lost its end, or points at itself.
+        monkeypatch.setattr(real_rows, "intact", lambda *_: True)
+        text = file.read_text()
+        for broken in (text[: len(text) // 3], text.replace("left_child=", "left_child=0 0 ", 1), "tree\nversion=v4\n"):
+            file.write_text(broken)
+            for each in asked.values():
+                with pytest.raises(ObservabilityError) as caught:
+                    each()
+                assert str(caught.value)
+        assert edge.opposite(store, row).searched > 100 and edge.margin(store, row).edge == 0.4
+        others = {each.version: each for each in replay.answers(store, row, worker=model_worker)}
+        assert others["1"].source == "logged" and others["2"].source == "shadow"
+        found = why.contrasts(store, row, worker=model_worker)
+        assert found.average is None and set(found.why) == {"average", "similar", "twins"}
+    finally:
+        store.close()
+
+
 def test_few_labels_say_how_many_more_are_needed(model_world, model_worker):
     row = row_of(model_world, "c-8", "credit")
     rows = real_rows(model_world.store, row)
@@ -183,12 +235,8 @@ def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_
     import shutil
     import threading
 
-    from observability.store.database import Store
-
+    store = copied(model_world, tmp_path / "home")
     shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
-    model_world.store.cursor().execute("CHECKPOINT")
-    shutil.copyfile(model_world.home / "store.duckdb", tmp_path / "home" / "store.duckdb")
-    store = Store.open(tmp_path / "home", threads=2)
     try:
         model = store.catalog().model("credit")
         while explain_rows(store, model_worker, model, lambda *_: None, threading.Event()):
