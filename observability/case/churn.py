@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from observability.case.goal import usual_error
 from observability.case.modelled import Churn, Regressed, Share
-from observability.case.real_rows import RealRows, artifact_of, as_environment, asked, columns_of, real_rows
+from observability.case.real_rows import RealRows, artifact_of, as_environment, asked, asker, columns_of, real_rows
 from observability.case.shapes import NotGivenError
-from observability.case.why import asker
 from observability.catalog import Version
 from observability.compare.pairs import matched
 from observability.stats.interval import rate_interval

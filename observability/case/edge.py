@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.case.goal import decided, goal_of, margin_of, reached
+from observability.case.known import class_of, known
 from observability.case.modelled import Curve, Goal, Margin, Opposite, WhatIf
 from observability.case.nearest import distances
-from observability.case.real_rows import RealRows, artifact_of, columns_of, inputs_of, real_rows, typed
+from observability.case.real_rows import RealRows, artifact_of, asker, columns_of, inputs_of, real_rows, typed
 from observability.case.shapes import NotGivenError
-from observability.case.why import asker, class_of, known
 from observability.catalog import Column
 from observability.errors import UsageError
 

@@ -9,9 +9,8 @@ import numpy as np
 from observability.case.edge import plain
 from observability.case.goal import as_json, goal_of
 from observability.case.modelled import Goal
-from observability.case.real_rows import RealRows, artifact_of, columns_of, inputs_of, real_rows
+from observability.case.real_rows import RealRows, artifact_of, asker, columns_of, inputs_of, real_rows
 from observability.case.shapes import Counterfactual, NotGivenError
-from observability.case.why import asker
 from observability.catalog import Column
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from observability.case.row import Row
     from observability.store.database import Store
+    from observability.worker import Worker
 
 REFERENCE_ROWS, PRODUCTION_ROWS = 2000, 2000
 BEFORE = timedelta(days=90)
@@ -152,6 +153,15 @@ def artifact_of(store: "Store", version: Version) -> Path:
             attempt="Register the version again with --artifact FILE",
         )  # fmt: skip
     return artifact.file(store.home)
+
+
+def asker(worker: "Worker | None") -> "Worker":
+    """The worker. Raises NotGivenError where nobody gave one."""
+    if worker is None:
+        raise NotGivenError(
+            "the model is asked on request only here", attempt="Open the case in the dashboard, or ask for it with its model"
+        )
+    return worker
 
 
 def class_names(model: Model, places: "NDArray[np.int64]") -> dict[str, int]:

@@ -9,9 +9,8 @@ import numpy as np
 
 from observability.aggregate import Aggregate, By
 from observability.case.modelled import Answered
-from observability.case.real_rows import artifact_of, columns_of, inputs_of
+from observability.case.real_rows import artifact_of, asker, columns_of, inputs_of
 from observability.case.shapes import NotGivenError, Replayed
-from observability.case.why import asker
 from observability.catalog import Version
 from observability.errors import ObservabilityError
 from observability.store import engine
