@@ -88,6 +88,8 @@ class Analyzer:
 
     name: `section/name`, from the file's place. question: one plain sentence. needs: the frames, by name, for this context (it looks at the
     catalog only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
+    limits: {metric: the limit from which a finding is `act` where the owner stated none in the settings ("analyzer/metric"); None: judged only where one is
+    stated}. From these the page of the rules is made.
     about "records": asked once for all models, of `Records` only, and not in a slice; its findings name their model themselves, where there is one.
     """
 
@@ -97,6 +99,7 @@ class Analyzer:
     analyze: Callable[[Frames, Context], list[Finding]]
     exceptions: frozenset[int] = frozenset()
     about: Literal["model", "records"] = "model"
+    limits: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @cache

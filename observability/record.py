@@ -336,6 +336,7 @@ _ALL = (
             text("title", "the incident in one sentence"),
             text("source", "what is suspected", "input", "label", "model", "system"),
             text("owner", "who owns the model"),
+            text("rule", "the rule that raised it, as serving/drift/psi"),
             Field("until", "time", "of a snooze: until when"),
             text("text", "in words"),
         ),

@@ -62,7 +62,7 @@ HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "num
 
 
 def layer(module: str) -> int:
-    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review and alerts 3, everything else 4."""
+    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review, alerts and rules 3, everything else 4."""
     part = module.split(".")[1] if "." in module else ""
     return 0 if part in CORE or not part else LAYERS.get(part, 4)
 

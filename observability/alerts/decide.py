@@ -63,6 +63,7 @@ def told(incident: Incident, says: str, owner: str | None, now: datetime) -> dic
     return {
         "kind": "alert", "incident": incident.id, "at": now, "author": DASHBOARD, "says": says, "model": incident.model, "severity": incident.severity,
         "title": incident.sentence, "source": incident.source, "owner": owner,
+        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}",
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "reopened", "u
 @dataclass(frozen=True)
 class Alert:
     """One alert. state: as of the last word, a snooze that is over being open again. severity: the worst that was told. told: how many times somebody
-    was told (opened, worse), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last.
+    was told (opened, worse), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last. rule: analyzer/metric of the finding that led it.
     """
 
     incident: str
@@ -35,6 +35,7 @@ class Alert:
     by: str | None = None
     told: int = 1
     owner: str | None = None
+    rule: str | None = None
 
 
 def standing(said: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
@@ -55,7 +56,7 @@ def opened(said: Mapping[str, Any]) -> Alert:
     """The alert as it begins."""
     return Alert(
         said["incident"], said.get("model"), str(said.get("title") or said["incident"]), str(said.get("source") or "unknown"),
-        str(said.get("severity") or "act"), "open", said["at"], said["at"], by=said["author"], owner=said.get("owner"),
+        str(said.get("severity") or "act"), "open", said["at"], said["at"], by=said["author"], owner=said.get("owner"), rule=said.get("rule"),
     )  # fmt: skip
 
 

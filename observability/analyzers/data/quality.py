@@ -9,6 +9,7 @@ from typing import Literal
 
 from observability.aggregate import NULL, Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.data import _arrival, _lines, _still, _values
 from observability.analyzers.data._arrival import arrival_claims
 from observability.analyzers.data._claims import NAME, PAST_DAYS, settled, worst_of_each
 from observability.analyzers.data._columns import Counts, counted
@@ -94,5 +95,16 @@ def never_seen(counts: Counts) -> bool:
     return set(counts.bins.tolist()) <= {NULL}
 
 
-ANALYZER = Analyzer(NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}))
+LIMITS: dict[str, float | None] = {
+    **dict.fromkeys(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"), _values.ACT),
+    "constant": _still.CONSTANT_SHARE,
+    "stuck_hours": _still.STUCK_ACT,
+    **{metric: act for metric, (_, act) in _lines.LIMITS.items()},
+    "volume": _arrival.FEWER_ACT,
+    "silence_hours": _arrival.SILENT_ACT,
+    "freshness_hours": None,
+}
+ANALYZER = Analyzer(
+    NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}), limits=LIMITS
+)
 """Exempt from law 1: that nothing arrived is a finding about arrival, held against what was expected."""

@@ -197,4 +197,10 @@ def basis_of(source: str) -> Basis:
     return "measured" if source == SOURCES[0] else "estimated"
 
 
-ANALYZER = Analyzer(NAME, "How much energy does the model draw for a thousand predictions, and what is emitted for it?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "How much energy does the model draw for a thousand predictions, and what is emitted for it?",
+    needs,
+    analyze,
+    limits={"idle_share": None},
+)

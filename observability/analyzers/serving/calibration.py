@@ -12,6 +12,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, Bucket, By, Sample
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving import _slope
 from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, trend
 from observability.analyzers.serving._slope import about_slope
 from observability.finding import Against, Finding, Severity
@@ -219,4 +220,10 @@ def too_early(mature: float) -> str:
     return f"; but only {mature:.0%} of the labels are in: too early to tell"
 
 
-ANALYZER = Analyzer(NAME, "Do scores mean what they say, as far as labels tell, and as much as in the reference?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "Do scores mean what they say, as far as labels tell, and as much as in the reference?",
+    needs,
+    analyze,
+    limits={"ece": ACT, "calibration_slope": _slope.ACT},
+)

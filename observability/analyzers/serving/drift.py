@@ -287,4 +287,4 @@ def unknown(context: Context, subject: str, n: int, because: str) -> Finding:
     return context.undecided(NAME, subject, "psi", n, because)
 
 
-ANALYZER = Analyzer(NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze)
+ANALYZER = Analyzer(NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze, limits={"psi": ACT})

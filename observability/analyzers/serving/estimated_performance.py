@@ -197,5 +197,9 @@ def blank(context: Context, metric: str, n: int, because: str) -> Finding:
 
 
 ANALYZER = Analyzer(
-    NAME, "How well does the model do where labels have not come in yet, and how right were such estimates?", needs, analyze
+    NAME,
+    "How well does the model do where labels have not come in yet, and how right were such estimates?",
+    needs,
+    analyze,
+    limits={metric: act for metric, (_, _, act) in LIMITS.items()},
 )

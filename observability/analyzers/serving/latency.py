@@ -12,7 +12,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, Bucket, By
 from observability.analyzer import Analyzer, Ask, Context, Frames, Span
-from observability.analyzers.serving import _levels
+from observability.analyzers.serving import _levels, _slower
 from observability.analyzers.serving._latency_words import (
     because_errors,
     because_latency,
@@ -331,4 +331,10 @@ def undecided(context: Context, subject: str, metric: str, n: int, against: Agai
     return context.undecided(NAME, subject, metric, n, "", against=against)
 
 
-ANALYZER = Analyzer(NAME, "Does the model answer as often, as fast and as surely as it did, and as its service level asks?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "Does the model answer as often, as fast and as surely as it did, and as its service level asks?",
+    needs,
+    analyze,
+    limits={**dict.fromkeys(_slower.QUANTILES, _slower.RATIO_ACT), "error_rate": _slower.POINTS_ACT},
+)

@@ -194,4 +194,6 @@ def unknown(context: Context, n: int, because: str) -> Finding:
     return context.undecided(NAME, "model", METRIC, n, because)
 
 
-ANALYZER = Analyzer(NAME, "Do all inputs together look as they did in the reference, where each of them alone may?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME, "Do all inputs together look as they did in the reference, where each of them alone may?", needs, analyze, limits={METRIC: ACT}
+)

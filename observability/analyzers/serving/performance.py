@@ -295,4 +295,10 @@ def blank(context: Context, metric: str, n: int, because: str, against: Against 
     return context.undecided(NAME, "model", metric, n, because, against=against)
 
 
-ANALYZER = Analyzer(NAME, "Is the model right, as far as labels tell, and is it as right as it was?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "Is the model right, as far as labels tell, and is it as right as it was?",
+    needs,
+    analyze,
+    limits={metric: act for metric, (_, _, act) in LIMITS.items()},
+)

@@ -263,5 +263,9 @@ def unknown(context: Context, n: int, because: str, against: Against) -> Finding
 
 
 ANALYZER = Analyzer(
-    NAME, "What drives the scores, is that still what drove them in the reference, and do the explanations add up?", needs, analyze
+    NAME,
+    "What drives the scores, is that still what drove them in the reference, and do the explanations add up?",
+    needs,
+    analyze,
+    limits={"attribution_distance": DISTANCE, "attribution_ndcg": NDCG},
 )

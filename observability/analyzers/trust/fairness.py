@@ -12,6 +12,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, By
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.trust import _changes, _criteria
 from observability.analyzers.trust._changes import Moved, Side, by_day, changes, days_of, none_if_nan, onset, strongest, watched
 from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
 from observability.analyzers.trust._groups import MISSING, Attribute, Groups, attributes, enough, measure, question, rows_needed
@@ -215,4 +216,11 @@ def blank(context: Context, subject: str, metric: str, n: int, against: Against,
     return context.undecided(NAME, subject, metric, n, because, against=against)
 
 
-ANALYZER = Analyzer(NAME, "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?", needs, analyze)
+LIMITS: dict[str, float | None] = {
+    **{each.metric: each.limit for each in (*_criteria.CRITERIA.values(), _criteria.EQUAL_ACCURACY, _criteria.EQUAL_ERROR)},
+    **dict.fromkeys(("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"), _changes.ACT),
+    "mae": _changes.RELATIVE[1],
+}
+ANALYZER = Analyzer(
+    NAME, "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?", needs, analyze, limits=LIMITS
+)

@@ -1,0 +1,148 @@
+"""Which rules raise alarms about a model, what is each one's limit, and what would a change of the settings have said over the last weeks?
+
+A rule is an analyzer's metric with a limit (`analyzer.limits`): found, not listed. The preview judges each past week as of its end, once with the
+settings as they are and once as they would be, from counts.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from observability import run
+from observability.alerts.state import Alert, Precision, precision
+from observability.analyzer import discover
+from observability.catalog import Model
+from observability.finding import Finding
+from observability.metrics import METRICS
+from observability.review.week import Week
+from observability.settings import ModelSettings
+from observability.store import engine
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+WEEKS = 8
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. usual: the limit that the analyzer comes with (None: it judges only where an owner states one); stated: the owner's, None without."""
+
+    analyzer: str
+    metric: str
+    usual: float | None
+    stated: float | None = None
+
+    @property
+    def name(self) -> str:
+        """As the settings name it: serving/drift/psi."""
+        return f"{self.analyzer}/{self.metric}"
+
+    @property
+    def limit(self) -> float | None:
+        """The limit in force."""
+        return self.usual if self.stated is None else self.stated
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return METRICS[self.metric].title
+
+
+def rules(settings: ModelSettings) -> list[Rule]:
+    """Every rule with the limit in force, by analyzer."""
+    return [
+        Rule(each.name, metric, usual, settings.limits.get(f"{each.name}/{metric}"))
+        for each in discover()
+        for metric, usual in each.limits.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one week would have said: findings that need a person by what they are about. began, ended: claims that only the new, or only the old settings
+    make; harder, softer: claims whose severity rises or falls.
+    """
+
+    week: Week
+    before: dict[str, int]
+    after: dict[str, int]
+    began: tuple[Finding, ...]
+    ended: tuple[Finding, ...]
+    changed: tuple[tuple[Finding, Finding], ...]
+
+
+def preview(
+    store: "Store", name: str, settings: ModelSettings, *, now: datetime, weeks: int = WEEKS, progress: Progress | None = None
+) -> list[Said]:  # fmt: skip
+    """What other settings of a model would have said in each of the last weeks, the newest last; each week knows only what had arrived by its end.
+
+    Only the analyzers that the change concerns are asked. Weeks without predictions are left out. Raises NotFoundError for an unknown model.
+    """
+    model = store.catalog().model(name)
+    only = concerned(model.settings, settings)
+    span = served(store, model)
+    if span is None:
+        return []
+    last = min(Week.before_now(now), Week.of(span[1]))
+    found = []
+    for place in reversed(range(weeks)):
+        week = last.back(place)
+        if week.end <= span[0]:
+            continue
+        if progress:
+            progress(1 - (place + 1) / weeks, f"looking at week {week}")
+        before, after = (judged(store, replace(model, settings=each), week, only) for each in (model.settings, settings))
+        found.append(difference(week, before, after))
+    return found
+
+
+def concerned(old: ModelSettings, new: ModelSettings) -> tuple[str, ...]:
+    """Names of the analyzers that a change concerns; empty for all: where something else than a limit changed, any may be."""
+    other = [each.name for each in fields(ModelSettings) if each.name != "limits" and getattr(old, each.name) != getattr(new, each.name)]
+    if other:
+        return ()
+    names = {key for key in {*old.limits, *new.limits} if old.limits.get(key) != new.limits.get(key)}
+    return tuple(sorted({name.rpartition("/")[0] for name in names}))
+
+
+def served(store: "Store", model: Model) -> tuple[datetime, datetime] | None:
+    """Event times of a model's first and newest production prediction; None where there is none."""
+    activity = engine.activity(store)
+    rows = activity[(activity["model"] == model.name) & (activity["environment"] == "production")]
+    if rows.empty:
+        return None
+    first, last = (each.to_pydatetime().replace(tzinfo=UTC) for each in (rows["first"].min(), rows["last"].max()))
+    return first, last
+
+
+def judged(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
+    """What a model's week says under some settings, from counts."""
+    window = Window(model.name, week.start, week.end, as_of=week.end)
+    return run.unique(run.model_findings(store, model, window, week.end, only, "counts"))
+
+
+def difference(week: Week, before: list[Finding], after: list[Finding]) -> Said:
+    """Two judgements of one week side by side."""
+    old, new = ({each.id: each for each in findings} for findings in (before, after))
+    bad = [{name: each for name, each in side.items() if each.severity in ("act", "watch")} for side in (old, new)]
+    return Said(
+        week, counted(before), counted(after),
+        tuple(each for name, each in bad[1].items() if name not in bad[0]),
+        tuple(each for name, each in bad[0].items() if name not in bad[1]),
+        tuple((each, bad[1][name]) for name, each in bad[0].items() if name in bad[1] and bad[1][name].severity != each.severity),
+    )  # fmt: skip
+
+
+def counted(findings: Iterable[Finding]) -> dict[str, int]:
+    """How many need somebody, by severity."""
+    kept = list(findings)
+    return {name: sum(each.severity == name for each in kept) for name in ("act", "watch")}
+
+
+def usefulness(alerts: Iterable[Alert], rule: Rule) -> Precision:
+    """How often the alerts that a rule led were judged useful."""
+    return precision(each for each in alerts if each.rule == rule.name)

@@ -1,0 +1,74 @@
+"""Is every rule found with the limit that its analyzer really uses, and does the preview say what the weeks would have said?"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from observability import rules, run
+from observability.analyzer import discover
+from observability.metrics import METRICS
+from observability.settings import ModelSettings
+from observability.window import Window
+from tests.review import world
+from tests.review.world import BROKEN, WEEKS
+
+NOW = WEEKS[-1].end + timedelta(days=7)
+RULES = rules.rules(ModelSettings())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with world.build(tmp_path_factory.mktemp("rules")) as opened:
+        yield opened
+
+
+def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
+    assert len(RULES) > 30
+    assert {each.metric for each in RULES} <= set(METRICS)
+    stated = rules.rules(ModelSettings(limits={"serving/drift/psi": 0.4}))
+    (psi,) = [each for each in stated if each.name == "serving/drift/psi"]
+    assert (psi.usual, psi.stated, psi.limit) == (0.25, 0.4, 0.4)
+
+
+def judged(store, limits):
+    model = store.catalog().model("eta")
+    window = Window("eta", BROKEN.start, BROKEN.end, as_of=BROKEN.end)
+    return run.model_findings(store, replace(model, settings=replace(model.settings, limits=limits)), window, BROKEN.end, (), "counts")
+
+
+def test_a_limit_that_nothing_reaches_silences_its_rule_and_no_other(store):
+    loud = [each for each in judged(store, {}) if each.severity == "act"]
+    names = {f"{each.analyzer}/{each.metric}" for each in loud}
+    assert {"data/quality/out_of_range_rate", "serving/drift/psi"} <= names & {each.name for each in RULES}
+    for name in sorted(names & {each.name for each in RULES}):
+        still = {f"{each.analyzer}/{each.metric}" for each in judged(store, {name: 1e9}) if each.severity == "act"}
+        assert name not in still
+        assert still == names - {name}
+
+
+def test_the_preview_says_what_each_week_would_have_said(store):
+    settings = replace(store.catalog().model("eta").settings, limits={"serving/drift/psi": 1e9})
+    said = rules.preview(store, "eta", settings, now=NOW)
+    assert [each.week for each in said] == list(WEEKS)
+    (week,) = [each for each in said if each.week == BROKEN]
+    lost = {(each.analyzer, each.metric) for each in week.ended} | {(old.analyzer, old.metric) for old, _ in week.changed}
+    assert lost == {("serving/drift", "psi")}
+    assert not week.began
+    assert week.before["act"] > week.after["act"] == 0
+    assert all(not each.began and not each.ended for each in said if each.week != BROKEN)
+
+
+def test_only_the_analyzers_that_a_change_concerns_are_asked():
+    old = ModelSettings()
+    assert rules.concerned(old, replace(old, limits={"serving/drift/psi": 0.4, "data/quality/null_rate": 0.1})) == (
+        "data/quality",
+        "serving/drift",
+    )
+    assert rules.concerned(old, replace(old, threshold=0.7)) == ()
+
+
+def test_a_limit_that_an_analyzer_reads_is_declared():
+    """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
+    silent = {"training/runs", "operations/cost", "serving/slices", "data/labels", "serving/why_changed"}
+    assert {each.name for each in discover() if not each.limits} <= silent
