@@ -11,6 +11,7 @@ from observability import rules as ruling
 from observability.catalog import Model
 from observability.errors import ObservabilityError
 from observability.finding import Finding
+from observability.metrics import METRICS
 from observability.rules import Rule, Said
 from observability.settings import CRITERIA, ModelSettings, settings_from
 from observability.store import register, written
@@ -85,12 +86,13 @@ def limits_box(model: Model) -> dict[str, float]:
             "Rule": [each.title for each in known],
             "Analyzer": [each.analyzer for each in known],
             "Usual limit": [each.usual for each in known],
-            "Own limit": pd.array([each.stated for each in known], dtype="Float64"),
+            "Own limit": [float("nan") if each.stated is None else each.stated for each in known],
+            "Unit": [METRICS[each.metric].unit for each in known],
             "Alerts judged useful": [judged_useful(alerts, each) for each in known],
         }
     )
     done = st.data_editor(
-        frame, hide_index=True, disabled=["Rule", "Analyzer", "Usual limit", "Alerts judged useful"], key=f"limits-{model.name}", height=420,
+        frame, hide_index=True, disabled=["Rule", "Analyzer", "Unit", "Usual limit", "Alerts judged useful"], key=f"limits-{model.name}", height=420,
         column_config={
             "Own limit": st.column_config.NumberColumn(min_value=0.0, format="%g", help="Empty: the usual limit holds"),
             "Usual limit": st.column_config.NumberColumn(format="%g", help="Empty: judged only where you state one"),
@@ -99,7 +101,8 @@ def limits_box(model: Model) -> dict[str, float]:
     st.caption(
         "A limit is the smallest effect that somebody should act on; a watch begins at the analyzer's own smaller limit, never above yours."
     )
-    return {rule.name: float(value) for rule, value in zip(known, done["Own limit"], strict=True) if value is not None and value == value}
+    own = done["Own limit"].astype(float)
+    return {rule.name: value for rule, value in zip(known, own, strict=True) if value == value}
 
 
 def judged_useful(alerts: Sequence[Any], rule: Rule) -> str:
