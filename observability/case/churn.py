@@ -63,7 +63,7 @@ def churn(
         known = ", ".join(each.name for each in row.model.versions if each.name != row.version.name)
         raise NotGivenError("there is no such other version", got=other[:80], expected=known or "a second version")
     window = Window(
-        row.model.name, row.at - BEFORE, row.at + AFTER, row.version.name, Slice.parse(slice), environment=as_environment(row.environment)
+        row.model.name, row.at - BEFORE, row.at + AFTER, row.version.name, Slice.parse(slice), row.as_of, as_environment(row.environment)
     )  # fmt: skip
     both, source = shadowed(store, row, version, window), "shadow"
     if both is None or (len(both.ids) < FEWEST_PAIRS and version.artifact is not None and worker is not None):

@@ -114,7 +114,8 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True) -> RealRow
         parts.append(asked(store, Window(model.name, EPOCH, EPOCH, row.version.name, environment="reference"), columns, REFERENCE_ROWS))
     if production and row.environment != "reference":
         environment = as_environment(row.environment)
-        window = Window(model.name, row.at - BEFORE, row.at + timedelta(microseconds=1), row.version.name, environment=environment)
+        end = row.at + timedelta(microseconds=1)
+        window = Window(model.name, row.at - BEFORE, end, row.version.name, as_of=row.as_of, environment=environment)
         parts.append(asked(store, window, columns, PRODUCTION_ROWS))
     frames = [each[(each["id"] != row.id).to_numpy(bool)] for each in parts if len(each)]
     if not frames:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 MOST_VERSIONS, MOST_BESIDE = 8, 2000
 """Other versions that are asked, the nearest in time of registration first, and logged rows among which the same request is looked for."""
-APART = timedelta(hours=1)
+SAME, APART = timedelta(seconds=1), timedelta(hours=1)
 SECONDS = 30.0
 
 
@@ -75,29 +75,30 @@ def role_of(row: "Row", version: Version) -> Literal["previous", "next"]:
 
 
 def logged_beside(store: "Store", row: "Row") -> dict[str, Answered]:
-    """What other versions said to the same request in the shadow (of a shadow's row: in production), by version: rows with equal features, less than an hour
-    apart, of the same subject where both name one; the nearest in time.
+    """What other versions said to the same request in the shadow (of a shadow's row: in production), by version: rows with equal features, of the same
+    subject where both name one, at the same instant; else less than an hour apart, the nearest in time.
     """
-    environment: Literal["production", "shadow"] = "production" if row.environment == "shadow" else "shadow"
     if row.environment == "reference":
         return {}
+    found: dict[str, Answered] = {}
+    for span in (SAME, APART):
+        found = matches(store, row, span) | found
+        if len(found) == len(row.model.versions) - 1:
+            break
+    return found
+
+
+def matches(store: "Store", row: "Row", span: timedelta) -> dict[str, Answered]:
+    """See `logged_beside`; of at most MOST_BESIDE rows within `span`."""
+    environment: Literal["production", "shadow"] = "production" if row.environment == "shadow" else "shadow"
     columns = row.model.features()
     extra = [f"score.{place}" for place in range(len(row.model.classes))] if row.model.task == "multiclass" else []
-    window = Window(row.model.name, max(row.at - APART, EPOCH), row.at + APART, environment=environment)
+    window = Window(row.model.name, max(row.at - span, EPOCH), row.at + span, as_of=row.as_of, environment=environment)
     names = ["id", "at", "subject", "version", "score", "decision", *extra, *(each.reference for each in columns)]
-    frame = engine.rows(store, window, names, MOST_BESIDE)
     found: dict[str, tuple[float, Answered]] = {}
-    subject = row.stored.get("subject")
-    for each in frame.to_dict("records"):
+    for each in engine.rows(store, window, names, MOST_BESIDE).to_dict("records"):
         version = row.model.version(each["version"])
-        if (
-            version is None
-            or version.name == row.version.name
-            or not (each["subject"] is None or subject is None or each["subject"] == subject)
-        ):
-            continue
-        shared = {column.name for column in columns_of(row.model, version)} & {column.name for column in columns_of(row.model, row.version)}
-        if not shared or not all(alike(each[f"feature.{name}"], row.features.get(name)) for name in shared):
+        if version is None or version.name == row.version.name or not same_request(row, version, each):
             continue
         far = abs((each["at"].to_pydatetime().replace(tzinfo=row.at.tzinfo) - row.at).total_seconds())
         if version.name not in found or far < found[version.name][0]:
@@ -110,6 +111,15 @@ def logged_beside(store: "Store", row: "Row") -> dict[str, Answered]:
             role = "challenger" if environment == "shadow" else role_of(row, version)
             found[version.name] = far, Answered(version.name, role, score, said, "shadow")
     return {name: answered for name, (_, answered) in found.items()}
+
+
+def same_request(row: "Row", version: Version, other: dict[Any, Any]) -> bool:
+    """Whether a row of another version has the same subject, where both name one, and equal values of every feature that both versions take."""
+    subject = row.stored.get("subject")
+    if subject is not None and other["subject"] is not None and other["subject"] != subject:
+        return False
+    shared = {each.name for each in columns_of(row.model, version)} & {each.name for each in columns_of(row.model, row.version)}
+    return bool(shared) and all(alike(other[f"feature.{name}"], row.features.get(name)) for name in shared)
 
 
 def alike(one: Any, other: Any) -> bool:

@@ -22,7 +22,7 @@ class Row:
 
     stored: everything as store.listing.row gives it (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
     type; `absent` and `wrong` name which). decision: class index, -1 unknown or a regression. revisions: labels that had arrived, in order of
-    arrival. error: score - label of a regression; wrong: decision ≠ label of a classifier; None where unknown.
+    arrival. as_of: only what had arrived by then counts. error: score - label of a regression; wrong: decision ≠ label of a classifier; None where unknown.
     """
 
     model: Model
@@ -43,6 +43,7 @@ class Row:
     revisions: tuple[Revision, ...] = ()
     stored: Mapping[str, Any] = field(default_factory=dict)
     also_in: tuple[str, ...] = ()
+    as_of: datetime | None = None
 
     @property
     def threshold(self) -> float:
@@ -155,4 +156,5 @@ def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, al
         revisions=revisions,
         stored=stored,
         also_in=also_in,
+        as_of=as_of,
     )

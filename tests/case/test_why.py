@@ -1,6 +1,7 @@
 """Why a score is what it is: logged, stored, computed; against neighbours and twins; with its residual, its stability, its words."""
 
 import dataclasses
+from datetime import timedelta
 from unittest import mock
 
 import numpy as np
@@ -17,7 +18,7 @@ from observability.case.stability import stability
 from observability.enrich_explain import explain_rows
 from observability.errors import ObservabilityError
 from observability.worker import WorkerError
-from tests.case.model_world import inputs
+from tests.case.model_world import START, inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -187,6 +188,17 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
         assert found.average is None and set(found.why) == {"average", "similar", "twins"}
     finally:
         store.close()
+
+
+def test_labels_that_came_later_than_as_of_count_nowhere(model_world):
+    before = START + timedelta(days=10)  # the labels came on the twentieth day
+    row = opened(model_world.store, "c-20", model="credit", as_of=before)
+    rows = real_rows(model_world.store, row)
+    production = rows.facts[rows.facts["environment"] == "production"]
+    assert len(production) > 10 and (production["label"] == -1).all() and (rows.facts["label"] >= 0).any()
+    assert (real_rows(model_world.store, row_of(model_world, "c-20", "credit")).facts["label"] >= 0).sum() > (
+        rows.facts["label"] >= 0
+    ).sum()
 
 
 def test_few_labels_say_how_many_more_are_needed(model_world, model_worker):
