@@ -158,6 +158,24 @@ def parser() -> Parser:
     token.add_argument("--name", default="", help="what it is for")
     token.add_argument("--json", action="store_true")
 
+    lab = add(
+        "lab",
+        "Plant a known fault on a model's own log, in a throw-away store, and show what the monitoring would have said, and when.",
+        "lab --model loan --fault null_surge --strength middle",
+    )
+    lab.add_argument("--model", help="default: the first that has a reference")
+    lab.add_argument("--fault", help="its name, as --list gives it")
+    lab.add_argument("--strength", choices=("weak", "middle", "strong"), default="middle", help="weak is the smallest effect that matters")
+    lab.add_argument("--days", type=int, default=7, metavar="N", help="days with the fault, each judged as of its end; default 7")
+    lab.add_argument("--rows-a-day", type=int, default=1000, metavar="N", help="default 1000")
+    lab.add_argument("--label-delay", type=int, default=0, metavar="D", help="days until labels come; default 0")
+    lab.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="another seed draws other rows, and may choose another feature or slice"
+    )
+    lab.add_argument("--source", choices=("auto", "past", "reference"), default="auto", help="what clean days are drawn from")
+    lab.add_argument("--list", action="store_true", help="list the faults, and why a model cannot have one")
+    lab.add_argument("--json", action="store_true")
+
     metrics = add("metrics", "Every metric: name, unit, meaning, source.", "metrics --json")
     metrics.add_argument("--json", action="store_true")
 

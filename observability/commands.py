@@ -292,6 +292,13 @@ def explain(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     return answered(body, lines or ["The store holds no models yet."], said.json)
 
 
+def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """Plant a fault and show what would have been said; or list the faults."""
+    from observability import commands_lab
+
+    return commands_lab.lab(store, said, say)
+
+
 def remove(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Remove a model."""
     from observability.store import admin
@@ -309,5 +316,6 @@ COMMANDS: dict[str, Callable[["Store", argparse.Namespace, Say], Outcome]] = {
     "status": status,
     "explain": explain,
     "review": review,
+    "lab": lab,
     "remove": remove,
 }

@@ -4,11 +4,21 @@
 its scores are that probability, so that it is calibrated and fair by construction.
 """
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 
 from observability.catalog import Column
 from observability.lab.base import Base
+from observability.lab.from_store import base_of
 from observability.lab.rows import Rows
+from observability.store.database import Store
+from observability.store.demo import defaults_of, request_of
+from observability.store.loader import load_files
+from observability.store.register import register
+
+SAMPLE = Path(__file__).parents[1] / "sample_data"
 
 COLUMNS = tuple(
     Column(place + 1, name, f"f{place + 1}", kind, role, sensitive)
@@ -79,3 +89,18 @@ def credit(seed: int = 0, reference_rows: int = 10_000) -> Base:
         "credit", "binary", ("0", "1"), COLUMNS, draw(rng, reference_rows), draw(rng, 20_000), draw=draw,
         hours=tuple((1 + 0.6 * np.sin((np.arange(24) - 8) / 24 * 2 * np.pi)).tolist()), told="Made of nothing, calibrated and fair by construction.",
     )  # fmt: skip
+
+
+def of_the_fleet(name: str, home: Path, seed: int = 0) -> Base:
+    """A model of the sample fleet as a base: half of its reference is held against, days are drawn from the other half."""
+    fleet = tomllib.loads((SAMPLE / "fleet.toml").read_text(encoding="utf-8"))
+    (entry,) = [each for each in fleet["model"] if each["name"] == name]
+    store = Store.open(home, threads=2)
+    try:
+        register(store, request_of(entry, SAMPLE))
+        for each in fleet["file"]:
+            if each.get("model") == name:
+                load_files(store, [SAMPLE / each["path"]], defaults_of(each))
+        return base_of(store, name, source="reference", seed=seed)
+    finally:
+        store.close()

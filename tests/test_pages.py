@@ -81,7 +81,12 @@ def test_no_view_puts_data_into_markup() -> None:
 
 def test_only_load_caches_what_the_store_says() -> None:
     caching = [path.name for path in (ROOT / "observability" / "views").rglob("*.py") if "st.cache_" in path.read_text(encoding="utf-8")]
-    assert sorted(caching) == ["load.py", "load_case.py", "sidebar.py"]  # the sidebar keeps the options of a model, which it is given
+    assert sorted(caching) == [
+        "load.py",
+        "load_case.py",
+        "load_lab.py",
+        "sidebar.py",
+    ]  # the sidebar keeps the options of a model, which it is given
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability import run
-from observability.catalog import Model
-from observability.finding import Finding, worst_first
+from observability.catalog import Catalog, Model
+from observability.finding import Finding
+from observability.incidents import Incident
 from observability.lab.base import DAY, Base, Stream
 from observability.lab.coded import Coded
 from observability.lab.fault import STRENGTHS, Fault, Plant, Strength
@@ -26,17 +27,20 @@ from observability.window import Window
 if TYPE_CHECKING:
     from observability.store.database import Store
 
+Progress = Callable[[float, str], object]
+"""Called with the share that is done and what is being done; it may raise to stop."""
 WINDOW_DAYS = 7
 """Length of the window that a daily check judges, as `check` takes it by default."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """What was said as of the end of one day. number: days since the onset, from 1."""
+    """What was said as of the end of one day: findings and the incidents that they form, worst first. number: days since the onset, from 1."""
 
     number: int
     end: datetime
     findings: tuple[Finding, ...]
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
@@ -114,10 +118,10 @@ class Lab:
         untouched = frozenset(id(part) for parts in (*self.clean.values(), self.reference.values()) for part in parts)
         return Tables(self.model, days, self.reference, clean=untouched, shared=self.shared, levels=self.levels)
 
-    def judge(self, scenario: Scenario, reads: run.Reads = "all") -> Iterator[Day]:
-        """What is said day by day, from the first day with the fault on."""
+    def judge(self, scenario: Scenario, reads: run.Reads = "all", first: int = 1) -> Iterator[Day]:
+        """What is said day by day, from the first day with the fault on, or from a later one on."""
         tables = self.tables(scenario)
-        for number in range(1, self.stream.days + 1):
+        for number in range(first, self.stream.days + 1):
             yield judged_day(tables, self.model, self.stream, number, reads)
 
 
@@ -153,23 +157,29 @@ def judged_day(asked: "Store | Tables", model: Model, stream: Stream, number: in
     end = stream.onset + number * DAY
     window = Window(model.name, end - timedelta(days=WINDOW_DAYS), end, as_of=end)
     findings = run.unique(run.model_findings(asked, model, window, end, (), reads))
-    return Day(number, end, tuple(worst_first(findings)))
+    settled, incidents = run.gathered(Catalog((model,)), findings)
+    return Day(number, end, tuple(settled), incidents)
 
 
-def by_store(scenario: Scenario, progress: Callable[[float, str], object] = lambda share, said: None) -> Iterator[Day]:
+def by_store(scenario: Scenario, progress: Progress = lambda share, said: None) -> Iterator[Day]:
     """What is said day by day, on the honest road: a throw-away store, loaded with lines."""
-    stream = scenario.stream
     progress(0.0, "registering the reference in a throw-away store")
-    with throw_away(stream.base) as store:
-        days = []
-        for number in range(stream.past + stream.days):
-            rows = stream.day(number)
-            days.append(scenario.planted(number, rows) if number >= stream.past else rows)
-        progress(0.1, f"loading {sum(map(len, days)):,} simulated predictions")
-        report = load(store, stream.base, days)
-        if report.rejected:
-            raise RuntimeError(f"the lab wrote lines that were rejected: {report.reasons}")
-        model = store.catalog().model(stream.base.name)
-        for number in range(1, stream.days + 1):
-            progress(0.4 + 0.6 * (number - 1) / stream.days, f"judging day {number} of {stream.days}")
-            yield judged_day(store, model, stream, number)
+    with throw_away(scenario.stream.base) as store:
+        yield from in_store(store, scenario, progress)
+
+
+def in_store(store: "Store", scenario: Scenario, progress: Progress) -> Iterator[Day]:
+    """The same in a throw-away store that has nothing but the model."""
+    stream = scenario.stream
+    days = []
+    for number in range(stream.past + stream.days):
+        rows = stream.day(number)
+        days.append(scenario.planted(number, rows) if number >= stream.past else rows)
+    progress(0.05, f"loading {sum(map(len, days)):,} simulated predictions")
+    report = load(store, stream.base, days)
+    if report.rejected:
+        raise RuntimeError(f"the lab wrote lines that were rejected: {report.reasons}")
+    model = store.catalog().model(stream.base.name)
+    for number in range(1, stream.days + 1):
+        progress(0.2 + 0.8 * (number - 1) / stream.days, f"judging day {number} of {stream.days}")
+        yield judged_day(store, model, stream, number)

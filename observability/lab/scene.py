@@ -14,7 +14,7 @@ from observability.lab.response import Response, fitted
 from observability.lab.rows import Array
 
 Choice = TypeVar("Choice")
-SMALLEST_SLICE, LARGEST_SLICE = 0.08, 0.45
+SMALLEST_SLICE, LARGEST_SLICE = 0.08, 0.55
 """Share of the rows that a slice, a group or a device has, so that a fault in it is one of a part."""
 CAST = {
     "number": "no feature is a number",

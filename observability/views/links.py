@@ -23,7 +23,7 @@ DEFAULT_PAGE = "health"
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
-    "axis", "log", "cell", "id", "review", "step", "item", "words", "incident",
+    "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed",
 )  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 

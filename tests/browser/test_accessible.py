@@ -33,6 +33,7 @@ VIEWS = {
     "runs": "/runs?run=flights-delay-fold-3",
     "energy": "/energy?model=flights-late",
     "cost": "/cost?model=flights-late",
+    "lab": "/lab?model=flights-late&fault=slow_replica",
     "compare": "/compare?model=flights-late&b_version=reference%20of%201",
     "store": "/store",
     "add_model": "/add_model",
