@@ -55,6 +55,9 @@ kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest gap between t
 wasserstein | Wasserstein distance | reference sd | low | How far values moved on average, winsorised, in standard deviations of the reference. | W1 / sd | Kantorovich 1942
 l_infinity | L-infinity distance | 0 to 1 | low | Largest change in the share of one category. | max abs(p - q) | Vertex AI
 rank_shift | Shift in ranks | ranks | | How far the values of a slice moved beyond the rest, as places among the values before, 0 to 1; 0.085 is 0.3 standard deviations of a normal. | mean rank now - before, less that of the rest | Wilcoxon 1945
+change_from_inputs | Change from other inputs | as the metric | low | How much of the change of the mean loss comes from inputs that arrive in other shares, the relation as it was. | shared before - before + now - shared now | Cai, Namkoong and Yadlowsky 2023
+change_from_relation | Change from another relation | as the metric | low | How much the mean loss differs at equal inputs, on the rows that both sides have: what the same inputs now lead to. | mean now - mean before on the shared distribution | Cai, Namkoong and Yadlowsky 2023
+change_from_label_mix | Change from the label mix | as the metric | low | How much of the change of the mean loss other shares of the labels would explain alone; it overlaps with the other two. | Σ (q - p) mean loss of the label | Kitagawa 1955
 slices_named | Slices that stand out | count | low | How many slices changed otherwise than the rest, of all that were looked at. | count | ours; Benjamini and Yekutieli 2001
 domain_auc | Domain classifier AUC | 0 to 1 | low | How well a classifier tells the window's inputs, all together, from the reference's; 0.5 is not at all. | AUC on held-out rows | Lopez-Paz and Oquab 2017
 accuracy | Accuracy | share | high | Share of decisions that were right. | right / labelled | scikit-learn

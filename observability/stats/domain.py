@@ -169,7 +169,7 @@ def levels(values: NDArray[Any]) -> list[Floats]:
     return [(codes == place).astype(float) for place in (frequent[1:] if len(frequent) > 1 else frequent)]
 
 
-def design_of(basis: Basis) -> Design:
+def design_of(basis: Basis, most: int = MOST_PAIRS) -> Design:
     """The single columns and the products of two features whose correlation over both samples is strongest: a correlation that broke or came up in
     one of them still shows there.
     """
@@ -179,7 +179,7 @@ def design_of(basis: Basis) -> Design:
     left, right = np.triu_indices(places.size, 1)
     apart = basis.owner[places[left]] != basis.owner[places[right]]
     left, right = left[apart], right[apart]
-    strongest = np.argsort(-np.round(strength[left, right], 9), kind="stable")[:MOST_PAIRS]
+    strongest = np.argsort(-np.round(strength[left, right], 9), kind="stable")[:most]
     left, right = places[left[strongest]], places[right[strongest]]
     products = basis.single[:, left] * basis.single[:, right]
     scale = products.std(axis=0)

@@ -1,0 +1,208 @@
+"""How much of a change of a mean loss comes from other inputs, and how much from another relation of inputs and outcomes?
+
+Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is that of one side times that of the other
+over their sum. From before to there, and from there to now, inputs alone change; there, at equal inputs, what differs is the relation:
+
+    now - before = (shared before - before) + (shared now - shared before) + (now - shared now)
+                    inputs                     relation                       inputs
+
+The share π(x) of rows now among rows with inputs x is learned by logistic regression, the expected losses of both sides by ridge regression, both
+on columns of stats/domain.py and on rows other than those they are used on. The means on the shared distribution are orthogonal to small errors
+of all three: the means over all rows of (a - π)² μ(x) + weight (loss - μ(x)), over that of (a - π)², where a is 1 for rows now and the weight is π
+for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day now count as one where they go together.
+
+Source: Cai, Namkoong and Yadlowsky 2023 (Diagnosing model performance under distribution shift); Chernozhukov et al. 2018 (cross-fitting).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import expit, ndtri, stdtrit
+
+from observability.stats.domain import basis_of, design_of
+from observability.stats.interval import Interval, interval
+
+Floats = NDArray[np.float64]
+FOLDS, PRODUCTS, STEPS = 3, 40, 8
+RIDGE, RIDGE_OF_LOSS = 0.0005, 0.03
+"""Of the rows: how strongly weights are held back, of the share and of the expected losses."""
+FEWEST = 200
+"""Labelled rows of each side below which nothing is told."""
+ALONE = 0.95
+"""A row has no counterpart on the other side where the share of its own side among rows like it is more than this (both sides weighing the same)."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Each part with its interval; before, now: the means of the loss.
+
+    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same inputs, 0 where none
+    is shared. unexpected: of each row now, its part of the relation: what it loses beyond what rows before lost at such inputs; adds up to about
+    the relation.
+    """
+
+    before: Interval
+    now: Interval
+    inputs: Interval
+    relation: Interval
+    alone_now: float
+    alone_before: float
+    overlap: float
+    unexpected: Floats = field(repr=False)
+
+    @property
+    def change(self) -> float:
+        """How far the mean moved in all."""
+        assert self.now.value is not None and self.before.value is not None
+        return self.now.value - self.before.value
+
+
+def decompose(
+    before: Mapping[str, NDArray[Any]],
+    now: Mapping[str, NDArray[Any]],
+    loss_before: Floats,
+    loss_now: Floats,
+    days: Floats | None = None,
+) -> Decomposition | None:
+    """The parts; None where a side has fewer than FEWEST rows or no column varies.
+
+    before, now: the same columns as stats/domain.py takes them, of labelled rows, in an order that says nothing; losses: of the same rows, finite.
+    days: a number of the day of each row now.
+    """
+    n, m = loss_before.size, loss_now.size
+    if min(n, m) < FEWEST:
+        return None
+    basis = basis_of({name: np.concatenate([before[name], now[name]]) for name in before})
+    if basis.single.shape[1] == 0:
+        return None
+    columns = np.column_stack([np.ones(n + m), design_of(basis, PRODUCTS).columns])
+    is_now = np.repeat([0.0, 1.0], (n, m))
+    weight = np.repeat([0.5 / n, 0.5 / m], (n, m))
+    loss = np.concatenate([loss_before, loss_now])
+    fold = np.concatenate([np.arange(size) % FOLDS for size in (n, m)])
+    share, expected = learned(columns, is_now, weight, loss, fold)
+    return parts(loss, is_now, weight, share, expected, days)
+
+
+def learned(columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]) -> tuple[Floats, tuple[Floats, Floats]]:
+    """(share of rows now among rows alike, (expected loss before, now)) of each row, from rows of other folds."""
+    share, of_before, of_now = np.empty(loss.size), np.empty(loss.size), np.empty(loss.size)
+    for k in range(FOLDS):
+        here, there = fold == k, fold != k
+        share[here] = expit(columns[here] @ logistic(columns[there], is_now[there], weight[there]))
+        for side, expected in ((0.0, of_before), (1.0, of_now)):
+            mine = there & (is_now == side)
+            expected[here] = columns[here] @ ridge(columns[mine], loss[mine])
+    for expected, side in ((of_before, loss[is_now == 0]), (of_now, loss[is_now == 1])):
+        np.clip(expected, side.min(), side.max(), out=expected)
+    return share, (of_before, of_now)
+
+
+def logistic(columns: Floats, target: Floats, weight: Floats) -> Floats:
+    """Weights of a logistic regression by Newton's method; the first column, the constant, is not held back."""
+    scaled = weight / weight.mean()
+    hold = np.full(columns.shape[1], RIDGE * len(columns))
+    hold[0] = 1e-9
+    beta = np.zeros(columns.shape[1])
+    for _ in range(STEPS):
+        p = expit(columns @ beta)
+        bent = columns * (scaled * np.maximum(p * (1 - p), 1e-6))[:, None]
+        hessian = bent.T @ columns
+        hessian[np.diag_indices_from(hessian)] += hold
+        step = cho_solve(cho_factor(hessian, check_finite=False), columns.T @ (scaled * (target - p)) - hold * beta, check_finite=False)
+        beta += step
+        if np.abs(step).max() < 1e-4:
+            break
+    return beta
+
+
+def ridge(columns: Floats, target: Floats) -> Floats:
+    """Weights of a ridge regression; the first column is not held back."""
+    gram = columns.T @ columns
+    hold = np.full(columns.shape[1], RIDGE_OF_LOSS * len(columns))
+    hold[0] = 1e-9
+    gram[np.diag_indices_from(gram)] += hold
+    return np.asarray(cho_solve(cho_factor(gram, check_finite=False), columns.T @ target, check_finite=False), float)
+
+
+def parts(
+    loss: Floats, is_now: Floats, weight: Floats, share: Floats, expected: tuple[Floats, Floats], days: Floats | None
+) -> Decomposition:
+    """The parts and their intervals, given what was learned."""
+    now, before = is_now == 1, is_now == 0
+    both = (is_now - share) ** 2
+    total = float(weight @ both)
+    values, influences = [], []
+    for mine, odds, mu in ((before, share, expected[0]), (now, 1 - share, expected[1])):
+        score = both * mu + mine * odds * (loss - mu)
+        value = float(weight @ score / total)
+        values.append(value)
+        influences.append((score - both * value) * weight / total)
+    means, direct = [], []
+    for mine in (before, now):
+        mean = float(loss[mine].mean())
+        means.append(mean)
+        direct.append(np.where(mine, (loss - mean) / mine.sum(), 0.0))
+    day = np.full(loss.size, -1.0)
+    day[now] = np.arange(int(now.sum())) if days is None else days
+
+    def told(value: float, influence: Floats) -> Interval:
+        reach = spread(influence, now, None if days is None else day)
+        return interval(value, value - reach, value + reach, float(min(now.sum(), before.sum())))
+
+    (shared_before, shared_now), (mean_before, mean_now) = values, means
+    inputs = (shared_before - mean_before) + (mean_now - shared_now)
+    inputs_influence = influences[0] - direct[0] + direct[1] - influences[1]
+    return Decomposition(
+        before=told(mean_before, direct[0]),
+        now=told(mean_now, direct[1]),
+        inputs=told(inputs, inputs_influence),
+        relation=told(shared_now - shared_before, influences[1] - influences[0]),
+        alone_now=float((share[now] > ALONE).mean()),
+        alone_before=float((share[before] < 1 - ALONE).mean()),
+        overlap=float(4 * (weight @ (share * (1 - share)))),
+        unexpected=((1 - share) * (loss - expected[0]))[now] / float((1 - share)[now].sum()),
+    )
+
+
+def spread(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -> float:
+    """Half a 95 % interval: rows before by themselves, rows now by themselves or by day, whichever is wider."""
+    before, rows = float((influence[~now] ** 2).sum()), float((influence[now] ** 2).sum())
+    if day is None:
+        return float(ndtri(0.975) * np.sqrt(before + rows))
+    _, place = np.unique(day[now], return_inverse=True)
+    sums = np.bincount(place, influence[now])
+    if sums.size < 4:
+        return float(ndtri(0.975) * np.sqrt(before + rows))
+    by_day = float(((sums - sums.mean()) ** 2).sum() * sums.size / (sums.size - 1))
+    if by_day <= rows:
+        return float(ndtri(0.975) * np.sqrt(before + rows))
+    freedom = (before + by_day) ** 2 / (by_day**2 / (sums.size - 1) + 1e-300)
+    return float(stdtrit(freedom, 0.975) * np.sqrt(before + by_day))
+
+
+def standardised(before: NDArray[np.int64], now: NDArray[np.int64], loss_before: Floats, loss_now: Floats) -> Interval:
+    """How much of the change the mix of one code alone explains: other shares of its levels at their mean losses (Kitagawa 1955). Unknown below two levels.
+
+    Codes below 0, and levels that one side lacks, count for nothing.
+    """
+    size = int(max(before.max(initial=-1), now.max(initial=-1))) + 1
+    counts = [np.bincount(side[side >= 0], minlength=size).astype(float) for side in (before, now)]
+    kept = (counts[0] > 0) & (counts[1] > 0)
+    if kept.sum() < 2:
+        return Interval(None, None, None, float(min(before.size, now.size)))
+    totals = [np.bincount(side[side >= 0], loss[side >= 0], size) for side, loss in ((before, loss_before), (now, loss_now))]
+    means = [total[kept] / count[kept] for total, count in zip(totals, counts)]
+    shares = [count[kept] / count[kept].sum() for count in counts]
+    middle = (means[0] + means[1]) / 2
+    value = float((shares[1] - shares[0]) @ middle)
+    variance = sum(float(share @ middle**2 - (share @ middle) ** 2) / count[kept].sum() for share, count in zip(shares, counts))
+    for side, loss, count, mean in ((before, loss_before, counts[0], means[0]), (now, loss_now, counts[1], means[1])):
+        squares = np.bincount(side[side >= 0], loss[side >= 0] ** 2, size)[kept] / count[kept] - mean**2
+        variance += float(((shares[1] - shares[0]) ** 2 / 4) @ (np.maximum(squares, 0.0) / count[kept]))
+    reach = float(ndtri(0.975)) * float(np.sqrt(variance))
+    return interval(value, value - reach, value + reach, float(min(before.size, now.size)))
