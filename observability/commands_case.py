@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from observability.case import Case
     from observability.store.database import Store
 
-MOST_SIGNS = 300
+MOST_SIGNS, MOST_BARS = 1200, 8
 
 
 def case(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
@@ -51,6 +51,15 @@ def lines_of(found: "Case") -> Iterator[str]:
     odd = [each for each in found.inputs or () if each.flags]
     yield f"{len(odd)} of {len(found.inputs or ())} inputs are odd{':' if odd else '.'}"
     yield from (f"  {each.feature} = {each.value} ({', '.join(each.flags)}): {each.because}" for each in odd)
+    if found.explanation:
+        parts = sorted(found.explanation.attributions.items(), key=lambda each: -abs(each[1]))[:MOST_BARS]
+        yield f"Why (in the space of {found.explanation.link}, from {found.explanation.base_value}): " + ", ".join(
+            f"{name} {value:+.4g}" for name, value in parts
+        )
+    for change in found.counterfactuals or ():
+        said = ", ".join(f"{name} {before} to {after}" for name, (before, after) in change.changes.items())
+        yield f"  simulated: {said} gives {change.score}{'' if change.reached else ', which is not enough'}"
+    yield from (f"  version {other.version} says {other.prediction} ({other.score})" for other in found.versions or ())
     if found.label_check:
         yield found.label_check.because
     if found.rule:
@@ -65,9 +74,9 @@ def inert(text: str) -> str:
     """A line whose names and values no terminal obeys: control and formatting signs are written out, and it is cut at a bounded length."""
     shown = "".join(
         each if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(each):04x}"
-        for each in text[: 4 * MOST_SIGNS]
+        for each in text[:MOST_SIGNS]
     )
-    return shown if len(shown) <= 4 * MOST_SIGNS else shown[: 4 * MOST_SIGNS - 1] + "…"
+    return shown if len(shown) <= MOST_SIGNS else shown[: MOST_SIGNS - 1] + "…"
 
 
 def token(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:

@@ -170,7 +170,7 @@ def test_findings_and_status_are_those_of_the_commands(site: Site, command: Comm
     said = command(site.home, "check", *(part for name, value in window.items() for part in (f"--{name}", value)), "--json").json()
     assert [each["id"] for each in answer] == [each["id"] for each in said]
     assert len(answer) > 5
-    assert {each["model"] for each in status["models"]} == {"loan", "price", "kind"}
+    assert {each["model"] for each in status["models"]} == {"loan", "price", "kind", "stray"}
 
 
 def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

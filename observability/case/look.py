@@ -64,10 +64,7 @@ def modelled(module: str, function: str) -> Part:
     """A part that needs the model: `function(store, row, worker=, progress=)` of observability.case.`module`, imported when it is asked for."""
 
     def part(look: Look) -> Any:
-        try:
-            found = getattr(import_module(f"observability.case.{module}"), function)
-        except ModuleNotFoundError as error:
-            raise NotGivenError("this is not part of this installation", got=error.name) from None
+        found = getattr(import_module(f"observability.case.{module}"), function)
         return found(look.store, look.row, worker=look.worker, progress=look.progress)
 
     return part

@@ -237,12 +237,19 @@ def test_a_part_that_fails_stops_nothing_else(case_world: World, monkeypatch: py
 
 
 def test_every_null_part_says_why(case_world: World) -> None:
-    for own in ("loan-7", "loan-200", "price-3", "reference/1/5", "k-3"):
+    for own in ("loan-7", "loan-200", "price-failed", "reference/1/5", "k-3", "stray-1", "shadow-410"):
         body = case(case_world.store, own, model="loan" if own.startswith("reference") else None).to_json()
         silent = (
             {name for name, value in body.items() if value is None} - set(body["why"]) - {"base_value", "attributions_link", "residual"}
         )
         assert silent == set()
+        assert not [sentence for sentence in body["why"].values() if "could not be worked out" in sentence], body["why"]
+
+
+def test_a_request_that_failed_came_by_a_degraded_path(case_world: World) -> None:
+    look = look_of(case_world, "price-failed")
+    assert look.part("triage")[0].source == "degraded_path"
+    assert look.part("happened").sentence.startswith("No answer was given: status timeout.")
 
 
 def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:

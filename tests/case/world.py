@@ -202,6 +202,20 @@ def others() -> list[dict]:
     ]
 
 
+def unusual() -> list[dict]:
+    """A request that failed and has no score, and predictions of a model that nobody registered."""
+    at = iso(START + timedelta(days=3))
+    failed = {"kind": "prediction", "id": "price-failed", "model": "price", "version": "1", "at": at, "received_at": at,
+              "features": {"size": 90.5, "grade": None}, "status": "timeout"}  # fmt: skip
+    label = {"kind": "label", "id": "price-failed", "model": "price", "at": at, "received_at": at, "value": 180}
+    stray = [
+        {"kind": "prediction", "id": f"stray-{place}", "model": "stray", "version": "0", "at": at, "received_at": at, "features": {"a": place},
+         "score": place / 4, "label": "yes"}
+        for place in range(4)
+    ]  # fmt: skip
+    return [failed, label, *stray]
+
+
 def build(folder: Path) -> World:
     """The world, in a folder."""
     rng = np.random.default_rng(5)
@@ -227,7 +241,7 @@ def build(folder: Path) -> World:
                 sensitive=sensitive, settings=folder / settings if settings else None,
             ),
         )  # fmt: skip
-    records = [*loan_records(loan), *shadow_records(loan), *price_records(price), *kind_records(kind), *others()]
+    records = [*loan_records(loan), *shadow_records(loan), *price_records(price), *kind_records(kind), *others(), *unusual()]
     path = folder / "records.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
     report = load_files(store, [path], Defaults())
