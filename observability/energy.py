@@ -11,11 +11,12 @@ counted once. A run without readings is its duration times its cores times an as
 effectiveness (PUE) of the building is energy; times the carbon intensity of the hour it is emissions (gCO₂e).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By, Records
 from observability.prices import Place, factors, in_force
@@ -141,9 +142,12 @@ class Serving:
 
     def parts(self, *columns: str) -> "DataFrame":
         """Sums by day, by hour where there are fewer than three days: the parts that an interval rests on."""
-        days = self.hours["period"].dt.floor("D")
-        part = days if days.nunique() >= 3 else self.hours["period"]
-        return self.hours.assign(emitted=self.hours["grams"] + self.hours["embodied"]).groupby(part)[["served", *columns]].sum()
+        periods = self.hours["period"]
+        days = periods.dt.floor("D")
+        figures = {"served": self.hours["served"], **{name: self.hours[name] for name in columns if name != "emitted"}}
+        if "emitted" in columns:
+            figures["emitted"] = self.hours["grams"] + self.hours["embodied"]
+        return added_up(days if days.nunique() >= 3 else periods, figures).set_index("period")[["served", *columns]]
 
 
 METHODS = ("resources", "predictions", "latency")
@@ -182,17 +186,27 @@ def source_of_predictions(readings: "DataFrame | None") -> Source:
 
 def by_hour(served: "DataFrame", version: str | None) -> "DataFrame":
     """period, served (of the version), everyone (of all), n: a row an hour."""
-    own = served if version is None else served[served["version"] == version]
-    found = served.groupby("period")[["w"]].sum().rename(columns={"w": "everyone"})
-    mine = own.groupby("period")[["w", "n"]].sum().rename(columns={"w": "served"})
-    return found.join(mine).fillna(0.0).reset_index()
+    own = np.ones(len(served), bool) if version is None else served["version"].to_numpy(object) == version
+    w, n = served["w"].to_numpy(float), served["n"].to_numpy(float)
+    return added_up(served["period"], {"everyone": w, "served": w * own, "n": n * own})
 
 
 def by_predictions(use: "DataFrame", measure: str, version: str | None) -> "DataFrame":
     """period, served (Σ weight of the predictions that carry it), total, n: a row an hour."""
-    rows = use[use["measure"] == measure]
-    rows = rows if version is None else rows[rows["version"] == version]
-    return rows.groupby("period")[["w", "total", "n"]].sum().rename(columns={"w": "served"}).reset_index()
+    own = use["measure"].to_numpy(object) == measure
+    if version is not None:
+        own &= use["version"].to_numpy(object) == version
+    return added_up(use["period"], {"served": use["w"], "total": use["total"], "n": use["n"]}, own)
+
+
+def added_up(periods: "Series[Any]", figures: Mapping[str, Any], kept: NDArray[np.bool_] | None = None) -> "DataFrame":
+    """period, in order, and the sums of some figures: a row for each period. kept: which rows count."""
+    import pandas as pd
+
+    chosen = slice(None) if kept is None else kept
+    unique, place = np.unique(periods.to_numpy("datetime64[us]")[chosen], return_inverse=True)
+    sums = {name: np.bincount(place, np.asarray(each, float)[chosen], unique.size) for name, each in figures.items()}
+    return pd.DataFrame({"period": unique, **sums})
 
 
 def by_resources(readings: "DataFrame", shares: "DataFrame", version: str | None) -> "DataFrame | None":
@@ -225,8 +239,7 @@ def complete(
     place: Place,
     version: str | None,
 ) -> Serving:
-    """Joules by hour with PUE, carbon and embodied carbon; what share of the predictions they belong to; the idle share."""
-    hours = hours.sort_values("period", ignore_index=True)
+    """Joules by hour with PUE, carbon and embodied carbon; what share of the predictions they belong to; the idle share. hours: in order."""
     of = factors(prices, hours["period"], place)
     wh = hours["joules"].to_numpy(float) / JOULES_A_WH * of.pue
     grams = wh / 1000.0 * of.intensity
@@ -235,7 +248,7 @@ def complete(
     idle = None
     if method == "resources":
         carried = by_predictions(use, "energy_j", version)
-        carried = carried[carried["period"].isin(set(hours["period"]))]
+        carried = carried[carried["period"].isin(hours["period"])]
         if carried["served"].sum() > 0 and held > 0:
             active = float(carried["total"].sum()) / float(carried["served"].sum()) * held
             idle = min(max(1.0 - active / float(hours["joules"].sum()), 0.0), 1.0)

@@ -66,7 +66,8 @@ def performance_by(
 
 def maturity(counts: "DataFrame") -> tuple[float, float]:
     """Rows served and rows whose label is known."""
-    return float(counts["n"].sum()), float(counts.loc[counts["label"] != UNKNOWN, "n"].sum())
+    n = counts["n"].to_numpy()
+    return float(n.sum()), float(n[counts["label"].to_numpy() != UNKNOWN].sum())
 
 
 def regression(sums: "DataFrame") -> dict[str, Interval]:
@@ -82,9 +83,10 @@ def regression(sums: "DataFrame") -> dict[str, Interval]:
 
 def classification(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict[str, Interval]:
     """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
-    known = counts[(counts["label"] != UNKNOWN) & (counts["decision"] != UNKNOWN)]
-    matrix = confusion_matrix(model, known)
-    shrink = effective_n(1.0, float(known["w2"].sum()) / matrix.sum() ** 2) / matrix.sum() if matrix.sum() > 0 else 1.0
+    known = (counts["label"].to_numpy() != UNKNOWN) & (counts["decision"].to_numpy() != UNKNOWN)
+    squares = float(counts["w2"].to_numpy(np.float64)[known].sum())
+    matrix = confusion_matrix(model, counts)
+    shrink = effective_n(1.0, squares / matrix.sum() ** 2) / matrix.sum() if matrix.sum() > 0 else 1.0
     found = {"accuracy": rate_interval(float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink)}
     if model.task == "binary":
         tp, fp, fn, _ = (each * shrink for each in confusion.binary(matrix))
@@ -105,19 +107,21 @@ def confusion_matrix(model: Model, counts: "DataFrame") -> NDArray[np.float64]:
     """Weighted counts of label (row) by decision (column), on rows where both are known."""
     size = max(len(model.classes), 2)
     matrix = np.zeros((size, size))
-    known = counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
-    np.add.at(matrix, (known["label"].to_numpy(np.int64), known["decision"].to_numpy(np.int64)), known["w"].to_numpy(np.float64))
+    label, decision = (counts[name].to_numpy(np.int64) for name in ("label", "decision"))
+    known = (label >= 0) & (decision >= 0)
+    np.add.at(matrix, (label[known], decision[known]), counts["w"].to_numpy(np.float64)[known])
     return matrix
 
 
 def score_counts(counts: "DataFrame") -> dict[int, tuple[NDArray[np.float64], float]]:
     """For label 0 and 1: weighted counts by score bin, and Σw²; rows without a score are left out."""
     found = {}
+    labels, bins = (counts[name].to_numpy(np.int64) for name in ("label", "score_bin"))
+    w, w2 = (counts[name].to_numpy(np.float64) for name in ("w", "w2"))
     for label in (0, 1):
-        part = counts[(counts["label"] == label) & (counts["score_bin"] >= 0)]
-        dense = np.zeros(SCORE_EDGES.size + 1)
-        np.add.at(dense, part["score_bin"].to_numpy(np.int64), part["w"].to_numpy(np.float64))
-        found[label] = (dense, float(part["w2"].sum()))
+        own = (labels == label) & (bins >= 0)
+        dense = np.bincount(bins[own], w[own], SCORE_EDGES.size + 1).astype(np.float64)
+        found[label] = (dense, float(w2[own].sum()))
     return found
 
 
@@ -148,5 +152,6 @@ def macro_average(matrix: NDArray[np.float64]) -> dict[str, Interval]:
 
 def moments(sums: "DataFrame", name: str) -> Moments:
     """Sums of one measure."""
-    rows = sums[sums["measure"] == name]
-    return Moments(float(rows["w"].sum()), float(rows["total"].sum()), float(rows["squares"].sum()), float(rows["w2"].sum()))
+    own = sums["measure"].to_numpy(object) == name
+    w, total, squares, w2 = (float(sums[each].to_numpy(np.float64)[own].sum()) for each in ("w", "total", "squares", "w2"))
+    return Moments(w, total, squares, w2)

@@ -16,7 +16,7 @@ import numpy as np
 
 from observability.aggregate import Records
 from observability.catalog import Model
-from observability.energy import Source, by_predictions, drawn, is_gpu, serving, worst
+from observability.energy import Source, added_up, by_predictions, drawn, is_gpu, runs_of, serving, worst
 from observability.measure import confusion_matrix
 from observability.prices import Place, in_force
 from observability.settings import ModelSettings
@@ -58,41 +58,38 @@ def spending(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
     """Rows of a part, without those that have no price."""
     import pandas as pd
 
-    rows = pd.DataFrame({"at": at, "amount": np.asarray(amount, float), "currency": currency, "units": np.asarray(units, float)})
-    rows["at"] = rows["at"].astype("datetime64[us]")
-    rows["currency"] = rows["currency"].astype(object).where(rows["currency"].notna(), NO_CURRENCY)
-    return rows[rows["amount"].notna()].reset_index(drop=True)
+    amounts = np.asarray(amount, float)
+    known = ~np.isnan(amounts)
+    named = np.broadcast_to(np.asarray(currency, object), amounts.shape)[known]
+    names = pd.Series([each if isinstance(each, str) else NO_CURRENCY for each in named], dtype=object)
+    moments, counted = np.asarray(at, "datetime64[us]")[known], np.asarray(units, float)[known]
+    return pd.DataFrame({"at": moments, "amount": amounts[known], "currency": names, "units": counted})
 
 
 def serving_part(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> Part:
     """What serving cost by hour, over every version. The frames are those of `observability.energy.serving`, `use` with sums of `cost`."""
     own = by_predictions(use, "cost", None)
+    asked = added_up(served["period"], {"w": served["w"]})
     if own["served"].sum() > 0:
-        carried, everyone = float(own["served"].sum()), float(served["w"].sum())
-        per = served.groupby("period")["w"].sum()
-        mean = own.set_index("period")["total"] / own.set_index("period")["served"]
+        carried, everyone = float(own["served"].sum()), float(asked["w"].sum())
         usual = float(own["total"].sum()) / carried
-        amount = mean.reindex(per.index).fillna(usual) * per
+        per = own.assign(mean=own["total"] / own["served"]).set_index("period")["mean"].reindex(asked["period"]).fillna(usual).to_numpy()
         source: Source = "measured" if carried >= everyone * (1 - 1e-9) else "estimated"
-        return Part("serving", spending(per.index, amount, currency_of(prices, place.settings), per), "cost", source)
-    asked = served.groupby("period", as_index=False)["w"].sum()
+        return Part("serving", spending(asked["period"], per * asked["w"], currency_of(prices, place.settings), asked["w"]), "cost", source)
     amount, currency = priced(prices, asked["period"], place, "request")
     if len(asked) and not np.isnan(amount).all():
         return Part("serving", spending(asked["period"], amount * asked["w"], currency, asked["w"]), "request", "measured")
     for part in (accelerators(resources, prices, place), busy_cores(use, prices, place)):
         if part is not None:
             return part
-    energy = serving(served, use, resources, prices, place)
-    hours = energy.hours
-    amount, currency = priced(prices, hours["period"], place, "kwh")
-    if len(hours) and not np.isnan(amount).all() and energy.covered > 0:
-        scale = 1.0 / energy.covered
-        return Part(
-            "serving",
-            spending(hours["period"], amount * hours["wh"] / 1000.0 * scale, currency, hours["served"] * scale),
-            "kwh",
-            energy.source,
-        )
+    if (prices["resource"].to_numpy(object) == "kwh").any():
+        energy = serving(served, use, resources, prices, place)
+        hours = energy.hours
+        amount, currency = priced(prices, hours["period"], place, "kwh")
+        if len(hours) and not np.isnan(amount).all() and energy.covered > 0:
+            scale = 1.0 / energy.covered
+            rows = spending(hours["period"], amount * hours["wh"] / 1000.0 * scale, currency, hours["served"] * scale)
+            return Part("serving", rows, "kwh", energy.source)
     return Part("serving", spending([], [], [], []), None, "assumed", int(served["n"].sum()))
 
 
@@ -115,6 +112,8 @@ def busy_cores(use: "DataFrame", prices: "DataFrame", place: Place) -> Part | No
     """Serving by hours of busy cores, from latency; None where there is none, or no price."""
     busy = by_predictions(use, "latency_ms", None)
     amount, currency = priced(prices, busy["period"], place, "cpu_hour")
+    if np.isnan(amount).all():
+        return None
     return joined("serving", [spending(busy["period"], amount * busy["total"] / 3.6e6, currency, busy["served"])], "cpu_hour", "estimated")
 
 
@@ -129,6 +128,22 @@ def joined(name: str, rows: "list[DataFrame]", method: str, source: Source) -> P
 def priced(prices: "DataFrame", at: "Series[Any]", place: Place, resource: str) -> "tuple[Any, Any]":
     """Price of a unit of a resource, and its currency, at some instants."""
     return in_force(prices, "amount", at, place, resource=resource)
+
+
+def training_between(
+    runs: "DataFrame", readings: "DataFrame", prices: "DataFrame", place: Place, start: datetime | None, end: datetime | None
+) -> Part:
+    """What the runs cost that ended in a half-open span (naive UTC; None: no limit). readings: of their devices, whenever they came."""
+    ended = runs["event"].to_numpy(object) == "end"
+    at = runs["at"].to_numpy("datetime64[us]")
+    for limit, inside in ((start, np.greater_equal), (end, np.less)):
+        if limit is not None:
+            ended &= inside(at, np.datetime64(limit, "us"))
+    names = set(runs["run"].to_numpy(object)[ended])
+    if not names:
+        return Part("training", spending([], [], [], []), None, "assumed")
+    drew = runs_of(runs[runs["run"].isin(names)], readings[readings["run"].isin(names)], prices, place)
+    return training_part(drew, prices, place)[0]
 
 
 def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tuple[Part, DataFrame]":
@@ -158,6 +173,8 @@ def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices:
     """What people's labels cost. annotations: of any project; those of the model's projects count (settings `projects`, else one that has the model's
     name). labels: labels that people gave (at), used where there are no annotations; None where they were not asked.
     """
+    if annotations.empty and (labels is None or labels.empty):
+        return Part("labelling", spending([], [], [], []), None, "measured")
     projects = place.settings.projects or (place.model,)
     own = annotations[annotations["project"].isin(projects)]
     at = own["at"] if len(own) or labels is None else labels["at"]
@@ -178,6 +195,8 @@ def currencies(parts: "list[Part]", settings: ModelSettings) -> list[str]:
     """Currencies in which something was spent; the budget's first, then that of serving, then by amount."""
     totals: dict[str, tuple[bool, bool, float]] = {}
     for part in parts:
+        if part.rows.empty:
+            continue
         for currency, amount in part.rows.groupby("currency")["amount"].sum().items():
             serves, more = totals.get(str(currency), (False, False, 0.0))[1:]
             totals[str(currency)] = (currency == settings.budget_currency, serves or part.name == "serving", more + float(amount))
@@ -192,7 +211,7 @@ def within(part: Part, start: datetime, end: datetime) -> "DataFrame":
 def total(part: Part, currency: str, start: datetime, end: datetime) -> float:
     """Spent on a part in a currency and a half-open span (naive UTC)."""
     rows = within(part, start, end)
-    return float(rows.loc[rows["currency"] == currency, "amount"].sum())
+    return float(rows["amount"].to_numpy()[rows["currency"].to_numpy(object) == currency].sum())
 
 
 def daily(parts: "list[Part]", currency: str, start: datetime, end: datetime) -> "DataFrame":

@@ -45,10 +45,12 @@ def in_force(
     then one that names the region; of regions, the one in the settings counts, or the only one that there is.
     """
     values, currencies = np.full(len(at), np.nan), np.full(len(at), None, object)
-    rows = prices[prices[field].notna()]
-    rows = rows if resource is None else rows[rows["resource"] == resource]
-    if rows.empty:
+    said = prices[field].notna().to_numpy(bool)
+    if resource is not None:
+        said = said & (prices["resource"].to_numpy(object) == resource)
+    if not said.any():
         return values, currencies
+    rows = prices[said]
     regions = sorted({each for each in rows["region"] if each is not None})
     region = place.settings.region or (regions[0] if len(regions) == 1 else None)
     rank = np.zeros(len(rows), int)

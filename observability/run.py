@@ -6,7 +6,7 @@ them over, and gathers the findings. Nothing here knows a metric.
 
 import logging
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ from observability.catalog import Catalog, Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso
 from observability.incidents import Incident, joined
-from observability.store import admin, attributions, engine, estimates, records
+from observability.store import admin, attributions, engine, estimates, records, together
 from observability.store.source import snapshot
 from observability.window import Slice, Window
 
@@ -229,16 +229,14 @@ def version_findings(
     store: "Store | Answers", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
 ) -> list[Finding]:
     """See `model_findings`. What several analyzers ask is asked once."""
-    findings: list[Finding] = []
-    known: Known = {}
     versions = serving_versions(store, model, window)
     since = window.start - timedelta(days=EVENT_DAYS)
     if isinstance(store, Answers):
         counters, marks = store.counters(model.name, window), store.events(model.name, since, window.end)
     else:
         counters, marks = admin.counters(store, model.name, window), engine.events(store, model.name, since, window.end)
-    for version in versions:
-        context = Context(
+    contexts = [
+        Context(
             model=model,
             version=version,
             window=replace(window, version=version.name),
@@ -246,10 +244,29 @@ def version_findings(
             budget=WEEKLY_FALSE_DISCOVERIES / (RUNS_A_WEEK * len(versions)),
             counters=counters,
         )
-        for analyzer in discover():
-            if analyzer.about == "model" and (not only or analyzer.name in only) and reads in ("all", read_by(analyzer, context)):
-                findings += judged(store, analyzer, context, known)
+        for version in versions
+    ]
+    asked = [
+        (analyzer, context)
+        for context in contexts
+        for analyzer in discover()
+        if analyzer.about == "model" and (not only or analyzer.name in only) and reads in ("all", read_by(analyzer, context))
+    ]
+    known = asked_together(store, asked)
+    findings = [each for analyzer, context in asked for each in judged(store, analyzer, context, known)]
     return [with_event(each, marks) for each in findings]
+
+
+def asked_together(store: "Store | Answers", asked: list[tuple[Analyzer, Context]]) -> Known:
+    """Answers to the questions of several analyzers that fewer questions hold (store/together.py); `judged` asks the rest."""
+    if isinstance(store, Answers):
+        return {}
+    questions: list[together.Asked] = []
+    for analyzer, context in asked:
+        with suppress(Exception):  # it fails again where it is judged, and is reported there
+            questions += [(wanted.aggregate, span_of(wanted, context)) for wanted in analyzer.needs(context).values()]
+    found = together.answers(questions, lambda question, window: put(store, question, window))
+    return {each: (frame, []) for each, frame in found.items()}
 
 
 def read_by(analyzer: Analyzer, context: Context) -> Reads:

@@ -10,7 +10,7 @@ else one of the worst errors, explained ahead.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,11 @@ from observability.aggregate import Attributions
 from observability.catalog import Model, Version
 from observability.store.catalog_store import find_model, streams
 from observability.store.listing import fields_of, typed
-from observability.store.query import first
+from observability.store.query import first, no_rows
 from observability.store.raw import used
+from observability.store.references import Field
 from observability.store.schema import model_table, quoted
-from observability.store.source import from_clause, rows_of, snapshot
+from observability.store.source import Rows, from_clause, rows_of, snapshot
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -103,22 +104,7 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
         found = rows_of(model, window, streams(cursor, model.key))
         orders = {number: order for number, each in found.streams.items() if (order := order_of(cursor, model, each))}
         found = replace(found, streams={number: found.streams[number] for number in orders})
-        sqls = [each.sql for each in fields]
-        clause, source, parameters = from_clause(cursor, found, sqls, any(each.labelled for each in fields))
-        width = max(map(len, orders.values()), default=0)
-        picked = [
-            'p.id, p."at", coalesce(p.weight, 1.0) AS weight, p.stream, a.sampled, a."class", a.base, a.output, a.residual, a.link, a.method',
-            "a.adds_up, a.reproduces",
-            *(f'a."values"[{place + 1}] AS v{place}' for place in range(width)),
-            *(f"{sql} AS x{place}" for place, sql in enumerate(sqls)),
-        ]
-        span = "" if found.timeless else 'AND "at" >= $start AND "at" < $end'
-        frame = cursor.execute(
-            f"""{clause} SELECT {", ".join(picked)} {source}
-            JOIN (SELECT * FROM {model_table("attributions", model.key)} WHERE stream IN ({", ".join(map(str, orders)) or "NULL"}) {span}
-                {"" if asked.errors else "AND sampled"}) a ON a.id_hash = p.id_hash AND a.id = p.id AND a.stream = p.stream ORDER BY p.sample_hash, p.id LIMIT {int(asked.rows)}""",
-            used(clause + source + span, parameters),
-        ).df()
+        frame = joined(cursor, asked, found, orders, fields) if orders else nothing_explained(len(fields))
     versions = {number: version.name for number, version in found.streams.items()}
     columns: dict[str, Any] = {
         "id": frame["id"].astype(object),
@@ -159,6 +145,38 @@ def of_prediction(store: "Store", model: Model, version: Version, prediction_id:
     values = {name: float(value) for name, value in zip(state.features, held[0])}
     said = {"background": state.background, "background_rows": state.background_rows, "note": state.note}
     return {"values": values, **dict(zip(names, held[1:], strict=True)), **said}
+
+
+def joined(
+    cursor: duckdb.DuckDBPyConnection, asked: Attributions, found: Rows, orders: Mapping[int, tuple[str, ...]], fields: Sequence[Field]
+) -> "DataFrame":
+    """The rows that are explained, as they are stored: values by place (v0…), the fields that come along as x0…. orders: features by stream."""
+    sqls = [each.sql for each in fields]
+    clause, source, parameters = from_clause(cursor, found, sqls, any(each.labelled for each in fields))
+    width = max(map(len, orders.values()), default=0)
+    picked = [
+        'p.id, p."at", coalesce(p.weight, 1.0) AS weight, p.stream, a.sampled, a."class", a.base, a.output, a.residual, a.link, a.method',
+        "a.adds_up, a.reproduces",
+        *(f'a."values"[{place + 1}] AS v{place}' for place in range(width)),
+        *(f"{sql} AS x{place}" for place, sql in enumerate(sqls)),
+    ]
+    span = "" if found.timeless else 'AND "at" >= $start AND "at" < $end'
+    return cursor.execute(
+        f"""{clause} SELECT {", ".join(picked)} {source}
+        JOIN (SELECT * FROM {model_table("attributions", found.model.key)} WHERE stream IN ({", ".join(map(str, orders)) or "NULL"}) {span}
+            {"" if asked.errors else "AND sampled"}) a ON a.id_hash = p.id_hash AND a.id = p.id AND a.stream = p.stream ORDER BY p.sample_hash, p.id LIMIT {int(asked.rows)}""",
+        used(clause + source + span, parameters),
+    ).df()
+
+
+def nothing_explained(fields: int) -> "DataFrame":
+    """The same without rows, where nothing was explained yet."""
+    numbers = dict.fromkeys(("weight", *FIGURES), "float64") | dict.fromkeys(("stream", "class"), "int64")
+    flags, texts = (
+        dict.fromkeys(("sampled", "adds_up"), "bool"),
+        ("id", "link", "method", "reproduces", *(f"x{place}" for place in range(fields))),
+    )
+    return no_rows({"at": "datetime64[us]", **numbers, **flags, **dict.fromkeys(texts, "object")})
 
 
 def values_of(frame: "DataFrame", orders: Mapping[int, tuple[str, ...]], fallback: tuple[str, ...]) -> "DataFrame":

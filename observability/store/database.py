@@ -226,7 +226,7 @@ class Store:
                     "threads": self._threads,
                     "checkpoint_threshold": "256MB",
                     "python_enable_replacements": False,
-                    "perfect_ht_threshold": 20,
+                    "perfect_ht_threshold": 16,  # beyond it the empty table of a few hundred groups takes 100 ms to make
                 },
             )
         except duckdb.Error as error:

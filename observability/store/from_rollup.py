@@ -14,7 +14,7 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket
 from observability.store.expressions import text
 from observability.store.plan import HOURS_A_DAY, Kept
-from observability.store.schema import OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
+from observability.store.schema import LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
 from observability.store.source import Rows
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ def complete(cursor: duckdb.DuckDBPyConnection, part: Part) -> bool:
     """Whether the slices of a part hold every row: a column with very many levels, or replicas that are not said, are not rolled up
     whole.
     """
-    every = replace(part, slices=Slices((0, *part.slices.numbers)))
+    counts, everything = model_table("counts", part.rows.model.key), replace(part, slices=Slices())
     ((all_rows, in_slices),) = cursor.execute(
-        f"""SELECT coalesce(sum(n) FILTER (slice = 0), 0), coalesce(sum(n) FILTER (slice <> 0), 0)
-        FROM {model_table("counts", part.rows.model.key)} WHERE measure = {OUTCOMES} AND {every.where}"""
+        f"""SELECT (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {LATENCY} AND {everything.where}),
+        (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {OUTCOMES} AND {part.where})"""
     ).fetchall()
     return bool(all_rows == in_slices)
 

@@ -15,6 +15,7 @@ from observability.errors import NotFoundError
 from observability.stats.binning import bin_numbers
 from observability.store.catalog_store import streams
 from observability.store.outcomes import SCORE_PLAN
+from observability.store.query import no_rows
 from observability.store.raw import used
 from observability.store.references import Field, find_field
 from observability.store.schema import OUTCOMES, PREDICTION_COLUMNS, model_table
@@ -175,6 +176,8 @@ def events(store: "Store", model: str | None, start: datetime, end: datetime) ->
             WHERE "at" >= $start AND "at" < $end AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
             {"start": stored(start), "end": stored(end), "model": model},
         ).df()
+    if frame.empty:
+        return no_rows({name: "datetime64[us]" if name == "at" else "object" for name in frame.columns})
     for name in frame.columns.drop("at"):
         frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame.astype({"at": "datetime64[us]"})

@@ -16,6 +16,8 @@ from observability.store.source import HOUR
 from observability.window import EPOCH, Window
 
 HOURS_A_DAY = 24
+BY_LATENCY = frozenset({"version", "status"})
+"""What the counts by bin of latency are kept by. Every row is in one of these bins, and they are far fewer than those by score and label."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def kept(model: Model, aggregate: Aggregate, item: str | None, *, sliced: str | 
     found = kept_sum(model, item) if item and aggregate.sums else kept_histogram(model, item) if item else kept_counts()
     if found is None:
         return None
+    if not (item or sliced or level) and all(isinstance(key, Bucket) or key.column in BY_LATENCY for key in aggregate.keys):
+        return Kept("counts", LATENCY, 1, BY_LATENCY)
     if sliced or level:
         if found.measure > 0 or (
             found.table == "counts" and item and not (found.measure == LATENCY and (sliced or level) in SLICED_FIELDS)

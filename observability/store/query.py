@@ -1,10 +1,14 @@
 """How is the answer of a query taken whole? Nothing of a result may stay unread before the same cursor is given a table to look at."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def one(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
@@ -22,3 +26,10 @@ def first(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[ob
 def arrow(cursor: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """All rows of a query as an Arrow table, run once."""
     return cursor.sql(query).to_arrow_table()
+
+
+def no_rows(types: Mapping[str, str]) -> "DataFrame":
+    """A frame without rows. types: of its columns, as pandas names them."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(dtype=kind) if kind == "Int64" else np.empty(0, kind) for name, kind in types.items()})

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from observability.aggregate import Records
 from observability.errors import NotFoundError
 from observability.record import KINDS, Field
 from observability.store.migrate import FIELD_TYPES, kind_tables
+from observability.store.query import no_rows
 from observability.store.schema import model_table, quoted
 from observability.store.source import snapshot, stored
 from observability.window import Window
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 OF_RUNS = ("step", "resource")
 """Kinds whose records belong to the model of their run where they name none themselves."""
+FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
+"""Types of columns in an answer, by the type of the table; the others are objects."""
 
 
 def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
@@ -30,6 +31,8 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
     One column a field: numbers float64 (NaN where missing), integers Int64, times naive UTC, objects and lists parsed (NaN and infinities as floats), others objects (None where
     missing). The slice, version and environment of the window are not looked at. Raises NotFoundError for an unknown kind or field.
     """
+    import pandas as pd
+
     fields = fields_of(records.kind)
     names = records.columns or tuple(fields)
     for name in (*names, *(name for name, _ in records.only)):
@@ -47,9 +50,9 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
             ORDER BY {at}, {ties}""",
             values,
         ).df()
-    for name in names:
-        frame[name] = typed(frame[name], fields[name])
-    return frame
+    if frame.empty:
+        return no_rows({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
+    return pd.DataFrame({name: typed(frame[name], fields[name]) for name in names})
 
 
 def table_of(store: "Store", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -110,12 +113,8 @@ def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, sta
 def typed(values: Any, field: Field) -> Any:
     """A column in the type that `fetch` promises."""
     kind = FIELD_TYPES[field.type]
-    if kind == "TIMESTAMP":
-        return values.astype("datetime64[us]")
-    if kind == "DOUBLE":
-        return values.astype(np.float64)
-    if kind == "BIGINT":
-        return values.astype("Int64")
+    if kind in FRAME_TYPES:
+        return values.astype(FRAME_TYPES[kind])
     texts = values.astype(object).where(values.notna(), None)
     return texts.map(lambda each: parsed(each, field)).astype(object) if kind == "JSON" else texts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.analyzers.operations.cost import PAST_DAYS, money
-from observability.energy import RESOURCES, RUNS, runs_of, served_question, use_question
+from observability.energy import RESOURCES, RUNS, served_question, use_question
 from observability.finding import Finding
 from observability.money import (
     ANNOTATIONS,
@@ -20,6 +20,7 @@ from observability.money import (
     labelling_part,
     serving_part,
     total,
+    training_between,
     training_part,
     within,
 )
@@ -67,23 +68,20 @@ def spending(here: Here) -> Spending:
     served, use = load.frame(served_question(), window), load.frame(use_question("cost"), window)
     resources, runs = load.records(RESOURCES, window), load.records(RUNS, window)
     start, end = naive(window.start), naive(window.end)
-    ended = set(runs.loc[(runs["event"] == "end") & (runs["at"] >= start) & (runs["at"] < end), "run"])
-    before = load.records(RESOURCES, window.past(PAST_DAYS))
-    drew = runs_of(runs[runs["run"].isin(ended)], together(before, resources, ended), prices, place)
+    readings = together(load.records(RESOURCES, window.past(PAST_DAYS)), resources)
     parts = [
-        training_part(drew, prices, place)[0],
+        training_between(runs, readings, prices, place, start, end),
         labelling_part(load.records(ANNOTATIONS, window), load.records(HUMAN_LABELS, window), prices, place),
         serving_part(served, use, resources, prices, place),
     ]
     return Spending(parts, currencies(parts, here.model.settings), window)
 
 
-def together(before: "DataFrame", now: "DataFrame", names: set[str]) -> "DataFrame":
-    """Readings of some runs, from before the window and in it."""
+def together(before: "DataFrame", now: "DataFrame") -> "DataFrame":
+    """Readings from before the window and in it."""
     import pandas as pd
 
-    both = pd.concat([before, now], ignore_index=True)
-    return both[both["run"].isin(names)]
+    return pd.concat([before, now], ignore_index=True)
 
 
 def sentences(found: Sequence[Finding]) -> None:

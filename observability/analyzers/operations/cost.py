@@ -11,7 +11,7 @@ from observability.aggregate import Aggregate, By
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.operations._change import by_day, filled, judge, scaled
 from observability.analyzers.operations._month import Month, because_month, month
-from observability.energy import RESOURCES, RUNS, runs_of, served_question, use_question
+from observability.energy import RESOURCES, RUNS, served_question, use_question
 from observability.finding import Basis, Finding
 from observability.money import (
     ANNOTATIONS,
@@ -24,7 +24,7 @@ from observability.money import (
     labelling_part,
     serving_part,
     total,
-    training_part,
+    training_between,
 )
 from observability.prices import PRICES, Place
 from observability.stats.interval import Interval
@@ -116,18 +116,14 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[Part]:
     import pandas as pd
 
     place = Place(context.model.name, context.model.settings)
-    prices, served, use = frames["prices"], frames[f"{when}served"], frames[f"{when}use"]
-    resources = frames[f"{when}resources"]
+    prices, resources = frames["prices"], frames[f"{when}resources"]
     start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
-    runs = frames["runs"]
-    ended = runs[(runs["event"] == "end") & ((runs["at"] < start) if when else (runs["at"] >= start) & (runs["at"] < end))]
-    names = set(ended["run"])
-    readings = pd.concat([frames["past resources"], frames["resources"]], ignore_index=True)
-    drew = runs_of(runs[runs["run"].isin(names)], readings[readings["run"].isin(names)], prices, place)
+    readings = [each for each in (frames["past resources"], frames["resources"]) if len(each)]
+    known = pd.concat(readings, ignore_index=True) if len(readings) > 1 else readings[0] if readings else resources
     return [
-        training_part(drew, prices, place)[0],
+        training_between(frames["runs"], known, prices, place, *((None, start) if when else (start, end))),
         labelling_part(frames[f"{when}annotations"], frames[f"{when}labels"], prices, place),
-        serving_part(served, use, resources, prices, place),
+        serving_part(frames[f"{when}served"], frames[f"{when}use"], resources, prices, place),
     ]
 
 

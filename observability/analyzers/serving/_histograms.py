@@ -1,7 +1,6 @@
 """What do the histograms of one column look like, side by side: the reference, the window, each of its days?"""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,27 +93,31 @@ def with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
 
 
+def by_column(frame: "DataFrame") -> dict[str, "DataFrame"]:
+    """The rows of a histogram answer, of each column apart."""
+    import pandas as pd
+
+    places, names = pd.factorize(frame["column"].to_numpy(object))
+    ordered = frame.take(np.argsort(places, kind="stable"))
+    ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
+    return {str(name): ordered.iloc[start:end] for name, start, end in zip(names, [0, *ends], ends)}
+
+
 def dense(rows: "DataFrame", size: int) -> NDArray[np.float64]:
     """Weighted counts of `size` ordinary bins, then unseen, then missing."""
-    counts = np.zeros(size + 2)
+    return np.bincount(places_of(rows, size), rows["w"].to_numpy(np.float64), size + 2).astype(np.float64)
+
+
+def places_of(rows: "DataFrame", size: int) -> NDArray[np.int64]:
+    """Where each row of a histogram answer stands among `size` ordinary bins, unseen and missing."""
     bins = rows["bin"].to_numpy(np.int64)
-    place = np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
-    np.add.at(counts, place, rows["w"].to_numpy(np.float64))
-    return counts
+    return np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
 
 
 def side_of(rows: "DataFrame", size: int) -> Side:
     """One side of a column from its rows of a histogram answer."""
-    return Side(dense(rows, size), effective_n(float(rows["w"].sum()), float(rows["w2"].sum())), int(rows["n"].sum()))
-
-
-def by_day(rows: "DataFrame", size: int) -> list[tuple[datetime, Side]]:
-    """The same for each day, in order."""
-    days: list[tuple[datetime, Side]] = []
-    for day, part in rows.groupby("period", sort=True):
-        assert isinstance(day, datetime)
-        days.append((datetime.fromisoformat(day.isoformat()), side_of(part, size)))
-    return days
+    w, w2, n = (float(rows[name].to_numpy().sum()) for name in ("w", "w2", "n"))
+    return Side(dense(rows, size), effective_n(w, w2), int(n))
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,8 @@ class Daily:
 def daily(rows: "DataFrame", size: int) -> Daily:
     """The rows of one column of a histogram answer by day, laid out by day."""
     numbers, place = np.unique(rows["period"].to_numpy("datetime64[D]").astype(np.int64), return_inverse=True)
-    bins = rows["bin"].to_numpy(np.int64)
-    column = np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
     w = rows["w"].to_numpy(np.float64)
-    counts = np.bincount(place * (size + 2) + column, w, numbers.size * (size + 2)).reshape(numbers.size, size + 2)
+    counts = np.bincount(place * (size + 2) + places_of(rows, size), w, numbers.size * (size + 2)).reshape(numbers.size, size + 2)
     w2, n = (np.bincount(place, rows[name].to_numpy(np.float64), numbers.size) for name in ("w2", "n"))
     return Daily(numbers, counts, counts.sum(axis=1), w2, n.astype(np.int64))
 

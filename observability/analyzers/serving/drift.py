@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving._histograms import Axis, Side, axis_of, fine_groups, grouped, mean_shift, side_of
+from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, fine_groups, grouped, mean_shift, side_of
 from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, began, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
@@ -82,7 +82,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def columns_of(frames: Frames, context: Context) -> list[Moved]:
     """Every column that has bins and was seen on both sides."""
-    now, then, past = (dict(iter(frames[name].groupby("column", sort=False))) for name in ("current", "reference", "past"))
+    now, then, past = (by_column(frames[name]) for name in ("current", "reference", "past"))
     last_day = (context.window.end - timedelta(microseconds=1) - EPOCH).days
     found = []
     for column in asked(context):

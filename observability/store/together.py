@@ -1,0 +1,278 @@
+"""Which of several questions does one answer hold, and how is each of them read from it?
+
+Analyzers ask the same counts many times over: by the hour and by the day, of the window and of the month before it, of one version and of all, with
+labels and without. Counts add up, so the widest of such questions holds the answers to the others. A check therefore asks it alone.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import Aggregate, Bucket, By, Question, Records
+from observability.store.answer import CODES, COUNTS, SUMS
+from observability.window import EPOCH, HOUR, Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LOG = logging.getLogger(__name__)
+Asked = tuple[Question, Window]
+A_QUESTION = 4000.0
+"""A question costs about as much as so many rows of an answer: what joined would be larger by more is asked apart."""
+LEVELS = {"version": 1, "status": 2, "decision": 2, "label": 3, "score_bin": 40}
+OTHER_LEVELS, BINS = 8, {"latency_ms": 60}
+OTHER_BINS = 12
+"""How many levels a key and bins a histogram are taken to have, to guess how large an answer is."""
+GRAINS = {"hour": HOUR, "day": 24 * HOUR}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A question whose answer holds those of all its members (itself among them, where somebody asked it)."""
+
+    question: Question
+    window: Window
+    members: tuple[Asked, ...]
+
+
+def answers(asked: Iterable[Asked], put: Callable[[Question, Window], "DataFrame"]) -> dict[Asked, "DataFrame"]:
+    """Answers to those of the questions that can be had from fewer; the rest is for the caller to ask. put: asks the store.
+
+    An answer is what `put` would have given, figures in float64 apart from rounding. A question that cannot be put leaves its members to the caller.
+    """
+    found: dict[Asked, DataFrame] = {}
+    for shared in plan(asked):
+        try:
+            frame = put(shared.question, shared.window)
+        except Exception:  # each member fails, or does not, where it is asked alone
+            LOG.debug("%d questions are asked apart", len(shared.members), exc_info=True)
+            continue
+        if isinstance(shared.question, Aggregate):
+            found |= dict(zip(shared.members, of_cells(frame, shared)))
+        elif isinstance(shared.question, Records) and len(frame) < shared.question.rows:
+            found |= dict(zip(shared.members, of_records(frame, shared)))
+    return found
+
+
+def plan(asked: Iterable[Asked]) -> list[Shared]:
+    """The questions to put in place of several each, the largest first."""
+    found: list[Shared] = []
+    single = [each for each in dict.fromkeys(asked) if isinstance(each[0], Aggregate | Records)]
+    for question, window in sorted(single, key=lambda each: size(*each), reverse=True):
+        for place, shared in enumerate(found):
+            if (joined := join(shared, question, window)) is not None:
+                found[place] = joined
+                break
+        else:
+            found.append(Shared(question, window, ((question, window),)))
+    return [each for each in found if len(each.members) > 1]
+
+
+def join(shared: Shared, question: Question, window: Window) -> Shared | None:
+    """The shared question widened so that it holds another; None where it cannot, or where that would be larger by more than a question costs."""
+    if isinstance(shared.question, Aggregate) and isinstance(question, Aggregate):
+        wider: tuple[Question, Window] | None = wider_aggregate(shared.question, shared.window, question, window)
+    elif isinstance(shared.question, Records) and isinstance(question, Records):
+        wider = wider_records(shared.question, shared.window, question, window)
+    else:
+        return None
+    members = (*shared.members, (question, window))
+    if wider is None or size(*wider) > size(shared.question, shared.window) + size(question, window) + A_QUESTION:
+        return None
+    return Shared(*wider, members) if all(held(wider, each) for _, each in members) else None
+
+
+def wider_aggregate(one: Aggregate, of: Window, other: Aggregate, and_of: Window) -> tuple[Aggregate, Window] | None:
+    """The smallest question that holds two: their keys (those of one must be among those of the other), their columns, their versions and span.
+
+    Levels of a column are counted apart only where both ask for them: the rollups may not hold all of them, and then raw rows are read.
+    """
+    names = [keys_of(each) for each in (one, other)]
+    kinds = [(each.table, bool(each.histogram), bool(each.sums), set(by) - set(LEVELS)) for each, by in zip((one, other), names)]
+    window = wider_window(of, and_of)
+    if kinds[0] != kinds[1] or window is None or not (set(names[0]) <= set(names[1]) or set(names[1]) <= set(names[0])):
+        return None
+    if window.environment == "reference" and of.version != and_of.version:
+        return None
+    buckets = [each.bucket for each in (one, other)]
+    bucket = min((each for each in buckets if each), key=lambda each: GRAINS[each.period], default=None)
+    if bucket is None and (of.start, of.end) != (and_of.start, and_of.end):
+        return None
+    by = list(dict.fromkeys(names[0] if len(names[0]) >= len(names[1]) else names[1]))
+    if window.version is None and (of.version or and_of.version) and "version" not in by:
+        by.append("version")
+    return (
+        Aggregate(
+            one.table,
+            (*([bucket] if bucket else []), *map(By, by)),
+            tuple(dict.fromkeys((*one.histogram, *other.histogram))),
+            tuple(dict.fromkeys((*one.sums, *other.sums))),
+        ),
+        window,
+    )
+
+
+def keys_of(aggregate: Aggregate) -> list[str]:
+    """What is grouped by, the period and the version apart (the version is added where it is needed)."""
+    return [each.column for each in aggregate.keys if isinstance(each, By)]
+
+
+def wider_records(one: Records, of: Window, other: Records, and_of: Window) -> tuple[Records, Window] | None:
+    """The smallest question that holds two about records of one kind in a span."""
+    window = wider_window(of, and_of)
+    same = replace(one, columns=None) == replace(other, columns=None)
+    if (
+        window is None
+        or not same
+        or one.ever
+        or one.columns is None
+        or other.columns is None
+        or not {"at"} <= {*one.columns} & {*other.columns}
+    ):
+        return None
+    return replace(one, columns=tuple(dict.fromkeys((*one.columns, *other.columns)))), window
+
+
+def wider_window(one: Window, other: Window) -> Window | None:
+    """The window that spans two which overlap or touch and are alike in all but their version; None where they do not."""
+    if replace(one, start=EPOCH, end=EPOCH, version=None) != replace(other, start=EPOCH, end=EPOCH, version=None):
+        return None
+    if max(one.start, other.start) > min(one.end, other.end):
+        return None
+    version = one.version if one.version == other.version else None
+    if version is None and one.version is not None and other.version is not None:
+        return None
+    return replace(one, start=min(one.start, other.start), end=max(one.end, other.end), version=version)
+
+
+def held(wider: tuple[Question, Window], window: Window) -> bool:
+    """Whether a window can be cut out of an answer: it starts and ends where the answer does, or between two of its periods."""
+    question, whole = wider
+    if isinstance(question, Records) or window.environment == "reference":
+        return True
+    grain = GRAINS[question.bucket.period] if isinstance(question, Aggregate) and question.bucket else None
+    return all(
+        mine == theirs or (grain is not None and (mine - EPOCH) % grain == timedelta(0))
+        for mine, theirs in ((window.start, whole.start), (window.end, whole.end))
+    )
+
+
+def size(question: Question, window: Window) -> float:
+    """A guess of how many rows an answer has."""
+    if not isinstance(question, Aggregate):
+        return window.days
+    rows = 1.0
+    if question.bucket and window.environment != "reference":
+        rows = max((window.end - window.start) / GRAINS[question.bucket.period], 1.0)
+    for each in keys_of(question):
+        rows *= LEVELS.get(each, OTHER_LEVELS)
+    return rows * (sum(BINS.get(each, OTHER_BINS) for each in question.histogram) or len(question.sums) or 1)
+
+
+def of_records(frame: "DataFrame", shared: Shared) -> list["DataFrame"]:
+    """The records of each member."""
+    at, found = frame["at"].to_numpy("datetime64[us]"), []
+    for question, window in shared.members:
+        assert isinstance(question, Records) and question.columns is not None
+        kept = (at >= moment(window.start)) & (at < moment(window.end))
+        found.append(frame.loc[kept, list(question.columns)].reset_index(drop=True))
+    return found
+
+
+def moment(instant: datetime) -> np.datetime64:
+    """An instant as frames hold it: naive UTC."""
+    return np.datetime64(instant.replace(tzinfo=None), "us")
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """One key of an answer as numbers: their order is that of the values. names: value by number, None where the numbers are the values."""
+
+    numbers: NDArray[np.int64]
+    names: list[Any] | None = None
+
+
+def of_cells(frame: "DataFrame", shared: Shared) -> list["DataFrame"]:
+    """The answer of each member, added up from the rows of the shared answer."""
+    assert isinstance(shared.question, Aggregate)
+    keys = {name: keyed(frame, name) for name in shared.question.key_names}
+    figures = {name: frame[name].to_numpy() for name in (SUMS if shared.question.sums else COUNTS)}
+    return [
+        member(keys, figures, question, window, shared.window) for question, window in shared.members if isinstance(question, Aggregate)
+    ]
+
+
+def keyed(frame: "DataFrame", name: str) -> Keyed:
+    """A key column as numbers. Texts are in order, a missing one last."""
+    import pandas as pd
+
+    if name == "period":
+        return Keyed(frame[name].to_numpy("datetime64[h]").astype(np.int64))
+    if name in (*CODES, "bin"):
+        return Keyed(frame[name].to_numpy(np.int64))
+    places, values = pd.factorize(frame[name].to_numpy(object))
+    order = sorted(range(len(values)), key=lambda place: str(values[place]))
+    rank = np.empty(len(values) + 1, np.int64)
+    rank[order], rank[-1] = np.arange(len(values)), len(values)
+    return Keyed(rank[places], [*(values[place] for place in order), None])
+
+
+def member(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]], question: Aggregate, window: Window, whole: Window) -> "DataFrame":
+    """The answer to one question."""
+    kept = np.ones(len(figures["n"]), bool)
+    if window.environment != "reference" and (window.start, window.end) != (whole.start, whole.end):
+        hours = keys["period"].numbers
+        kept &= (hours >= (window.start - EPOCH) // HOUR) & (hours < -((EPOCH - window.end) // HOUR))
+    if window.version is not None and window.version != whole.version:
+        kept &= keys["version"].numbers == number_of(keys["version"], window.version)
+    chosen = question.histogram or question.sums
+    kind = "column" if question.histogram else "measure"
+    named: dict[str, Keyed] = {}
+    for name in question.key_names:
+        each = keys[name]
+        if name == kind:
+            place = {number_of(each, item): number for number, item in enumerate(chosen)}
+            numbers = np.array([place.get(number, -1) for number in range(len(each.names or ()))], np.int64)[each.numbers]
+            each, kept = Keyed(numbers, list(chosen)), kept & (numbers >= 0)
+        elif name == "period" and question.bucket == Bucket("day"):
+            each = Keyed(each.numbers - each.numbers % 24)
+        named[name] = each
+    rows = {name: Keyed(each.numbers[kept], each.names) for name, each in named.items()}
+    return added_up(rows, {name: figures[name][kept] for name in (SUMS if question.sums else COUNTS)})
+
+
+def number_of(key: Keyed, name: str) -> int:
+    """The number of a text; -1 where it is not there."""
+    return key.names.index(name) if key.names is not None and name in key.names else -1
+
+
+def added_up(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]]) -> "DataFrame":
+    """Rows of equal keys added up, in order of the keys; those of no rows left out."""
+    import pandas as pd
+
+    size_, numbers = figures["n"].size, [each.numbers for each in keys.values()]
+    order = np.lexsort(numbers[::-1]) if numbers else np.arange(size_)
+    numbers = [each[order] for each in numbers]
+    changed = np.zeros(max(size_ - 1, 0), bool)
+    for each in numbers:
+        changed |= each[1:] != each[:-1]
+    starts = np.concatenate([[0], np.flatnonzero(changed) + 1]) if size_ else np.zeros(0, np.int64)
+    sums = {name: REDUCE.get(name, np.add).reduceat(values[order], starts) if size_ else values for name, values in figures.items()}
+    filled = sums["n"] != 0
+    answer: dict[str, Any] = {}
+    for (name, key), each in zip(keys.items(), numbers):
+        values = each[starts][filled]
+        if name == "period":
+            answer[name] = values.astype("datetime64[h]").astype("datetime64[us]")
+        else:
+            answer[name] = values if key.names is None else pd.Series([key.names[number] for number in values.tolist()], dtype=object)
+    return pd.DataFrame(answer | {name: values[filled] for name, values in sums.items()})
+
+
+REDUCE = {"low": np.fmin, "high": np.fmax}
+"""How figures that are not sums are put together; NaN is an extreme that is not known."""
