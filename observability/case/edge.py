@@ -120,6 +120,8 @@ def opposite(store: "Store", row: "Row") -> Opposite:
 
     Raises NotGivenError where every one of them was answered alike.
     """
+    if row.score is None and decided(row) < 0:
+        raise NotGivenError("no answer was logged, so none is its opposite", where=row.id[:80], got=f"status {row.status}")
     rows = real_rows(store, row)
     goal = goal_of(row, rows)
     if row.model.task == "regression":

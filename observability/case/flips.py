@@ -69,7 +69,8 @@ def search(
     )  # fmt: skip
     if not len(found.found):
         raise NotGivenError(
-            f"no change of its {len(free)} free features was found that gives {goal.text}", got=f"{found.asked:,} changed inputs were scored",
+            f"no change of its {len(free)} free features was found that gives {goal.text}",
+            got=f"{found.asked:,} changed inputs were scored; locked: {', '.join(locked[:8]) or 'none'}",
             expected="values within the range and the levels of the reference",
         )  # fmt: skip
     integers = {each["name"] for each in free if each.get("decimals") == 0}

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
-POLISHED, CANDIDATES, STEPS, HALVINGS = 30, 5, 20, 8
-"""Proposals of each kind that are made smaller, candidates whose numbers are (times those wanted), values of a number that are tried alone, halvings."""
+POLISHED, CANDIDATES, STEPS, HALVINGS, MOST_ASKED = 30, 5, 20, 8, 500_000
+"""Proposals of each kind that are made smaller, candidates whose numbers are (times those wanted), values of a number that are tried alone,
+halvings, and rows scored beyond which nothing more is undone."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def smaller(state: Search, table: pd.DataFrame) -> pd.DataFrame:
     for _ in range(len(state.free)):
         changed = np.column_stack([~each.same(table[each.name]) for each in state.free]) if len(table) else np.zeros((0, 0), np.bool_)
         places, features = np.nonzero(changed & (changed.sum(axis=1, keepdims=True) > 1)) if len(table) else (np.zeros(0, int),) * 2
-        if not len(places):
+        if not len(places) or state.asked > MOST_ASKED:
             break
         trial = table.iloc[places].reset_index(drop=True)
         for number, each in enumerate(state.free):

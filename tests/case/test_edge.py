@@ -116,6 +116,8 @@ def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypa
     monkeypatch.setattr(edge, "real_rows", lambda *_, **__: alike)
     with pytest.raises(NotGivenError, match="answered otherwise"):
         edge.opposite(model_world.store, row)
+    with pytest.raises(NotGivenError, match="no answer was logged"):
+        edge.opposite(model_world.store, dataclasses.replace(row, score=None, decision=-1, status="timeout"))
 
 
 def checked(world, row, model, found, table_features):
