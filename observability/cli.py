@@ -137,7 +137,9 @@ def parser() -> Parser:
 
     review = add("review", "Freeze a week for the weekly review, and write it as a file.", "review --week 2013-W27 --out review.html")
     review.add_argument("--week", metavar="2013-W27", help="an ISO week, Monday to Sunday in UTC; default: the last one that is over")
-    review.add_argument("--out", type=path, metavar="FILE", help=".html (prints), .csv (minutes) or .md (for a chat)")
+    review.add_argument(
+        "--out", type=path, metavar="FILE", help=".html (prints), .pdf (needs weasyprint), .csv (minutes) or .md (for a chat)"
+    )
     review.add_argument("--author", metavar="NAME", help="who freezes it; default: the user's name")
     review.add_argument("--json", action="store_true", help="the frozen numbers")
 

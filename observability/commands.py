@@ -73,15 +73,16 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     if said.out:
         target = Path(said.out)
         writers = {
-            ".html": lambda: export_review.page(store, str(week), now),
-            ".csv": lambda: export_review.minutes(store, str(week)),
-            ".md": lambda: export_review.summary(store, str(week)),
+            ".html": lambda: export_review.page(store, str(week), now).encode(),
+            ".pdf": lambda: export_review.pdf(store, str(week), now),
+            ".csv": lambda: export_review.minutes(store, str(week)).encode(),
+            ".md": lambda: export_review.summary(store, str(week)).encode(),
         }
         if target.suffix not in writers:
             raise UsageError(
                 "this kind of file is not written", where="--out", got=target.suffix or "no ending", expected=", ".join(writers)
             )
-        target.write_text(writers[target.suffix](), encoding="utf-8")
+        target.write_bytes(writers[target.suffix]())
         lines.append(f"Written to {target.name}.")
     return answered(body, lines, said.json)
 

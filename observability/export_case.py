@@ -51,8 +51,7 @@ class Frozen:
 
 def file_name(prediction: str, at: datetime) -> str:
     """A file's name without any sign that a system could take for something else."""
-    signs = "".join(each if each.isascii() and each.isalnum() else "-" for each in prediction)[:60].strip("-")
-    return f"case-{signs or 'prediction'}-{at:%Y%m%d-%H%M}"
+    return f"case-{text.file_part(prediction, 'prediction')}-{at:%Y%m%d-%H%M}"
 
 
 def sensitive(model: "Model") -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from observability import export_svg
+from observability.errors import UsageError
 from observability.finding import iso
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
@@ -44,6 +45,23 @@ def page(store: "Store", review: str, now: datetime) -> str:
     body = found(store, review)
     words = said_about(store, review)
     return rendered(body, arranged(items_of(body), words), outcomes(words), decided(store, review), restated(store, body, now))
+
+
+def pdf(store: "Store", review: str, now: datetime) -> bytes:
+    """The same as PDF, A4. Raises UsageError where weasyprint is not installed, NotFoundError where the week is not frozen."""
+    html = page(store, review, now)
+    try:
+        from weasyprint import HTML
+    except (ImportError, OSError):
+        raise UsageError(
+            "a PDF cannot be made here", got="no weasyprint", attempt="pip install weasyprint, or print the HTML from a browser"
+        ) from None
+    return bytes(HTML(string=html, base_url=None, url_fetcher=refused).write_pdf())
+
+
+def refused(url: str, *_: object, **__: object) -> dict[str, object]:
+    """The page needs nothing from anywhere; whatever asks for it is refused."""
+    raise ValueError(f"nothing is fetched for a report, not {url[:80]}")
 
 
 def rendered(body: Body, agenda: Arranged, ended: Mapping[str, Any], decisions: Sequence[Body], since: Sequence[Restated]) -> str:

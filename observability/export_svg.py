@@ -118,7 +118,7 @@ def drawing(parts: Sequence[str], width: int, height: int, label: str) -> Markup
     """The parts as one drawing that says what it shows and shrinks with the page."""
     return Markup(  # noqa: S704 - every text in parts was escaped above
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(label)}" style="max-width:100%;height:auto">{"".join(parts)}</svg>'
+        f'aria-label="{escape(label)}" style="max-width:100%">{"".join(parts)}</svg>'
     )
 
 

@@ -56,6 +56,7 @@ HOMES = {
     "codecarbon": ("observability/client/power",),
     "evidently": ("observability/export",),
     "jinja2": ("observability/export",),
+    "weasyprint": ("observability/export",),
     "apprise": ("observability/alerts/send",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")

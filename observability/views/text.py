@@ -86,6 +86,12 @@ def amount(value: float | None, unit: str) -> str:
     return f"{text} h" if unit == "h" and text != DASH else text
 
 
+def file_part(name: str, fallback: str) -> str:
+    """A name as part of a file's name: no sign in it that a system could take for something else."""
+    signs = "".join(each if each.isascii() and each.isalnum() else "-" for each in name)[:60].strip("-")
+    return signs or fallback
+
+
 def metric_title(name: str) -> str:
     """The title of a metric; an unknown name stays as it is."""
     known = METRICS.get(name)

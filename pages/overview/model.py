@@ -5,11 +5,12 @@ answer is a sentence, where it helps a small chart, and a link to the page that 
 
 import streamlit as st
 
-from observability.views import answers, findings, fleet, frame
+from observability.views import answers, card, findings, fleet, frame
 
 here = frame.begin_model("model")
 standing = fleet.standing(here.scope, here.model)
 
+card.button(here.model)
 for question in answers.QUESTIONS:
     with st.container(border=True):
         question(here, standing)

@@ -5,6 +5,7 @@ import io
 import random
 from dataclasses import replace
 from datetime import timedelta
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -182,3 +183,21 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
     assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
     known = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
     assert "deploy" not in {each.sort for each in known}
+
+
+def test_the_printed_week_splits_no_chart_and_cuts_no_table(store, broken):
+    """Rendered to A4 pages: every chart lies on one page, and nothing reaches over the paper's edge."""
+    weasyprint = pytest.importorskip("weasyprint", exc_type=OSError if find_spec("weasyprint") else ImportError)
+    document = weasyprint.HTML(string=page(store, str(BROKEN)), url_fetcher=export_review.refused).render()
+    assert export_review.pdf(store, str(BROKEN), NOW).startswith(b"%PDF")
+    charts = 0
+    for sheet in document.pages:
+        for box in sheet._page_box.descendants():
+            tag = (box.element_tag or "").rpartition("}")[2]
+            if tag in ("svg", "table"):
+                assert box.position_x + box.width <= sheet.width
+            if tag == "svg":
+                charts += 1
+                assert box.height < 200
+                assert box.position_y + box.height <= sheet.height
+    assert charts == page(store, str(BROKEN)).count("<svg")
