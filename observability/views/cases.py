@@ -11,6 +11,7 @@ from observability.export_csv import inert_csv
 from observability.store.search import OWN, is_filter
 from observability.views import empty, find, frame, links, load, load_case, text
 from observability.views.scope import SPANS, Scope
+from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 MOST = 100
 """Rows of a result; the page says when there are more."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
+INBOXES = {
+    "largest_loss": "Largest loss", "uncertain": "Least certain", "suspect_labels": "Suspected label errors", "regressions": "Worse than the other version",
+    "complaints": "Complaints",
+}  # fmt: skip
+"""The inboxes (case/inboxes.py) and what their buttons say."""
 COLUMNS = (
     column("case", "Case", strong=True, width="13rem"),
     column("at", "When (UTC)", width="8.5rem"),
@@ -40,6 +46,46 @@ def results(scope: Scope, typed: str) -> None:
             st.button(text.plain(each.name), key=f"of-{each.key}", icon=":material/deployed_code:", on_click=links.go, args=(target,))
     else:
         by_conditions(scope, scope.model, typed)
+
+
+def inbox(scope: Scope) -> None:
+    """Cases that deserve a look, one list at a time."""
+    st.header("Inboxes", anchor=False)
+    if scope.model is None:
+        st.markdown("Inboxes are of one model. Which one?")
+        for each in load.catalog().models:
+            target = links.link(each.name, "cases", scope.about(each.name))["go"]
+            st.button(text.plain(each.name), key=f"inbox-of-{each.key}", icon=":material/inbox:", on_click=links.go, args=(target,))
+        return
+    chosen = st.pills("Inbox", list(INBOXES.values()), key="inbox", bind=BIND, default=INBOXES["largest_loss"], required=True)
+    name = next((code for code, title in INBOXES.items() if title == chosen), "largest_loss")
+    model = load.catalog().model(scope.model)
+    try:
+        found = load_case.inbox(name, load.window(scope, model.name))
+    except ObservabilityError as error:
+        st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
+        return
+    st.markdown(text.sentence(found.because))
+    if found.frame.empty:
+        empty.nothing("This inbox is empty.", "Choose a longer window in the sidebar, or another inbox.")
+        return
+    columns = [*COLUMNS[:3], column("truth", "Label", width="7rem"), column("because", "Why it is here", wide=True)]
+    rows = [
+        row(
+            {
+                "case": links.case(each["id"], each["id"], model.name, scope),
+                "at": {"t": text.minute(each["at"])},
+                "said": {"t": answer(model, each["decision"], each["score"])},
+                "truth": {"t": model.classes[each["label"]] if 0 <= each["label"] < len(model.classes) else text.DASH},
+                "because": {"t": each["because"]},
+            }
+        )
+        for each in found.frame.to_dict("records")
+    ]
+    table(
+        "inbox-table", found.title, columns if model.classes else [each for each in columns if each["key"] != "truth"], rows, compact=True
+    )
+    frame.download(f"{name}.csv", lambda: inert_csv(found.frame), "CSV", key="inbox-csv")
 
 
 def by_name(scope: Scope, typed: str) -> None:

@@ -4,16 +4,19 @@ The part of `load` that is about single predictions: it asks the store, and cach
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from observability.case import PARTS, Case, Look, open_case, rows, why
+from observability.case import PARTS, Case, Look, edge, inboxes, open_case, replay, rows, why
+from observability.case import churn as churning
+from observability.case import flips as flipping
+from observability.case.flips import Found
 from observability.case.look import Progress
-from observability.case.modelled import Contrast, Contrasts
+from observability.case.modelled import Answered, Churn, Contrast, Contrasts, Curve, Margin, Opposite, WhatIf
 from observability.errors import NotFoundError
 from observability.store import said, search, written
 from observability.store.source import snapshot
@@ -23,6 +26,10 @@ from observability.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from observability.worker import Worker
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -80,9 +87,68 @@ def known_contrast(held: Opened) -> Contrast | None:
 
 def contrasts(held: Opened, progress: Progress) -> Contrasts:
     """The attributions against every background, computed in the worker where they are not known. Raises what the worker raises."""
+    return why.contrasts(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
+
+
+def top_features(held: Opened) -> tuple[str, ...]:
+    """The features that matter most for the case."""
+    with held.lock, snapshot(held.look.store):
+        return edge.top_features(held.look.store, held.look.row)
+
+
+def margin(held: Opened) -> Margin:
+    """How far the score is from another answer."""
+    return asked_once(held, "margin", lambda: edge.margin(held.look.store, held.look.row))
+
+
+def opposite(held: Opened) -> Opposite:
+    """The nearest real row that was answered otherwise."""
+    return asked_once(held, "opposite", lambda: edge.opposite(held.look.store, held.look.row))
+
+
+def asked_once(held: Opened, name: str, ask: Callable[[], Answer]) -> Answer:
+    """Something about the case that its parts do not have, worked out once."""
+    with held.lock, snapshot(held.look.store):
+        found: Answer = held.look.shared(f"page:{name}", ask)
+        return found
+
+
+def curves(held: Opened, progress: Progress) -> tuple[Curve, ...]:
+    """The score along the features that matter most."""
+    return edge.curves(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
+
+
+def flips(held: Opened, progress: Progress) -> Found:
+    """Changes that the model answers otherwise."""
+    return flipping.search(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
+
+
+def what_if(held: Opened, changes: Mapping[str, Any]) -> WhatIf:
+    """The model's answer to the case with some values changed."""
+    return edge.what_if(held.look.store, held.look.row, changes, worker=shared_worker())
+
+
+def answers(held: Opened, progress: Progress | None) -> tuple[Answered, ...]:
+    """What every version says to the stored input; with progress, model files are asked, else only what was logged."""
+    worker = shared_worker() if progress is not None else None
+    return replay.answers(held.look.store, held.look.row, worker=worker, progress=progress)
+
+
+def churn(held: Opened, other: str, part: str | None, progress: Progress) -> Churn:
+    """How another version answers rows like the case."""
+    return churning.churn(held.look.store, held.look.row, other, slice=part, worker=shared_worker(), progress=progress)
+
+
+def shared_worker() -> "Worker":
+    """The process that runs models."""
     from observability import worker
 
-    return why.contrasts(held.look.store, held.look.row, worker=worker.shared(), progress=progress)
+    return worker.shared()
+
+
+def inbox(name: str, asked: Window) -> inboxes.Inbox:
+    """One list of cases that deserve a look. Raises NotGivenError where it cannot be given."""
+    return cached_inbox(load.stamp(), name, asked)
 
 
 def matching(asked: Window, typed: str, limit: int, order: str) -> "DataFrame":
@@ -133,3 +199,9 @@ def cached_about(key: Stamp, typed: str, limit: int) -> "tuple[DataFrame, DataFr
 def cached_said(key: Stamp, kind: said.What, model: str | None, prediction: str | None) -> tuple[said.Item, ...]:
     """See `verdicts` and `actions`."""
     return (said.verdicts if kind == "verdict" else said.actions)(load.store(), model, prediction)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def cached_inbox(key: Stamp, name: str, asked: Window) -> inboxes.Inbox:
+    """See `inbox`."""
+    return inboxes.INBOXES[name](load.store(), asked, inboxes.MOST)

@@ -18,3 +18,6 @@ st.caption(text.plain(cases.window_words(scope)))
 if typed and typed.strip():
     with st.skeleton(height=200):
         cases.results(scope, typed.strip())
+else:
+    with st.skeleton(height=320):
+        cases.inbox(scope)

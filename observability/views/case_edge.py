@@ -1,0 +1,237 @@
+"""How near was the case to another answer? Its margin, the nearest real case that was answered otherwise, what would have flipped it, and what-if.
+
+Whatever the model says to inputs that never were is marked simulated. Features that nobody can change are shown, and stay locked.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from observability.case.flips import Found
+from observability.case.modelled import Curve, Margin, Opposite, WhatIf
+from observability.catalog import Column
+from observability.errors import ObservabilityError
+from observability.views import charts_case, frame, links, load_case, text
+from observability.views.case import Here
+from observability.views.case_inputs import in_words
+from observability.views.case_why import step
+from observability.views.table import Cell, column, row, table
+
+SIMULATED = ":orange-badge[:material/science: simulated]"
+MOST_CHANGES = 8
+Answer = TypeVar("Answer")
+
+
+def edge(here: Here) -> None:
+    """What is known without the model first, then what the model has to be asked."""
+    near: Margin | None = said(lambda: load_case.margin(here.opened))
+    if near is not None:
+        st.markdown(text.sentence(near.because))
+    opposite(here)
+    if not here.row.version.artifact:
+        st.markdown(f"{text.status('unknown', 'Off')}: what the model would say to other inputs cannot be asked.")
+        step(here)
+        return
+    flips(here)
+    what_if(here)
+    curves(here)
+
+
+def said(ask: Callable[[], Answer]) -> Answer | None:
+    """What `ask` gives; where it cannot be given, the reason is said."""
+    try:
+        return ask()
+    except ObservabilityError as error:
+        st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
+        return None
+
+
+def opposite(here: Here) -> None:
+    """The nearest real case that was answered otherwise, with what differs."""
+    st.subheader("The nearest real case that was answered otherwise", anchor=False)
+    found: Opposite | None = said(lambda: load_case.opposite(here.opened))
+    if found is None:
+        return
+    label = f"its label is {found.label}" if found.label is not None else "it has no label"
+    st.markdown(
+        text.plain(
+            f"It differs in {len(found.changes)} features; {label}. Nearest of {found.searched:,} rows, at distance {text.number(found.distance)}."
+        )
+    )
+    columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
+    rows = [
+        row({"feature": {"t": name}, "mine": {"t": in_words(mine)}, "theirs": {"t": in_words(theirs), "mark": "differs"}})
+        for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
+    ]
+    answer: Cell = {"t": f"{found.prediction if found.prediction is not None else text.DASH} ({text.number(found.score)})"}
+    own: Cell = {"t": f"{here.row.answer or text.DASH} ({text.number(here.row.score)})"}
+    head = row({"feature": links.case(found.id, found.id, here.row.model.name, here.scope), "mine": own, "theirs": answer}, selected=True)
+    table("opposite", "This case beside the nearest one that was answered otherwise", columns, [head, *rows], compact=True)
+    if len(found.changes) > MOST_CHANGES:
+        st.caption(f"The {MOST_CHANGES} largest of {len(found.changes)} differences.")
+
+
+def flips(here: Here) -> None:
+    """Counterfactuals beside the original."""
+    st.subheader("What would have changed the answer", anchor=False)
+    found = computed(here, "flips", "Look for changes that flip it", lambda note: load_case.flips(here.opened, note))
+    if found is None:
+        return
+    st.markdown(f"{SIMULATED} {text.plain(f'Looked for: {found.goal.text}.')}")
+    rows_of(here, found)
+    locked = f"Locked, because nobody can change them: {', '.join(found.locked)}. " if found.locked else ""
+    st.caption(text.plain(f"{locked}{found.asked:,} changed inputs were scored in {found.seconds:.1f} s. {found.note}".strip()))
+
+
+def rows_of(here: Here, found: Found) -> None:
+    """A row for each feature that some counterfactual changes, a column for each counterfactual."""
+    names = list(dict.fromkeys(name for each in found.counterfactuals for name in each.changes))
+    columns = [column("feature", "Feature", strong=True), column("own", "This case")]
+    columns += [column(f"c{place}", f"Change {place + 1}") for place in range(len(found.counterfactuals))]
+    rows = []
+    for name in names:
+        cells: dict[str, Cell] = {"feature": {"t": name}, "own": {"t": in_words(here.row.features.get(name))}}
+        for place, each in enumerate(found.counterfactuals):
+            pair = each.changes.get(name)
+            cells[f"c{place}"] = {"t": in_words(pair[1]), "mark": "changed"} if pair else {"t": "the same", "quiet": True}
+        rows.append(row(cells))
+    scores: dict[str, Cell] = {"feature": {"t": "Score"}, "own": {"t": text.number(here.row.score)}}
+    for place, each in enumerate(found.counterfactuals):
+        scores[f"c{place}"] = {
+            "s": "ok" if each.reached else "unknown",
+            "t": spoken(each.score),
+            "title": "another answer" if each.reached else "not quite",
+        }
+    table("flips", "Changes that the model answers otherwise, beside this case", columns, [*rows, row(scores, selected=True)], compact=True)
+
+
+def spoken(score: Any) -> str:
+    """A score; of classes the most probable one."""
+    if isinstance(score, dict) and score:
+        best = max(score, key=lambda name: score[name])
+        return f"{best} ({text.number(score[best])})"
+    return text.number(score) if isinstance(score, int | float) else text.DASH
+
+
+def what_if(here: Here) -> None:
+    """Boxes for the features that matter most; the model answers each change."""
+    st.subheader("What if?", anchor=False)
+    changes = asked(here)
+    if not changes:
+        st.caption("Move a value: the model answers as if the case had had it.")
+        return
+    found: WhatIf | None = said(lambda: load_case.what_if(here.opened, changes))
+    if found is None:
+        return
+    status = text.status("watch", "Another answer") if found.flips else text.status("ok", "The same answer")
+    words = (
+        f"{found.prediction}, score {text.number(found.score)} instead of {text.number(found.before)} ({found.score - found.before:+.3g})."
+    )
+    st.markdown(f"{SIMULATED} {status}: {text.plain(words)}")
+
+
+def asked(here: Here) -> dict[str, Any]:
+    """The boxes, and which values differ from the case's own. Features that nobody can change are shown and locked."""
+    names = load_case.top_features(here.opened)
+    columns = {each.name: each for each in here.row.model.features()}
+    changes: dict[str, Any] = {}
+    with st.container(horizontal=True, gap="medium", border=True):
+        for name in names:
+            known = columns.get(name)
+            if known is None:
+                continue
+            locked = name in here.row.model.settings.immutable
+            own = here.row.features.get(name)
+            value = box(here, known, own, locked=locked)
+            if value != own and not locked:
+                changes[name] = value
+    return changes
+
+
+def box(here: Here, known: Column, own: Any, *, locked: bool) -> Any:
+    """The box of one feature, on its own value at first; gives what is chosen."""
+    edges = here.row.version.edges.get(known.reference)
+    label = text.plain(known.name[:60]) + (" :material/lock:" if locked else "")
+    key = here.key(f"what-if-{known.id}")
+    if known.kind == "number":
+        start = float(own) if isinstance(own, int | float) and own == own else None
+        ends = [each for each in (edges.edges[:1] + edges.edges[-1:] if edges else ()) if each == each]
+        if len(ends) < 2 or ends[0] >= ends[1] or start is None:
+            return st.number_input(label, value=start, key=key, disabled=locked, width=210, placeholder="missing")
+        low, high = min(ends[0], start), max(ends[1], start)
+        step_ = float(f"{(high - low) / 100:.1g}")
+        moved = st.slider(label, low, high, start, key=key, disabled=locked, width=240, step=step_)
+        return own if abs(moved - start) < step_ / 2 else moved
+    if known.kind == "boolean":
+        options: list[Any] = [False, True]
+    else:
+        options = list(edges.levels[:200]) if edges else []
+    options = options if own in options or own is None else [own, *options]
+    return st.selectbox(
+        label,
+        options,
+        index=options.index(own) if own in options else None,
+        key=key,
+        disabled=locked,
+        width=210,
+        format_func=in_words,
+        placeholder="missing",
+    )
+
+
+def curves(here: Here) -> None:
+    """The score along single features."""
+    st.subheader("One feature at a time", anchor=False)
+    found: tuple[Curve, ...] | None = computed(
+        here, "curves", "Draw how the score goes with each feature", lambda note: load_case.curves(here.opened, note)
+    )
+    if not found:
+        return
+    st.markdown(f"{SIMULATED} Everything else stays as it is; the diamond is this case.")
+    for start in range(0, len(found), 3):
+        for place, each in zip(st.columns(3), found[start : start + 3], strict=False):
+            with place:
+                one_curve(here, each)
+
+
+def one_curve(here: Here, each: Curve) -> None:
+    """One chart with its sentence."""
+    import pandas as pd
+
+    rows = pd.DataFrame({"value": list(each.values), "score": list(each.scores), "another_answer": list(each.flips)})
+    edge_ = here.row.threshold if here.row.model.task == "binary" else None
+    low, high = min(each.scores), max(each.scores)
+    flipping = sum(each.flips)
+    said_ = f"{each.feature} moves the score between {text.number(low)} and {text.number(high)}; " + (
+        f"{flipping} of {len(each.flips)} values give another answer." if flipping else "no value gives another answer."
+    )
+    st.markdown(text.plain(said_) + (" :gray[:material/lock: locked]" if each.locked else ""))
+    figure = charts_case.ice(rows, feature=each.feature, kind=each.kind, at=each.at, score=each.score, edge=edge_, unit="score")
+    frame.chart(figure, rows, key=here.key(f"ice-{here.row.model.column(f'feature.{each.feature}').id}"), alt=f"Simulated: {said_}")  # type: ignore[union-attr]
+
+
+def computed(here: Here, name: str, label: str, ask: Callable[[Callable[[float, str], None]], Answer]) -> Answer | None:
+    """What this session computed, or a button that computes it with progress; None while there is nothing."""
+    key = here.key(name)
+    if key in st.session_state:
+        found: Answer = st.session_state[key]
+        return found
+    if not st.button(label, icon=":material/bolt:", key=f"{key}-button"):
+        return None
+    began = time.monotonic()
+    bar = st.progress(0.0, "Starting the process that runs the model")
+
+    def note(share: float, words: str) -> None:
+        bar.progress(min(max(share, 0.0), 1.0), text.plain(f"{words} ({time.monotonic() - began:.0f} s)"))
+
+    try:
+        found = ask(note)
+    except ObservabilityError as error:
+        bar.empty()
+        st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
+        return None
+    bar.empty()
+    st.session_state[key] = found
+    return found
