@@ -118,9 +118,9 @@ def way_back() -> None:
         )
 
 
-def section(title: str, draw: Callable[[], None]) -> None:
-    """One section: its heading, and what it draws; one that fails says so and stops nothing else."""
-    st.header(title, anchor=False)
+def section(title: str, draw: Callable[[], None], level: int = 2) -> None:
+    """One section: its heading, and what it draws; one that fails says so and stops nothing else. level 3: a part of the section before."""
+    (st.header if level == 2 else st.subheader)(title, anchor=False)
     try:
         draw()
     except Exception as error:

@@ -28,7 +28,7 @@ def edge(here: Here) -> None:
     """What is known without the model first, then what the model has to be asked."""
     near: Margin | None = said(lambda: load_case.margin(here.opened))
     if near is not None:
-        st.markdown(text.sentence(near.because))
+        st.markdown(text.sentence(text.stopped(near.because)))
     opposite(here)
     if not here.row.version.artifact:
         st.markdown(f"{text.status('unknown', 'Off')}: what the model would say to other inputs cannot be asked.")
@@ -62,7 +62,7 @@ def opposite(here: Here) -> None:
     )
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
-        row({"feature": {"t": name}, "mine": {"t": in_words(mine)}, "theirs": {"t": in_words(theirs), "mark": "differs"}})
+        row({"feature": {"t": name}, "mine": {"t": in_words(mine)}, "theirs": {"t": in_words(theirs), "mark": "differs", "changed": True}})
         for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
     ]
     answer: Cell = {"t": f"{found.prediction if found.prediction is not None else text.DASH} ({text.number(found.score)})"}
@@ -95,7 +95,7 @@ def rows_of(here: Here, found: Found) -> None:
         cells: dict[str, Cell] = {"feature": {"t": name}, "own": {"t": in_words(here.row.features.get(name))}}
         for place, each in enumerate(found.counterfactuals):
             pair = each.changes.get(name)
-            cells[f"c{place}"] = {"t": in_words(pair[1]), "mark": "changed"} if pair else {"t": "the same", "quiet": True}
+            cells[f"c{place}"] = {"t": in_words(pair[1]), "mark": "changed", "changed": True} if pair else {"t": "the same", "quiet": True}
         rows.append(row(cells))
     scores: dict[str, Cell] = {"feature": {"t": "Score"}, "own": {"t": text.number(here.row.score)}}
     for place, each in enumerate(found.counterfactuals):
@@ -218,7 +218,8 @@ def computed(here: Here, name: str, label: str, ask: Callable[[Callable[[float, 
     if key in st.session_state:
         found: Answer = st.session_state[key]
         return found
-    if not st.button(label, icon=":material/bolt:", key=f"{key}-button"):
+    if not st.session_state.pop(f"{key}-wanted", False):
+        st.button(label, icon=":material/bolt:", key=f"{key}-button", on_click=lambda: st.session_state.update({f"{key}-wanted": True}))
         return None
     began = time.monotonic()
     bar = st.progress(0.0, "Starting the process that runs the model")

@@ -39,7 +39,7 @@ USUAL = 0.05
 
 
 def inputs(here: Here) -> None:
-    """The inputs, those that are odd first, with the findings about their values at that time."""
+    """The inputs, those that are odd first, each against the reference."""
     held: tuple[Input, ...] | None = here.part("inputs")
     if held is None:
         missing(here, "inputs")
@@ -59,7 +59,6 @@ def inputs(here: Here) -> None:
     table(
         "inputs", "Inputs, odd ones first", COLUMNS, [as_row(each, scope) for each in (order if whole else order[:AT_FIRST])], compact=True
     )
-    at_that_time(here, scope)
 
 
 def is_odd(each: Input) -> bool:
@@ -115,17 +114,16 @@ def in_words(value: Any) -> str:
     return said if len(said) <= 120 else f"{said[:119]}…"
 
 
-def at_that_time(here: Here, scope: Scope) -> None:
+def at_that_time(here: Here) -> None:
     """The findings about values and drift around the prediction."""
     found: tuple[Finding, ...] = here.part("findings") or ()
     about = [each for each in found if each.severity in ("act", "watch")]
-    st.subheader("Found about that time", anchor=False)
     if here.opened.why("findings"):
         missing(here, "findings")
     elif not about:
         st.caption("Nothing that needs a person was found about values, drift or traffic around this prediction.")
     else:
-        findings.listed("case-findings", "Findings around the prediction", about, scope, most=6)
+        findings.listed("case-findings", "Findings around the prediction", about, around(here), most=6)
 
 
 def around(here: Here) -> Scope:

@@ -56,6 +56,11 @@ def why(here: Here) -> None:
         )  # fmt: skip
 
 
+def ready(here: Here) -> bool:
+    """Whether there is something to show without computing."""
+    return kept(here) is not None or load_case.known_contrast(here.opened) is not None
+
+
 def kept(here: Here) -> Contrasts | None:
     """What this session computed of the case."""
     found = st.session_state.get(here.key("contrasts"))
@@ -113,7 +118,9 @@ def drawn(here: Here, found: Contrast) -> None:
         st.markdown(text.sentence(sentence))
     if found.stability:
         stars = "★" * found.stability.stars + "☆" * (5 - found.stability.stars)
-        st.markdown(f"**Stability {stars}** {text.plain(f'{found.stability.stars} of 5.')} {text.sentence(found.stability.because)}")
+        st.markdown(
+            f"**Stability {stars}** {text.plain(f'{found.stability.stars} of 5.')} {text.sentence(text.stopped(found.stability.because))}"
+        )
     rows_ = f", {found.background_rows:,} rows" if found.background_rows else ""
     of_class = f" Of the class {found.class_name}." if found.class_name else ""
     st.caption(

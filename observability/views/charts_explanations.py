@@ -98,7 +98,7 @@ def beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
         if len(part):
             figure.add_scatter(
                 x=part["attribution"], y=part["y"], mode="markers", showlegend=False, marker=marks(part["rank"] if ordered else None),
-                customdata=point_words(part), hovertemplate="%{customdata}<extra></extra>",
+                customdata=point_words(part), hovertemplate="%{customdata[0]}<extra></extra>",
             )  # fmt: skip
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
     theme.themed(figure, height=max(180, 42 * len(drawn) + 80), x=f"attribution ({unit}): left lowers the score, right raises it")
@@ -127,11 +127,14 @@ def marks(rank: Any) -> dict[str, Any]:
     }
 
 
-def point_words(part: "DataFrame") -> list[str]:
-    """What a point says: the prediction, the value, the attribution."""
+def point_words(part: "DataFrame") -> list[list[str]]:
+    """What a point says (the prediction, the value, the attribution), and the id of its prediction, whose case a click opens."""
     return [
-        f"{theme.label(each['id'], 40)}<br>{theme.label(each['feature'], 40)} = {theme.label(each['value'], 40)}"
-        f"<br>attribution {text.number(each['attribution'])}"
+        [
+            f"{theme.label(each['id'], 40)}<br>{theme.label(each['feature'], 40)} = {theme.label(each['value'], 40)}"
+            f"<br>attribution {text.number(each['attribution'])}<br>click: open its case",
+            str(each["id"]),
+        ]
         for each in part.to_dict("records")
     ]
 
@@ -206,7 +209,7 @@ def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str) -> "Fi
         where = np.full(len(points), aside) + spread(points["attribution"].to_numpy(np.float64)) * 0.02 if at is None else at
         figure.add_scatter(
             x=where, y=points["attribution"], mode="markers", name=name, showlegend=False, marker={"size": 5, "color": colour, "opacity": 0.6},
-            customdata=point_words(points), hovertemplate="%{customdata}<extra></extra>",
+            customdata=point_words(points), hovertemplate="%{customdata[0]}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
     theme.themed(figure, height=340, x=theme.label(feature, 60), y=f"attribution ({unit})")

@@ -10,7 +10,7 @@ from observability.compare import FALSE_DISCOVERIES, VERDICTS, Comparison, Diffe
 from observability.compare.inputs import LEAST_PSI, Histograms
 from observability.energy import with_prefix
 from observability.metrics import METRICS
-from observability.views import charts_compare, distributions, frame, links, text
+from observability.views import charts_compare, distributions, find, frame, links, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
@@ -346,6 +346,7 @@ def pairs(here: Here, found: Comparison) -> None:
     if held.contradicting:
         said.append(f"{held.contradicting:,} pairs are left out because their labels contradict each other.")
     st.markdown(text.plain(" ".join(said)))
+    find.button("Cases that one version had right and the other wrong", here.scope, "to-cases", inbox="Worse than the other version")
     rows = [replace(each, section="pairs") for each in found.of("pairs")]
     if rows:
         figures("pairs", "Figures on the same rows, with paired intervals", rows, here)

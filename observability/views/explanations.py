@@ -14,7 +14,7 @@ from observability.catalog import Version
 from observability.finding import Finding
 from observability.stats.attribution import importance
 from observability.store.attributions import State
-from observability.views import charts_explanations, distributions, empty, frame, load, text
+from observability.views import charts_explanations, distributions, empty, find, frame, load, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.window import Window
@@ -150,6 +150,7 @@ def swarm(here: Here, view: View) -> None:
         key="swarm",
         alt=f"Attributions of {n:,} predictions by feature. {said}",
         metrics=("attribution_share",),
+        on_select=find.opens("swarm", here.model.name),
     )
 
 
@@ -248,7 +249,14 @@ def dependence(here: Here, view: View) -> None:
     said = trend(rows, chosen, kind, view.unit)
     st.markdown(text.sentence(said))
     figure = charts_explanations.dependence(rows, feature=chosen, kind=kind, unit=view.unit)
-    frame.chart(figure, rows.drop(columns=["raw", "rank"]), key="dependence", alt=said.replace("`", ""), metrics=("attribution_share",))
+    frame.chart(
+        figure,
+        rows.drop(columns=["raw", "rank"]),
+        key="dependence",
+        alt=said.replace("`", ""),
+        metrics=("attribution_share",),
+        on_select=find.opens("dependence", here.model.name),
+    )
 
 
 def trend(rows: "DataFrame", feature: str, kind: str, unit: str) -> str:

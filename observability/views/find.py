@@ -1,5 +1,6 @@
 """How does a person get from an id to its case, from every page? A field in the sidebar: an id opens its case, anything else is looked for."""
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
@@ -22,6 +23,32 @@ def go() -> None:
     scope = scopes.read(st.session_state)
     model = load_case.holder(typed)
     links.go((links.case("", typed, model, scope) if model else links.link("", "cases", scope, q=typed))["go"])
+
+
+def opens(key: str, model: str) -> Callable[[], None]:
+    """What a click on a point of a chart does: open the case of the prediction that the point is, named second in its custom data."""
+
+    def go_there() -> None:
+        chosen = st.session_state.get(key) or {}
+        for point in chosen.get("selection", {}).get("points", []):
+            data = point.get("customdata")
+            if isinstance(data, list | tuple) and len(data) > 1 and isinstance(data[1], str):
+                links.go(links.case("", data[1], model, scopes.read(st.session_state))["go"])
+                return
+
+    return go_there
+
+
+def button(label: str, scope: scopes.Scope, key: str, **own: str) -> None:
+    """A button that leads to the page that finds cases, in the scope of this page."""
+    st.button(
+        label,
+        type="tertiary",
+        icon=":material/manage_search:",
+        key=key,
+        on_click=links.go,
+        args=(links.link("", "cases", scope, **own)["go"],),
+    )
 
 
 def meant(typed: str) -> str:

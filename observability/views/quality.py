@@ -8,6 +8,7 @@ from observability.catalog import Edges, Model
 from observability.finding import Finding
 from observability.views import distributions, links, load, series, text
 from observability.views.answers import UP
+from observability.views.cases import quoted
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, spark
 from observability.window import Window
@@ -115,6 +116,8 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame",
                 cells[metric] = {"t": text.amount(each.value, each.unit), "s": each.severity, "title": each.because.replace("`", "")}
             elif value is not None:
                 cells[metric] = {"t": text.share(value), "quiet": value == 0}
+            if metric == "null_rate" and value:
+                cells[metric] |= links.link(cells[metric]["t"], "cases", scope, q=f"{quoted(feature)} = null")
         rows.append(row(cells))
     return rows
 

@@ -1,7 +1,7 @@
 """How is a dense table drawn: status, sentences, sparklines, bars, intervals, links?
 
 A real HTML table (observability/views/assets/ledger.js) whose every text is set as text, so names and values from logs cannot become markup.
-A cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `title` a tooltip, `spark`, `bar`, `interval`,
+A cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`, `bar`, `interval`,
 and the parts of `links.link`.
 """
 

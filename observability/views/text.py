@@ -35,6 +35,11 @@ def sentence(text: str) -> str:
     return "".join(f"`{part}`" if index % 2 and part else inert(part) for index, part in enumerate(parts))
 
 
+def stopped(text: str) -> str:
+    """A sentence with its full stop."""
+    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+
+
 def status(severity: str, word: str | None = None) -> str:
     """Icon and word of a severity, as Streamlit Markdown; never colour alone."""
     return f":{STATUS_COLOURS[severity]}[{STATUS_ICONS[severity]} {plain(word or STATUS_WORDS[severity])}]"

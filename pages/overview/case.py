@@ -9,29 +9,35 @@ import streamlit as st
 from observability.views import case, case_conclude, case_edge, case_export, case_inputs, case_label, case_rule, case_versions, case_why
 
 here = case.begin()
+
+
+@st.fragment
+def modelled(title: str) -> None:
+    """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
+    draw = {WHY: case_why.why, EDGE: case_edge.edge, VERSIONS: case_versions.versions}[title]
+    case.section(title, lambda: draw(here))
+
+
+WHY, EDGE, VERSIONS = "Why this score?", "Was it near the edge?", "Would another version be right?"
 case.header(here)
 case.section("What happened", lambda: case.timeline(here))
 case.section("Could the inputs be wrong?", lambda: case_inputs.inputs(here))
-because, near = st.container(), st.container()
+then, because, near = st.container(), st.container(), st.container()
+if at_once := case_why.ready(here):
+    with because:
+        modelled(WHY)
 case.section("Is it the label?", lambda: case_label.label(here))
 case.section("Is it just this one?", lambda: case_rule.rule(here))
 others = st.container()
 case.section("What do we conclude?", lambda: case_conclude.conclude(here))
 case.section("Said before", lambda: case_conclude.before(here))
 case.section("Take it along", lambda: case_export.export(here))
-
-
-@st.fragment
-def modelled(title: str) -> None:
-    """What may have to ask the model is drawn last, each part for itself."""
-    draw = {
-        "Why this score?": case_why.why,
-        "Was it near the edge?": case_edge.edge,
-        "Would another version be right?": case_versions.versions,
-    }[title]
-    case.section(title, lambda: draw(here))
-
-
-for place, title in ((near, "Was it near the edge?"), (others, "Would another version be right?"), (because, "Why this score?")):
-    with place:
-        modelled(title)
+with near:
+    modelled(EDGE)
+with others:
+    modelled(VERSIONS)
+with then:
+    case.section("Found about that time", lambda: case_inputs.at_that_time(here), level=3)
+if not at_once:
+    with because:
+        modelled(WHY)

@@ -5,7 +5,7 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import charts_time, empty, findings, frame, load, performance, series, text
+from observability.views import charts_time, empty, find, findings, frame, load, performance, series, text
 from observability.views.table import table
 
 here = frame.begin_model("performance")
@@ -43,6 +43,7 @@ left, right = st.columns([4, 5], gap="large")
 with left:
     st.header("Which errors", anchor=False)
     performance.errors(here)
+    find.button("The cases with the largest loss", here.scope, "to-cases", inbox="Largest loss")
 with right:
     st.header("Where it is worst", anchor=False)
     performance.slices_of(here, finding)

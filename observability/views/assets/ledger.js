@@ -123,7 +123,7 @@ function cell(content, go) {
   const box = html("div", "cell")
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
-  const line = html("div", content.quiet ? "main quiet" : "main")
+  const line = html("div", `main${content.quiet ? " quiet" : ""}${content.changed ? " changed" : ""}`)
   if (content.s) line.append(icon(content.s))
   if (content.href) {
     const link = html("a")
