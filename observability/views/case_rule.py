@@ -5,13 +5,25 @@ from typing import Any
 
 import streamlit as st
 
-from observability.case import Condition, Rate, Rule
-from observability.views import case_say, charts_case, frame, links, text
+from observability.case import Rate, Rule
+from observability.errors import ObservabilityError
+from observability.views import case_say, charts_case, frame, links, load_case, text
 from observability.views.case import Here
-from observability.views.cases import quoted
 from observability.views.table import column, row, table
 from observability.window import Slice
 
+PAD = "\u2003"
+TREE = (
+    column("what", "Where errors gather", strong=True),
+    column(
+        "rate",
+        "Errors",
+        width="14rem",
+        help="Share of labelled rows that are errors, with its 95 % interval, counted on rows that the tree was not grown on",
+    ),
+    column("errors", "Errors of rows", align="right", width="9rem"),
+    column("coverage", "Of all errors", align="right", width="8rem"),
+)
 FIGURES = (
     column("what", "Which predictions", strong=True),
     column("rate", "Errors", width="16rem", help="Share of labelled rows that are errors, with its 95 % interval"),
@@ -40,6 +52,39 @@ def rule(here: Here) -> None:
     with right:
         groups(found, whole)
     do(here, found)
+
+
+def tree(here: Here) -> None:
+    """The error tree, with the path of the case marked."""
+    try:
+        nodes = load_case.tree(here.opened)
+    except ObservabilityError as error:
+        st.markdown(f"{text.status('unknown', 'No tree')}: {text.sentence(str(error))}")
+        return
+    last = [each for each in nodes if each.on_path][-1]
+    where = (
+        "the whole data" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
+    )
+    st.markdown(
+        text.plain(
+            f"This case lies where {where}: {last.errors:,} of {last.n:,} are errors there ({text.share(last.rate)}), {text.share(last.coverage)} of all errors."
+        )
+    )
+    whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
+    rows = []
+    for each in nodes:
+        words = "all labelled predictions about this time" if each.parent is None else each.text
+        rate: dict[str, Any] = {"t": text.share(each.rate)}
+        if each.rate is not None:
+            rate["interval"] = interval(each.rate, each.low, each.high, whole, nodes[0].rate)
+        cells = {
+            "what": {"t": f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}", "mark": "this case" if each.on_path else None},
+            "rate": rate,
+            "errors": {"t": f"{each.errors:,} of {each.n:,}"},
+            "coverage": {"t": text.share(each.coverage) if each.coverage is not None else ""},
+        }
+        rows.append(row(cells, selected=each.on_path))
+    table("tree", "The error tree with the path of this case", TREE, rows, compact=True)
 
 
 def figures(name: str, each: Rule | Rate, whole: float) -> dict[str, Any]:
@@ -103,10 +148,13 @@ def groups(found: Rule, whole: float) -> None:
 def do(here: Here, found: Rule) -> None:
     """All like this, and make it a slice that is watched."""
     scope = here.scope.at(*here.opened.span())
-    typed = " and ".join([*(each for one in found.conditions for each in typed_of(one)), wrong(here)])
+    typed = f"{found.search} and {wrong(here)}"
     find_all = links.link("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Find all errors like this", icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,))
+        if found.search:
+            st.button(
+                "Find all errors like this", icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,)
+            )
         if found.slice:
             to_slice = links.link("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
             st.button("Open it as a slice", icon=":material/filter_alt:", key="open-slice", on_click=links.go, args=(to_slice,))
@@ -114,17 +162,6 @@ def do(here: Here, found: Rule) -> None:
             st.caption(f"{text.status('ok', 'Asked for')}: an open action asks to watch it.")
         else:
             monitor(here, found)
-
-
-def typed_of(condition: Condition) -> list[str]:
-    """A condition of the rule as a person types it (store/search.py)."""
-    name = quoted(condition.reference)
-    if condition.null:
-        return [f"{name} = null"]
-    if condition.levels:
-        return [f"{name} = {quoted(condition.levels[0])}"] if len(condition.levels) == 1 else []
-    low = [f"{name} >= {condition.low!r}"] if condition.low is not None else []
-    return [*low, *([f"{name} < {condition.high!r}"] if condition.high is not None else [])]
 
 
 def wrong(here: Here) -> str:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from observability.case import PARTS, Case, Look, edge, inboxes, open_case, replay, rows, why
+from observability.case import PARTS, Case, Look, edge, inboxes, known, open_case, replay, rows, why
 from observability.case import churn as churning
 from observability.case import flips as flipping
+from observability.case import tree as growing
 from observability.case.flips import Found
 from observability.case.look import Progress
 from observability.case.modelled import Answered, Churn, Contrast, Contrasts, Curve, Margin, Opposite, WhatIf
+from observability.case.tree import Node
 from observability.errors import NotFoundError
 from observability.store import said, search, written
 from observability.store.source import snapshot
@@ -82,7 +84,7 @@ def holder(prediction: str) -> str | None:
 def known_contrast(held: Opened) -> Contrast | None:
     """The attributions that were logged or explained ahead; None where there are none."""
     with held.lock, snapshot(held.look.store):
-        return why.known(held.look.store, held.look.row)
+        return known.known(held.look.store, held.look.row)
 
 
 def contrasts(held: Opened, progress: Progress) -> Contrasts:
@@ -111,6 +113,11 @@ def asked_once(held: Opened, name: str, ask: Callable[[], Answer]) -> Answer:
     with held.lock, snapshot(held.look.store):
         found: Answer = held.look.shared(f"page:{name}", ask)
         return found
+
+
+def tree(held: Opened) -> tuple[Node, ...]:
+    """Where errors gather about the case. Raises NotGivenError."""
+    return asked_once(held, "tree", lambda: growing.tree(held.look))
 
 
 def curves(held: Opened, progress: Progress) -> tuple[Curve, ...]:

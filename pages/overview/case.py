@@ -28,7 +28,7 @@ if at_once := case_why.ready(here):
         modelled(WHY)
 case.section("Is it the label?", lambda: case_label.label(here))
 case.section("Is it just this one?", lambda: case_rule.rule(here))
-others = st.container()
+grown, others = st.container(), st.container()
 case.section("What do we conclude?", lambda: case_conclude.conclude(here))
 case.section("Said before", lambda: case_conclude.before(here))
 case.section("Take it along", lambda: case_export.export(here))
@@ -38,6 +38,8 @@ with others:
     modelled(VERSIONS)
 with then:
     case.section("Found about that time", lambda: case_inputs.at_that_time(here), level=3)
+with grown:
+    case.section("Where errors gather", lambda: case_rule.tree(here), level=3)
 if not at_once:
     with because:
         modelled(WHY)

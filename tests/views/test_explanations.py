@@ -60,7 +60,8 @@ def test_the_swarm_draws_each_point_once_by_value_and_missing_ones_grey() -> Non
     assert grey.marker.color == theme.NEUTRAL and len(grey.x) == 10 and len(coloured.x) == 110
     assert sorted([*grey.x, *coloured.x]) == sorted(frame["attribution"])
     assert coloured.marker.colorscale[0][1] == theme.SEQUENTIAL[0][1] and max(coloured.marker.color) == 1
-    assert "&lt;i&gt;p" in coloured.customdata[0] and "<i>" not in coloured.customdata[0]
+    words, opens = coloured.customdata[0]
+    assert "&lt;i&gt;p" in words and "<i>" not in words and opens in set(frame["id"])
     of_first = frame.loc[frame["feature"] == NAMES[0], "attribution"]
     assert all(abs(y - 1) < 0.45 for x, y in zip(coloured.x, coloured.y) if x in set(of_first))
 
