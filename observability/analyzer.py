@@ -45,7 +45,8 @@ class Context:
     version: the version that is judged; its edges and features are in it. window: the window that is judged (its `version` is set; its `as_of`
     is what had arrived). now: the instant of the question: as_of, else the end of the window or the clock, whichever run.py decided; freshness
     is measured against it. budget: the share of false discoveries that this one run may spend (see stats/multiple.py).
-    counters: what the loader counted about this model and window: {"duplicates": n, "rejected": n, "unknown_columns": {name: n}}.
+    counters: what the loader counted about this model and window: {"duplicates": n, "rejected": n, "unknown_columns": {name: n}}, and "not_explained":
+    {version: why its artifact could not be explained}.
     Of an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the one that is asked about.
     """
 

@@ -18,7 +18,7 @@ from observability.aggregate import Records
 from observability.catalog import Model
 from observability.energy import Source, added_up, by_predictions, drawn, is_gpu, runs_of, serving, worst
 from observability.measure import confusion_matrix
-from observability.prices import Place, in_force
+from observability.prices import Place, in_force, recorded_from
 from observability.settings import ModelSettings
 from observability.stats.interval import Interval, Moments, mean_interval, paired_rate_difference_interval, rate_interval
 
@@ -39,6 +39,14 @@ WORDS = {
     "label": "a price a label",
 }
 """How a part was priced, in words."""
+
+
+def priced_from(part: "Part", prices: "DataFrame", place: Place, end: datetime) -> str:
+    """Whose word the price is, to follow how sure the quantity is: a recorded price is what somebody wrote down, not what was paid. Nothing for
+    money that predictions carry. end: naive UTC.
+    """
+    since = None if part.method in (None, "cost") else recorded_from(prices, place, str(part.method), end)
+    return "" if since is None else f", price as recorded from {since:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Price records hold from their `from` on. Fallbacks for what no record and no set
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,13 @@ def in_force(
         values[held] = part[field].to_numpy(float)[found[held]]
         currencies[held] = part["currency"].to_numpy(object)[found[held]]
     return values, currencies
+
+
+def recorded_from(prices: "DataFrame", place: Place, resource: str, at: datetime) -> datetime | None:
+    """From when on the newest price of a resource holds that may count for a model at an instant (naive UTC); None where there is none."""
+    own = (prices["resource"].to_numpy(object) == resource) & (prices["from"] <= at).to_numpy(bool)
+    own &= np.array([each is None or each != each or each == place.model for each in prices["model"]], bool)
+    return prices["from"][own].max().to_pydatetime() if own.any() else None
 
 
 @dataclass(frozen=True)

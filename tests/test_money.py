@@ -8,7 +8,18 @@ import pytest
 
 from observability.catalog import Model
 from observability.energy import runs_of
-from observability.money import currencies, currency_of, daily, errors, labelling_part, month_of, serving_part, total, training_part
+from observability.money import (
+    currencies,
+    currency_of,
+    daily,
+    errors,
+    labelling_part,
+    month_of,
+    priced_from,
+    serving_part,
+    total,
+    training_part,
+)
 from observability.settings import ModelSettings
 from tests.operations_world import START, place, prices, records, resources, runs, served, use
 
@@ -117,3 +128,17 @@ def test_errors_against_the_majority_decision_and_their_money_by_hand() -> None:
     assert three.avoided.value == pytest.approx((40 - 26) / 100) and three.lost is None and three.majority == "a"
     assert errors(Model(1, "m", "regression"), counts([[1, 0], [0, 1]])) is None
     assert errors(model, counts([[0, 0], [0, 0]])) is None
+
+
+def test_a_recorded_price_says_from_when_it_is_and_money_that_was_logged_has_none():
+    mine = place()
+    listed = prices(
+        {"resource": "request", "amount": 0.01, "from": -960},
+        {"resource": "request", "amount": 0.02, "from": -96},
+        {"resource": "request", "amount": 0.09, "from": -24, "model": "another"},
+        {"resource": "request", "amount": 0.03, "from": 216},
+    )
+    by_request = serving_part(served([100.0]), use("cost", [], []), resources(), listed, mine)
+    assert priced_from(by_request, listed, mine, END) == f", price as recorded from {START - timedelta(days=4):%Y-%m-%d}"
+    logged = serving_part(served([100.0]), use("cost", [100.0], [0.05]), resources(), listed, mine)
+    assert logged.method == "cost" and priced_from(logged, listed, mine, END) == ""

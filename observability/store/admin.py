@@ -13,7 +13,7 @@ import duckdb
 
 from observability.aggregate import NULL
 from observability.catalog import Model
-from observability.store import landing
+from observability.store import attributions, landing
 from observability.store.catalog_store import aware, naive, streams
 from observability.store.database import FLOOR_BYTES, Store
 from observability.store.migrate import kind_columns, kind_tables, schema_version
@@ -131,7 +131,8 @@ def rejected(store: Store, limit: int = 100, model: str | None = None) -> "DataF
 
 
 def counters(store: Store, model: str, window: Window) -> dict[str, Any]:
-    """What the loader counted about a model: {"lines", "stored", "duplicates", "rejected", "unknown_columns": {name: n}}. Read-only.
+    """What the loader counted about a model: {"lines", "stored", "duplicates", "rejected", "unknown_columns": {name: n}}, and
+    "not_explained": {version: why its artifact failed}. Read-only.
 
     The lines are those that arrived in the hours of the window, by `as_of` where it is given. unknown_columns: features that predictions of the
     window's days carried although their version was registered without them, and how often. Raises NotFoundError for an unknown model.
@@ -152,6 +153,7 @@ def counters(store: Store, model: str, window: Window) -> dict[str, Any]:
             "duplicates": duplicates,
             "rejected": refused,
             "unknown_columns": unknown_columns(cursor, known, window),
+            "not_explained": attributions.failures(cursor, known),
         }
     finally:
         cursor.close()

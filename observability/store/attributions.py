@@ -231,7 +231,7 @@ def put(store: "Store", model: Model, version: Version, written: Written) -> int
     with store.write() as writer:
         known = find_model(writer, model.name)
         now = known.version(version.name) if known and known.key == model.key else None
-        if now is None or identity(now) != identity(version):
+        if now is None or identity(now) != identity(version) or read_state(writer, model, version.name) is None:
             return 0
         writer.register("explained", written.batch)
         ((count,),) = writer.execute(
@@ -262,10 +262,25 @@ def write_parts(writer: duckdb.DuckDBPyConnection, model: Model, version: str, p
 def restart(store: "Store", model: Model, version: Version, state: State) -> None:
     """Drops everything that is stored of a version's attributions, because its artifact or its features changed, and writes a new state."""
     with store.write() as writer:
-        numbers = [number for (name, _), number in streams(writer, model.key).items() if name == version.name]
-        writer.execute(f"DELETE FROM {model_table('attributions', model.key)} WHERE stream IN (SELECT unnest(?::SMALLINT[]))", [numbers])
-        writer.execute(f"DELETE FROM {model_table('enrichment', model.key)} WHERE job = ? AND version = ?", [JOB, version.name])
+        drop(writer, model, version.name)
         write_parts(writer, model, version.name, {"": (0, json.dumps(asdict(state)))})
+
+
+def drop(writer: duckdb.DuckDBPyConnection, model: Model, version: str) -> None:
+    """Deletes all that is stored of a version's attributions, so that they are made anew: in the transaction that registers another reference too."""
+    numbers = [number for (name, _), number in streams(writer, model.key).items() if name == version]
+    writer.execute(f"DELETE FROM {model_table('attributions', model.key)} WHERE stream IN (SELECT unnest(?::SMALLINT[]))", [numbers])
+    writer.execute(f"DELETE FROM {model_table('enrichment', model.key)} WHERE job = ? AND version = ?", [JOB, version])
+
+
+def failures(cursor: duckdb.DuckDBPyConnection, model: Model) -> dict[str, str]:
+    """Why the artifacts of versions could not be explained, in words, by version."""
+    found = {each.name: read_state(cursor, model, each.name) for each in model.versions if each.artifact}
+    return {
+        name: state.failure
+        for name, state in found.items()
+        if state is not None and state.failure and state.holds(model.version(name) or Version(name))
+    }
 
 
 def forget(writer: duckdb.DuckDBPyConnection, key: int, ids: Iterable[str]) -> int:

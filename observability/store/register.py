@@ -14,7 +14,7 @@ import pyarrow as pa
 from observability.catalog import Kind, Model, Version
 from observability.errors import NotFoundError, UsageError
 from observability.settings import ModelSettings, read_settings
-from observability.store import artifacts
+from observability.store import artifacts, attributions
 from observability.store.catalog_store import add_columns, add_model, find_model, save_version, set_kind, set_sensitive, update_model
 from observability.store.database import Store
 from observability.store.describe import describe
@@ -108,6 +108,7 @@ def register(store: Store, request: Request, *, progress: Progress | None = None
             save_version(writer, model.key, version)
             say("storing the reference")
             store_rows(writer, model, request.version, table, inference, target, now)
+            attributions.drop(writer, model, request.version)
             say("counting")
             rebuild(writer, request.model, None if whole else streams_of(writer, model, request.version), threads=store.threads)
     except BaseException:

@@ -18,6 +18,7 @@ from observability.money import (
     currencies,
     daily,
     labelling_part,
+    priced_from,
     serving_part,
     total,
     training_between,
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
+PRICED = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
+"""Metrics whose money is a quantity at a price that somebody recorded: the mark is the quantity's."""
 DAYS_UP_TO = 31
 """Windows up to so many days are drawn by day, longer ones by week."""
 EXAMPLES = (
     (
-        "What a unit costs, from when on (cpu_hour is an hour of one busy core; gpu_hour, kwh, request and label are understood too):",
+        "What a unit costs, from when on (cpu_hour is an hour of one busy core; gpu_hour, kwh, request and label are understood too; gb_month is kept, but storage is not in these sums yet):",
         '{"kind":"price","from":"2026-01-01T00:00:00Z","resource":"cpu_hour","amount":0.05,"currency":"EUR"}',
     ),
     ("With each prediction, where the service knows it:", '{"kind":"prediction", …, "cost":0.0004}'),
@@ -54,9 +57,10 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Spending:
-    """The parts of the window, the currencies in them (the one that is judged first), and the window."""
+    """The parts of the window, whose word the price of each is, the currencies in them (the one that is judged first), and the window."""
 
     parts: list[Part]
+    priced: list[str]
     currencies: list[str]
     window: Window
 
@@ -74,7 +78,7 @@ def spending(here: Here) -> Spending:
         labelling_part(load.records(ANNOTATIONS, window), load.records(HUMAN_LABELS, window), prices, place),
         serving_part(served, use, resources, prices, place),
     ]
-    return Spending(parts, currencies(parts, here.model.settings), window)
+    return Spending(parts, [priced_from(each, prices, place, end) for each in parts], currencies(parts, here.model.settings), window)
 
 
 def together(before: "DataFrame", now: "DataFrame") -> "DataFrame":
@@ -91,7 +95,8 @@ def sentences(found: Sequence[Finding]) -> None:
         each = of.get(metric)
         if each is not None:
             source = str(each.evidence.get("source") or each.basis)
-            mark = f" {badge(source)}" if each.value is not None else ""
+            recorded = metric in PRICED and each.evidence.get("method") != "cost"
+            mark = f" {badge(source, 'quantity' if recorded else '')}" if each.value is not None else ""
             st.markdown(f"{text.status(each.severity)}: **{text.sentence(each.because)}**{mark}")
 
 
@@ -184,11 +189,11 @@ def parts_table(spent: Spending) -> None:
     ]  # fmt: skip
     of_units = {"training": "run", "labelling": "label", "serving": "prediction"}
     rows, twin = [], []
-    for part in spent.parts:
+    for part, since in zip(spent.parts, spent.priced, strict=True):
         held = within(part, naive(spent.window.start), naive(spent.window.end))
         units = float(held["units"].sum()) or float(part.unpriced)
         amounts = {str(currency): float(amount) for currency, amount in held.groupby("currency")["amount"].sum().items()}
-        priced = WORDS.get(part.method or "", "no price is known" if part.unpriced else "nothing to price")
+        priced = WORDS.get(part.method or "", "no price is known" if part.unpriced else "nothing to price") + since
         cells: dict[str, Any] = {
             "part": {"t": part.name.capitalize()},
             "amount": {"t": "\n".join(money(amount, currency) for currency, amount in amounts.items()) or text.DASH},

@@ -39,9 +39,9 @@ EXAMPLES = (
 """What to log, and an example line each."""
 
 
-def badge(source: str) -> str:
-    """Where a number comes from, as Markdown."""
-    return f":{BADGES.get(source, 'gray')}-badge[{source}]"
+def badge(source: str, what: str = "") -> str:
+    """Where a number comes from, as Markdown. what: which part of it that is said of."""
+    return f":{BADGES.get(source, 'gray')}-badge[{f'{what} {source}'.strip()}]"
 
 
 def place_of(here: Here) -> Place:

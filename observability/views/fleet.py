@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = (
-    column("model", "Model", width="13rem", strong=True),
-    column("status", "Status", width="6.5rem"),
-    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="9.5rem"),
-    column("latency", "Latency", help="99 of 100 answers took at most this long", width="6.5rem"),
-    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness"),
-    column("drift", "Input drift", help="Features that moved away from the reference"),
-    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="12rem"),
-    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference"),
+    column("model", "Model", width="10rem", strong=True),
+    column("status", "Status", width="6rem"),
+    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="8.5rem"),
+    column("latency", "Latency", help="99 of 100 answers took at most this long", width="6rem"),
+    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="7rem"),
+    column("drift", "Input drift", help="Features that moved away from the reference", width="8rem"),
+    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="10.5rem"),
+    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference", width="7rem"),
     column("cost", "Cost", help="Of a thousand predictions: money, and energy below it", width="6.5rem"),
 )
 

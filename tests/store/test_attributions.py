@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from observability import enrich
+from observability import enrich, run
 from observability.aggregate import Attributions
 from observability.enrich_explain import explain_rows
 from observability.errors import NotFoundError
@@ -174,6 +174,38 @@ def test_another_artifact_or_registration_starts_anew(store: Store) -> None:
     assert worked(store) == 60 + 40 * DAYS
     ((held,),) = store.cursor().execute("SELECT count(*) FROM attributions_1").fetchall()
     assert held == 60 + 40 * DAYS
+
+
+def test_another_reference_of_the_same_artifact_starts_anew_and_loses_nothing(store: Store) -> None:
+    worked(store)
+    before = attributions.fetch(store, Attributions(), WINDOW)
+    version = store.catalog().model("loan").version("1")
+    state = attributions.state_of(store, "loan", "1")
+    again(store, None, rows=80)
+    now = store.catalog().model("loan").version("1")
+    assert now.artifact == version.artifact and now.registered_at == version.registered_at
+    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 0
+    late = attributions.Written(attributions.BATCH.empty_table(), state)
+    assert attributions.put(store, store.catalog().model("loan"), version, late) == 0
+    assert attributions.state_of(store, "loan", "1") is None
+    assert worked(store) == 80 + 40 * DAYS
+    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 80
+    assert attributions.fetch(store, Attributions(), WINDOW).equals(before)
+
+
+def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Store) -> None:
+    def breaks(*_args, **_options):
+        raise WorkerError("the model ended the process", reason="crash", got="signal 11")
+
+    def said() -> list[tuple[str, str]]:
+        options = {"start": START, "end": START + timedelta(days=DAYS), "only": ("trust/explanations",)}
+        return [(each.severity, each.because) for each in run.check(store, model="loan", **options).findings]
+
+    worked(store, breaks)
+    ((severity, because),) = said()
+    assert severity == "unknown" and "signal 11" in because and "`register --artifact FILE`" in because
+    again(store, "tree\nversion=v4\nother=1\n")
+    assert "is explained yet" in said()[0][1]
 
 
 def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: Store) -> None:

@@ -22,6 +22,7 @@ from observability.money import (
     currencies,
     errors,
     labelling_part,
+    priced_from,
     serving_part,
     total,
     training_between,
@@ -158,8 +159,10 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     since = pd.Timestamp(context.window.start.replace(tzinfo=None)) - pd.Timedelta(days=CHANGE_DAYS)
     past = by_parts(frames["past served"], before, currency) if before is not None else now.iloc[:0]
     judged = judge(now, past[past.index >= since], "amount", context)
+    place = Place(context.model.name, context.model.settings)
+    said = priced_from(part, frames["prices"], place, context.window.end.replace(tzinfo=None))
     because = (
-        f"Serving a thousand predictions costs {money(judged.now.value, currency)} ({WORDS[part.method]}, {part.source}; {spent.rows:,} predictions)"
+        f"Serving a thousand predictions costs {money(judged.now.value, currency)} ({WORDS[part.method]}, {part.source}{said}; {spent.rows:,} predictions)"
         f"{apart(spent)}: {judged.said}."
     )
     evidence = {

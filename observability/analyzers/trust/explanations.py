@@ -42,6 +42,10 @@ NO_ARTIFACT = (
     "Nothing explains the scores of version {}: register it with `--artifact FILE` (LightGBM text, XGBoost json, skops or ONNX), "
     "or log `attributions` with the predictions."
 )
+FAILED = (
+    "The artifact of version {} could not be explained: {}. Register one that can be read with `register --artifact FILE`, or log `attributions` with "
+    "the predictions; it is tried again when the artifact or a library changes."
+)
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -84,6 +88,8 @@ def missing(context: Context, now: Explained) -> str:
     """Why nothing is explained, and what to do."""
     if not context.version.artifact:
         return NO_ARTIFACT.format(context.version.name)
+    if failed := context.counters.get("not_explained", {}).get(context.version.name):
+        return FAILED.format(context.version.name, str(failed).rstrip(". "))
     return (
         f"None of the {now.served_days} days with predictions is explained yet: the dashboard does it when it is idle, "
         "or `python -m observability explain` does it now."
