@@ -71,7 +71,7 @@ def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
     first = [prediction(i, received_at="2024-03-02T10:30:00Z") for i in range(3)]
     landed(*first, *first[:2], prediction(9, received_at="2024-03-09T00:00:00Z"), label(0))
     found = admin.counters(store, "loan", window())
-    assert found == {"lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "unknown_columns": {}}
+    assert found == {"lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "unknown_columns": {}, "not_explained": {}}
     assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 10, tzinfo=UTC)))["lines"] == 0
     assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 11, tzinfo=UTC)))["lines"] == 5
     with pytest.raises(NotFoundError):
