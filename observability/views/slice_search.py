@@ -65,13 +65,13 @@ def changed(here: Here, summary: Finding, metric: str) -> None:
     first, unit = rows.iloc[0], METRICS[metric].unit
     sure = int((rows["p_adjusted"] <= 0.05).sum())
     alt = (
-        f"{first['name']} moved furthest from the rest: {text.metric_title(metric)} {text.amount(first['value'], unit)}, "
+        f"{first['name']} became worse than the rest by most: {text.metric_title(metric)} {text.amount(first['value'], unit)}, "
         f"{text.amount(first['before'], unit)} before; {text.plural(sure, 'slice')} of those shown moved by more than chance, all looks counted."
     )
     st.markdown(text.plain(alt))
     drawn = rows.assign(sure=rows["p_adjusted"] <= 0.05)
     frame.chart(charts_slices.dots(drawn, name=text.metric_title(metric), unit=unit), rows, key="changed", alt=alt, metrics=(metric,))
-    listed(here, "changed-slices", f"{text.metric_title(metric)}: slices that moved furthest from the rest", rows, metric)
+    listed(here, "changed-slices", f"{text.metric_title(metric)}: slices that became worse than the rest", rows, metric)
 
 
 def weakest(here: Here, summary: Finding) -> None:

@@ -109,7 +109,7 @@ def relation(here: Here, found: Mapping[str, Finding]) -> None:
     """The slices that hold more of the changed relation than their share of the rows, each the scope of the performance page."""
     lines = found[RELATION].evidence["carried"]
     if not lines:
-        st.caption("No slice holds more of it than its share of the rows.")
+        st.caption("Nothing at equal inputs differs for sure, or no slice holds more of it than its share of the rows.")
         return
     st.markdown("Slices that hold more of the part at equal inputs than their share of the rows.")
     columns = (

@@ -298,13 +298,14 @@ def summary(held: Sequence[Held], named: Sequence[Finding], now: "DataFrame", be
 
 
 def ranked(held: Sequence[Held]) -> dict[str, list[dict[str, Any]]]:
-    """Of each loss the single slices that changed most, whatever they say, for a page."""
+    """Of each loss the single slices that became worse than the rest by most, whatever chance says, for a page."""
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:
         for name, singles in part.result.single.items():
             spec = part.specs[name]
             if spec.labelled or spec.metric == "error_rate":
-                found.setdefault(spec.metric, []).extend(line(each, spec) for each in singles)
+                worse = [each for each in singles if not spec.worse or spec.worse * each.excess > 0]
+                found.setdefault(spec.metric, []).extend(line(each, spec) for each in worse)
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
 
 

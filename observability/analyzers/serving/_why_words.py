@@ -28,7 +28,7 @@ def sentence(metric: str, value: Interval, found: Decomposition, carried: list[d
     if metric == "change_from_inputs":
         told = f"Other inputs explain {'nothing for sure' if nothing else 'a part'} of it, {said}"
         most = "" if nothing or not carried else f", most by `{carried[0]['name']}`"
-        return f"{whole[0].upper()}{whole[1:]}. {told}{most}{alone(found)}."
+        return f"{whole[0].upper()}{whole[1:]}. {told}{most}{alone(found, against)}."
     told = "no difference for sure" if nothing else f"a {'higher' if value.value > 0 else 'lower'} {loss(share)}"
     most = "" if nothing or not carried else f", most where `{carried[0]['name']}` is {level(carried[0])}"
     return f"At equal inputs there is {told}, {said}{most}: {'the relation as it was' if nothing else 'another relation of inputs and outcomes'}; {whole}."
@@ -40,11 +40,11 @@ def level(carrier: dict[str, Any]) -> str:
     return f"{name} ({percent(carrier['of_part'])} of it in {percent(carrier['share'])} of the rows)"
 
 
-def alone(found: Decomposition) -> str:
+def alone(found: Decomposition, against: Against) -> str:
     """That some rows cannot be compared."""
     if found.alone_now < FEW:
         return ""
-    return f"; {percent(found.alone_now)} of the window has no counterpart there, so that its part is a matter of inputs and cannot be told from them"
+    return f"; {percent(found.alone_now)} of the window has no counterpart {HAD[against]}, and counts as other inputs"
 
 
 def apart(found: Decomposition, against: Against) -> str:

@@ -135,7 +135,12 @@ def by_input(held: Held, cuts: list[Cut]) -> list[dict[str, Any]]:
 
 
 def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
-    """The levels that hold more of the changed relation than their share of the rows: part, share of the part, share of the rows."""
+    """The levels that hold more of the changed relation than their share of the rows: part, share of the part, share of the rows. None where chance may
+    explain the relation.
+    """
+    low, high = found.relation.low, found.relation.high
+    if low is None or high is None or low <= 0 <= high:
+        return []
     whole = float(found.unexpected.sum())
     lines: list[dict[str, Any]] = []
     for cut in cuts:
