@@ -1,0 +1,159 @@
+"""Does one requester ask the same thing over and over, does one score come again and again, are clocks right and values fine?
+
+Answered from a bounded sample of single rows, which counts cannot tell: near-identical requests of one subject, a default score, a device whose clock
+is off, a device whose numbers are coarse.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.aggregate import Aggregate, Sample
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.data._claims import percent
+from observability.analyzers.data._devices import NAME, device_claims
+from observability.finding import Finding, Severity
+from observability.stats.change import two_proportion_test
+from observability.stats.interval import rate_interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
+BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
+"""Share of all rows that are near-identical requests of one subject; rows of the sample at least; numbers are alike within so many standard
+deviations of all rows."""
+DEFAULT_WATCH, DEFAULT_ACT = 0.05, 0.10
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Samples of the window and of the month before."""
+    if context.window.days < 1:
+        return {"volume": Ask(Aggregate("predictions"))}
+    columns = ("id", "at", "arrived", "subject", "device", "score", *(each.reference for each in context.model.features()))
+    sample = Sample("predictions", columns, ROWS)
+    return {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Findings about subjects, the score and devices; one that nothing stands out."""
+    if "volume" in frames:
+        return [
+            context.undecided(
+                NAME, "model", "near_duplicate_share", int(frames["volume"]["n"].sum()), "Requests are looked at over a day or more."
+            )
+        ]
+    now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
+    if len(now) < LEAST:
+        because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {LEAST - len(now):,} more."
+        return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
+    numbers = [each.reference for each in context.model.features() if each.kind == "number"]
+    return [*bursts(now, past, context), *default_score(now, past, context), *device_claims(now, past, numbers, context)]
+
+
+def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
+    """Subjects that ask nearly the same again and again; where none does, that."""
+    groups = repeated(now, context)
+    if groups is None:
+        because = "No request names its subject, so that nobody's bursts can be seen: log `subject`, a pseudonym of who asks."
+        return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
+    before = repeated(past, context)
+    usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= LEAST else 0.0
+    found = []
+    for each in groups[groups["n"] >= FEWEST].to_dict("records"):
+        known = rate_interval(each["n"], len(now))
+        share = each["n"] / len(now)
+        if share < max(BURST_WATCH, 3 * usual) or known.low is None or known.high is None or known.low <= usual:
+            continue
+        severity: Severity = "act" if share >= BURST_ACT else "watch"
+        because = (
+            f"Subject `{each['subject']}` asks nearly the same again and again: {each['n']:,} of {len(now):,} requests of the sample ({percent(share)}), up to "
+            f"{each['peak']:,} an hour; the month before nobody had more than {percent(usual)}."
+        )
+        base = context.undecided(NAME, f"subject={each['subject']}", "near_duplicate_share", len(now), because, against="past")
+        found.append(
+            replace(
+                base, value=share, low=known.low, high=known.high, severity=severity, likely_source="system",
+                limit=BURST_ACT if severity == "act" else BURST_WATCH, rank=6.0 + share, evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"], "baseline": usual},
+            )
+        )  # fmt: skip
+    if found:
+        return found
+    top = int(groups["n"].max()) if len(groups) else 0
+    known = rate_interval(top, len(now))
+    because = f"No subject asks the same over and over: the most near-identical requests of one are {top:,} of {len(now):,} of the sample."
+    base = context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")
+    return [replace(base, value=known.value, low=known.low, high=known.high, severity="ok", limit=BURST_WATCH)]
+
+
+def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
+    """The largest group of near-identical requests of each subject: subject, n, peak (rows in its busiest hour); None where no row names one."""
+    import pandas as pd
+
+    named = rows[rows["subject"].notna()]
+    if named.empty:
+        return None
+    keys: list[Any] = [named["subject"].astype(str)]
+    for each in context.model.features():
+        values = named[each.reference]
+        if each.kind == "number":
+            keys.append(pd.Series(cells(values.to_numpy(float), rows[each.reference].to_numpy(float)), named.index))
+        else:
+            keys.append(values.astype(str))
+    code = pd.util.hash_pandas_object(pd.concat(keys, axis=1), index=False)
+    frame = pd.DataFrame({"subject": keys[0], "code": code, "hour": named["at"].dt.floor("h")})
+    sizes = (
+        frame.groupby(["subject", "code"])
+        .size()
+        .rename("n")
+        .reset_index()
+        .sort_values(["n", "subject", "code"], ascending=[False, True, True])
+    )
+    best = sizes.drop_duplicates("subject")
+    peaks = frame.merge(best[best["n"] >= FEWEST], on=["subject", "code"]).groupby(["subject", "hour"]).size().groupby("subject").max()
+    return best.assign(peak=best["subject"].map(peaks).fillna(0).astype(int)).drop(columns="code")
+
+
+def cells(numbers: "NDArray[np.float64]", every: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Cells of a tenth of a standard deviation, told by the quartiles of all rows, so that no wild row widens them; the value itself where these are one."""
+    finite = every[np.isfinite(every)]
+    low, high = np.quantile(finite, [0.25, 0.75]) if finite.size else (0.0, 0.0)
+    there = np.where(np.isfinite(numbers), numbers, 0.0)
+    step = ALIKE * (high - low) / 1.349
+    return np.where(np.isfinite(numbers), np.floor(there / step) if step > 0 else there, np.inf)
+
+
+def default_score(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
+    """One value of the score whose share surged: what a service answers when it does not ask the model."""
+    scores, before = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, past))
+    if len(scores) < LEAST or len(before) < LEAST:
+        return []
+    values, counts = np.unique(scores.to_numpy(float), return_counts=True)
+    value = float(values[counts.argmax()])
+    hits, then = int((scores == value).sum()), int((before == value).sum())
+    known, growth = rate_interval(hits, len(scores)), hits / len(scores) - then / len(before)
+    p_value = two_proportion_test(hits, len(scores), then, len(before)).p_value
+    sure = p_value is not None and p_value <= context.budget / 100
+    severity: Severity = "ok" if growth < DEFAULT_WATCH or not sure else "act" if growth >= DEFAULT_ACT else "watch"
+    because = (
+        f"The commonest score is {value:.6g}, in {percent(hits / len(scores))} of {len(scores):,} rows of the sample, {percent(then / len(before))} in the month before"
+        + ("." if severity == "ok" else ": that is consistent with a default given without asking the model.")
+    )
+    subject = context.model.subject("score")
+    base = context.undecided(NAME, subject, "default_score_rate", len(scores), because, against="past")
+    return [
+        replace(
+            base, value=known.value, low=known.low, high=known.high, severity=severity, limit=min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0),
+            likely_source="system" if severity != "ok" else None, rank=6.0 if severity != "ok" else 0.0, evidence={"score": value, "baseline": then / len(before), "baseline_n": len(before)},
+        )
+    ]  # fmt: skip
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Does one requester ask the same over and over, does one score come again and again, are clocks right and values fine?",
+    needs,
+    analyze,
+)

@@ -1,0 +1,47 @@
+"""Do some rows hold fewer distinct values than as many rows drawn from the others?
+
+Rarefaction: the expected number of distinct values among n rows drawn without replacement from others with value counts N1, N2, … (Hurlbert 1971),
+and the variance by the sum of the single values' own, which leaves out that values compete and is therefore too wide.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """found: distinct values; expected, sd: of as many rows of the others; n: rows."""
+
+    found: int
+    expected: float
+    sd: float
+    n: int
+
+    @property
+    def ratio(self) -> float:
+        """Found over expected."""
+        return self.found / self.expected if self.expected > 0 else 1.0
+
+    @property
+    def z(self) -> float:
+        """How far below (negative) or above chance."""
+        return (self.found - self.expected) / max(self.sd, 0.5)
+
+
+def rarefied(values: NDArray[np.float64], others: NDArray[np.float64]) -> Distinct:
+    """Distinct values of some rows against as many of the others; of fewer others, of as many as there are. NaN is left out."""
+    mine, rest = (each[np.isfinite(each)] for each in (values, others))
+    n, total = min(mine.size, rest.size), rest.size
+    mine = mine[:n]
+    if n == 0:
+        return Distinct(0, 0.0, 0.0, 0)
+    _, counts = np.unique(rest, return_counts=True)
+    left = total - counts
+    with np.errstate(invalid="ignore"):
+        never = np.where(
+            left >= n, np.exp(gammaln(left + 1) - gammaln(np.maximum(left - n, 0) + 1) - gammaln(total + 1) + gammaln(total - n + 1)), 0.0
+        )
+    return Distinct(int(np.unique(mine).size), float((1 - never).sum()), float(np.sqrt((never * (1 - never)).sum())), int(n))

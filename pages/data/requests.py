@@ -1,0 +1,22 @@
+"""Requests :material/repeat:
+Does one requester ask nearly the same again and again, does one score come again and again, is the clock of a device off, does a device send coarse
+values? These are told from a bounded sample of single requests, since counts cannot show them. Nothing here says why; it says what stands out.
+"""
+
+import streamlit as st
+
+from observability.views import empty, findings, frame, load, text
+
+here = frame.begin_model("requests")
+with st.skeleton(height=240):
+    found = [each for each in load.findings(here.window, wait=True) if each.analyzer == "data/requests"]
+if not found:
+    empty.no_rows()
+    st.stop()
+for each in found:
+    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+frame.explain("near_duplicate_share", "default_score_rate", "clock_skew", "distinct_ratio")
+
+st.header("Findings", anchor=False)
+findings.listed("findings", "Findings about requests", found, here.scope)
+findings.downloads(found, "requests")

@@ -1,0 +1,88 @@
+"""data/requests: are a burst, a default score, a wrong clock and coarse values named, each with its subject, and nothing on a usual week?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.data.requests import ANALYZER
+from tests.analyzers.worlds import START, context_for
+
+FEATURES = ("age", "income", "region")
+
+
+def rows(n: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    at = START.replace(tzinfo=None) + pd.to_timedelta(rng.random(n) * 7, unit="D")
+    return pd.DataFrame({
+        "id": [f"p{seed}-{i:06}" for i in range(n)], "at": at, "arrived": at + pd.to_timedelta(rng.exponential(20, n), unit="s"),
+        "subject": [f"s{i}" for i in rng.integers(0, 400, n)], "device": rng.choice([f"d{i}" for i in range(8)], n),
+        "score": rng.beta(2, 5, n), "label": np.nan, "age": rng.normal(40, 10, n), "income": rng.lognormal(10, 0.6, n),
+        "region": rng.choice(["north", "south"], n).astype(object),
+    })  # fmt: skip
+
+
+def said(current: pd.DataFrame, past: pd.DataFrame | None = None):
+    context = context_for(rows(500, 9), features=FEATURES)
+    past = rows(4000, 2) if past is None else past
+    frames = {
+        name: pd.DataFrame(
+            {column: (current if name == "current" else past)[column.partition(".")[2] or column] for column in ask.aggregate.columns}
+        )
+        for name, ask in ANALYZER.needs(context).items()
+    }
+    return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
+
+
+def alarms(found) -> set:
+    return {key for key, each in found.items() if each.severity in ("act", "watch")}
+
+
+def test_a_usual_week_says_nothing() -> None:
+    for seed in range(20, 30):
+        found = said(rows(4000, seed))
+        assert alarms(found) == set() and found["model", "near_duplicate_share"].severity == "ok"
+
+
+def test_a_burst_of_one_subject_is_named_with_its_size() -> None:
+    current = rows(4000, 3)
+    burst = slice(1000, 1150)
+    current.loc[current.index[burst], ["age", "income", "region"]] = [41.0, 22_000.0, "north"]
+    current.loc[current.index[burst], "age"] += np.random.default_rng(1).normal(0, 0.05, 150)
+    current.loc[current.index[burst], ["subject", "at"]] = ["ab12", pd.Timestamp("2026-03-04 10:20")]
+    found = said(current)
+    assert alarms(found) == {("subject=ab12", "near_duplicate_share")}
+    claim = found["subject=ab12", "near_duplicate_share"]
+    assert claim.severity == "act" and claim.value == pytest.approx(150 / 4000, abs=0.012) and "an hour" in claim.because
+    assert "log `subject`" in said(rows(500, 4).assign(subject=None))["model", "near_duplicate_share"].because
+
+
+def test_a_default_score_is_named() -> None:
+    current = rows(4000, 5)
+    current.loc[::8, "score"] = 0.5
+    found = said(current)
+    assert alarms(found) == {("score", "default_score_rate")} and found["score", "default_score_rate"].severity == "act"
+    assert found["score", "default_score_rate"].value == pytest.approx(1 / 8, abs=0.001)
+    assert alarms(said(current, current)) == set()
+
+
+def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:
+    current = rows(4000, 6)
+    current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=2)
+    claim = said(current)["device=d3", "clock_skew"]
+    assert claim.severity == "act" and claim.value == pytest.approx(-7200, abs=10) and "2 hours ahead" in claim.because
+    later = rows(4000, 6).assign(arrived=pd.Timestamp("2026-04-01"))
+    assert alarms(said(later)) == set(), "loaded at once, long after"
+
+
+def test_coarse_values_of_a_device_are_named_unless_they_always_were() -> None:
+    current, past = rows(4000, 7), rows(4000, 8)
+    for frame in (current, past):
+        frame.loc[frame["device"] == "d1", "age"] = frame.loc[frame["device"] == "d1", "age"].round(-1)
+    found = said(current)
+    assert alarms(found) == {("device=d1", "distinct_ratio")} and "coarse values of `age`" in found["device=d1", "distinct_ratio"].because
+    assert alarms(said(current, past)) == set(), "it always was"
+
+
+def test_few_rows_are_not_judged() -> None:
+    (few,) = said(rows(60, 1)).values()
+    assert few.severity == "unknown" and "about 40 more" in few.because
