@@ -3,13 +3,15 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.errors import UsageError
 from observability.worker.explanation import Explanation
+from observability.worker.limits import WorkerError
 from observability.worker.model import OPENERS
 from observability.worker.process import Progress, Worker
 
@@ -46,8 +48,25 @@ def predict(
         "observability.worker.explaining:predict", {"rows": rows}, {"kind": kind, "task": task, "classes": list(classes)},
         files={"model": artifact}, imports=IMPORTS[kind], seconds=seconds, progress=progress,
     )  # fmt: skip
-    scores = answer.frames["scores"]
-    return scores["score"].to_numpy(dtype=float) if "score" in scores else scores.to_numpy(dtype=float)
+    with strangers_answer():
+        return numbers_of(answer.frames["scores"], len(rows), len(classes) if task == "multiclass" else None)
+
+
+def numbers_of(frame: "pd.DataFrame", rows: int, classes: int | None) -> "np.ndarray":
+    """Scores from a job's frame: (rows,), or (rows, classes). Raises ValueError where it has another shape."""
+    found: np.ndarray = frame["score"].to_numpy(dtype=float) if classes is None else frame.to_numpy(dtype=float)
+    if found.shape != ((rows,) if classes is None else (rows, classes)):
+        raise ValueError(f"scores of shape {found.shape} for {rows} rows")
+    return found
+
+
+@contextmanager
+def strangers_answer() -> Iterator[None]:
+    """While a job's answer is read: what does not have the shape that was asked for becomes a WorkerError, since a stranger's model can have written it."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def explain(
@@ -76,15 +95,16 @@ def explain(
         "observability.worker.explaining:explain", frames, arguments,
         files={"model": artifact}, imports=imports, seconds=seconds, progress=progress,
     )  # fmt: skip
-    said = answer.values
-    arrays = {name: answer.frames[name]["value"].to_numpy(dtype=float).reshape(shape) for name, shape in said["shapes"].items()}
-    values, base, output = arrays["values"], arrays["base"], arrays["output"]
-    return Explanation(
-        values=values, base_value=base if base.ndim else float(base), output=output, link=said["link"], predictions=arrays["predictions"],
-        residual=output - base - values.sum(axis=-1), features=tuple(said["features"]), method=said["method"],
-        background=said["background"], background_rows=said["background_rows"], standard_error=arrays.get("error"),
-        seconds=answer.seconds, note=said["note"], network_blocked=answer.network_blocked,
-    )  # fmt: skip
+    with strangers_answer():
+        said = answer.values
+        arrays = {name: answer.frames[name]["value"].to_numpy(dtype=float).reshape(shape) for name, shape in said["shapes"].items()}
+        values, base, output = arrays["values"], arrays["base"], arrays["output"]
+        return Explanation(
+            values=values, base_value=base if base.ndim else float(base), output=output, link=said["link"], predictions=arrays["predictions"],
+            residual=output - base - values.sum(axis=-1), features=tuple(said["features"]), method=said["method"],
+            background=said["background"], background_rows=said["background_rows"], standard_error=arrays.get("error"),
+            seconds=answer.seconds, note=said["note"], network_blocked=answer.network_blocked,
+        )  # fmt: skip
 
 
 def kind_of(artifact: Path) -> str:
@@ -218,19 +238,20 @@ def contrast(
         "observability.worker.contrasting:explain", frames, arguments,
         files={"model": artifact}, imports=IMPORTS[kind], seconds=seconds, progress=progress,
     )  # fmt: skip
-    features = tuple(answer.values["features"])
-    scores = answer.frames["scores"]["value"].to_numpy(dtype=float)
-    found = {}
-    for name in backgrounds:
-        said, key = answer.values[f"{BACKGROUND}{name}"], f"{BACKGROUND}{name}"
-        error = answer.frames.get(f"{key}/error")
-        found[name] = Against(
-            answer.frames[f"{key}/values"]["value"].to_numpy(dtype=float).reshape(said["rows"], len(features)),
-            answer.frames[f"{key}/before"]["value"].to_numpy(dtype=float), float(said["after"]), float(scores[place if len(scores) > 1 else 0]),
-            said["link"], said["method"], features, None if error is None else error["value"].to_numpy(dtype=float),
-            answer.seconds, " ".join(each for each in (answer.values["note"], said["note"]) if each),
-        )  # fmt: skip
-    return found
+    with strangers_answer():
+        features = tuple(answer.values["features"])
+        scores = answer.frames["scores"]["value"].to_numpy(dtype=float)
+        found = {}
+        for name in backgrounds:
+            said, key = answer.values[f"{BACKGROUND}{name}"], f"{BACKGROUND}{name}"
+            error = answer.frames.get(f"{key}/error")
+            found[name] = Against(
+                answer.frames[f"{key}/values"]["value"].to_numpy(dtype=float).reshape(said["rows"], len(features)),
+                answer.frames[f"{key}/before"]["value"].to_numpy(dtype=float), float(said["after"]), float(scores[place if len(scores) > 1 else 0]),
+                said["link"], said["method"], features, None if error is None else error["value"].to_numpy(dtype=float),
+                answer.seconds, " ".join(each for each in (answer.values["note"], said["note"]) if each),
+            )  # fmt: skip
+        return found
 
 
 @dataclass(frozen=True)
@@ -275,8 +296,11 @@ def flip(
         "observability.worker.flipping:search", {"row": row, "rows": rows}, arguments,
         files={"model": artifact}, imports=(*IMPORTS[kind], "dice_ml"), seconds=seconds, progress=progress,
     )  # fmt: skip
-    said, scores = answer.values, answer.frames["scores"]
-    return Flips(
-        answer.frames["found"], scores["score"].to_numpy(dtype=float) if "score" in scores else scores.to_numpy(dtype=float),
-        tuple(bool(each) for each in said["reached"]), tuple(said["origins"]), said["proposals"], int(said["asked"]), answer.seconds, said["note"],
-    )  # fmt: skip
+    with strangers_answer():
+        said, found = answer.values, answer.frames["found"]
+        if not len(said["reached"]) == len(said["origins"]) == len(found) <= number or list(found) != list(row):
+            raise ValueError(f"{len(found)} changed inputs, {number} were asked for")
+        return Flips(
+            found, numbers_of(answer.frames["scores"], len(found), len(classes) if task == "multiclass" else None),
+            tuple(bool(each) for each in said["reached"]), tuple(said["origins"]), said["proposals"], int(said["asked"]), answer.seconds, said["note"],
+        )  # fmt: skip

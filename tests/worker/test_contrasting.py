@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.worker import Worker
-from observability.worker.asking import contrast
+from observability.worker import Answer, Worker, WorkerError, predict
+from observability.worker.asking import contrast, flip
 from tests.worker.test_explain import CLASSES, SAMPLE, of_numbers, saved, table
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -184,3 +184,30 @@ def test_linear_models_and_classes_are_exact_and_others_are_sampled_with_their_e
     assert found.method == "shap permutation" and found.link == "identity" and (found.error > 0).all()
     assert (np.abs(found.values.mean(axis=0) - theirs) < 5 * found.error + 1e-9).all()
     assert np.abs(found.after - found.before.mean() - found.values.mean(axis=0).sum()) < 1e-9
+
+
+def test_an_answer_of_another_shape_is_a_strangers(tmp_path):
+    """A model that runs code of its own can answer anything: it costs its own call, never a bug in the caller."""
+    row, artifact = pd.DataFrame({"a": [1.0]}), tmp_path / "m.txt"
+    artifact.write_text("tree\nversion=v4\n")
+
+    class Hostile:
+        def __init__(self, values, frames):
+            self.answer = Answer(values, frames, {}, 0.1, True, True)
+
+        def call(self, *given, **more):
+            return self.answer
+
+    scores = pd.DataFrame({"score": [0.5]})
+    for values, frames in (({}, {}), ({"features": ["a"]}, {"scores": scores}), ({"features": 7, "background.x": {}}, {"scores": scores})):
+        with pytest.raises(WorkerError, match="cannot be read"):
+            contrast(Hostile(values, frames), artifact, row, {"x": row}, task="binary", classes=CLASSES)
+    many = {"reached": [True] * 9, "origins": [""] * 9, "proposals": {}, "asked": 1, "note": ""}
+    for values, frames in (({}, {}), (many, {"found": pd.concat([row] * 9), "scores": scores}), (many, {"found": 3, "scores": scores})):
+        with pytest.raises(WorkerError, match="cannot be read"):
+            flip(Hostile(values, frames), artifact, row, row, free=[], goal={}, task="binary", classes=CLASSES)
+    for frames in ({}, {"scores": pd.concat([scores] * 2)}, {"scores": pd.DataFrame({"0": [0.5], "1": [0.5]})}):
+        with pytest.raises(WorkerError, match="cannot be read"):
+            predict(Hostile({}, frames), artifact, row, task="binary", classes=CLASSES)
+    with pytest.raises(WorkerError, match="cannot be read"):
+        predict(Hostile({}, {"scores": pd.DataFrame({"0": [0.5], "1": [0.5]})}), artifact, row, task="multiclass", classes=("a", "b", "c"))
