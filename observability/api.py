@@ -7,7 +7,7 @@ where the store is busy or broken.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,9 +17,12 @@ from observability import owner, tokens
 from observability.errors import NotFoundError, ObservabilityError, StoreBrokenError, UsageError
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 MOST_BYTES = 1_000_000
 FINDING_PARAMETERS = ("model", "version", "slice", "from", "to", "as_of")
 CASE_PARAMETERS = ("model", "as_of")
+AT_ONCE = asyncio.Semaphore(2)
+"""So many answers that take seconds are worked out at once; others wait without holding a thread, so that the dashboard stays quick."""
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -69,6 +72,12 @@ def said(request: Request, names: tuple[str, ...]) -> dict[str, str]:
     return dict(request.query_params)
 
 
+async def slowly(work: Callable[[], T]) -> T:
+    """What takes seconds, in a thread, AT_ONCE of them."""
+    async with AT_ONCE:
+        return await asyncio.to_thread(work)
+
+
 async def status(request: Request) -> Response:
     """What the command `status` says."""
     from observability.case.shapes import plain
@@ -86,7 +95,7 @@ async def findings(request: Request) -> Response:
     from observability.window import Slice
 
     given = said(request, FINDING_PARAMETERS)
-    report = await asyncio.to_thread(
+    report = await slowly(
         lambda: run.check(
             owner.current_store(),
             model=given.get("model"),
@@ -107,7 +116,7 @@ async def prediction(request: Request) -> Response:
     from observability.worker import shared
 
     given = said(request, CASE_PARAMETERS)
-    found = await asyncio.to_thread(
+    found = await slowly(
         lambda: case(
             owner.current_store(),
             request.path_params["id"],

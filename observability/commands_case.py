@@ -49,17 +49,17 @@ def lines_of(found: "Case") -> Iterator[str]:
     for each in found.triage or ():
         yield f"{each.score:4.2f}  {each.source}: {each.because}"
     odd = [each for each in found.inputs or () if each.flags]
-    yield f"{len(odd)} of {len(found.inputs or ())} inputs are odd{':' if odd else '.'}"
+    yield f"{len(odd)} of {len(found.inputs or ())} inputs carry a flag{':' if odd else '.'}"
     yield from (f"  {each.feature} = {each.value} ({', '.join(each.flags)}): {each.because}" for each in odd)
     if found.explanation:
         parts = sorted(found.explanation.attributions.items(), key=lambda each: -abs(each[1]))[:MOST_BARS]
-        yield f"Why (in the space of {found.explanation.link}, from {found.explanation.base_value}): " + ", ".join(
-            f"{name} {value:+.4g}" for name, value in parts
-        )
+        base = "unknown" if found.explanation.base_value is None else f"{found.explanation.base_value:.4g}"
+        bars = ", ".join(f"{name} {value:+.4g}" for name, value in parts)
+        yield f"Why (in the space of {found.explanation.link}, from {base}): {bars}"
     for change in found.counterfactuals or ():
         said = ", ".join(f"{name} {before} to {after}" for name, (before, after) in change.changes.items())
-        yield f"  simulated: {said} gives {change.score}{'' if change.reached else ', which is not enough'}"
-    yield from (f"  version {other.version} says {other.prediction} ({other.score})" for other in found.versions or ())
+        yield f"  simulated: {said} gives {shown(change.score)}{'' if change.reached else ', which is not enough'}"
+    yield from (f"  version {other.version} says {other.prediction} ({shown(other.score)})" for other in found.versions or ())
     if found.label_check:
         yield found.label_check.because
     if found.rule:
@@ -68,6 +68,14 @@ def lines_of(found: "Case") -> Iterator[str]:
         yield f"  {finding.severity.upper()} {finding.analyzer}: {finding.because}"
     for part, sentence in found.why.items():
         yield f"No {part}: {sentence}" if part != "prediction" else sentence
+
+
+def shown(score: Any) -> str:
+    """A score in few signs; of several classes the largest."""
+    if isinstance(score, dict):
+        name = max(score, key=lambda each: score[each])
+        return f"{name} {score[name]:.4g}"
+    return "none" if score is None else f"{score:.4g}"
 
 
 def inert(text: str) -> str:

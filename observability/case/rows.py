@@ -21,9 +21,9 @@ from observability.window import EPOCH, Environment, Window
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SPANS = (28, 180, 36_500)
+SPANS = (7, 28, 180, 36_500)
 """Days before and after the case that rows are taken from; the first that holds ENOUGH predictions."""
-ENOUGH = 2_000
+ENOUGH = 3_000
 MOST_ROWS, REFERENCE_ROWS, MOST_CELLS = 12_000, 4_000, 1_000_000
 """At most so many rows about the case and of the reference, and so many values of features (rows × features)."""
 LARGE_ERROR = 0.8
@@ -50,7 +50,7 @@ class Bad:
 
 
 def around(look: Look) -> Window:
-    """The window about the case: four weeks each side, more where those hold little; up to now or `as_of`; of its version."""
+    """The window about the case: a week each side, more where that holds little; up to now or `as_of`; of its version."""
     found: Window = look.shared("around", lambda: window_around(look))
     return found
 

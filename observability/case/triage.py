@@ -13,7 +13,6 @@ from observability.case import neighbours, rows
 from observability.case.conditions import FIELDS
 from observability.case.look import Look
 from observability.case.shapes import Input, LabelCheck, Rule, Source, Triage
-from observability.catalog import Edges
 from observability.errors import ObservabilityError
 from observability.stats.interval import rate_difference_interval
 
@@ -27,10 +26,12 @@ RARE, UNCOMMON = 0.01, 0.05
 """Below these shares of the reference a missing value is rare, or uncommon."""
 COMMON_NOW = 0.02
 """Where more of the model's own rows about this time are as odd, the world has moved: that is no fault of one input."""
+ODD = 0.4
+"""From this weight on, odd inputs are taken to make a row far from its reference by themselves."""
 COMMON_FAR = 0.1
 """Where more of those rows lie as far from the reference, being far does not tell this row from them."""
-NEAR_EDGE = 0.15
-"""Share of the way from the cut-off to certainty within which an answer is near the edge."""
+AT_EDGE, NEAR_EDGE = 0.6, 0.15
+"""What speaks for an answer right at the edge, and the share of the way from there to certainty within which it is near."""
 OUTCOME_DISCOUNT = {"outcome": 0.5, "correction": 0.5, None: 0.8}
 """How much less a label is doubted that was measured, or corrected already, than one that a person gave."""
 
@@ -64,18 +65,14 @@ def oddness(look: Look, given: Input) -> float:
 
 
 def moved(look: Look, given: Input, flag: str) -> bool:
-    """Whether other rows about this time are as odd in this feature: outside on the same side, or with a level the reference never holds."""
-    if flag not in ("out_of_range", "unseen"):
+    """Whether a number is outside of the reference on the side where many other rows about this time are too. (A level that the reference never holds stays
+    odd however many rows have it: the model cannot know it.)
+    """
+    edges = look.row.version.edges.get(f"feature.{given.feature}")
+    frame = rows.labelled_rows_of(look)
+    if flag != "out_of_range" or edges is None or not edges.edges or not isinstance(given.value, int | float) or frame.empty:
         return False
-    frame, reference = rows.labelled_rows_of(look), f"feature.{given.feature}"
-    edges = look.row.version.edges.get(reference)
-    if frame.empty or edges is None:
-        return False
-    values = frame[reference]
-    if flag == "unseen":
-        return float((values.notna() & ~values.isin(edges.levels)).mean()) > COMMON_NOW
-    if not edges.edges or not isinstance(given.value, int | float):
-        return False
+    values = frame[f"feature.{given.feature}"]
     outside = values > edges.edges[-1] if given.value > edges.edges[-1] else values < edges.edges[0]
     return float(outside.mean()) > COMMON_NOW
 
@@ -111,7 +108,7 @@ def far_from_reference(look: Look) -> Iterator[Triage]:
         return
     alone = found.now is None or found.now <= COMMON_FAR
     score = 0.0 if found.share > UNCOMMON or not alone else 0.45 if found.share > RARE else 0.7
-    if any(each.score >= 0.7 for each in inputs(look)):
+    if any(each.score >= ODD for each in inputs(look)):
         score *= 0.7  # what is missing or impossible makes a row far by itself
     because = f"{100 * found.share:.3g} % of {found.n} rows of the reference lie as far from the others"
     because += f", and {100 * found.now:.3g} % of the rows about this time" if found.now is not None else ""
@@ -132,12 +129,9 @@ def beyond(look: Look, features: list[str]) -> tuple[float, float, float]:
     wrong = rows.bad(look).of(frame)
     outside = np.zeros(len(frame), bool)
     for name in features:
-        edges = look.row.version.edges.get(f"feature.{name}", Edges())
+        limits = look.row.version.edges[f"feature.{name}"].edges
         values = frame[f"feature.{name}"]
-        if edges.edges:
-            outside |= np.asarray((values > edges.edges[-1]) | (values < edges.edges[0]), bool)
-        else:
-            outside |= np.asarray(values.notna() & ~values.isin(edges.levels), bool)
+        outside |= np.asarray((values > limits[-1]) | (values < limits[0]), bool)
     inside = ~outside
     if not outside.any() or not inside.any():
         return 0.0, float(wrong.mean()), float("nan")
@@ -200,7 +194,7 @@ def boundary(look: Look) -> Iterator[Triage]:
         margin = first - second
         text = f"The most probable class leads the next by {margin:.3f}"
     if row.wrong is not False:
-        yield Triage("boundary", round(0.75 * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another answer.")
+        yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another answer.")
 
 
 def version(look: Look) -> Iterator[Triage]:
