@@ -41,6 +41,12 @@ def copied(home: Path, to: Path) -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a process that works on a home. A dashboard explains nothing by itself there, so that tests are quick and repeat."""
+    """The environment of a process that works on a home. A dashboard explains and watches nothing by itself there, so that tests are quick and repeat."""
     inherited = {name: value for name, value in os.environ.items() if name != "OBSERVABILITY_LOCK_FD"}
-    return {"OBSERVABILITY_ENRICH": "off", **inherited, "OBSERVABILITY_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "OBSERVABILITY_ENRICH": "off",
+        "OBSERVABILITY_WATCH": "off",
+        **inherited,
+        "OBSERVABILITY_HOME": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from observability.review.ledger import Entry
     from observability.review.restated import Restated
     from observability.review.snapshot import Body
+    from observability.review.verdicts import Concluded
     from observability.store.attributions import State
     from observability.store.database import Store
 
@@ -275,6 +276,11 @@ def decided(name: str) -> "list[Body]":
     return cached_decided(stamp(), name)
 
 
+def verdicts_of_week(week: str) -> "tuple[list[Concluded], str | None]":
+    """What people concluded about predictions of a week, and where the confirmed errors came from in a sentence."""
+    return cached_verdicts_of_week(stamp(), week)
+
+
 def restated(name: str) -> "list[Restated]":
     """What later labels made of the figures of a frozen week."""
     return cached_restated(stamp(), name, now())
@@ -462,6 +468,15 @@ def cached_decided(key: Stamp, name: str) -> "list[Body]":
     from observability import export_review
 
     return export_review.decided(store(), name)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def cached_verdicts_of_week(key: Stamp, week: str) -> "tuple[list[Concluded], str | None]":
+    """See `verdicts_of_week`."""
+    from observability.review.verdicts import concluded
+    from observability.review.week import Week
+
+    return concluded(store(), Week.parse(week))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from observability.export_case import SOURCES, WRONG
 from observability.measure import HEADLINE
 from observability.review.week import Week
 from observability.views import charts_time, empty, frame, links, load, text
@@ -133,6 +134,33 @@ def incidents(room: Room) -> None:
         table("incidents", "Incidents of the week", columns, rows)
     else:
         st.markdown(f"{text.status('ok')}: no incident this week.")
+    cases(room)
+
+
+def cases(room: Room) -> None:
+    """The single predictions that people looked into."""
+    found, sentence = load.verdicts_of_week(room.body["week"])
+    st.subheader("Bad cases that somebody looked into", anchor=False)
+    if not found:
+        target = links.link("Find a case of this week", "cases", None)
+        st.button(target["t"], type="tertiary", icon=":material/search:", key="go-cases", on_click=links.go, args=(target["go"],))
+        return
+    if sentence:
+        st.markdown(text.plain(sentence))
+    columns = (column("case", "Prediction", wide=True), column("model", "Model", width="9rem"), column("source", "Source", width="10rem"), column("severity", "How bad", width="7rem"), column("by", "By", width="8rem"))  # fmt: skip
+    rows = [
+        row(
+            {
+                "case": {**links.link(each.prediction, "case", None, id=each.prediction, model=each.model), "sub": each.note},
+                "model": {"t": each.model},
+                "source": {"t": SOURCES[each.source], "sub": "seen before" if each.recurring else "new"},
+                "severity": {"t": each.severity or text.DASH, "sub": WRONG.get(each.wrong or "")},
+                "by": {"t": each.author},
+            }
+        )
+        for each in found
+    ]
+    table("cases", "Verdicts about predictions of the week", columns, rows)
 
 
 def performance(room: Room) -> None:

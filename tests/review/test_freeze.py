@@ -16,6 +16,7 @@ from observability.review import freeze
 from observability.review.ledger import entries
 from observability.review.moved import Target, moved
 from observability.review.snapshot import snapshot
+from observability.review.verdicts import concluded
 from observability.store import written
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED, WEEKS
@@ -183,6 +184,21 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
     assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
     known = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
     assert "deploy" not in {each.sort for each in known}
+
+
+def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
+    body = {"kind": "verdict", "at": NOW, "model": "eta", "author": "bob", "source": "input", "wrong": "yes"}
+    written.write(store, [
+        {**body, "verdict": "v1", "prediction": f"{BROKEN}-3", "note": "metres"},
+        {**body, "verdict": "v2", "prediction": f"{BROKEN}-4", "state": "withdrawn"},
+        {**body, "verdict": "v3", "prediction": f"{MENDED}-3"},
+        {**body, "verdict": "v4", "prediction": "nowhere"},
+    ])  # fmt: skip
+    found, sentence = concluded(store, BROKEN)
+    assert [(each.prediction, each.note, each.recurring) for each in found] == [(f"{BROKEN}-3", "metres", False)]
+    assert sentence.startswith("1 of 1 confirmed error came from upstream data")
+    (later,), _ = concluded(store, MENDED)
+    assert later.recurring
 
 
 def test_the_printed_week_splits_no_chart_and_cuts_no_table(store, broken):
