@@ -114,23 +114,3 @@ def paths_of(tree: Tree) -> tuple[Any, Any, Any]:
         for step, (place, left) in enumerate(path):
             node[leaf, step], to_left[leaf, step], held[leaf, step] = place, left, True
     return node, to_left, held
-
-
-def sums(trees: Sequence[Tree], matrix: "Floats", outputs: int) -> "Floats":
-    """What the trees add up to for each row, (rows, outputs): to check that they were read as their library reads them."""
-    found = np.zeros((len(matrix), outputs))
-    rows = np.arange(len(matrix))
-    for tree in trees:
-        if not len(tree.feature):
-            found[:, tree.output] += tree.value[0] if len(tree.value) else 0.0
-            continue
-        left = tree.goes_left(matrix)
-        place = np.zeros(len(matrix), np.int64)
-        for _ in range(len(tree.feature) + 1):
-            inside = place >= 0
-            if not inside.any():
-                break
-            at = np.where(inside, place, 0)
-            place = np.where(inside, np.where(left[rows, at], tree.left[at], tree.right[at]), place)
-        found[:, tree.output] += tree.value[~place]
-    return found
