@@ -223,6 +223,31 @@ def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) ->
     assert "which is not in this list" in words(opened("findings", finding="0123456789abcdef"))
 
 
+def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(current: World) -> None:  # noqa: F811
+    app = opened("findings", model="price", **WHOLE)
+    folded = tables(app)["Findings, worst first"]["rows"]
+    leads = [row for row in folded if row["note"]]
+    assert leads and "folded under the incident" in words(app)
+    target = leads[0]["note"]["go"]
+    assert target["page"] == "findings" and f"With it {int(leads[0]['note']['t'].split()[2])} finding" in leads[0]["note"]["t"]
+    app = opened("findings", model="price", incident=target["parameters"]["incident"], **WHOLE)
+    unfolded = tables(app)["Findings, worst first"]["rows"]
+    assert len(unfolded) == 1 + int(leads[0]["note"]["t"].split()[2]) and not any(row["note"] for row in unfolded)
+    assert unfolded[0]["cells"]["because"]["t"] == leads[0]["cells"]["because"]["t"], "the lead comes first"
+    assert "Suspected source" in words(app)
+    assert "which is not in this window" in words(opened("findings", model="price", incident="0123456789abcdef", **WHOLE))
+
+
+def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:  # noqa: F811
+    found = tables(opened("health", **WHOLE))
+    row = next(each for each in found["Models, those that need a person first"]["rows"] if each["cells"]["model"]["t"] == "price")
+    said = found["What needs a person"]["rows"]
+    mine = [each for each in said if each["cells"]["what"].get("sub", "").startswith("price")]
+    assert mine and row["cells"]["status"]["sub"].splitlines()[0] == f"{len(mine)} incident{'s' if len(mine) > 1 else ''}"
+    assert {each["cells"]["source"]["source"] for each in mine} <= {"input", "label", "model", "system"}
+    assert all(each["cells"]["what"]["go"]["parameters"]["incident"] for each in mine)
+
+
 def test_rejected_lines_are_shown_as_text(current: World) -> None:  # noqa: F811
     app = opened("store")
     frame = next(each.value for each in app.dataframe if "raw" in each.value.columns)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from observability.finding import Finding
+from observability.incidents import listed
 from observability.measure import HEADLINE
 from observability.views import charts_time, fleet, frame, links, series, text
 from observability.views.fleet import Standing
@@ -85,7 +86,7 @@ def is_it_fair(here: Here, standing: Standing) -> None:
     else:
         attributes = dict.fromkeys(each.subject.partition("=")[0] for each in found)
         bad = [each for each in found if each.severity in ("act", "watch")]
-        said = f"{text.plural(len(bad), 'problem')} in how groups by {fleet.listed(list(attributes))} are treated."
+        said = f"{text.plural(len(bad), 'problem')} in how groups by {listed(list(attributes))} are treated."
         said = found[0].because if not any(each.value is not None for each in found) else said
     heading("Is it fair?", found, said, "fairness", here, known=bool(found))
 

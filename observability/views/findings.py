@@ -1,12 +1,14 @@
 """How is a finding shown: as a row of a table, as a card with its evidence, as CSV and JSON?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from observability.finding import SEVERITIES, Finding, worst_first
+from observability.incident_rules import known
+from observability.incidents import Incident
 from observability.views import empty, frame, links, text
 from observability.views.choice import choose
 from observability.views.scope import Scope
@@ -67,8 +69,20 @@ def listed(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *,
         )
 
 
-def as_row(finding: Finding, scope: Scope, *, selected: bool = False, details: bool = False) -> dict[str, Any]:
-    """One finding as a table's row. details: its sentence leads to its evidence, not to the page that shows it."""
+def folded(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Finding | None = None) -> list[Finding]:
+    """The findings without what is told under the lead of its incident, where the lead itself is among them. leads: incidents by the id of theirs; kept: a
+    finding that stays.
+    """
+    here = {leads[each.id].id for each in findings if each.id in leads}
+    return [each for each in findings if each.id in leads or each.incident not in here or each is kept]
+
+
+def as_row(
+    finding: Finding, scope: Scope, *, selected: bool = False, details: bool = False, incident: Incident | None = None
+) -> dict[str, Any]:
+    """One finding as a table's row. details: its sentence leads to its evidence, not to the page that shows it. incident: the one that it stands for,
+    with a second line that opens it.
+    """
     own = {key: st.query_params[key] for key in ("analyzer", "subject") if details and key in st.query_params}
     target = (
         links.link(finding.because, "findings", scope, finding=finding.id, **own)
@@ -83,8 +97,15 @@ def as_row(finding: Finding, scope: Scope, *, selected: bool = False, details: b
             "value": value_cell(finding),
             "n": {"t": f"{finding.n:,}"},
         },
+        opening(incident, scope) if incident and incident.collateral else None,
         selected=selected,
     )
+
+
+def opening(incident: Incident, scope: Scope) -> Cell:
+    """The line under a lead: where the incident seems to come from, and a link that unfolds it."""
+    said = f"With it {text.plural(len(incident.collateral), 'finding')}; suspected source: {incident.source}"
+    return {"source": incident.source, **links.link(said, "findings", scope, incident=incident.id)}
 
 
 def term(finding: Finding) -> str:
@@ -94,8 +115,8 @@ def term(finding: Finding) -> str:
         parts.insert(0, finding.subject)
     if finding.slice:
         parts.append(text.condition(finding.slice))
-    if finding.onset:
-        parts.append(f"since {text.day(finding.onset)}")
+    if finding.onset and known(finding) != "vague":
+        parts.append(f"since {text.day(finding.onset)}{' or earlier' if known(finding) == 'open' else ''}")
     if finding.event:
         parts.append(f"after {finding.event.get('what', 'an event')} {str(finding.event.get('text', ''))[:60]}".strip())
     return " · ".join(parts)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from observability.catalog import Model
 from observability.finding import SEVERITIES, Finding, Severity, worst_first
+from observability.incidents import Incident
 from observability.measure import HEADLINE
-from observability.views import links, load, series, text
+from observability.views import incidents, links, load, series, text
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, spark
 from observability.window import Window
@@ -34,7 +35,9 @@ NOT_ASKED: Cell = {"t": text.DASH, "title": "No sensitive attribute is known, so
 
 @dataclass(frozen=True)
 class Standing:
-    """One model in its window: findings worst first, traffic by day, events, findings that the window before did not have."""
+    """One model in its window: findings and the incidents that they form, worst first, traffic by day, events, findings that the window before did
+    not have.
+    """
 
     model: Model
     window: Window
@@ -42,11 +45,12 @@ class Standing:
     traffic: "DataFrame"
     events: "DataFrame"
     fresh: tuple[Finding, ...]
+    incidents: tuple[Incident, ...] = ()
 
     @property
-    def worst(self) -> Finding | None:
-        """The finding that a person should read first; None where nothing needs a person."""
-        return next((each for each in self.findings if each.severity in ("act", "watch")), None)
+    def worst(self) -> Incident | None:
+        """The incident that a person should read first; None where nothing needs a person."""
+        return next(iter(self.incidents), None)
 
     @property
     def severity(self) -> Severity:
@@ -63,13 +67,15 @@ class Standing:
 def standing(scope: Scope, model: Model) -> Standing:
     """Everything the fleet page says about one model."""
     window = load.window(scope, model.name)
+    found, formed = load.together(window)
     return Standing(
         model,
         window,
-        tuple(load.findings(window)),
+        tuple(found),
         series.traffic(window),
         series.marks(model.name, window),
         tuple(load.new_findings(window)),
+        formed,
     )
 
 
@@ -79,11 +85,15 @@ def neediest_first(standings: list[Standing]) -> list[Standing]:
 
 
 def as_row(each: Standing, scope: Scope) -> dict[str, Any]:
-    """The model's row, with its worst finding as a sentence under it."""
+    """The model's row, with its worst incident as a sentence under it, which leads to the page that shows it."""
     about = scope.about(each.model.name)
     note: Cell | None = None
     if each.worst:
-        note = {"s": each.worst.severity, **links.of_finding(each.worst, scope, each.worst.because)}
+        note = {
+            "s": each.worst.severity,
+            **links.of_finding(each.worst.lead, scope, each.worst.sentence),
+            "sub": incidents.facts(each.worst),
+        }
     return row(
         {
             "model": {**links.link(each.model.name, "model", about), "sub": subtitle(each)},
@@ -109,9 +119,8 @@ def subtitle(each: Standing) -> str:
 
 
 def needs(each: Standing) -> str | None:
-    """How many findings need a person."""
-    n = sum(one.severity in ("act", "watch") for one in each.findings)
-    return text.plural(n, "finding") if n else None
+    """How many incidents need a person."""
+    return incidents.counted(each.incidents)
 
 
 def traffic_cell(each: Standing) -> Cell:
@@ -231,7 +240,7 @@ def single(finding: Finding) -> float | None:
 
 
 def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
-    """What changed, newest first: events of the windows, and findings that the same time before did not have, one row an analyzer and model."""
+    """What changed, newest first: events of the windows, and incidents whose lead the same time before did not have."""
     rows: list[tuple[datetime, dict[str, Any]]] = []
     for each in standings:
         about = scope.about(each.model.name)
@@ -239,36 +248,23 @@ def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
             when = at.to_pydatetime()
             cells = {"at": {"t": text.minute(when)}, "what": {"t": str(words), "sub": f"{each.model.name}, {what}"}}
             rows.append((when, row(cells)))
-        analyzers = dict.fromkeys(one.analyzer for one in each.fresh)
-        rows += [new_row(each, [one for one in each.fresh if one.analyzer == analyzer], about) for analyzer in analyzers]
+        new = {one.id for one in each.fresh}
+        rows += [new_row(each, one, about) for one in each.incidents if one.lead.id in new]
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
-def new_row(each: Standing, fresh: list[Finding], scope: Scope) -> tuple[datetime, dict[str, Any]]:
-    """Findings of one analyzer that the window before did not have: the claim itself where it is one, else who they are about."""
-    first = fresh[0]
-    said = first.because if len(fresh) == 1 else f"{len(fresh)} new: {listed([claim(one) for one in fresh])}"
-    since = series.naive(min(one.onset or one.start for one in fresh))
+def new_row(each: Standing, one: Incident, scope: Scope) -> tuple[datetime, dict[str, Any]]:
+    """An incident that the window before did not have."""
+    since = series.naive(one.onset or each.window.start)
     cells = {
-        "at": {"t": f"since {text.day(since)}" if first.onset else "new"},
+        "at": {"t": incidents.since(one) or "new"},
         "what": {
-            "s": first.severity,
-            **links.of_finding(first, scope, said),
-            "sub": f"{each.model.name}, {first.analyzer}; not so in the window before",
+            "s": one.severity,
+            **incidents.what(one, scope),
+            "sub": f"{each.model.name}, suspected source: {one.source}; not so in the window before",
         },
     }
     return since, row(cells)
-
-
-def claim(finding: Finding) -> str:
-    """What a finding is about in a word or two."""
-    return f"`{finding.subject}`" if finding.subject != "model" else text.metric_title(finding.metric)
-
-
-def listed(words: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 4 more`."""
-    kept = list(dict.fromkeys(words))
-    return ", ".join(kept[:most]) + (f" and {len(kept) - most} more" if len(kept) > most else "")
 
 
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))

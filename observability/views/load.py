@@ -18,6 +18,7 @@ from observability.aggregate import Aggregate, Attributions, EstimatedErrors, Re
 from observability.catalog import Catalog
 from observability.errors import StoreBusyError
 from observability.finding import Finding, worst_first
+from observability.incidents import Incident
 from observability.run import Report
 from observability.views import deep
 from observability.views.scope import DAYS, Scope
@@ -160,14 +161,41 @@ def findings(asked: Window, *, wait: bool = False) -> list[Finding]:
     Analyzers that read samples of raw rows do their work in the background: what they say is in the list once they have said it. wait: have it now,
     for the pages that are about it.
     """
-    counted = cached_report(stamp(), asked, now()).findings
-    return worst_first([*counted, *deep.findings(store(), asked, now(), wait=wait)])
+    return together(asked, wait=wait)[0]
 
 
-def report(scope: Scope) -> list[Finding]:
-    """Findings of the scope: of its model, or of every model in its own window, and about records of other kinds; worst first."""
+def incidents(asked: Window, *, wait: bool = False) -> tuple[Incident, ...]:
+    """The incidents that those findings form, worst first."""
+    return together(asked, wait=wait)[1]
+
+
+def together(asked: Window, *, wait: bool = False) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """Findings of a model in a window, those of one fault marked with its incident, and the incidents: joined over what counts and samples say."""
+    from observability import run
+
+    counted = cached_report(stamp(), asked, now())
+    sampled = deep.findings(store(), asked, now(), wait=wait)
+    if not sampled:
+        return list(counted.findings), counted.incidents
+    return run.gathered(catalog(), [*counted.findings, *sampled])
+
+
+def report(scope: Scope) -> Report:
+    """Findings and incidents of the scope: of its model, or of every model in its own window, and about records of other kinds; worst first."""
+    from observability import run
+
     models = [scope.model] if scope.model else [each.name for each in catalog().models]
-    return worst_first([*(each for model in models for each in findings(window(scope, model))), *record_findings(scope)])
+    found, formed = run.gathered(
+        catalog(), [*(each for model in models for each in findings(window(scope, model))), *record_findings(scope)]
+    )
+    return Report(tuple(found), formed)
+
+
+def record_incidents(scope: Scope) -> tuple[Incident, ...]:
+    """The incidents that findings about training runs, datasets and other records form, worst first."""
+    from observability import run
+
+    return run.gathered(catalog(), record_findings(scope))[1]
 
 
 def record_findings(scope: Scope) -> list[Finding]:

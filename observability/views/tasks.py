@@ -1,26 +1,15 @@
-"""What needs a person: findings to act on, models nobody registered, lines that were rejected, loading that failed?"""
+"""What needs a person: incidents to act on, models nobody registered, lines that were rejected, loading that failed?"""
 
 from typing import Any
 
 import streamlit as st
 
-from observability.views import links, load, text
-from observability.views.fleet import Standing, claim
-from observability.views.fleet import listed as listed_words
+from observability.views import incidents, links, load, text
+from observability.views.fleet import Standing
 from observability.views.scope import Scope
 from observability.views.table import column, row, table
 
-COLUMNS = (column("what", "What", wide=True),)
-WORDS = {
-    "data/quality": "Values to repair, {}",
-    "serving/drift": "Inputs that moved far, {}",
-    "serving/performance": "Metrics that fell, {}",
-    "serving/latency": "Slow or failing answers, {}",
-    "trust/fairness": "Groups treated less alike than before, {}",
-    "trust/explanations": "Features that drive it otherwise than before, {}",
-    "operations/cost": "Costs that rose, {}",
-    "operations/energy": "Energy that rose, {}",
-}
+COLUMNS = (column("what", "What", wide=True), incidents.SOURCE)
 
 
 def listed(standings: list[Standing], scope: Scope) -> None:
@@ -33,18 +22,15 @@ def listed(standings: list[Standing], scope: Scope) -> None:
 
 
 def to_act_on(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
-    """Findings to act on, one row an analyzer and model: the claim itself where it is one, else who they are about."""
+    """Incidents to act on, one row each: what to look at first, since when, after what, and where it seems to come from."""
     rows = []
     for each in standings:
-        acts = [one for one in each.findings if one.severity == "act"]
-        for analyzer in dict.fromkeys(one.analyzer for one in acts):
-            same = [one for one in acts if one.analyzer == analyzer]
-            said = (
-                same[0].because
-                if len(same) == 1
-                else WORDS.get(analyzer, "Look at {}").format(f"{len(same)}: {listed_words([claim(one) for one in same])}")
-            )
-            rows.append(row({"what": {"s": "act", **links.of_finding(same[0], scope, said), "sub": f"{each.model.name}, {analyzer}"}}))
+        for one in each.incidents:
+            if one.severity == "act":
+                said = incidents.what(one, scope)
+                rows.append(
+                    row({"what": {"s": "act", **said, "sub": f"{each.model.name} · {said['sub']}"}, "source": incidents.source(one)})
+                )
     return rows
 
 

@@ -1,17 +1,20 @@
 """Findings :material/checklist:
-Everything that was found in the window, worst first: of the chosen model, or of all. Filter by severity, analyzer and subject; choose one to see
-what it rests on. The filters are in the address, and the downloads hold exactly what is listed.
+Everything that was found in the window, worst first: of the chosen model, or of all. Findings of one fault are one incident: the finding nearest to its
+source stands for it, and what comes with it is folded until the incident is opened or something is filtered. Filter by severity, analyzer and subject; choose
+one to see what it rests on. The filters are in the address, and the downloads hold exactly what is listed, folded or not.
 """
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, load, text
+from observability.views import empty, findings, frame, incidents, load, text
 from observability.views.choice import choose
 from observability.views.table import table
 
 scope = frame.begin("findings")
 with st.skeleton(height=240):
-    everything = frame.guarded(lambda: load.report(scope))
+    report = frame.guarded(lambda: load.report(scope))
+everything = report.findings
+opened = incidents.chooser(report.incidents)
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     severities = findings.severity_filter()
@@ -29,6 +32,7 @@ shown = [
     if (not severities or each.severity in severities)
     and (not analyzer or each.analyzer == analyzer)
     and (not subject or each.subject == subject)
+    and (opened is None or each.incident == opened.id)
 ]
 counts = findings.count_by_severity(shown)
 st.markdown(
@@ -37,13 +41,31 @@ st.markdown(
 if not everything:
     empty.no_rows("findings")
     st.stop()
+if opened:
+    incidents.card(opened)
+    lead = opened.lead.id
+    shown.sort(key=lambda each: each.id != lead)
 chosen = findings.chooser(shown)
 if chosen:
     findings.card(chosen, scope)
 columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
+leads = {each.lead.id: each for each in report.incidents}
+folds = not (opened or analyzer or subject)
+listed = findings.folded(shown, leads, chosen) if folds else shown
 table(
-    "list", "Findings, worst first", columns, [findings.as_row(each, scope, selected=each is chosen, details=True) for each in shown[:100]]
+    "list",
+    "Findings, worst first",
+    columns,
+    [
+        findings.as_row(each, scope, selected=each is chosen, details=True, incident=leads.get(each.id) if folds else None)
+        for each in listed[:100]
+    ],
 )
-if len(shown) > 100:
-    st.caption(f"The first 100 of {len(shown):,}; the downloads hold all of them.")
+hidden = len(shown) - len(listed)
+if hidden:
+    st.caption(
+        f"{text.plural(hidden, 'finding is', 'findings are')} folded under the incident that they are part of; the downloads hold them as well."
+    )
+if len(listed) > 100:
+    st.caption(f"The first 100 of {len(listed):,}; the downloads hold all of them.")
 findings.downloads(shown, "findings")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.views import findings, fleet, frame, load, tasks, text
+from observability.incidents import order
+from observability.views import fleet, frame, incidents, load, tasks, text
 from observability.views.table import table
 
 scope = frame.begin("health")
@@ -34,10 +35,9 @@ def overview() -> None:
         table("changes", "Events and new findings", fleet.CHANGE_COLUMNS, rows[:12], compact=True) if rows else st.caption(
             "Nothing changed in these windows."
         )
-    st.header("Worst findings", anchor=False)
-    everything = [*(each for one in standings for each in one.findings), *load.record_findings(scope)]
-    worst = [each for each in everything if each.severity in ("act", "watch")]
-    findings.listed("worst", "Worst findings of all models", findings.worst(worst), scope, most=8, models=True)
+    st.header("Incidents", anchor=False)
+    everything = [*(each for one in standings for each in one.incidents), *load.record_incidents(scope)]
+    incidents.listed("worst", "Incidents of all models, worst first", sorted(everything, key=order), scope, most=8)
 
 
 overview()

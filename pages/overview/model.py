@@ -5,7 +5,7 @@ answer is a sentence, where it helps a small chart, and a link to the page that 
 
 import streamlit as st
 
-from observability.views import answers, card, findings, fleet, frame
+from observability.views import answers, card, fleet, frame, incidents
 
 here = frame.begin_model("model")
 standing = fleet.standing(here.scope, here.model)
@@ -15,6 +15,5 @@ for question in answers.QUESTIONS:
     with st.container(border=True):
         question(here, standing)
 
-st.header("Findings", anchor=False)
-needy = [each for each in standing.findings if each.severity in ("act", "watch")]
-findings.listed("findings", f"Findings about {here.model.name} that need a person", needy, here.scope, most=12)
+st.header("Incidents", anchor=False)
+incidents.listed("incidents", f"Incidents of {here.model.name}, worst first", standing.incidents, here.scope, models=False)

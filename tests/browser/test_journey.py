@@ -77,13 +77,22 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
 
 
-def test_a_finding_on_the_first_page_leads_to_what_it_is_about(fleet: Dashboard, visit: Visit) -> None:
+def test_an_incident_on_the_first_page_unfolds_into_findings_that_lead_to_what_they_are_about(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
-    worst = page.get_by_role("table", name="What needs a person").get_by_role("link").filter(has_text="Inputs that moved far").first
+    worst = page.get_by_role("table", name="What needs a person").get_by_role("link").filter(has_text="is null in").first
     address = worst.get_attribute("href")
-    assert address
+    assert address and "incident=" in address
     worst.click()
-    page.wait_for_url(f"**/{address.removeprefix('./').split('?')[0]}?**feature=**", timeout=PATIENCE)
+    page.wait_for_url("**/findings?**incident=**", timeout=PATIENCE)
+    settle(page)
+    said(page, "Suspected source")
+    table = page.get_by_role("table", name="Findings, worst first")
+    assert table.get_by_role("link").count() > 8, "what is folded on the first page is unfolded here"
+    table.get_by_role("link").filter(has_text="moved").first.click()
+    page.wait_for_url("**finding=**", timeout=PATIENCE)
+    settle(page)
+    page.get_by_role("button", name="Open the page that shows it").click()
+    page.wait_for_url("**/drift?**feature=**", timeout=PATIENCE)
     settle(page)
     feature = page.url.split("feature=")[1].split("&")[0]
     assert page.locator(".st-key-overlay .xtitle").text_content() == feature

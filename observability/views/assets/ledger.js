@@ -18,6 +18,13 @@ const SHAPES = {
   octagon: "M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z",
 }
 
+const SOURCES = {
+  input: "M9 2h5v12H9M2 8h8M7 5l3 3-3 3",
+  label: "M2 4h7.5L14 8l-4.5 4H2z",
+  model: "M8 2.5v4M8 6.5l-4 5M8 6.5l4 5M8 2.5h.01M4 13h.01M12 13h.01",
+  system: "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01",
+}
+
 function html(tag, name, text) {
   const element = document.createElement(tag)
   if (name) element.className = name
@@ -40,6 +47,12 @@ function icon(status) {
   const [shape, glyph] = ICONS[status] ?? ICONS.unknown
   const picture = svg("svg", { viewBox: "0 0 16 16", class: `icon ${status}`, "aria-hidden": "true" })
   picture.append(svg("path", { d: SHAPES[shape], class: "shape" }), svg("path", { d: glyph, class: "glyph" }))
+  return picture
+}
+
+function source(name) {
+  const picture = svg("svg", { viewBox: "0 0 16 16", class: "icon source", "aria-hidden": "true" })
+  picture.append(svg("path", { d: SOURCES[name] }))
   return picture
 }
 
@@ -125,6 +138,7 @@ function cell(content, go) {
   if (content.title) box.title = content.title
   const line = html("div", `main${content.quiet ? " quiet" : ""}${content.changed ? " changed" : ""}`)
   if (content.s) line.append(icon(content.s))
+  if (SOURCES[content.source]) line.append(source(content.source))
   if (content.href) {
     const link = html("a")
     write(link, content.t)

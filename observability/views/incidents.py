@@ -1,0 +1,117 @@
+"""How is an incident shown: one row, with its source, since when, after what, and how much comes with it?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from observability.incident_rules import known
+from observability.incidents import Incident
+from observability.views import empty, links, text
+from observability.views.choice import choose
+from observability.views.scope import Scope
+from observability.views.table import Cell, column, row, table
+
+STATUS, MODEL, SOURCE = (
+    column("severity", "Status", width="6.5rem"),
+    column("model", "Model", width="9rem"),
+    column(
+        "source", "Suspect", width="6.5rem", help="Where it seems to come from: an input, the labels, the model, or the system around it"
+    ),
+)
+WHAT = column(
+    "what", "What", wide=True, help="The finding nearest to the source, since when, after which event, and how many findings come with it"
+)
+SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
+
+
+def what(incident: Incident, scope: Scope) -> Cell:
+    """The sentence, leading to the incident's findings, and what is known beside it."""
+    about = scope.about(incident.model)
+    return {**links.link(incident.sentence, "findings", about, incident=incident.id), "sub": facts(incident)}
+
+
+def facts(incident: Incident) -> str:
+    """Since when, after what, and with how many findings, in words."""
+    more = len(incident.collateral)
+    parts = [since(incident), after(incident), f"with it {text.plural(more, 'finding')}" if more else None]
+    return " · ".join(filter(None, parts)) or "nothing else comes with it"
+
+
+def since(incident: Incident) -> str | None:
+    """`since 31 Dec 2013`; of what is older than the days that were looked at, `since 3 Dec 2013 or earlier`."""
+    if incident.onset is None:
+        return None
+    when = text.day(incident.onset) if incident.onset.hour == incident.onset.minute == 0 else text.minute(incident.onset)
+    older = known(next((each for each in incident.findings if each.onset == incident.onset), incident.lead)) == "open"
+    return f"since {when}{' or earlier' if older else ''}"
+
+
+def after(incident: Incident) -> str | None:
+    """The nearest earlier event, in words; nothing says that it is the reason."""
+    if not incident.event:
+        return None
+    return f"after {incident.event.get('what', 'an event')}: {str(incident.event.get('text', ''))[:80]}"
+
+
+def source(incident: Incident) -> Cell:
+    """The likely source: icon and word."""
+    return {"source": incident.source, "t": incident.source}
+
+
+def as_row(incident: Incident, scope: Scope, *, selected: bool = False) -> dict[str, Any]:
+    """One incident as a table's row."""
+    return row(
+        {
+            "severity": {"s": incident.severity, "t": text.STATUS_WORDS[incident.severity]},
+            "model": {"t": incident.model or text.DASH, "sub": f"version {incident.lead.version}" if incident.lead.version else None},
+            "what": what(incident, scope),
+            "source": source(incident),
+        },
+        selected=selected,
+    )
+
+
+def listed(key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True) -> None:
+    """A table of incidents, worst first as they come."""
+    if not found:
+        empty.nothing_to_report()
+        return
+    table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], [as_row(each, scope) for each in found[:most]])
+    if len(found) > most:
+        everything = links.link(f"The worst {most} of {len(found):,}. Show all of them.", "findings", scope)
+        st.button(
+            everything["t"], type="tertiary", icon=":material/checklist:", key=f"{key}-all", on_click=links.go, args=(everything["go"],)
+        )
+
+
+def counted(found: Sequence[Incident]) -> str | None:
+    """`1 incident` to act on; those to watch apart from them. None where there is none."""
+    acts = sum(each.severity == "act" for each in found)
+    watched = len(found) - acts
+    if acts:
+        return text.plural(acts, "incident") + (f"\n{watched} to watch" if watched else "")
+    return text.plural(watched, "incident") if watched else None
+
+
+def chooser(found: Sequence[Incident]) -> Incident | None:
+    """A box to open one incident; its id stands in the address, and one that is not there is said."""
+    by_id = {each.id: each for each in found}
+    label = {key: f"{text.STATUS_WORDS[each.severity]}: {each.sentence}".replace("`", "")[:140] for key, each in by_id.items()}
+    chosen = choose(
+        "incident", "Open an incident", list(by_id), words=lambda key: label.get(key, key), placeholder="All, folded",
+        missing="The link names the incident {}, which is not in this window.",
+    )  # fmt: skip
+    return by_id.get(chosen or "")
+
+
+def card(incident: Incident) -> None:
+    """The incident above its findings."""
+    with st.container(border=True):
+        st.markdown(f"{text.status(incident.severity)} **{text.sentence(incident.sentence)}**")
+        icon = SOURCE_ICONS[incident.source]
+        st.markdown(f":gray[Suspected source: {icon} {incident.source} · {text.plain(facts(incident))}]")
+        st.caption(
+            "Findings that are consistent with one fault, the likely source first. They are told together because of when they began, where, and "
+            "what they can lead to; no experiment says that one brought about another."
+        )
