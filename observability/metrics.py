@@ -74,6 +74,7 @@ log_loss | Log loss | nats | low | Penalty for confident wrong probabilities. | 
 brier | Brier score | 0 to 1 | low | Mean squared error of the probability. | mean of (p - y)² | Brier 1950
 mae | Mean absolute error | units of the label | low | How far predictions are off on average. | mean of abs(e) | scikit-learn
 rmse | Root mean squared error | units of the label | low | How far they are off, large misses weighing more. | √ mean of e² | scikit-learn
+largest_error | Largest error | units of the label | low | Largest error of a single prediction, where it alone is more than half of the errors of all together. | max abs(score - label) | ours
 bias | Bias | units of the label | | Whether predictions are too high (positive) or too low on average. | mean of (prediction - label) | statistics
 r2 | R² | up to 1 | high | Share of the label's variance that the predictions explain. | 1 - Σe² / Σ(y - ȳ)² | scikit-learn
 selection_rate | Selection rate | share | | Share of decisions that are positive. | positive / decided | fairlearn

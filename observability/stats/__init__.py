@@ -165,6 +165,13 @@ multiple: Which of many tests still count, when chance alone would raise some of
   benjamini_hochberg(p_values, q=0.1) -> tuple[array, array of bools]
   spend(q, runs, windows=1) -> float
 
+sequential: Has a daily figure been creeping up, looked at every day, with a stated number of days between false alarms?
+  SHIFTS
+  LARGEST
+  creeping(scores) -> array
+  mean_days_between(budget) -> float
+  began(scores) -> int | None
+
 ratio: How sure is a ratio of two totals that came in parts (energy over predictions, by day), and did it change?
   RatioChange(value, low, high, p_value, n)
   ratio_interval(totals, sizes, confidence=0.95) -> Interval

@@ -1,73 +1,54 @@
 """Is the model right, as far as labels tell, and is it as right as it was?
 
-Metrics are measured on labelled predictions only and held against the reference (against the model's own past month where there is none). A fall
-is reported when it is more than chance, over all metrics of the run, and large enough to matter; while labels are young it is `unknown`.
+Metrics are measured on labelled predictions only and held against the reference (against the model's own past month where there is none). A fall is
+reported when it is more than rows and days do by chance, over all metrics and looks of the run, and large enough to matter; what stood so in the past
+weeks already is no news. Where the labels of the window are young, the last week that has them is measured. A slow creep is watched for day by day.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving._creep import Creep, creep
+from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, Compared, chance, compared
+from observability.analyzers.serving._stretches import MATURE, PAST_DAYS, Ledger, Metrics, Stretch, on
+from observability.analyzers.serving._wild import wildest
 from observability.finding import Against, Finding, Severity
-from observability.measure import HEADLINE, maturity, outcome_aggregates, performance, performance_by
+from observability.measure import HEADLINE, maturity, outcome_aggregates, performance
 from observability.metrics import METRICS
-from observability.since import Since, joint, since
-from observability.stats.interval import Interval, difference_interval
-from observability.stats.multiple import benjamini_hochberg
+from observability.stats.interval import Interval
+from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
+__all__ = ["ANALYZER", "LIMITS", "MATURE", "MINIMUM_LABELS", "chance"]
 NAME = "serving/performance"
-MINIMUM_LABELS = 100
-MATURE = 0.8
-"""Below this share of the usual labels, a fall may be the labels' youth (terms.md: shown below 80 % as shaded)."""
-ACT_SHARE = 0.2
-"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
-PAST_DAYS = 28
 DAYS_KEPT = 62
-LABELS_A_DAY = 20
-"""Days with fewer labels are passed over when the first bad day is sought."""
-LEAST_PAST = 5
-"""Days of the past from which they say what was usual; with fewer the baseline does."""
-Z_WIDTH = 2 * 1.96
-"""Standard errors in the width of a 95 % interval."""
-LIMITS: dict[str, tuple[str, float, float]] = {
-    "accuracy": ("points", 0.02, 0.03),
-    "roc_auc": ("points", 0.02, 0.03),
-    "pr_auc": ("points", 0.05, 0.08),
-    "precision": ("points", 0.03, 0.05),
-    "recall": ("points", 0.03, 0.05),
-    "f1": ("points", 0.03, 0.05),
-    "r2": ("points", 0.10, 0.20),
-    "log_loss": ("relative", 0.10, 0.25),
-    "brier": ("relative", 0.10, 0.25),
-    "mae": ("relative", 0.10, 0.25),
-    "rmse": ("relative", 0.15, 0.35),
-    "bias": ("of mae", 0.25, 0.50),
-}
-"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to what it is held against (bias: how much larger it
-is, either way, as a share of the baseline's mean absolute error). A week of about a
-thousand labels finds a five-point fall of accuracy at these limits nine times in ten. `limits` of the model's settings override the act limit."""
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One metric now and before: worse is how much worse it became (points, or relative), p_value how easily chance does that."""
+class Verdict:
+    """What one look says of one metric. standing: beyond the limit, and no further from the own past. limit: in the unit of `side.worse`."""
 
-    metric: str
-    now: Interval
-    before: Interval
-    worse: float
-    p_value: float
-    limits: tuple[float, float]
+    side: Compared
+    severity: Severity
+    adjusted: float
+    standing: bool
+    past: Compared | None
+
+    @property
+    def limit(self) -> float:
+        """The limit that it passed, or would have to pass."""
+        return self.side.allowed(self.severity == "act")
+
+    @property
+    def order(self) -> tuple[int, bool, float]:
+        """The worst first; of equals the whole, then the largest."""
+        return (("act", "watch", "unknown", "ok").index(self.severity), not self.side.stretch.whole, -self.side.worse)
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Counts and sums of the window and of the month before by day, and of the reference."""
+    """Counts and sums by day, of the window and of the eight weeks before, and of the reference."""
     if context.model.task is None:
         return {"current_counts": Ask(Aggregate("outcomes"))}
     by_day, whole = outcome_aggregates(context.model, Bucket("day")), outcome_aggregates(context.model)
@@ -84,85 +65,80 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [
             blank(context, "judged", int(counts["n"].sum()), "The task is not known: register this model to have its performance measured.")
         ]
-    sums = frames["current_sums"]
     served, labelled = maturity(counts)
     if served == 0:
         return [blank(context, HEADLINE[context.model.task], 0, "No predictions in this window, so nothing can be measured.")]
     usual = usual_maturity(frames)
     young = labelled < MATURE * usual * served
-    metrics = performance(context.model, counts, sums)
-    against, before = baseline(frames, context)
-    compared = compare(metrics, before, context)
-    adjusted, _ = benjamini_hochberg([each.p_value for each in compared.values()], context.budget)
-    of_p = dict(zip(compared, (float(p) for p in adjusted)))
-    series = by_day(context, counts, sums)
-    earlier = by_day(context, frames["past_counts"], frames["past_sums"])
+    ledger = Ledger(frames, context)
+    looks = ledger.stretches(young=young, least=MINIMUM_LABELS)
+    whole = looks[0]
+    against, reference = baseline(frames, context, whole)
+    verdicts = judged(ledger, looks, against, reference, context)
+    crept = None if young and not whole.late else creep(ledger, whole, reference, context)
+    too_young = labelled / served if young and not whole.late else None
     findings = [labels(context, served, labelled, usual)]
-    for metric, now in metrics.items():
-        side = compared.get(metric)
-        findings.append(
-            judge(context, metric, now, before.get(metric), side, of_p.get(metric), against, young, labelled / served, series, earlier)
-        )
-    return findings
+    for metric in whole.metrics:
+        before = reference.get(metric)
+        findings.append(judge(context, ledger, metric, whole, before, verdicts.get(metric, []), against, too_young, crept))
+    wild = wildest(NAME, context, frames["current_sums"])
+    return findings + ([wild] if wild else [])
 
 
-def baseline(frames: Frames, context: Context) -> tuple[Against, dict[str, Interval]]:
+def baseline(frames: Frames, context: Context, whole: Stretch) -> tuple[Against, Metrics]:
     """What the metrics are held against, and its values: the reference, else the past month."""
     if "reference_counts" in frames:
         values = performance(context.model, frames["reference_counts"], frames["reference_sums"])
         if any(each.value is not None for each in values.values()):
             return "reference", values
-    return "past", performance(context.model, frames["past_counts"], frames["past_sums"])
+    return "past", whole.past
+
+
+def judged(ledger: Ledger, looks: list[Stretch], against: Against, reference: Metrics, context: Context) -> dict[str, list[Verdict]]:
+    """What each look says of each metric, worst first; the false discovery rate is controlled over all of them."""
+    limits = context.model.settings.limits
+    sides: list[Compared] = []
+    pasts: list[dict[str, Compared]] = []
+    for look in looks:
+        past = compared(ledger, look, look.past, limits, NAME, past=True) if look.past else {}
+        of = past if against == "past" else compared(ledger, look, reference, limits, NAME, past=False)
+        sides += of.values()
+        pasts += [past if against == "reference" else {}] * len(of)
+    adjusted, _ = benjamini_hochberg([each.p_value for each in sides], context.budget)
+    found: dict[str, list[Verdict]] = {}
+    for side, past, p in zip(sides, pasts, adjusted, strict=True):
+        found.setdefault(side.metric, []).append(verdict(side, past.get(side.metric), float(p), context))
+    return {metric: sorted(several, key=lambda each: each.order) for metric, several in found.items()}
+
+
+def verdict(side: Compared, past: Compared | None, adjusted: float, context: Context) -> Verdict:
+    """How bad one look is: beyond chance, beyond the limit, and news."""
+    watch, act = side.limits
+    severity: Severity = "ok"
+    if side.worse >= watch and adjusted <= context.budget:
+        severity = "act" if side.worse >= act and adjusted <= context.budget * ACT_SHARE else "watch"
+    news = past is None or (past.worse >= past.limits[0] and past.p_value <= context.budget)
+    if severity == "ok" or news:
+        return Verdict(side, severity, adjusted, False, past)
+    return Verdict(side, "watch" if side.stretch.whole else "ok", adjusted, True, past)
 
 
 def usual_maturity(frames: Frames) -> float:
-    """Share of the past month's predictions that are labelled by now; 1 where there is no past, so that 80 % is asked for."""
+    """Share of the past's predictions that are labelled by now; 1 where there is no past, so that 80 % is asked for."""
     served, labelled = maturity(frames["past_counts"])
     return labelled / served if served >= MINIMUM_LABELS and labelled else 1.0
 
 
-def compare(metrics: dict[str, Interval], before: dict[str, Interval], context: Context) -> dict[str, Compared]:
-    """The comparisons that can be made: enough labels on both sides and an interval on each."""
-    found = {}
-    for metric, (kind, watch, usual_act) in LIMITS.items():
-        now, then = metrics.get(metric), before.get(metric)
-        if now is None or then is None or now.n < MINIMUM_LABELS or then.n < MINIMUM_LABELS:
-            continue
-        change = difference_interval(now, then)
-        if change.value is None or change.low is None or change.high is None or now.value is None or then.value is None:
-            continue
-        act = context.model.settings.limits.get(f"{NAME}/{metric}", usual_act)
-        scale = abs(then.value) if kind == "relative" else 1.0
-        worse = -change.value if METRICS[metric].better == "high" else change.value
-        if kind == "of mae":
-            scale, worse = before["mae"].value or 0.0, abs(now.value) - abs(then.value)
-        found[metric] = Compared(metric, now, then, worse / scale if scale else 0.0, chance(change), (min(watch, act), act))
-    return found
-
-
-def chance(change: Interval) -> float:
-    """Two-sided p-value of no change, from the interval's reach on the side of zero."""
-    from scipy.special import ndtr
-
-    assert change.value is not None and change.low is not None and change.high is not None
-    reach = (change.value - change.low if change.value > 0 else change.high - change.value) / 1.96
-    return float(2 * ndtr(-abs(change.value) / reach)) if reach > 0 else float(change.value == 0)
-
-
 def judge(
-    context: Context,
-    metric: str,
-    now: Interval,
-    before: Interval | None,
-    side: Compared | None,
-    adjusted: float | None,
-    against: Against,
-    young: bool,
-    mature: float,
-    series: dict[str, list[list[Any]]],
-    earlier: dict[str, list[list[Any]]],
-) -> Finding:
-    """The finding about one metric."""
+    context: Context, ledger: Ledger, metric: str, whole: Stretch, before: Interval | None, verdicts: list[Verdict], against: Against,
+    too_young: float | None, crept: Creep | None,
+) -> Finding:  # fmt: skip
+    """The finding about one metric, of the look that says most. too_young: the share of labels that are in, where that is too little to alarm."""
+    worst = verdicts[0] if verdicts else None
+    stretch = worst.side.stretch if worst else whole
+    now = stretch.metrics[metric]
+    share = float(ledger.labels(stretch.days)) / max(float(ledger.served[[each in stretch.days for each in ledger.days]].sum()), 1.0)
+    series = by_day(ledger, whole, metric)
     base = replace(
         blank(context, metric, round(now.n), "", against),
         value=now.value,
@@ -173,8 +149,11 @@ def judge(
             "baseline_low": None if before is None else before.low,
             "baseline_high": None if before is None else before.high,
             "baseline_n": None if before is None else round(before.n),
-            "label_maturity": mature,
-            "by_day": series.get(metric, []),
+            "past": stretch.past[metric].value if metric in stretch.past else None,
+            "label_maturity": share if too_young is None else too_young,
+            "measured": [on(stretch.days[0]).isoformat(), on(stretch.days[-1]).isoformat()],
+            "windows": [row(each) for each in sorted(verdicts, key=lambda each: each.side.stretch.length)],
+            "by_day": series,
         },
     )
     if now.value is None or now.n < MINIMUM_LABELS:
@@ -182,36 +161,64 @@ def judge(
         return replace(
             base, because=f"{title(metric)} cannot be told yet on {now.n:,.0f} labelled predictions: it needs about {more:,} more."
         )
-    said = f"{title(metric)} {shown(metric, now)} on {now.n:,.0f} labelled predictions"
+    said = f"{title(metric)} {shown(metric, now)} on {now.n:,.0f} labelled predictions{stretch.words}"
     if metric not in LIMITS:
         return replace(base, severity="ok", because=f"{said}.")
-    if side is None or adjusted is None or side.before.value is None:
+    if worst is None or worst.side.before.value is None:
         return replace(base, because=f"{said}; there is too little {'reference' if against == 'reference' else 'past'} to compare with.")
-    watch, act = side.limits
-    severity: Severity = "ok"
-    if side.worse >= watch and adjusted <= context.budget:
-        severity = "act" if side.worse >= act and adjusted <= context.budget * ACT_SHARE else "watch"
-    limit = edge(metric, side.before.value, act if severity == "act" else watch)
-    evidence = base.evidence | {"worse_by": side.worse, "p_value": side.p_value, "p_adjusted": adjusted}
-    because = (
-        f"{said}; {'the reference' if against == 'reference' else 'the month before'} had {number(metric, side.before.value)}{moved(side)}"
-    )
+    side, severity, usual = worst.side, worst.severity, worst.side.before.value
+    creeps = crept if crept is not None and crept.metric == metric and severity in ("ok", "watch") and not worst.standing else None
+    if creeps is not None and crept is not None:
+        severity = crept.severity if severity == "ok" or crept.severity == "act" else severity
+    limit = edge(metric, usual, side.allowed(severity == "act"))
+    evidence = base.evidence | {
+        "worse_by": side.worse, "p_value": side.p_value, "p_adjusted": worst.adjusted, "varies_up_to": side.varies, "standing": worst.standing,
+        "creep": None if crept is None or crept.metric != metric else crept.days_between,
+    }  # fmt: skip
+    because = f"{said}; {'the reference' if against == 'reference' else 'the month before'} had {number(metric, usual)}{moved(side)}"
+    because += own_limit(side, severity) + (past_words(worst, metric) if worst.standing else "")
+    base = replace(base, limit=limit, evidence=evidence)
     if severity == "ok":
-        return replace(base, severity="ok", limit=limit, evidence=evidence, because=f"{because}.")
-    if young:
-        return replace(
-            base, limit=limit, evidence=evidence, because=f"{because}, but only {mature:.0%} of the labels are in: too early to tell."
-        )
-    when = began(metric, joint(earlier.get(metric, []), series.get(metric, [])), side, context)
+        return replace(base, severity="ok", because=f"{because}.")
+    if too_young is not None:
+        return replace(base, because=f"{because}, but only {too_young:.0%} of the labels are in: too early to tell.")
+    if creeps is not None:
+        because += creeps.words
+    act = side.limits[1]
     return replace(
         base,
         severity=severity,
-        limit=limit,
-        evidence=evidence | when.evidence,
         because=f"{because}.",
-        onset=when.at,
-        rank=10.0 + min(side.worse / act, 10.0) + (5.0 if metric == HEADLINE[context.model.task or "binary"] else 0.0),
+        onset=None if worst.standing else began(series, limit, metric, creeps),
+        rank=10.0 + min(side.worse / act, 10.0) + (5.0 if metric == HEADLINE[context.model.task or "binary"] else 0.0)
+        if not worst.standing
+        else 5.0,
     )
+
+
+def own_limit(side: Compared, severity: Severity) -> str:
+    """Where the limit comes from, where it is not the smallest fall that matters."""
+    if side.allowed(severity == "act") > side.varies or not side.varies:
+        return ""
+    if LIMITS[side.metric][0] == "points":
+        return f"; its own days vary it by up to {side.varies * 100:.1f} points"
+    return f"; its own days vary it by up to {side.varies:.0%}"
+
+
+def past_words(worst: Verdict, metric: str) -> str:
+    """That it has been so for weeks."""
+    past = worst.past
+    return f"; as in its own past month ({number(metric, past.before.value)}), so no news" if past and past.before.value is not None else ""
+
+
+def row(each: Verdict) -> dict[str, Any]:
+    """What one look says."""
+    side = each.side
+    return {
+        "days": side.stretch.length, "value": side.now.value, "n": round(side.now.n), "worse_by": side.worse, "limit": each.limit,
+        "varies_up_to": side.varies, "p_value": side.p_value, "p_adjusted": each.adjusted, "past_worse_by": each.past and each.past.worse,
+        "severity": each.severity,
+    }  # fmt: skip
 
 
 def edge(metric: str, before: float, allowed: float) -> float | None:
@@ -222,29 +229,33 @@ def edge(metric: str, before: float, allowed: float) -> float | None:
     return before + sign * allowed * (abs(before) if LIMITS[metric][0] == "relative" else 1.0)
 
 
-def by_day(context: Context, counts: "DataFrame", sums: "DataFrame") -> dict[str, list[list[Any]]]:
-    """For each metric, [day, value, low, high, labelled, served] of the last days of the window."""
-    series: dict[str, list[list[Any]]] = {}
-    for day, metrics, served, labelled in performance_by(context.model, counts, sums, "period"):
-        for metric, each in metrics.items():
-            series.setdefault(metric, []).append([day.date().isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
-    return {metric: rows[-DAYS_KEPT:] for metric, rows in series.items()}
+def by_day(ledger: Ledger, whole: Stretch, metric: str) -> list[list[Any]]:
+    """[day, value, low, high, labelled, served] of the last days that are measured, and of the window."""
+    rows = []
+    for day, labelled, served in zip(ledger.days, ledger.labelled, ledger.served, strict=True):
+        if day >= min(ledger.first, whole.days[0]):
+            each = ledger.of_day(int(day))[metric]
+            rows.append([on(day).isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
+    return rows[-DAYS_KEPT:]
 
 
-def began(metric: str, days: Sequence[Sequence[Any]], side: Compared, context: Context) -> Since:
-    """Since when a metric is as the window found it, from the days of the past month and of the window that hold enough labels."""
-    told = [row for row in days if None not in row[1:4] and row[4] >= LABELS_A_DAY]
-    now, (level, low, high) = side.now.value, (side.before.value, side.before.low, side.before.high)
-    assert now is not None and level is not None and low is not None and high is not None
-    past = sum(datetime.fromisoformat(str(row[0])).replace(tzinfo=UTC) < context.window.start for row in told)
-    return since(
-        [row[0] for row in told],
-        [float(row[1]) for row in told],
-        [(row[3] - row[2]) / Z_WIDTH for row in told],
-        start=context.window.start,
-        before=None if past >= LEAST_PAST else (level, (high - low) / Z_WIDTH),
-        worse=1 if now >= level else -1,
-    )
+def began(series: list[list[Any]], limit: float | None, metric: str, creeps: Creep | None) -> datetime | None:
+    """When it began: of a creep the day from which it adds up, else the first day beyond the limit."""
+    if creeps is not None:
+        return creeps.onset
+    return None if limit is None else onset(series, limit, METRICS[metric].better == "high")
+
+
+def onset(series: list[list[Any]], limit: float, high_is_better: bool) -> datetime | None:
+    """The first day of the unbroken run of days beyond the limit that reaches the last labelled one; None where days hold too few labels."""
+    first = None
+    for day, value, _low, _high, labelled, _served in reversed(series):
+        if labelled == 0:
+            continue
+        if value is None or labelled < MINIMUM_LABELS or (value > limit if high_is_better else value < limit):
+            break
+        first = day
+    return None if first is None else datetime.fromisoformat(first).replace(tzinfo=UTC)
 
 
 def labels(context: Context, served: float, labelled: float, usual: float) -> Finding:
@@ -295,10 +306,4 @@ def blank(context: Context, metric: str, n: int, because: str, against: Against 
     return context.undecided(NAME, "model", metric, n, because, against=against)
 
 
-ANALYZER = Analyzer(
-    NAME,
-    "Is the model right, as far as labels tell, and is it as right as it was?",
-    needs,
-    analyze,
-    limits={metric: act for metric, (_, _, act) in LIMITS.items()},
-)
+ANALYZER = Analyzer(NAME, "Is the model right, as far as labels tell, and is it as right as it was?", needs, analyze)

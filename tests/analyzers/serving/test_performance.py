@@ -59,15 +59,20 @@ def test_regression_equals_scikit_learn() -> None:
     assert said["bias"].value == pytest.approx((s - y).mean(), rel=1e-9)
 
 
+def before(rows: pd.DataFrame, days: int = 28) -> pd.DataFrame:
+    """Rows spread over the days before the window."""
+    return rows.assign(at=spread(len(rows), days) - pd.Timedelta(days=days))
+
+
 def test_a_five_point_fall_of_accuracy_in_a_thousand_rows_is_an_act() -> None:
-    base = decided(20_000, 5)
+    base, past = decided(20_000, 5), before(decided(10_400, 55), 56)
     named = 0
     for seed in range(30):
         week = decided(1300, 100 + seed)
         right = week.index[week["label"] == week["decision"]]
         flipped = np.random.default_rng(seed).choice(right, round(0.05 * len(week)), replace=False)
         week.loc[flipped, "label"] = 1 - week.loc[flipped, "label"]
-        named += findings(week, base)["accuracy"].severity == "act"
+        named += findings(week, base, past)["accuracy"].severity == "act"
     assert named >= 24
 
 
@@ -99,7 +104,7 @@ def test_labels_that_usually_come_for_a_part_are_not_young() -> None:
     rows, past = decided(4000, 11, flip=0.2), decided(8000, 12)
     rows.loc[rows.index % 2 == 0, "label"] = np.nan
     past.loc[past.index % 2 == 0, "label"] = np.nan
-    assert findings(rows, decided(5000, 13), past)["accuracy"].severity == "act"
+    assert findings(rows, decided(5000, 13), before(past))["accuracy"].severity == "act"
 
 
 def test_few_labels_never_alarm() -> None:
@@ -109,7 +114,7 @@ def test_few_labels_never_alarm() -> None:
 
 
 def test_without_a_reference_the_month_before_is_the_measure() -> None:
-    said = findings(decided(3000, 16, flip=0.2), None, decided(9000, 17))["accuracy"]
+    said = findings(decided(3000, 16, flip=0.2), None, before(decided(9000, 17)))["accuracy"]
     assert said.against == "past" and said.severity == "act"
 
 
@@ -122,3 +127,76 @@ def test_a_setting_moves_the_limit() -> None:
 def test_an_empty_window_says_so() -> None:
     said = findings(decided(0, 20), decided(500, 21))
     assert [each.severity for each in said.values()] == ["unknown"]
+
+
+def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
+    """Days with luck of their own: the fall of one such week is no alarm, though rows alone would make it one."""
+    rng = np.random.default_rng(21)
+
+    def stream(n: int, seed: int, days: int) -> pd.DataFrame:
+        frame = regressed(n, seed).assign(at=spread(n, days))
+        day = (frame["at"] - frame["at"].iloc[0]).dt.days
+        return frame.assign(score=frame["label"] + (frame["score"] - frame["label"]) * np.exp(rng.normal(0, 0.45, days))[day])
+
+    past = before(stream(16_000, 22, 56), 56)
+    week = stream(2000, 23, 7).assign(score=lambda each: each["label"] + (each["score"] - each["label"]) * 1.25)
+    said = findings(week, stream(16_000, 24, 56), past, task="regression")["mae"]
+    assert said.severity == "ok" and said.evidence["varies_up_to"] > 0.25 and said.limit > said.evidence["baseline"] * 1.25
+    calm = findings(regressed(2000, 23, noise=14), regressed(16_000, 24), before(regressed(16_000, 22), 56), task="regression")["mae"]
+    assert calm.severity == "act" and calm.evidence["varies_up_to"] < 0.1
+
+
+def test_what_stood_for_weeks_is_a_watch_and_no_news() -> None:
+    base = decided(20_000, 25)
+    standing = findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 27, flip=0.1), 56))["accuracy"]
+    assert standing.severity == "watch" and standing.evidence["standing"] and standing.onset is None
+    assert "no news" in standing.because
+    assert findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 28), 56))["accuracy"].severity == "act"
+
+
+def test_a_fault_of_yesterday_is_named_before_the_week_shows_it() -> None:
+    week = decided(3500, 29)
+    last = week["at"] >= week["at"].iloc[-1].normalize()
+    turned = last & (np.random.default_rng(29).random(len(week)) < 0.2)
+    week.loc[turned, "label"] = 1 - week.loc[turned, "decision"]
+    said = findings(week, decided(20_000, 30), before(decided(28_000, 31), 56))["accuracy"]
+    assert said.severity == "act" and "on the last day" in said.because
+    assert [each["days"] for each in said.evidence["windows"]] == [1, 3, 7]
+    assert said.n == said.evidence["windows"][0]["n"] < 600
+
+
+def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> None:
+    past = before(decided(14_000, 32), 28)
+    late = past["at"] >= past["at"].iloc[-1] - pd.Timedelta(days=7)
+    past.loc[late, "label"] = np.where(
+        np.random.default_rng(33).random(int(late.sum())) < 0.2, 1 - past.loc[late, "label"], past.loc[late, "label"]
+    )
+    week = decided(3500, 34).assign(label=np.nan)
+    said = findings(week, decided(20_000, 35), past)["accuracy"]
+    assert said.severity == "act" and "the last days whose labels are in" in said.because
+    assert said.evidence["measured"][1] < "2026-03-02"
+
+
+def test_one_wild_row_is_a_watch_of_its_own_and_moves_nothing_else() -> None:
+    week = regressed(2000, 36)
+    week.loc[100, "score"] = 1e12
+    context = context_for(regressed(5000, 37), task="regression")
+    frames = frames_for(ANALYZER.needs(context), context, week, regressed(5000, 37), before(regressed(8000, 38), 28))
+    sums = frames["current_sums"]
+    wild = sums["measure"].eq("absolute_error") & sums["total"].gt(1e11)
+    frames["current_sums"] = sums.assign(high=np.where(wild, 1e12, 40.0))
+    said = {each.metric: each for each in ANALYZER.analyze(frames, context)}
+    assert said["largest_error"].severity == "watch" and said["largest_error"].value == 1e12
+    assert all(each.severity not in ("act", "watch") for metric, each in said.items() if metric != "largest_error")
+
+
+def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
+    """60 labels a day, the error grows over four weeks; judged at a small budget, so that the week alone is not enough."""
+    past = before(regressed(3360, 39, noise=10), 56)
+    day = (past["at"] - past["at"].iloc[0]).dt.days.to_numpy()
+    growth = 1 + 0.3 * np.clip((day - 30) / 26, 0, 1)
+    past["score"] = past["label"] + (past["score"] - past["label"]) * growth
+    said = findings(regressed(420, 40, noise=13.5), regressed(3000, 41), past, task="regression", budget=0.0014)["mae"]
+    assert said.evidence["creep"] and "day by day" in said.because
+    assert said.severity in ("watch", "act") and said.onset is not None
+    assert findings(regressed(420, 42), regressed(3000, 41), before(regressed(3360, 43), 56), task="regression")["mae"].severity == "ok"

@@ -1,0 +1,170 @@
+"""On which days is performance measured, side by side: the window, its last 1, 3 and 7 days, or the last week whose labels are in?
+
+Labels come late. Where most of the window's are still to come, the last seven days that have theirs are measured instead, which may lie before the window,
+and the finding says which. The days before those that are measured are the model's own past; stretches shorter than a week are held against the same
+weekdays of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.aggregate import UNKNOWN
+from observability.analyzer import Context
+from observability.measure import performance
+from observability.stats.interval import Interval
+from observability.window import EPOCH
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MATURE = 0.8
+"""Below this share of the usual labels, a fall may be the labels' youth (terms.md: shown below 80 % as shaded)."""
+LOOKS = (1, 3, 7)
+WEEK = 7
+PAST_DAYS = 56
+BASELINE_DAYS = 28
+"""The own past is the four weeks before what is measured; how much days differ is told from all that is known."""
+LEAST_LABELS_A_DAY = 10
+Days = NDArray[np.int64]
+Metrics = dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Metrics over some days. days: their numbers since 1970. whole: what the finding is about; else one of its last days. late: not the window."""
+
+    days: Days
+    whole: bool
+    late: bool
+    metrics: Metrics
+    past: Metrics
+
+    @property
+    def length(self) -> int:
+        """Calendar days from the first to the last."""
+        return int(self.days[-1] - self.days[0]) + 1
+
+    @property
+    def words(self) -> str:
+        """When that was, as the end of a sentence; empty where it is the window."""
+        if self.late:
+            return f" from {on(self.days[0])} to {on(self.days[-1])}, the last days whose labels are in"
+        return "" if self.whole else " on the last day" if self.length == 1 else f" in the last {self.length} days"
+
+
+def on(day: np.int64) -> date:
+    """The date of a day's number."""
+    return (EPOCH + timedelta(days=int(day))).date()
+
+
+class Ledger:
+    """Counts and sums by day, of the past and of the window, and what can be said of any of these days."""
+
+    def __init__(self, frames: Mapping[str, "DataFrame"], context: Context) -> None:
+        import pandas as pd
+
+        self.model = context.model
+        self.now = {name: frames[f"current_{name}"] for name in ("counts", "sums")}
+        both = {name: pd.concat([frames[f"past_{name}"], now], ignore_index=True) if len(frames[f"past_{name}"]) else now
+                for name, now in self.now.items()}  # fmt: skip
+        self.counts, self.sums = both["counts"], both["sums"]
+        self.of_counts, self.of_sums = (days_in(frame) for frame in (self.counts, self.sums))
+        self.known: dict[int, Metrics] = {}
+        self.first = (context.window.start - EPOCH).days
+
+    @cached_property
+    def days(self) -> Days:
+        """Every day with predictions, in order."""
+        return np.unique(self.of_counts)
+
+    @cached_property
+    def served(self) -> NDArray[np.float64]:
+        """Predictions of each day."""
+        return self.totals(np.ones(len(self.counts), bool))
+
+    @cached_property
+    def labelled(self) -> NDArray[np.float64]:
+        """Labelled predictions of each day."""
+        return self.totals((self.counts["label"] != UNKNOWN).to_numpy(bool))
+
+    def totals(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Rows of each day among some rows of the answer."""
+        place = np.searchsorted(self.days, self.of_counts[kept])
+        return np.bincount(place, self.counts["n"].to_numpy(np.float64)[kept], self.days.size)
+
+    def measured(self, days: Days) -> Metrics:
+        """Every metric over some days."""
+        return performance(self.model, self.counts[np.isin(self.of_counts, days)], self.sums[np.isin(self.of_sums, days)])
+
+    def of_day(self, day: int) -> Metrics:
+        """Every metric of one day."""
+        if day not in self.known:
+            parts = [frame.iloc[:0] if (rows := of.get(day)) is None else frame.take(rows) for frame, of in self.rows]
+            self.known[day] = performance(self.model, *parts)
+        return self.known[day]
+
+    @cached_property
+    def rows(self) -> "list[tuple[DataFrame, dict[int, NDArray[np.int64]]]]":
+        """Counts and sums, each with the places of the rows of each day."""
+        found = []
+        for frame, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
+            order = np.argsort(of, kind="stable")
+            days, first = np.unique(of[order], return_index=True)
+            found.append((frame, dict(zip(days.tolist(), np.split(order, first[1:]), strict=True)) if days.size else {}))
+        return found
+
+    def before(self, day: int) -> list[int]:
+        """The last four weeks of days before a day that have labels to speak of."""
+        return [int(each) for each in self.days[(self.labelled >= LEAST_LABELS_A_DAY) & (self.days < day)][-BASELINE_DAYS:]]
+
+    @cached_property
+    def mature(self) -> Days:
+        """Days whose labels are mostly in: at least MATURE of the share that comes in the end (that of the best days of the past)."""
+        with np.errstate(invalid="ignore"):
+            share = self.labelled / self.served
+        if not share.size or np.quantile(share, 0.9) <= 0:
+            return self.days[:0]
+        return self.days[share >= MATURE * np.quantile(share, 0.9)]
+
+    def stretches(self, *, young: bool, least: int) -> list[Stretch]:
+        """What is measured: the window (the last mature week where its labels are young, and there is one), then its last days.
+
+        least: labels that a part needs.
+        """
+        window = self.days[self.days >= self.first]
+        whole = window
+        ripe = self.mature[-WEEK:]
+        late = bool(young and ripe.size == WEEK and self.labels(ripe) >= least)
+        if late:
+            whole = ripe
+        found = [self.stretch(whole, whole=True, late=late)]
+        known = self.days[self.days < whole[0]]
+        if known.size >= 2 * WEEK and (late or not young):
+            last = int(whole[-1])
+            for length in LOOKS:
+                part = whole[whole > last - length]
+                if length < found[0].length and part.size and self.labels(part) >= least:
+                    found.append(self.stretch(part, whole=False, late=late and length == WEEK))
+        return found
+
+    def labels(self, days: Days) -> float:
+        """Labels on some days."""
+        return float(self.labelled[np.isin(self.days, days)].sum())
+
+    def stretch(self, days: Days, *, whole: bool, late: bool) -> Stretch:
+        """Some days and the past that they are held against."""
+        past = self.days[(self.days < days[0]) & (self.days >= days[0] - BASELINE_DAYS)]
+        if days[-1] - days[0] + 1 < WEEK and self.days[0] <= days[0] - 2 * WEEK:
+            past = self.days[(self.days < days[0]) & np.isin(self.days % WEEK, days % WEEK)]
+        return Stretch(days, whole, late, self.measured(days), self.measured(past) if past.size else {})
+
+
+def days_in(frame: "DataFrame") -> Days:
+    """The number of the day of each row of an answer."""
+    return np.asarray(frame["period"].to_numpy("datetime64[D]").astype(np.int64))
