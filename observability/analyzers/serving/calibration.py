@@ -6,6 +6,7 @@ Reported is only what is more than chance and large enough to matter. Of a regre
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +16,14 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slope
 from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, trend
 from observability.analyzers.serving._slope import about_slope
+from observability.analyzers.serving._stretches import days_in
+from observability.catalog import Model
 from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.stats.calibration import Reliability, brier_parts, calibration_change_p_value
-from observability.stats.multiple import benjamini_hochberg
-from observability.stats.scores import SCORE_EDGES
+from observability.stats.dispersion import LEAST_DAYS, share_left, variation
+from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.stats.scores import SCORE_EDGES, bin_middles
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,10 +32,10 @@ NAME = "serving/calibration"
 WATCH, ACT = 0.02, 0.05
 """The smallest error beyond that of a model without fault that matters: 2 points in the mean distance between score and truth for a watch, 5 for an
 act. At these limits a week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
-ACT_SHARE = 0.2
-"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
+DAY_MINIMUM = 20
 MATURE = 0.8
-PAST_DAYS = 28
+PAST_DAYS, BASELINE_DAYS = 56, 28
+"""Days that tell how much calibration varies by itself; and those that stand for the month before."""
 PAST_MINIMUM = 100
 SAMPLE_ROWS = 10_000
 """Rows of a regression that truth and prediction are compared on."""
@@ -58,12 +62,12 @@ def needs(context: Context) -> dict[str, Ask]:
         return {"current_counts": Ask(labels)}
     if context.model.task == "regression":
         rows = Sample("outcomes", ("at", "score", "label_value"), SAMPLE_ROWS)
-        asks = {"current_counts": Ask(labels), "past_counts": Ask(labels, span="past", days=PAST_DAYS), "current_rows": Ask(rows)}
+        asks = {"current_counts": Ask(labels), "past_counts": Ask(labels, span="past", days=BASELINE_DAYS), "current_rows": Ask(rows)}
         usable = context.version.reference_rows and not context.version.in_sample
-        return asks | {"before_rows": Ask(rows, span="reference") if usable else Ask(rows, span="past", days=PAST_DAYS)}
+        return asks | {"before_rows": Ask(rows, span="reference") if usable else Ask(rows, span="past", days=BASELINE_DAYS)}
     asks = {
         "current_counts": Ask(question(context.model, Bucket("day"))),
-        "past_counts": Ask(question(context.model), span="past", days=PAST_DAYS),
+        "past_counts": Ask(question(context.model, Bucket("day")), span="past", days=PAST_DAYS),
     }
     if context.version.reference_rows:
         asks["reference_counts"] = Ask(question(context.model), span="reference")
@@ -90,11 +94,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         sentence = f"Calibration cannot be told on {now.n:,} labelled predictions with a score: it needs about {more:,} more."
         return [context.undecided(NAME, "model", metric, now.n, sentence)]
     before = baseline(frames, context, found)
+    varies = varies_up_to(context.model, frames["past_counts"], counts, found, before)
     p_values = [*((before.p_value,) if before else ()), found.ecce.p_value]
     adjusted = [float(each) for each in benjamini_hochberg(p_values, context.budget)[0]]
     return [
-        about_groups(context, found, before, adjusted[0] if before else None, labelled / served, young, counts),
-        about_cumulated(context, found, before, adjusted[-1], labelled / served, young),
+        about_groups(context, found, before, adjusted[0] if before else None, labelled / served, young, counts, varies),
+        about_cumulated(context, found, before, adjusted[-1], labelled / served, young, varies),
     ]
 
 
@@ -110,7 +115,10 @@ def baseline(frames: Frames, context: Context, now: Judged) -> Baseline | None:
     if "reference_counts" in frames and not context.version.in_sample:
         sides.insert(0, ("reference", "reference_counts"))
     for against, name in sides:
-        rows: Scored = scored(context.model, frames[name])
+        frame = frames[name]
+        if name == "past_counts":
+            frame = frame[frame["period"] >= (context.window.start - timedelta(days=BASELINE_DAYS)).replace(tzinfo=None)]
+        rows: Scored = scored(context.model, frame)
         before = judged(rows, now.groups.index)
         if before is not None and before.ece.n >= MINIMUM_LABELS:
             return Baseline(against, before, calibration_change_p_value(now.groups, before.groups))
@@ -118,12 +126,19 @@ def baseline(frames: Frames, context: Context, now: Judged) -> Baseline | None:
 
 
 def about_groups(
-    context: Context, now: Judged, before: Baseline | None, adjusted: float | None, mature: float, young: bool, counts: "DataFrame"
+    context: Context,
+    now: Judged,
+    before: Baseline | None,
+    adjusted: float | None,
+    mature: float,
+    young: bool,
+    counts: "DataFrame",
+    varies: float,
 ) -> Finding:
     """The finding about the ECE: has it grown since the reference?"""
     error = now.ece
     act = context.model.settings.limits.get(f"{NAME}/ece", ACT)
-    watch = min(WATCH, act)
+    watch, act = max(min(WATCH, act), varies), max(act, varies)
     stood = max(before.judged.ece.excess, 0.0) if before else 0.0
     grown = error.excess - stood
     severity: Severity = "ok"
@@ -140,6 +155,7 @@ def about_groups(
     else:
         said += f", and {before.word} was at {points(before.judged.ece.value)}"
         said += " where it shows " + points(before.judged.ece.null_mean)
+    said += own_days(varies, WATCH)
     return replace(
         context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
         value=error.value, low=error.low, high=error.high, limit=error.null_mean + stood + (act if severity == "act" else watch),
@@ -149,17 +165,20 @@ def about_groups(
         evidence={
             "null_mean": error.null_mean, "null_95": error.null_95, "excess": error.excess, "grown": grown if before else None,
             "baseline": before.judged.ece.value if before else None, "baseline_null_mean": before.judged.ece.null_mean if before else None,
-            "baseline_n": before.judged.scored.n if before else None, "p_value": before.p_value if before else None, "p_adjusted": adjusted,
+            "baseline_n": before.judged.scored.n if before else None, "varies_up_to": varies, "p_value": before.p_value if before else None, "p_adjusted": adjusted,
             "label_maturity": mature, "groups": as_rows(now.groups), "brier_parts": list(brier_parts(now.groups)),
             "trend": trend(context.model, counts),
         },
     )  # fmt: skip
 
 
-def about_cumulated(context: Context, now: Judged, before: Baseline | None, adjusted: float, mature: float, young: bool) -> Finding:
+def about_cumulated(
+    context: Context, now: Judged, before: Baseline | None, adjusted: float, mature: float, young: bool, varies: float
+) -> Finding:
     """The finding about the ECCE: is the model without fault, as far as this many labels can tell?"""
     error = now.ecce
-    beyond = error.excess >= WATCH and adjusted <= context.budget
+    limit = max(WATCH, varies)
+    beyond = error.excess >= limit and adjusted <= context.budget
     stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
     severity: Severity = "watch" if beyond and not stood else "ok"
     late = young and severity == "watch"
@@ -171,18 +190,50 @@ def about_cumulated(context: Context, now: Judged, before: Baseline | None, adju
         said = f"No stretch of scores is surely off: the farthest lacks or exceeds {points(error.value)} of all labelled predictions, as chance does {chance}"
     if beyond and stood and before is not None:
         said += f"; it stood in {before.word}"
-    elif adjusted <= context.budget and error.excess < WATCH:
-        said += f"; surely there, and too small to matter (below {points(WATCH)} of all)"
+    elif adjusted <= context.budget and error.excess < limit:
+        small = "and no more than its own days vary it" if varies > WATCH else "and too small to matter"
+        said += f"; surely there, {small} (below {points(limit)} of all)"
     return replace(
         context.undecided(NAME, "model", "ecce", now.scored.n, "", against="level"),
-        value=error.value, low=error.low, high=error.high, limit=error.null_mean + WATCH, severity="unknown" if late else severity,
+        value=error.value, low=error.low, high=error.high, limit=error.null_mean + limit, severity="unknown" if late else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
         rank=8.0,
         evidence={
             "p_value": error.p_value, "p_adjusted": adjusted, "null_mean": error.null_mean, "null_95": error.null_95, "gap": error.gap,
-            "held": error.held, "baseline": before.judged.ecce.value if before else None, "stood_before": stood, "label_maturity": mature,
+            "held": error.held, "baseline": before.judged.ecce.value if before else None, "stood_before": stood, "varies_up_to": varies, "label_maturity": mature,
         },
     )  # fmt: skip
+
+
+def varies_up_to(model: Model, past: "DataFrame", counts: "DataFrame", now: Judged, before: Baseline | None) -> float:
+    """How far truth and score of clean weeks stray apart by themselves, 99 times in 100, as days differ; 0 where too few days of past are known.
+
+    Told from the mean of truth less score of each day: what a day does to all of its rows alike.
+    """
+    from scipy.special import stdtrit
+
+    values, noise, days = [], [], []
+    of = days_in(past)
+    for day in np.unique(of):
+        each = scored(model, past[of == day])
+        n = float(each.total.sum())
+        if n >= DAY_MINIMUM:
+            chance = np.clip(each.total @ bin_middles() / n, 0.01, 0.99)
+            values.append((each.positive.sum() - each.total @ bin_middles()) / n)
+            noise.append(chance * (1 - chance) * float(each.squares.sum()) / n**2)
+            days.append(int(day))
+    if len(days) < LEAST_DAYS:
+        return 0.0
+    known = variation(values, noise, days)
+    length = float(counts.loc[counts["label"] >= 0, "period"].nunique())
+    baseline_days = float(BASELINE_DAYS if before is None else np.clip(before.judged.ece.n / max(now.ece.n / max(length, 1.0), 1.0), 7, 90))
+    share = share_left(length, known.correlation) + share_left(baseline_days, known.correlation)
+    return float(stdtrit(known.freedom, 0.995)) * float(np.sqrt(known.between[0] * share))
+
+
+def own_days(varies: float, limit: float) -> str:
+    """Where the limit comes from, where it is not the smallest error that matters."""
+    return f"; its own days vary it by up to {points(varies)}" if varies > limit else ""
 
 
 def as_rows(groups: Reliability) -> list[list[float]]:

@@ -103,7 +103,7 @@ def verdict(look: Look, adjusted: float, context: Context) -> Verdict:
     severity: Severity = "ok"
     if adjusted <= context.budget and gap.psi >= watch:
         severity = "act" if gap.psi >= act and adjusted <= context.budget * ACT_SHARE else "watch"
-    standing = severity != "ok" and not is_news(look, context)
+    standing = severity != "ok" and not is_news(look, context, severity)
     if standing:
         severity = "watch" if look.whole else "ok"
     return Verdict(look, severity, act if severity == "act" else watch, adjusted, standing)
@@ -116,10 +116,15 @@ def limits(gap: Gap, context: Context) -> tuple[float, float]:
     return max(min(WATCH, act), varies), max(act, varies)
 
 
-def is_news(look: Look, context: Context) -> bool:
-    """Whether the column also moved from its own past; where there is none, everything is news."""
+def is_news(look: Look, context: Context, severity: Severity) -> bool:
+    """Whether the column also moved from its own past; where there is none, everything is news. A look of a few days has to move as far from the same
+    weekdays of its past as from the reference: single days differ more.
+    """
     past = look.past
-    return past is None or (past.psi >= limits(past, context)[0] and past.p_value <= context.budget)
+    if past is None:
+        return True
+    sure = severity == "act" and not look.whole
+    return past.psi >= limits(past, context)[sure] and past.p_value <= context.budget * (ACT_SHARE if sure else 1.0)
 
 
 def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:

@@ -30,7 +30,7 @@ from observability.stats.multiple import benjamini_hochberg
 
 NAME = "serving/estimated_performance"
 MATURE = 0.8
-PAST_DAYS = 28
+PAST_DAYS = 56
 MINIMUM_ROWS = 100
 ACT_SHARE = 0.2
 """An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
