@@ -18,6 +18,7 @@ from observability.catalog import Catalog, Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso
 from observability.incidents import Incident, joined
+from observability.stats.multiple import spend
 from observability.store import admin, attributions, engine, estimates, records, together
 from observability.store.source import snapshot
 from observability.window import Slice, Window
@@ -35,7 +36,7 @@ DEFAULT_DAYS = 7
 LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
-"""The budget of false discoveries is spent per model and week, over a check a day and the model's versions."""
+"""The budget of false discoveries is spent per model and week, over a check a day, the model's versions and the analyzers, in equal parts."""
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """An event is named beside a finding when it came at most so long before: what may have caused it, and what is only noted."""
 CHANGES = ("deploy", "data", "threshold", "guideline", "incident")
@@ -241,7 +242,7 @@ def version_findings(
             version=version,
             window=replace(window, version=version.name),
             now=now,
-            budget=WEEKLY_FALSE_DISCOVERIES / (RUNS_A_WEEK * len(versions)),
+            budget=spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, len(versions), sum(each.about == "model" for each in discover())),
             counters=counters,
         )
         for version in versions

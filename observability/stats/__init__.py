@@ -163,7 +163,7 @@ domain: Can rows of two samples be told apart, how well against chance, and by w
 multiple: Which of many tests still count, when chance alone would raise some of them?
   ACT_SHARE
   benjamini_hochberg(p_values, q=0.1) -> tuple[array, array of bools]
-  spend(q, runs, windows=1) -> float
+  spend(q, runs, windows=1, questions=1) -> float
 
 sequential: Has a daily figure been creeping up, looked at every day, with a stated number of days between false alarms?
   SHIFTS

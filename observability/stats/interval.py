@@ -254,7 +254,8 @@ def auc_interval(
     negative_squares: float | None = None,
     confidence: float = 0.95,
 ) -> Interval:
-    """ROC AUC from counts of ordered score bins by label, with DeLong's interval in the log odds. n is all rows.
+    """ROC AUC from counts of ordered score bins by label, with DeLong's interval in the log odds (Student's quantile at the
+    smaller class). n is all rows.
 
     Where the classes are separated perfectly the variance is 0 and says nothing: the open end is then Wilson's bound at the smaller class.
     positive_squares, negative_squares: Σw² of each class where the counts are weighted.
@@ -267,7 +268,14 @@ def auc_interval(
     if variance <= 0 or not 0 < auc < 1:
         bound = rate_interval(auc * min(rows), min(rows), None, confidence)
         return interval(auc, bound.low or 0.0, 1.0 if bound.high is None else bound.high, sum(rows))
-    return interval(auc, *log_odds_interval(auc, np.sqrt(variance), confidence), sum(rows))
+    return interval(auc, *log_odds_interval(auc, np.sqrt(variance), confidence_of_small(confidence, min(rows))), sum(rows))
+
+
+def confidence_of_small(confidence: float, rows: float) -> float:
+    """The normal confidence whose quantile is Student's at `rows` - 1 degrees of freedom: the smaller class decides how well a variance is known."""
+    from scipy.special import ndtr, stdtrit
+
+    return float(2 * ndtr(stdtrit(max(rows - 1, 1.0), 0.5 + confidence / 2)) - 1)
 
 
 def average_precision_interval(value: float | None, positives: float, confidence: float = 0.95) -> Interval:
@@ -287,12 +295,22 @@ def log_odds_interval(value: float, error: float, confidence: float) -> tuple[fl
     return float(low), float(high)
 
 
+def small_sample_quantile(confidence: float, n: float) -> float:
+    """Student's quantile at a tenth of n degrees of freedom, at least 2: for means of squares, whose tail a small sample seldom holds."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(n / 10, 2.0), 0.5 + confidence / 2))
+
+
 def rmse_interval(squared_error: Moments, confidence: float = 0.95) -> Interval:
-    """Root mean squared error from the sums of squared errors (Σe², Σe⁴), by the delta method on its logarithm."""
+    """Root mean squared error from the sums of squared errors (Σe², Σe⁴), by the delta method on its logarithm.
+
+    Squares are skewed, and a small sample misses their tail: the quantile is Student's at a tenth of the rows.
+    """
     mean = squared_error.mean
     if not mean > 0:
         return interval(mean, mean, mean, squared_error.effective_n)
-    half = normal_quantile(confidence) * np.sqrt(squared_error.variance_of_mean) / (2 * mean)
+    half = small_sample_quantile(confidence, squared_error.effective_n) * np.sqrt(squared_error.variance_of_mean) / (2 * mean)
     return interval(np.sqrt(mean), np.sqrt(mean) * np.exp(-half), np.sqrt(mean) * np.exp(half), squared_error.effective_n)
 
 

@@ -40,12 +40,14 @@ def adjusted_any(p_values: ArrayLike, tests: int) -> Callable[[float], float]:
     return adjust
 
 
-def spend(q: float, runs: int, windows: int = 1) -> float:
-    """The false discovery rate for each single look, where a week has `runs` looks at `windows` windows each and q for all of them.
+def spend(q: float, runs: int, windows: int = 1, questions: int = 1) -> float:
+    """The false discovery rate for each single look, where a week has `runs` looks at `windows` windows each with `questions` separate families of
+    tests, and q for all of them.
 
-    When nothing has changed, a look at rate q' raises something in at most a share q' of the cases, so q / (runs × windows) keeps the chance
-    of any false alarm of the model in that week at q.
+    When nothing has changed, a family at rate q' raises something in at most a share q' of the cases, so q / (runs × windows × questions) keeps the
+    chance of any false alarm of the model in that week at q. Within a family (all columns, metrics, groups, and the looks of 1, 3 and 7 days of one
+    analyzer) Benjamini and Hochberg's procedure shares it out.
     """
-    if runs < 1 or windows < 1:
-        raise ValueError(f"runs and windows must be at least 1, got {runs} and {windows}")
-    return q / (runs * windows)
+    if min(runs, windows, questions) < 1:
+        raise ValueError(f"runs, windows and questions must be at least 1, got {runs}, {windows} and {questions}")
+    return q / (runs * windows * questions)
