@@ -58,7 +58,7 @@ class Stretch:
         return "" if self.whole else " on the last day" if self.length == 1 else f" in the last {self.length} days"
 
 
-def on(day: np.int64) -> date:
+def on(day: int | np.int64) -> date:
     """The date of a day's number."""
     return (EPOCH + timedelta(days=int(day))).date()
 

@@ -6,11 +6,11 @@ weeks already is no news. Where the labels of the window are young, the last wee
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving._began import began
 from observability.analyzers.serving._creep import Creep, creep
 from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, Compared, chance, compared
 from observability.analyzers.serving._stretches import MATURE, PAST_DAYS, Ledger, Metrics, Stretch, on
@@ -185,11 +185,13 @@ def judge(
     if creeps is not None:
         because += creeps.words
     act = side.limits[1]
+    when = None if worst.standing else began(ledger, metric, side, context)
     return replace(
         base,
         severity=severity,
+        evidence=evidence | (when.evidence if when else {}),
         because=f"{because}.",
-        onset=None if worst.standing else began(series, limit, metric, creeps),
+        onset=creeps.onset if creeps is not None else when.at if when else None,
         rank=10.0 + min(side.worse / act, 10.0) + (5.0 if metric == HEADLINE[context.model.task or "binary"] else 0.0)
         if not worst.standing
         else 5.0,
@@ -237,25 +239,6 @@ def by_day(ledger: Ledger, whole: Stretch, metric: str) -> list[list[Any]]:
             each = ledger.of_day(int(day))[metric]
             rows.append([on(day).isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
     return rows[-DAYS_KEPT:]
-
-
-def began(series: list[list[Any]], limit: float | None, metric: str, creeps: Creep | None) -> datetime | None:
-    """When it began: of a creep the day from which it adds up, else the first day beyond the limit."""
-    if creeps is not None:
-        return creeps.onset
-    return None if limit is None else onset(series, limit, METRICS[metric].better == "high")
-
-
-def onset(series: list[list[Any]], limit: float, high_is_better: bool) -> datetime | None:
-    """The first day of the unbroken run of days beyond the limit that reaches the last labelled one; None where days hold too few labels."""
-    first = None
-    for day, value, _low, _high, labelled, _served in reversed(series):
-        if labelled == 0:
-            continue
-        if value is None or labelled < MINIMUM_LABELS or (value > limit if high_is_better else value < limit):
-            break
-        first = day
-    return None if first is None else datetime.fromisoformat(first).replace(tzinfo=UTC)
 
 
 def labels(context: Context, served: float, labelled: float, usual: float) -> Finding:
@@ -306,4 +289,10 @@ def blank(context: Context, metric: str, n: int, because: str, against: Against 
     return context.undecided(NAME, "model", metric, n, because, against=against)
 
 
-ANALYZER = Analyzer(NAME, "Is the model right, as far as labels tell, and is it as right as it was?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "Is the model right, as far as labels tell, and is it as right as it was?",
+    needs,
+    analyze,
+    limits={metric: act for metric, (_, _, act) in LIMITS.items()},
+)
