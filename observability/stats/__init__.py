@@ -46,6 +46,7 @@ dispersion: How much more do days differ than chance alone makes them, and how f
   design_effect(between, row_variance) -> float
   Null(mean, shape, freedom) with .p_value(value), .quantile(share)
   psi_null(n_reference, n_current, bins, from_days=0.0, freedom=ENDLESS) -> Null
+
 onset: On which day did a series change, if the days tell?
   Onset(at, known, shape, gain)
   onset(values, errors=None, *, before=None, worse=0) -> Onset | None

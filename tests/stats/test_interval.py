@@ -126,7 +126,7 @@ def test_f1_is_the_transformed_jaccard_share() -> None:
 def test_rmse_by_the_delta_method() -> None:
     squares = np.random.default_rng(3).normal(0, 3, 400) ** 2
     found = i.rmse_interval(moments(squares))
-    half = 1.959964 * squares.std(ddof=1) / math.sqrt(400) / (2 * squares.mean())
+    half = float(scipy.stats.t.ppf(0.975, 40)) * squares.std(ddof=1) / math.sqrt(400) / (2 * squares.mean())
     root = math.sqrt(squares.mean())
     assert (found.value, found.low, found.high) == pytest.approx((root, root * math.exp(-half), root * math.exp(half)), rel=1e-6)
     assert i.rmse_interval(Moments(5, 0, 0)) == Interval(0, 0, 0, 5)
