@@ -8,6 +8,7 @@ names no slice: that is said by the analyzers about the whole. What the owner wa
 from observability.aggregate import UNKNOWN, Aggregate, By, Sample
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slice_rows as rows
+from observability.analyzers.serving import _slice_versions as versions
 from observability.analyzers.serving import _slice_words as words
 from observability.analyzers.serving._slice_claims import NAME, Held, claims, summary, watched
 from observability.finding import Against, Finding
@@ -29,6 +30,8 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
         asks["reference"] = Ask(sample, span="reference")
+    if (beside := versions.question(context)) is not None:
+        asks["versions"] = Ask(beside, scope="model")
     return asks | {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS, scope="model")}
 
 
@@ -57,6 +60,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         held.append(Held.searched(now, past if len(past) >= 2 * LEAST else past.iloc[:0], context, "past", fields))
     young = maturity(frames)
     named = [each for part in held for each in claims(part, context, young)]
+    if "versions" in frames:
+        named += versions.claim(frames["versions"], context)
     return [*named, *watched(held[0], now, before, context), summary(held, named, now, before, context)]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mean_absolute_error
 
+from observability.analyzers.serving import _slice_versions
 from observability.analyzers.serving.slices import ANALYZER
 from observability.catalog import Column
 from observability.settings import ModelSettings, settings_from
@@ -73,12 +74,14 @@ def said(
     )
     context = replace(context, model=replace(context.model, columns=columns), window=replace(context.window, slice=Slice.parse(part)))
     past = current.iloc[:0] if past is None else past
+    current = current.assign(version="1")
     of = {"current": current, "reference": reference, "past": past}
     frames = {
         name: frame_of(of[ask.span], ask.aggregate.columns)
         if hasattr(ask.aggregate, "columns")
         else worlds.answer(ask.aggregate, of[ask.span], context)
         for name, ask in ANALYZER.needs(context).items()
+        if name != "versions"
     }
     return {(each.subject, each.metric, each.slice): each for each in ANALYZER.analyze(frames, context)}
 
@@ -213,3 +216,35 @@ def test_a_setting_moves_the_limit() -> None:
     current.loc[current["region"] == "east", "label"] += 15
     found = alarms(said(current, reference, past, settings=ModelSettings(limits={"serving/slices/mae": 2.0, "serving/slices/bias": 9.0})))
     assert {each.severity for each in found.values()} == {"watch"}
+
+
+def by_version(worse: float, days: int = 7):
+    """Sums of absolute errors by day and version; a bad Friday for both."""
+    rng, lines = np.random.default_rng(3), []
+    for day in range(days):
+        for version, n in (("1", 40), ("2", 400)):
+            loss = rng.exponential(8 + 4 * (day == 4) + (worse if version == "1" else 0), n)
+            lines.append(
+                [
+                    pd.Timestamp(START.replace(tzinfo=None)) + pd.Timedelta(days=day),
+                    version,
+                    n,
+                    float(n),
+                    float(n),
+                    loss.sum(),
+                    (loss**2).sum(),
+                ]
+            )
+    return pd.DataFrame(lines, columns=["period", "version", "n", "w", "w2", "total", "squares"])
+
+
+def test_a_version_that_is_worse_than_its_peers_on_the_same_days_is_named() -> None:
+    context = context_for(rows(300, 1), task="regression", features=FEATURES[:2])
+    (claim,) = _slice_versions.claim(by_version(6.0), context)
+    assert (claim.subject, claim.metric, claim.against, claim.severity) == ("version=1", "mae", "peers", "act")
+    assert claim.n == 280 and claim.low <= claim.value <= claim.high and claim.evidence["effect"] == pytest.approx(6, abs=2)
+    assert "Version `1` is worse than those that serve beside it" in claim.because
+    assert _slice_versions.claim(by_version(0.0), context) == [] and _slice_versions.claim(by_version(-5.0), context) == []
+    (early,) = _slice_versions.claim(by_version(15.0, days=3), context)
+    assert early.severity == "watch"
+    assert _slice_versions.claim(by_version(9.0).query("version == '1'"), context) == []

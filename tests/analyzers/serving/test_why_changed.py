@@ -31,6 +31,7 @@ def said(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFra
         if hasattr(ask.aggregate, "columns")
         else worlds.answer(ask.aggregate, of[ask.span], context)
         for name, ask in ANALYZER.needs(context).items()
+        if name != "versions"
     }
     return {each.metric: each for each in ANALYZER.analyze(frames, context)}
 
