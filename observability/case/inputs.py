@@ -1,7 +1,7 @@
 """Could the inputs be wrong: where does each value stand in its reference, and is it unseen, missing, out of range or old?"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,54 +59,55 @@ def histograms(look: Look, columns: list[Column]) -> dict[str, dict[int, int]]:
 
 
 def judged(look: Look, column: Column, counts: dict[int, int], usual: "NDArray[np.float64] | None") -> Input:
-    """One feature."""
+    """One feature: its value against the reference, and its age against that of earlier values."""
     row = look.row
     value = row.features.get(column.name)
     edges = row.version.edges.get(column.reference, Edges())
-    total = sum(counts.values())
-    flags: list[Flag] = []
-    percentile, share, exact = None, None, True
-    if column.reference in row.absent:
-        flags, share, because = ["absent"], of(counts, ABSENT, total), f"It was not sent; {said_of(counts, ABSENT, total)}."
-    elif column.reference in row.wrong_type:
-        value = wrong_value(row.stored, column.name)
-        flags, share, because = (
-            ["wrong_type"],
-            of(counts, WRONG_TYPE, total),
-            f"A {column.kind} is expected; {said_of(counts, WRONG_TYPE, total)}.",
-        )
-    elif value is None:
-        flags, share, because = ["null"], of(counts, NULL, total), f"Null; {said_of(counts, NULL, total)}."
+    if value is None:
+        found = missing(look, column, counts)
     elif column.kind == "number":
-        number = float(value)
-        place = standing(number, edges, counts)
-        percentile, exact = place.percentile, place.exact
-        outside = out_of_range(number, edges, counts)
-        flags += ["out_of_range"] if outside else []
-        because = outside or (
-            f"{'' if exact else 'About '}{percentile:.3g} % of the reference lies below it."
-            if percentile is not None
-            else "There is no reference."
-        )
+        found = number(column, float(value), edges, counts)
     else:
-        text = ("true" if value else "false") if isinstance(value, bool) else str(value)
-        bin_ = edges.levels.index(text) if text in edges.levels else UNSEEN
-        share = of(counts, bin_, total)
-        flags += ["unseen"] if total and not counts.get(bin_) else []
-        because = (
-            "The reference never holds it."
-            if flags
-            else f"{share:.3g} of the reference's rows hold it."
-            if share is not None
-            else "There is no reference."
-        )
-        because = f"{100 * share:.3g} % of the reference hold it." if share is not None and not flags else because
+        found = level(column, value, edges, counts)
     read_at = instant((row.stored.get("feature_at") or {}).get(column.name, ""))
-    age = None if read_at is None else (row.at - read_at).total_seconds()
-    if age is not None and (old := stale(age, usual)):
-        flags.append("stale")
-        because = f"{because} {old}"
-    return Input(column.name, value, percentile, tuple(flags), share, exact, read_at, age, because)
+    if read_at is None:
+        return found
+    found = replace(found, read_at=read_at, age=(row.at - read_at).total_seconds())
+    old = stale((row.at - read_at).total_seconds(), usual)
+    return replace(found, flags=(*found.flags, "stale"), because=f"{found.because} {old}") if old else found
+
+
+def missing(look: Look, column: Column, counts: dict[int, int]) -> Input:
+    """A value that is null, was not sent, or is of another type."""
+    row, total = look.row, sum(counts.values())
+    flag: Flag = "null"
+    place, text, value = NULL, "Null", None
+    if column.reference in row.absent:
+        flag, place, text = "absent", ABSENT, "It was not sent"
+    elif column.reference in row.wrong_type:
+        flag, place, text, value = "wrong_type", WRONG_TYPE, f"A {column.kind} is expected", wrong_value(row.stored, column.name)
+    return Input(column.name, value, None, (flag,), of(counts, place, total), because=f"{text}; {said_of(counts, place, total)}.")
+
+
+def number(column: Column, value: float, edges: Edges, counts: dict[int, int]) -> Input:
+    """A number."""
+    place = standing(value, edges, counts)
+    outside = out_of_range(value, edges, counts)
+    usual = "There is no reference."
+    if place.percentile is not None:
+        usual = f"{'' if place.exact else 'About '}{place.percentile:.3g} % of the reference lies below it."
+    return Input(column.name, value, place.percentile, ("out_of_range",) if outside else (), exact=place.exact, because=outside or usual)
+
+
+def level(column: Column, value: Any, edges: Edges, counts: dict[int, int]) -> Input:
+    """A category or a boolean."""
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    share = of(counts, edges.levels.index(text) if text in edges.levels else UNSEEN, sum(counts.values()))
+    if share is None:
+        return Input(column.name, value, because="There is no reference.")
+    if not share:
+        return Input(column.name, value, None, ("unseen",), share, because="The reference never holds it.")
+    return Input(column.name, value, None, (), share, because=f"{100 * share:.3g} % of the reference hold it.")
 
 
 def wrong_value(stored: Any, name: str) -> Any:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 UNKNOWN = 0.3
 """What speaks for an ordinary error, whatever the case."""
 FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
+TOGETHER = 0.85
+"""What speaks for a feed that fell silent: more values missing at once than in nearly all of the reference."""
 RARE, UNCOMMON = 0.01, 0.05
 """Below these shares of the reference a missing value is rare, or uncommon."""
 COMMON_NOW = 0.02
@@ -45,14 +47,14 @@ def triage(look: Look) -> tuple[Triage, ...]:
 def inputs(look: Look) -> Iterator[Triage]:
     """Values that are missing, of another type, old, unseen or impossible, weighted by how much the model listens to the feature."""
     given: tuple[Input, ...] = look.part("inputs") or ()
-    parts = [(weight, each) for each in given if (weight := oddness(look, each)) > 0]
-    sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in sorted(parts, key=lambda part: -part[0])[:3]]
-    together = missing_together(look)
-    if together is not None:
-        parts.append((0.85, given[0]))
+    odd = sorted(((weight, each) for each in given if (weight := oddness(look, each)) > 0), key=lambda part: -part[0])
+    sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in odd[:3]]
+    weights = [weight for weight, _ in odd]
+    if (together := missing_together(look)) is not None:
+        weights.append(TOGETHER)
         sentences.insert(0, together)
-    if parts:
-        score = 1 - float(np.prod([1 - weight for weight, _ in parts]))
+    if weights:
+        score = 1 - float(np.prod([1 - weight for weight in weights]))
         yield Triage("input", round(min(score, 0.95), 3), " ".join(sentences))
 
 
