@@ -3,7 +3,6 @@
 Whatever the model says to inputs that never were is marked simulated. Features that nobody can change are shown, and stay locked.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from observability.errors import ObservabilityError
 from observability.views import charts_case, frame, links, load_case, text
 from observability.views.case import Here
 from observability.views.case_inputs import in_words
+from observability.views.case_why import computed as asked_now
 from observability.views.case_why import step
 from observability.views.table import Cell, column, row, table
 
@@ -191,12 +191,12 @@ def curves(here: Here) -> None:
         return
     st.markdown(f"{SIMULATED} Everything else stays as it is; the diamond is this case.")
     for start in range(0, len(found), 3):
-        for place, each in zip(st.columns(3), found[start : start + 3], strict=False):
-            with place:
-                one_curve(here, each)
+        for place, (each, side) in enumerate(zip(found[start : start + 3], st.columns(3), strict=False), start):
+            with side:
+                one_curve(here, each, place)
 
 
-def one_curve(here: Here, each: Curve) -> None:
+def one_curve(here: Here, each: Curve, place: int) -> None:
     """One chart with its sentence."""
     import pandas as pd
 
@@ -209,7 +209,7 @@ def one_curve(here: Here, each: Curve) -> None:
     )
     st.markdown(text.plain(said_) + (" :gray[:material/lock: locked]" if each.locked else ""))
     figure = charts_case.ice(rows, feature=each.feature, kind=each.kind, at=each.at, score=each.score, edge=edge_, unit="score")
-    frame.chart(figure, rows, key=here.key(f"ice-{here.row.model.column(f'feature.{each.feature}').id}"), alt=f"Simulated: {said_}")  # type: ignore[union-attr]
+    frame.chart(figure, rows, key=f"ice-{place}", alt=f"Simulated: {said_}")
 
 
 def computed(here: Here, name: str, label: str, ask: Callable[[Callable[[float, str], None]], Answer]) -> Answer | None:
@@ -221,18 +221,7 @@ def computed(here: Here, name: str, label: str, ask: Callable[[Callable[[float, 
     if not st.session_state.pop(f"{key}-wanted", False):
         st.button(label, icon=":material/bolt:", key=f"{key}-button", on_click=lambda: st.session_state.update({f"{key}-wanted": True}))
         return None
-    began = time.monotonic()
-    bar = st.progress(0.0, "Starting the process that runs the model")
-
-    def note(share: float, words: str) -> None:
-        bar.progress(min(max(share, 0.0), 1.0), text.plain(f"{words} ({time.monotonic() - began:.0f} s)"))
-
-    try:
-        found = ask(note)
-    except ObservabilityError as error:
-        bar.empty()
-        st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
-        return None
-    bar.empty()
-    st.session_state[key] = found
-    return found
+    answer = asked_now(here, ask)
+    if answer is not None:
+        st.session_state[key] = answer
+    return answer

@@ -5,10 +5,12 @@ seconds shown; it is kept for the session.
 """
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from observability.case.look import Progress
 from observability.case.modelled import AGAINST, Against, Contrast, Contrasts
 from observability.errors import ObservabilityError
 from observability.views import charts_case, explanations, frame, links, load_case, text
@@ -18,6 +20,7 @@ from observability.views.case_inputs import around, in_words
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Answer = TypeVar("Answer")
 MOST_BARS = 8
 SMALL = 1e-3
 """A residual below this share of the way from base to output is not drawn."""
@@ -39,10 +42,13 @@ def why(here: Here) -> None:
     held = kept(here)
     known = load_case.known_contrast(here.opened) if held is None else None
     asked = st.session_state.pop(here.key("compute-now"), False)
-    if held is None and (asked or chosen != "average" or known is None):
-        held = compute(here)
-        if held is None and known is None:
-            return
+    if held is None and (asked or chosen != "average"):
+        held = computed(here, lambda note: load_case.contrasts(here.opened, note))
+        st.session_state[here.key("contrasts")] = held
+    elif held is None and known is None:
+        known = computed(here, lambda note: load_case.average(here.opened, note))
+    if held is None and known is None:
+        return
     found: Contrast | None = getattr(held, chosen) if held else known if chosen == "average" else None
     if found is not None:
         drawn(here, found)
@@ -67,8 +73,8 @@ def kept(here: Here) -> Contrasts | None:
     return found if isinstance(found, Contrasts) else None
 
 
-def compute(here: Here) -> Contrasts | None:
-    """Compute the attributions against all backgrounds, with progress and seconds, and keep them; None where that failed, which is said."""
+def computed(here: Here, ask: Callable[[Progress], Answer]) -> Answer | None:
+    """What `ask` gives, with its progress and seconds; None where it failed, which is said."""
     began = time.monotonic()
     bar = st.progress(0.0, "Starting the process that runs the model")
 
@@ -76,15 +82,13 @@ def compute(here: Here) -> Contrasts | None:
         bar.progress(min(max(share, 0.0), 1.0), text.plain(f"{words} ({time.monotonic() - began:.0f} s)"))
 
     try:
-        found = load_case.contrasts(here.opened, note)
+        return ask(note)
     except ObservabilityError as error:
-        bar.empty()
         st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
         step(here)
         return None
-    bar.empty()
-    st.session_state[here.key("contrasts")] = found
-    return found
+    finally:
+        bar.empty()
 
 
 def step(here: Here) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from observability.worker import Worker
 
 Answer = TypeVar("Answer")
+COMPUTED = "page:average"
 
 
 @dataclass
@@ -82,9 +83,17 @@ def holder(prediction: str) -> str | None:
 
 
 def known_contrast(held: Opened) -> Contrast | None:
-    """The attributions that were logged or explained ahead; None where there are none."""
+    """The attributions that were logged, explained ahead, or computed for anybody since; None where there are none."""
     with held.lock, snapshot(held.look.store):
-        return known.known(held.look.store, held.look.row)
+        return held.look.known.get(COMPUTED) or known.known(held.look.store, held.look.row)
+
+
+def average(held: Opened, progress: Progress) -> Contrast:
+    """The attributions against the average, computed in the worker and kept. Raises what the worker raises."""
+    found = why.computed(held.look.store, held.look.row, shared_worker(), progress)
+    with held.lock:
+        held.look.known[COMPUTED] = found
+    return found
 
 
 def contrasts(held: Opened, progress: Progress) -> Contrasts:

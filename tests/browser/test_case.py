@@ -1,0 +1,113 @@
+"""Does one paste of an id lead to the waterfall, is a case walked to a verdict, and does the way back keep where a person was?
+
+The independent figures: LightGBM's own contributions to the row, and tests/case/triage_cases.json, whose sources were fixed beforehand.
+"""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Page
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, heading, said, settle, tables, words
+from tests.browser.test_explanations import contributions
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
+FIXED = json.loads((Path(__file__).parents[1] / "case" / "triage_cases.json").read_text(encoding="utf-8"))
+SOURCES = {"input": "The input was wrong", "label": "The label is wrong", "weak_slice": "A weak slice"}
+WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
+
+
+@pytest.fixture(scope="module")
+def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet, into which verdicts are written."""
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("cases") / "home")) as running:
+        yield running
+
+
+def parameters(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def find(page: Page, typed: str) -> None:
+    """Type into the field that stands beside every page."""
+    field = page.get_by_role("textbox", name="Find a case")
+    field.fill(typed)
+    field.press("Enter")
+
+
+def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + f"/performance?model={MODEL}&slice=origin%3DJFK", height=6000)
+    find(page, CASE)
+    page.locator(".st-key-waterfall-average").wait_for(timeout=90_000)
+    settle(page)
+    assert heading(page) == "Case" and parameters(page)["id"] == CASE and parameters(page)["model"] == MODEL
+    shown = pd.read_csv(StringIO(download(page, "waterfall-average-csv")))
+    rows = raw.predictions(MODEL)
+    values = contributions(rows[rows["id"] == CASE]).iloc[0]
+    named = shown[shown["label"].str.contains(" = ")]
+    for label, moved in zip(named["label"], named["attribution"], strict=True):
+        assert moved == pytest.approx(values[label.split(" = ")[0]], rel=1e-4)
+    assert shown["end"].iloc[-1] == pytest.approx(shown["start"].iloc[0] + values.sum(), abs=1e-4)
+    page.get_by_role("button", name="Back to Performance").click()
+    page.get_by_role("heading", name="Performance").wait_for(timeout=30_000)
+    settle(page)
+    assert parameters(page)["slice"] == "origin=JFK"
+
+
+def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=6500)
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowLeft")
+    page.get_by_text("instead of").first.wait_for(timeout=90_000)
+    assert "simulated" in words(page)
+    page.get_by_role("button", name="Draw how the score goes with each feature").click()
+    page.get_by_text("Everything else stays as it is").wait_for(timeout=90_000)
+    settle(page)
+    assert words(page).count("moves the score between") == 6 and "carrier moves the score" in words(page) and "locked" in words(page)
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
+    fixed = next(each for part in FIXED.values() for each in part if each["id"] == name)
+    page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
+    page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+    settle(page)
+    first = tables(page)["Suspected sources, best first"][0]
+    assert first["Suspected source"]["text"] == SOURCES[fixed["source"]]
+    if fixed["source"] == "label":
+        page.get_by_role("radiogroup", name="Was the prediction wrong?").get_by_text("The label is wrong").click()
+    form = page.get_by_test_id("stForm")
+    form.get_by_label("Note").fill("=1+1 <b>seen</b> by a test")
+    form.get_by_label("Your name").fill("Ada")
+    form.get_by_role("button", name="Write it down").click()
+    said(page, "=1+1 <b>seen</b> by a test")
+    if name == CASE:  # what was written is there for everybody
+        page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
+        page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+    text = words(page)
+    concluded = "The label is wrong" if fixed["source"] == "label" else "It was wrong"
+    assert f"{concluded}; {SOURCES[fixed['source']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
+    file = download(page, "case-html")
+    assert "Frozen on" in file and "<script" not in file and "&lt;b&gt;seen" in file
+    assert "'=1+1" in download(page, "case-csv") or "note: =1+1" in download(page, "case-csv")
+
+
+def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url)
+    find(page, "no-such-flight")
+    said(page, "No prediction has the id no-such-flight")
+    assert heading(page) == "Find a case"
+    page = visit(own.url + f"/case?id=tweet-1943&model={MODEL}")
+    assert "The prediction tweet-1943 is one of sentiment" in words(page)
