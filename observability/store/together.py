@@ -88,38 +88,48 @@ def join(shared: Shared, question: Question, window: Window) -> Shared | None:
 
 
 def wider_aggregate(one: Aggregate, of: Window, other: Aggregate, and_of: Window) -> tuple[Aggregate, Window] | None:
-    """The smallest question that holds two: their keys (those of one must be among those of the other), their columns, their versions and span.
+    """The smallest question that holds two: the one that holds the other, or both where only their columns differ; None where neither is so.
 
-    Levels of a column are counted apart only where both ask for them: the rollups may not hold all of them, and then raw rows are read.
+    Nothing is asked by keys or periods that nobody asked it by: the rollups may not hold that, and then raw rows would be read.
     """
-    names = [keys_of(each) for each in (one, other)]
-    kinds = [(each.table, bool(each.histogram), bool(each.sums), set(by) - set(LEVELS)) for each, by in zip((one, other), names)]
     window = wider_window(of, and_of)
-    if kinds[0] != kinds[1] or window is None or not (set(names[0]) <= set(names[1]) or set(names[1]) <= set(names[0])):
+    kinds = [(each.table, bool(each.histogram), bool(each.sums), levels_of(each)) for each in (one, other)]
+    if window is None or kinds[0] != kinds[1] or (window.environment == "reference" and of.version != and_of.version):
         return None
-    if window.environment == "reference" and of.version != and_of.version:
+    if keys_of(one) == keys_of(other) and one.bucket == other.bucket:
+        wide = replace(one, histogram=united(one.histogram, other.histogram), sums=united(one.sums, other.sums))
+    elif holds(one, other):
+        wide = one
+    elif holds(other, one):
+        wide = other
+    else:
         return None
-    buckets = [each.bucket for each in (one, other)]
-    bucket = min((each for each in buckets if each), key=lambda each: GRAINS[each.period], default=None)
-    if bucket is None and (of.start, of.end) != (and_of.start, and_of.end):
+    if wide.bucket is None and (of.start, of.end) != (and_of.start, and_of.end):
         return None
-    by = list(dict.fromkeys(names[0] if len(names[0]) >= len(names[1]) else names[1]))
-    if window.version is None and (of.version or and_of.version) and "version" not in by:
-        by.append("version")
-    return (
-        Aggregate(
-            one.table,
-            (*([bucket] if bucket else []), *map(By, by)),
-            tuple(dict.fromkeys((*one.histogram, *other.histogram))),
-            tuple(dict.fromkeys((*one.sums, *other.sums))),
-        ),
-        window,
-    )
+    apart = of.version != and_of.version or any(By("version") in each.keys for each in (one, other))
+    versions = [By("version")] if apart else []
+    return replace(wide, keys=united(wide.keys, versions)), window
 
 
-def keys_of(aggregate: Aggregate) -> list[str]:
-    """What is grouped by, the period and the version apart (the version is added where it is needed)."""
-    return [each.column for each in aggregate.keys if isinstance(each, By)]
+def holds(wide: Aggregate, narrow: Aggregate) -> bool:
+    """Whether the answer to one question holds that to another: all of its keys, its periods or finer ones, and its columns."""
+    finer = narrow.bucket is None or (wide.bucket is not None and GRAINS[wide.bucket.period] <= GRAINS[narrow.bucket.period])
+    return finer and keys_of(narrow) <= keys_of(wide) and {*narrow.histogram, *narrow.sums} <= {*wide.histogram, *wide.sums}
+
+
+def united(some: Iterable[Any], more: Iterable[Any]) -> tuple[Any, ...]:
+    """Both, each once, in order."""
+    return tuple(dict.fromkeys((*some, *more)))
+
+
+def levels_of(aggregate: Aggregate) -> set[str]:
+    """Columns whose levels are counted apart."""
+    return keys_of(aggregate) - set(LEVELS)
+
+
+def keys_of(aggregate: Aggregate) -> set[str]:
+    """What is grouped by beside the period and the version, which everything is kept by."""
+    return {each.column for each in aggregate.keys if isinstance(each, By)} - {"version"}
 
 
 def wider_records(one: Records, of: Window, other: Records, and_of: Window) -> tuple[Records, Window] | None:

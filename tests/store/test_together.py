@@ -75,6 +75,17 @@ def test_what_begins_inside_a_period_is_cut_only_where_the_answer_begins_there()
     assert [len(each.members) for each in together.plan([(hours, now), (with_versions, now)])] == [2]
 
 
+def test_nothing_is_asked_by_keys_or_periods_that_nobody_asked_it_by():
+    window = Window("loan", *NOW)
+    features = Aggregate("predictions", keys=(Bucket("day"),), histogram=("feature.income",))
+    latency = Aggregate("predictions", keys=(Bucket("day"), By("status")), histogram=("latency_ms",))
+    assert together.plan([(features, window), (latency, window)]) == []
+    hourly = Aggregate("predictions", keys=(Bucket("hour"),), histogram=("latency_ms",))
+    assert together.plan([(features, window), (hourly, window)]) == []
+    device = Aggregate("outcomes", keys=(Bucket("day"), By("device"), By("label")))
+    assert together.plan([(device, window), (Aggregate("outcomes", keys=(Bucket("hour"), By("label"))), window)]) == []
+
+
 def test_what_would_grow_by_more_than_a_question_costs_is_asked_apart():
     hourly, daily = (Aggregate("predictions", keys=(Bucket(each),), histogram=("latency_ms",)) for each in ("hour", "day"))
     end = START + 40 * DAY
