@@ -10,7 +10,8 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slice_rows as rows
 from observability.analyzers.serving import _slice_versions as versions
 from observability.analyzers.serving import _slice_words as words
-from observability.analyzers.serving._slice_claims import NAME, Held, claims, summary, watched
+from observability.analyzers.serving._slice_claims import NAME, Held, claims
+from observability.analyzers.serving._slice_report import summary, watched
 from observability.finding import Against, Finding
 from observability.stats.slices import LEAST
 
