@@ -29,13 +29,14 @@ class Ask:
     """One frame that an analyzer needs.
 
     span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; ask with a
-    Bucket to get them by hour or day). scope "model" asks over all versions of the model, "version" over the one that is judged.
+    Bucket to get them by hour or day). earlier: so many days earlier, and as it stood then (to the hour). scope "model" asks over all versions of the model, "version" over the one that is judged.
     """
 
     aggregate: Question
     span: Span = "current"
     days: int = 28
     scope: Literal["version", "model"] = "version"
+    earlier: int = 0
 
 
 @dataclass(frozen=True)

@@ -373,6 +373,10 @@ def span_of(wanted: Ask, context: Context) -> Window:
     window = context.window if wanted.scope == "version" else replace(context.window, version=None)
     if wanted.span == "reference":
         return window.reference()
+    if wanted.earlier:
+        back = timedelta(days=wanted.earlier)
+        known = min(window.as_of or context.now, context.now).replace(minute=0, second=0, microsecond=0)
+        window = replace(window, start=window.start - back, end=window.end - back, as_of=known - back)
     return window.past(wanted.days) if wanted.span == "past" else window
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving import _labels
 from observability.analyzers.serving._began import began
 from observability.analyzers.serving._creep import Creep, creep
 from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, Compared, chance, compared
@@ -55,7 +56,7 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {f"current_{name}": Ask(aggregate) for name, aggregate in by_day.items()}
     if context.version.reference_rows:
         asks |= {f"reference_{name}": Ask(aggregate, span="reference") for name, aggregate in whole.items()}
-    return asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in by_day.items()}
+    return asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in by_day.items()} | _labels.asks()
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -77,7 +78,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     verdicts = judged(ledger, looks, against, reference, context)
     crept = None if young and not whole.late else creep(ledger, whole, reference, context)
     too_young = labelled / served if young and not whole.late else None
-    findings = [labels(context, served, labelled, usual)]
+    findings = [_labels.judged(labels(context, served, labelled, usual), _labels.completion(frames, context), context)]
     for metric in whole.metrics:
         before = reference.get(metric)
         findings.append(judge(context, ledger, metric, whole, before, verdicts.get(metric, []), against, too_young, crept))

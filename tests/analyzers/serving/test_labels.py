@@ -1,0 +1,79 @@
+"""serving/performance, its part about labels: have they stopped, and when will the rest be in, however late they usually are?"""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import _labels
+from observability.finding import Finding
+from tests.analyzers.worlds import context_for
+
+DAY = timedelta(days=1)
+SERVED = 200
+
+
+def frame(first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3) -> pd.DataFrame:
+    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none arrive after `stop`."""
+    rows = []
+    for day in pd.date_range(first, last - DAY, freq="D", tz=None if first.tzinfo else "UTC"):
+        moment = day.to_pydatetime()
+        rng = np.random.default_rng(int(moment.timestamp()))
+        served = moment + rng.random(SERVED) * DAY
+        arrives = served + np.maximum(rng.normal(late, spread * late + 1e-9, SERVED), 0.05) * DAY
+        limit = min(known, stop) if stop else known
+        labelled = int((arrives <= limit).sum())
+        rows += [
+            {"period": moment.replace(tzinfo=None), "label": 1, "n": labelled},
+            {"period": moment.replace(tzinfo=None), "label": -1, "n": SERVED - labelled},
+        ]
+    return pd.DataFrame([row for row in rows if row["n"]])
+
+
+def said(late: float, *, stopped_for: float | None = None, weeks: int = 8) -> tuple[Finding, datetime]:
+    """What is said about the labels of a window of seven days that ends now."""
+    context = context_for(None)
+    end, start = context.window.end, context.window.start
+    stop = None if stopped_for is None else end - stopped_for * DAY
+    begin = end - weeks * 7 * DAY
+    frames = {
+        "current_counts": frame(start, end, end, late, stop),
+        "past_counts": frame(max(start - 28 * DAY, begin), start, end, late, stop),
+    }
+    for days in _labels.BEFORE:
+        back = days * DAY
+        frames[f"labels_{days}"] = frame(max(start - back, begin), end - back, end - back, late, stop)
+        frames[f"past_labels_{days}"] = frame(max(start - 28 * DAY - back, begin), start - back, end - back, late, stop)
+    base = context.undecided("serving/performance", "model", "label_maturity", 1400, "Some are labelled.", against="level")
+    return _labels.judged(base, _labels.completion(frames, context), context), end
+
+
+@pytest.mark.parametrize("late", [0.0, 2.0, 7.0, 20.0])
+def test_labels_that_come_as_late_as_they_always_do_have_not_stopped(late: float) -> None:
+    assert said(late)[0].severity == "unknown"
+
+
+@pytest.mark.parametrize(("late", "days"), [(0.0, 4), (2.0, 4), (7.0, 4), (20.0, 9)])
+def test_labels_that_stopped_are_an_act_dated_to_the_first_day_without(late: float, days: float) -> None:
+    """Where labels come within weeks of each other, it takes longer to be sure."""
+    found, end = said(late, stopped_for=days)
+    assert found.severity == "act" and found.subject == "model" and found.metric == "label_maturity" and found.likely_source == "label"
+    assert found.onset is not None and abs(found.onset - (end - (days + late) * DAY)) <= (2 + 0.4 * late) * DAY
+    assert "stopped" in found.because and "usually" in found.because
+
+
+def test_two_days_without_labels_are_enough_where_labels_come_at_once() -> None:
+    assert said(0.0, stopped_for=2)[0].severity == "act"
+    assert said(0.0, stopped_for=0.2)[0].severity == "unknown"
+
+
+def test_the_day_of_completion_is_that_of_past_days() -> None:
+    found, end = said(7.0)
+    by = datetime.fromisoformat(found.evidence["complete_by"]).replace(tzinfo=UTC)
+    assert 6 * DAY <= by - end <= 13 * DAY and "95% of the labels that usually come are expected by" in found.because
+
+
+def test_without_a_past_nothing_is_known_of_completion() -> None:
+    found, _ = said(2.0, weeks=1, stopped_for=4)
+    assert found.severity == "unknown" and "complete_by" not in found.evidence
