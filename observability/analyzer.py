@@ -92,6 +92,7 @@ class Analyzer:
     catalog only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
     limits: {metric: the limit from which a finding is `act` where the owner stated none in the settings ("analyzer/metric"); None: judged only where one is
     stated}. From these the page of the rules is made.
+    labels: it needs them, and is asked once more about older days where those of the window are not in yet (late_labels.py).
     about "records": asked once for all models, of `Records` only, and not in a slice; its findings name their model themselves, where there is one.
     """
 
@@ -101,6 +102,7 @@ class Analyzer:
     analyze: Callable[[Frames, Context], list[Finding]]
     exceptions: frozenset[int] = frozenset()
     about: Literal["model", "records"] = "model"
+    labels: bool = False
     limits: Mapping[str, float | None] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from observability.catalog import Catalog, Model, Version
 from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso
 from observability.incidents import Incident, joined
+from observability.late_labels import late_window, told
 from observability.stats.multiple import spend
 from observability.store import admin, attributions, engine, estimates, records, together
 from observability.store.source import snapshot
@@ -221,9 +222,19 @@ def newest(model: Model, activity: "DataFrame") -> datetime | None:
 def model_findings(
     store: "Store | Answers", model: Model, window: Window, now: datetime, only: tuple[str, ...] = (), reads: Reads = "all"
 ) -> list[Finding]:
-    """Findings of every analyzer about each version that served in the window (the newest version where none did), all of one state of the store."""
+    """Findings of every analyzer about each version that served in the window (the newest version where none did), all of one state of the store.
+
+    Where the window's labels are not in yet, those that need labels are asked about the newest days whose labels are (late_labels.py) as well, and what
+    needs a person there is added.
+    """
     with nullcontext() if isinstance(store, Answers) else snapshot(store):
-        return version_findings(store, model, window, now, only, reads)
+        found = version_findings(store, model, window, now, only, reads)
+        waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
+        late = late_window(lambda question, asked: put(store, question, asked), window) if waiting and model.task else None
+        if late is not None:
+            again = version_findings(store, model, late, now, waiting, reads)
+            found += [told(each) for each in again if each.severity in ("act", "watch")]
+        return found
 
 
 def version_findings(

@@ -14,10 +14,10 @@ from observability.lab.base import NEXT
 from observability.lab.fault import Fault
 from observability.lab.replay import Day, Scenario
 
-VALUES = ("data/quality", "serving/drift", "serving/multivariate_drift", "serving/slices")
+VALUES = ("data/quality", "serving/drift", "serving/multivariate_drift", "serving/slices", "data/requests")
 OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices", "serving/estimated_performance")
-ARRIVAL = ("data/quality", "data/labels", "data/arrival", "serving/latency")
-SERVICE = ("serving/latency", "serving/replicas", "serving/slices")
+ARRIVAL = ("data/quality", "data/labels", "data/requests", "serving/latency")
+SERVICE = ("serving/latency", "serving/slices")
 Target = dict[str, str]
 
 
@@ -90,18 +90,16 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "late_arrivals": model(ARRIVAL, "volume", "silence_hours", "freshness_hours", "arrival_delay", "late_rate", "request_rate"),
     **dict.fromkeys(("volume_drop", "volume_surge"), model(ARRIVAL, "volume", "request_rate")),
     "outage": model(ARRIVAL, "silence_hours", "volume", "freshness_hours"),
-    "clock_skew": part("device", (*ARRIVAL, "serving/slices", "serving/replicas")),
-    "query_burst": part(
-        "subject", ("serving/requests", "serving/queries", "serving/subjects", "trust/queries", "data/quality", "serving/slices")
-    ),
+    "clock_skew": part("device", (*ARRIVAL, "serving/slices")),
+    "query_burst": part("subject", ("data/requests", "serving/slices")),
     "concept_drift": model(OUTCOMES),
     "concept_drift_in_slice": model(OUTCOMES, place="slice"),
-    "worse_version": lambda of: Right(frozenset({"model", "score"}), OUTCOMES, version=NEXT),
-    "worse_scores": model(OUTCOMES),
+    "worse_version": lambda of: Right(frozenset({"model", "score"}), (*OUTCOMES, "serving/drift"), version=NEXT),
+    "worse_scores": model((*OUTCOMES, "serving/drift")),
     "miscalibration": model((*OUTCOMES, "serving/drift")),
     "selection_gap": part("group", ("trust/fairness", "serving/slices")),
     "tpr_gap": part("group", ("trust/fairness", "serving/slices")),
-    "default_scores": model((*OUTCOMES, "serving/drift", "data/quality")),
+    "default_scores": model((*OUTCOMES, "serving/drift", "data/quality", "data/requests")),
     "threshold_changed": model((*OUTCOMES, "serving/drift")),
     **dict.fromkeys(("label_noise", "label_flip_in_class"), model(OUTCOMES)),
     "labels_stop": model((*OUTCOMES, *ARRIVAL), "label_maturity"),

@@ -39,6 +39,7 @@ LAYERS = {
     "compare": 3,
     "case": 3,
     "lab": 3,
+    "late_labels": 3,
     "review": 3,
     "alerts": 3,
 }

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from observability.aggregate import NULL, UNKNOWN, UNSEEN
 from observability.catalog import Model, Version
-from observability.errors import NotFoundError
 from observability.lab.rows import Array, Rows, blanked, said
 from observability.stats.scores import SCORE_EDGES
 from observability.store.references import banded_column, bins_of, class_index
@@ -217,7 +216,7 @@ class Coded:
             return np.where(self.labelled(as_of), self.of_label(name), np.nan)
         column = self.model.column(name)
         if column is not None and column.kind == "boolean":
-            raise NotFoundError("booleans are not sampled in memory", got=name)
+            return np.array([None if each is None else each == "true" for each in self.values(name).tolist()], object)
         return self.values(name) if column is not None or name in self.rows else self.number(name)
 
     @staticmethod

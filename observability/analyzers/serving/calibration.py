@@ -277,4 +277,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={"ece": ACT, "calibration_slope": _slope.ACT},
+    labels=True,
 )

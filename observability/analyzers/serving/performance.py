@@ -296,4 +296,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={metric: act for metric, (_, _, act) in LIMITS.items()},
+    labels=True,
 )

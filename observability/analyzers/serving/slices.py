@@ -77,4 +77,6 @@ def maturity(frames: Frames) -> bool:
     return now is not None and now < MATURE * (past or 1.0)
 
 
-ANALYZER = Analyzer(NAME, "In which slice is it worse: which part of the rows changed otherwise than the rest?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME, "In which slice is it worse: which part of the rows changed otherwise than the rest?", needs, analyze, labels=True
+)

@@ -222,5 +222,10 @@ LIMITS: dict[str, float | None] = {
     "mae": _changes.RELATIVE[1],
 }
 ANALYZER = Analyzer(
-    NAME, "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?", needs, analyze, limits=LIMITS
+    NAME,
+    "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?",
+    needs,
+    analyze,
+    limits=LIMITS,
+    labels=True,
 )
