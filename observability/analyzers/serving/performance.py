@@ -296,5 +296,4 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={metric: act for metric, (_, _, act) in LIMITS.items()},
-    labels=True,
 )
