@@ -40,6 +40,7 @@ class Compared:
     """One metric of one stretch now and before: worse is how much worse it became (points, or relative), p_value how easily chance does that.
 
     limits: for watch and act, in the same unit: the smallest that matters, or what the metric varies up to by itself where that is more (varies).
+    by_rows: the p-value of rows alone; smallest: the smallest fall that matters for an act.
     """
 
     metric: str
@@ -50,6 +51,8 @@ class Compared:
     p_value: float
     limits: tuple[float, float]
     varies: float
+    by_rows: float
+    smallest: float
 
     def allowed(self, act: bool) -> float:
         """The limit for act, or for watch."""
@@ -100,7 +103,7 @@ def compared(
         p_value, reach = chance(change, *days), reach_of(change, *days)
         varies = reach / scale if scale else 0.0
         limit = (max(min(watch, act), varies), max(act, varies))
-        found[metric] = Compared(metric, stretch, now, then, worse / scale if scale else 0.0, p_value, limit, varies)
+        found[metric] = Compared(metric, stretch, now, then, worse / scale if scale else 0.0, p_value, limit, varies, chance(change), act)
     return found
 
 

@@ -113,11 +113,15 @@ def judged(ledger: Ledger, looks: list[Stretch], against: Against, reference: Me
 
 
 def verdict(side: Compared, past: Compared | None, adjusted: float, context: Context) -> Verdict:
-    """How bad one look is: beyond chance, beyond the limit, and news."""
+    """How bad one look is: beyond chance, beyond the limit, and news. A fall that would be an act, were days no different from each other, stays visible as
+    a watch.
+    """
     watch, act = side.limits
     severity: Severity = "ok"
     if side.worse >= watch and adjusted <= context.budget:
         severity = "act" if side.worse >= act and adjusted <= context.budget * ACT_SHARE else "watch"
+    if severity == "ok" and side.stretch.whole and side.worse >= side.smallest and side.by_rows <= context.budget * ACT_SHARE:
+        return Verdict(side, "watch", adjusted, True, past)
     news = past is None or (past.worse >= past.limits[0] and past.p_value <= context.budget)
     if severity == "ok" or news:
         return Verdict(side, severity, adjusted, False, past)
@@ -211,7 +215,11 @@ def own_limit(side: Compared, severity: Severity) -> str:
 def past_words(worst: Verdict, metric: str) -> str:
     """That it has been so for weeks."""
     past = worst.past
-    return f"; as in its own past month ({number(metric, past.before.value)}), so no news" if past and past.before.value is not None else ""
+    return (
+        f"; as in its own past month ({number(metric, past.before.value)}), so no news"
+        if past and past.before.value is not None and past.worse < past.smallest / 2
+        else ""
+    )
 
 
 def row(each: Verdict) -> dict[str, Any]:

