@@ -60,26 +60,27 @@ def decide(room: Room) -> None:
     """The form of a decision. It needs one piece of evidence."""
     items = {each.item: each for each in (*room.agenda.items, *room.agenda.folded)}
     week = Week.parse(room.body["week"])
-    with st.form("decide", clear_on_submit=True):
+    turn = st.session_state.setdefault("decisions-made", 0)  # a new form after each decision; one that is not taken keeps its words
+    with st.form(f"decide-{turn}"):
         st.markdown("**Write a decision down**")
-        statement = st.text_input("What was decided?", max_chars=400, key="decision-statement")
+        statement = st.text_input("What was decided?", max_chars=400, key=f"decision-statement-{turn}")
         evidence = st.multiselect(
-            "It rests on", list(items), format_func=lambda key: items[key].title.replace("`", "")[:90], key="decision-evidence"
+            "It rests on", list(items), format_func=lambda key: items[key].title.replace("`", "")[:90], key=f"decision-evidence-{turn}"
         )
         left, middle, right = st.columns(3)
-        decider = left.text_input("Who decided?", value=room.author or "", max_chars=80, key="decision-decider")
-        model = middle.selectbox("Model", [each["model"] for each in room.body["models"]], index=None, placeholder="None in particular", key="decision-model")  # fmt: skip
+        decider = left.text_input("Who decided?", value=room.author or "", max_chars=80, key=f"decision-decider-{turn}")
+        model = middle.selectbox("Model", [each["model"] for each in room.body["models"]], index=None, placeholder="None in particular", key=f"decision-model-{turn}")  # fmt: skip
         choice = right.selectbox(
             "About a version",
             list(CHOICES),
             index=None,
             format_func=lambda key: CHOICES[key],
             placeholder="Not about one",
-            key="decision-choice",
+            key=f"decision-choice-{turn}",
         )
-        options = st.text_input("What else was considered? (separate with ;)", max_chars=800, key="decision-options")
-        dissent = st.text_input("Who disagreed, and why?", max_chars=800, key="decision-dissent")
-        again = st.date_input("Look at it again on", value=None, min_value=week.start.date(), key="decision-revisit")
+        options = st.text_input("What else was considered? (separate with ;)", max_chars=800, key=f"decision-options-{turn}")
+        dissent = st.text_input("Who disagreed, and why?", max_chars=800, key=f"decision-dissent-{turn}")
+        again = st.date_input("Look at it again on", value=None, min_value=week.start.date(), key=f"decision-revisit-{turn}")
         if st.form_submit_button("Write down", type="primary", icon=":material/gavel:"):
             if not statement.strip() or not evidence:
                 st.warning("A decision needs a sentence and at least one item that it rests on.")
@@ -90,21 +91,24 @@ def decide(room: Room) -> None:
                 "options": [each.strip() for each in options.split(";") if each.strip()] or None, "dissent": dissent.strip(), "review": room.review,
                 "revisit": datetime.combine(again, time(), tzinfo=UTC) if again else None, "item": evidence[0],
             }  # fmt: skip
-            _ = say(room, [record]) and st.rerun()
+            if say(room, [record]):
+                st.session_state["decisions-made"] = turn + 1
+                st.rerun()
 
 
 def sign(room: Room) -> None:
     """A risk owner accepts a state until a date: fairness above all."""
     week = Week.parse(room.body["week"])
+    turn = st.session_state.setdefault("signed", 0)
     with (
         st.expander("Accept a state until a date (risk owner)", icon=":material/draw:"),
-        st.form("sign", border=False, clear_on_submit=True),
+        st.form(f"sign-{turn}", border=False),
     ):
         left, middle, right = st.columns(3)
-        model = left.selectbox("Model", [each["model"] for each in room.body["models"]], key="sign-model")
-        subject = middle.text_input("What is accepted?", placeholder="fairness of sex", max_chars=200, key="sign-subject")
-        until = right.date_input("Until", value=(week.end + timedelta(days=90)).date(), key="sign-until")
-        note = st.text_input("Why?", max_chars=800, key="sign-note")
+        model = left.selectbox("Model", [each["model"] for each in room.body["models"]], key=f"sign-model-{turn}")
+        subject = middle.text_input("What is accepted?", placeholder="fairness of sex", max_chars=200, key=f"sign-subject-{turn}")
+        until = right.date_input("Until", value=(week.end + timedelta(days=90)).date(), key=f"sign-until-{turn}")
+        note = st.text_input("Why?", max_chars=800, key=f"sign-note-{turn}")
         if st.form_submit_button("Sign", icon=":material/draw:"):
             if not subject.strip() or not model or not until:
                 st.warning("Say what is accepted, and until when.")
@@ -114,6 +118,7 @@ def sign(room: Room) -> None:
                 "until": datetime.combine(until, time(), tzinfo=UTC),
             }  # fmt: skip
             if say(room, [record]):
+                st.session_state["signed"] = turn + 1
                 st.toast("Signed. It comes back on the agenda before it lapses.", icon=":material/draw:")
 
 
