@@ -79,6 +79,17 @@ def test_no_view_puts_data_into_markup() -> None:
     assert "innerHTML" not in script and "insertAdjacentHTML" not in script and "eval" not in script
 
 
+def test_every_csv_is_made_inert() -> None:
+    """A text out of a log must not become a formula in somebody's spreadsheet (observability/export_csv.py)."""
+    plain = [
+        path.name
+        for folder in ("observability/views", "pages")
+        for path in (ROOT / folder).rglob("*.py")
+        if ".to_csv(" in path.read_text(encoding="utf-8")
+    ]
+    assert plain == []
+
+
 def test_only_load_caches_what_the_store_says() -> None:
     caching = [path.name for path in (ROOT / "observability" / "views").rglob("*.py") if "st.cache_" in path.read_text(encoding="utf-8")]
     assert sorted(caching) == [

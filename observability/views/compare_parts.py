@@ -9,6 +9,7 @@ import streamlit as st
 from observability.compare import FALSE_DISCOVERIES, VERDICTS, Comparison, Difference, Section, words
 from observability.compare.inputs import LEAST_PSI, Histograms
 from observability.energy import with_prefix
+from observability.export_csv import inert_csv
 from observability.metrics import METRICS
 from observability.views import charts_compare, distributions, find, frame, links, text
 from observability.views.frame import Here
@@ -107,7 +108,7 @@ def forest_frame(found: Comparison) -> "DataFrame":
 def figures(key: str, caption: str, found: Sequence[Difference], here: Here) -> None:
     """Differences as a table, with its CSV."""
     table(key, caption, FIGURES, [figure_row(each, here) for each in found], compact=True)
-    frame.download(f"compare-{key}.csv", lambda: long_frame(found).to_csv(index=False), "CSV", key=f"{key}-csv")
+    frame.download(f"compare-{key}.csv", lambda: inert_csv(long_frame(found)), "CSV", key=f"{key}-csv")
 
 
 def figure_row(each: Difference, here: Here) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def inputs(here: Here, found: Comparison) -> None:
         overlay(chosen, next((each for each in found.histograms.values() if each.name == chosen.subject), None))
     with st.expander("All distances"):
         table("columns", "Distance of each column", DISTANCES, [distance_row(each) for each in distances], compact=True)
-        frame.download("compare-inputs.csv", lambda: long_frame(distances).to_csv(index=False), "CSV", key="columns-csv")
+        frame.download("compare-inputs.csv", lambda: inert_csv(long_frame(distances)), "CSV", key="columns-csv")
 
 
 def chosen_column(held: Sequence[Difference]) -> Difference | None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from observability.analyzers.operations.energy import HOW, PAST_DAYS
 from observability.energy import RESOURCES, RUNS, Serving, runs_of, served_question, serving, use_question, with_prefix
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, factors
 from observability.views import charts_energy, empty, frame, load, text
@@ -193,7 +194,7 @@ def as_csv(rows: list[list[Any]], names: list[str]) -> str:
     """Rows as CSV."""
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=names).to_csv(index=False)
+    return inert_csv(pd.DataFrame(rows, columns=names))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import streamlit as st
 from observability.analyzers.trust._criteria import CRITERIA, RATIO_BAND, Criterion, criterion_of, level, overall
 from observability.analyzers.trust._groups import Attribute, Groups, attributes, enough, measure, question, rows_needed
 from observability.analyzers.trust._words import ROWS, because_level, difference
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.stats.interval import rate_ratio_interval
 from observability.views import charts_fairness, distributions, empty, frame, links, load, text
@@ -250,7 +251,7 @@ def all_figures(here: Here, chosen: Chosen) -> None:
     table("groups", f"Groups of {chosen.attribute.name}", columns, rows, compact=True)
     frame.download(
         f"fairness-{chosen.attribute.name}.csv",
-        lambda: long_frame(chosen.now, chosen.before, shown).to_csv(index=False),
+        lambda: inert_csv(long_frame(chosen.now, chosen.before, shown)),
         "CSV",
         key="groups-csv",
     )
@@ -328,9 +329,7 @@ def pairs(here: Here, chosen: Chosen) -> None:
         )
     st.markdown(text.plain(judged))
     pair_table(here, two, now, metric, rows)
-    frame.download(
-        f"fairness-{two[0].name}-{two[1].name}.csv", lambda: rows.drop(columns="place").to_csv(index=False), "CSV", key="pairs-csv"
-    )
+    frame.download(f"fairness-{two[0].name}-{two[1].name}.csv", lambda: inert_csv(rows.drop(columns="place")), "CSV", key="pairs-csv")
 
 
 def pair_table(here: Here, two: Sequence[Attribute], now: Groups, metric: str, rows: "DataFrame") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from observability.export_csv import inert_csv
 from observability.finding import SEVERITIES, Finding, worst_first
 from observability.incident_rules import known
 from observability.incidents import Incident
@@ -228,7 +229,7 @@ def as_frame(findings: Sequence[Finding]) -> "DataFrame":
 def downloads(findings: Sequence[Finding], name: str) -> None:
     """CSV and JSON of exactly these findings."""
     with st.container(horizontal=True, gap="small"):
-        frame.download(f"{name}.csv", lambda: as_frame(findings).to_csv(index=False), "CSV", key=f"{name}-csv")
+        frame.download(f"{name}.csv", lambda: inert_csv(as_frame(findings)), "CSV", key=f"{name}-csv")
         frame.download(
             f"{name}.json",
             lambda: json.dumps([each.to_json() for each in findings], indent=1, default=str),

@@ -12,6 +12,7 @@ import streamlit as st
 
 from observability.catalog import Model
 from observability.errors import ObservabilityError
+from observability.export_csv import inert_csv
 from observability.metrics import METRICS
 from observability.views import empty, links, load, text, theme
 from observability.views import scope as scopes
@@ -220,7 +221,7 @@ def chart(
                     twin, hide_index=True, alt=f"Table: {alt}", width=620, height=min(36 * len(twin) + 38, 420),
                     column_config={name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {}),
                 )  # fmt: skip
-            download(f"{key}.csv", lambda: twin.to_csv(index=False), "CSV", key=f"{key}-csv")
+            download(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv")
 
 
 def download(name: str, data: Callable[[], str], label: str, *, key: str, kind: str = "text/csv") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.errors import UsageError
+from observability.export_csv import inert_csv
 from observability.lab.fault import Strength
 from observability.views import charts_lab, empty, frame, lab_job, load_lab, text
 from observability.views.frame import Here
@@ -160,7 +161,7 @@ def show(told: "Timeline") -> None:
     table("lab-said", "What was said on each day", DAY_COLUMNS, [as_row(each) for each in day_rows(told)])
     stem = f"lab-{told.choice.model}-{told.fault.name}-{told.choice.strength}"
     with st.container(horizontal=True, gap="small"):
-        frame.download(f"{stem}.csv", lambda: rows.assign(basis="simulated").to_csv(index=False), "CSV", key="lab-csv")
+        frame.download(f"{stem}.csv", lambda: inert_csv(rows.assign(basis="simulated")), "CSV", key="lab-csv")
         frame.download(
             f"{stem}.json", lambda: json.dumps(told.to_json(), indent=2, default=str), "JSON", key="lab-json", kind="application/json"
         )

@@ -9,6 +9,7 @@ import streamlit as st
 from observability.aggregate import Aggregate, Bucket, By
 from observability.analyzers.serving._latency_words import share as fine_share
 from observability.analyzers.serving._traffic import QUANTILES, Requests, by_level, missing, requests_of
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.views import charts_fairness, charts_latency, empty, frame, links, load, series, text
 from observability.views.frame import Here
@@ -215,7 +216,7 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
     )
     if len(rows) > MOST_LEVELS:
         st.caption(f"The {MOST_LEVELS} with the most requests of {len(rows):,}; all of them are in the CSV.")
-    frame.download(f"latency-by-{field}.csv", lambda: rows.to_csv(index=False), "CSV", key=f"{field}-csv")
+    frame.download(f"latency-by-{field}.csv", lambda: inert_csv(rows), "CSV", key=f"{field}-csv")
 
 
 def table_row(here: Here, field: str, each: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:

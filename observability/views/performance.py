@@ -8,6 +8,7 @@ import streamlit as st
 
 from observability.aggregate import Aggregate, Bucket
 from observability.catalog import Model
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.measure import HEADLINE, confusion_matrix, outcome_aggregates
 from observability.views import charts_outcomes, distributions, empty, frame, links, load, slices, text
@@ -157,7 +158,7 @@ def slices_of(here: Here, finding: Finding) -> None:
     )
     if len(frame_) > slices.MOST_LEVELS:
         st.caption(f"The first {slices.MOST_LEVELS} of {len(frame_):,} levels.")
-    frame.download(f"{finding.metric}-by-{name}.csv", lambda: frame_.to_csv(index=False), "CSV", key="slices-csv")
+    frame.download(f"{finding.metric}-by-{name}.csv", lambda: inert_csv(frame_), "CSV", key="slices-csv")
 
 
 def anywhere(here: Here, finding: Finding) -> None:

@@ -12,6 +12,7 @@ from observability.analyzers.training._claims import duration
 from observability.analyzers.training._curves import Curve, Run
 from observability.analyzers.training.runs import ANALYZER, Judged, worst
 from observability.errors import ObservabilityError
+from observability.export_csv import inert_csv
 from observability.finding import SEVERITIES
 from observability.prices import PRICES, Place
 from observability.settings import ModelSettings
@@ -188,7 +189,7 @@ def runs_table(shown: Sequence[Judged], costs: dict[str, Drawn], chosen: Sequenc
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if many:
             st.toggle(f"List all {len(shown):,}", key="all-runs")
-        frame.download("runs.csv", lambda: as_frame(shown, costs).to_csv(index=False), "CSV", key="runs-csv")
+        frame.download("runs.csv", lambda: inert_csv(as_frame(shown, costs)), "CSV", key="runs-csv")
         if whole and len(shown) > MOST_LISTED:
             st.caption(f"The first {MOST_LISTED} of {len(shown):,}; the CSV holds all of them.")
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from observability.analyzers.serving._latency_words import share as fine_share
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.settings import ModelSettings
 from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RULES, Rule
@@ -115,7 +116,7 @@ def span(hours: int) -> str:
 
 def level_csv(found: Sequence[Finding]) -> str:
     """The claims about the service level as CSV."""
-    return str(findings.as_frame(found).to_csv(index=False))
+    return inert_csv(findings.as_frame(found))
 
 
 def form(here: Here, settings: ModelSettings) -> None:

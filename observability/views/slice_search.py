@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.measure import HEADLINE
 from observability.metrics import METRICS
@@ -86,7 +87,7 @@ def weakest(here: Here, summary: Finding) -> None:
         text.plain("Worse than the other rows of this window by more than chance, changed or not: what the model is known to be weak at.")
     )
     listed(here, "weak-slices", f"{text.metric_title(metric)}: slices that are worse than the rest", rows, metric)
-    frame.download("weak-slices.csv", lambda: rows.to_csv(index=False), "CSV", key="weak-csv")
+    frame.download("weak-slices.csv", lambda: inert_csv(rows), "CSV", key="weak-csv")
 
 
 def listed(here: Here, key: str, caption: str, rows: "DataFrame", metric: str) -> None:

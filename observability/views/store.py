@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from observability.errors import ObservabilityError
+from observability.export_csv import inert_csv
 from observability.views import frame, links, load, text
 from observability.views.scope import Scope
 from observability.views.table import column, row
@@ -140,7 +141,7 @@ def rejected_lines(status: dict[str, Any]) -> None:
         },
     )
     st.caption(f"The newest {len(shown):,}; raw lines are cut at {LONGEST_RAW} signs here and whole in the CSV.")
-    frame.download("rejected.csv", lambda: lines.to_csv(index=False), "CSV", key="rejected-csv")
+    frame.download("rejected.csv", lambda: inert_csv(lines), "CSV", key="rejected-csv")
 
 
 def removal() -> None:

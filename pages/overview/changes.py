@@ -5,6 +5,7 @@ complaints, versions that were registered, decisions, signatures, audits. Search
 
 import streamlit as st
 
+from observability.export_csv import inert_csv
 from observability.views import changes, empty, frame, load
 from observability.views.sidebar import BIND
 from observability.views.table import table
@@ -27,6 +28,6 @@ if shown:
     table("changes", "Changes, newest first", changes.COLUMNS, [changes.as_row(each, scope) for each in shown[:200]])
     if len(shown) > 200:
         st.caption(f"The newest 200 of {len(shown):,}; the CSV holds all of them.")
-    frame.download("changes.csv", lambda: changes.as_frame(shown).to_csv(index=False), "CSV", key="changes-csv")
+    frame.download("changes.csv", lambda: inert_csv(changes.as_frame(shown)), "CSV", key="changes-csv")
 else:
     st.markdown("Nothing here has these words. Clear the search, or choose a longer window.")

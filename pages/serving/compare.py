@@ -6,6 +6,7 @@ same requests, they are compared on exactly these rows.
 
 import streamlit as st
 
+from observability.export_csv import inert_csv
 from observability.views import compare, compare_parts, export, frame, load
 
 here = frame.begin_model("compare")
@@ -29,7 +30,5 @@ compare_parts.inputs(here, found)
 
 st.header("Take it along", anchor=False)
 with st.container(horizontal=True, gap="small"):
-    frame.download(
-        "compare.csv", lambda: compare_parts.long_frame(found.differences).to_csv(index=False), "All figures as CSV", key="all-csv"
-    )
+    frame.download("compare.csv", lambda: inert_csv(compare_parts.long_frame(found.differences)), "All figures as CSV", key="all-csv")
     export.export_button(here.window, other)
