@@ -15,7 +15,6 @@ with st.skeleton(height=240):
     report = frame.guarded(lambda: load.report(scope))
 everything = report.findings
 opened = incidents.chooser(report.incidents)
-
 with st.container(horizontal=True, vertical_alignment="bottom"):
     severities = findings.severity_filter()
     analyzer = choose(
