@@ -128,7 +128,7 @@ def verdict(side: Compared, past: Compared | None, adjusted: float, context: Con
         and side.worse >= side.smallest
         and side.by_rows <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
     ):
-        return Verdict(side, "watch", adjusted, True, past)
+        return Verdict(side, "watch", adjusted, past is not None and past.worse < past.smallest / 2, past)
     news = past is None or (past.worse >= past.limits[0] and past.p_value <= context.budget)
     if severity == "ok" or news:
         return Verdict(side, severity, adjusted, False, past)
