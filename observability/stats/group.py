@@ -1,10 +1,11 @@
 """How far apart are groups, and is that more than chance gives groups that are equal?
 
 Rates come as counts (successes of n rows), means with their standard errors; arrays hold one group a place. The largest difference between
-groups is above zero even where all are equal, so it is held against its null distribution and never against zero; its interval takes all pairs
-of groups at once. Weighted rates: successes = Σw of those, n = Σw, n_squares = Σw²; the effective n (Kish 1965) then stands for n.
+groups is above zero even where all are equal, so it is held against a null distribution and never against zero: that of the surest pair, each pair in its
+own standard errors, so that a small group widens its own pairs only. The interval takes all pairs of groups at once. Weighted rates: successes = Σw of those, n = Σw, n_squares = Σw²; the effective n (Kish 1965) then stands for n.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,8 +27,8 @@ class Spread:
     """The largest difference between groups.
 
     difference: highest - lowest; low, high: 95 % interval for it, all pairs of groups taken at once (conservative). lowest, highest: places of
-    these groups. null_95: what equal groups of these sizes stay under 95 times in 100. p_value: how often equal groups differ as much. n: rows.
-    Without two groups the figures are None, null_95 and p_value NaN.
+    these groups. p_value: how often the surest pair of equal groups is as sure. null_95: what the pair that is surest here stays under 95 times in
+    100 where all groups are equal. n: rows. surest: that pair. Without two groups the figures are None, null_95 and p_value NaN.
     """
 
     difference: float | None
@@ -38,6 +39,22 @@ class Spread:
     null_95: float
     p_value: float
     n: float
+    surest: "Pair | None" = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The pair of groups whose difference is most of its standard errors, so that one small group hides no certain difference of others.
+
+    reach: the difference in standard errors of equal groups. family: which of several rates. lowest, highest: places of the groups.
+    """
+
+    reach: float
+    family: int
+    lowest: int
+    highest: int
+    difference: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -88,51 +105,103 @@ def rate_intervals(
 
 
 def rate_spread(
-    successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95, draws: int = DRAWS
+    successes: ArrayLike,
+    n: ArrayLike,
+    n_squares: ArrayLike | None = None,
+    confidence: float = 0.95,
+    draws: int = DRAWS,
+    least: float = 0.0,
 ) -> Spread:
-    """The largest difference between the rates of groups, against the permutation null of equal groups (max - min over all groups)."""
-    return max_rate_spread([(successes, n, n_squares)], confidence, draws)
+    """The largest difference between the rates of groups, its surest pair held against the permutation null of equal groups."""
+    return max_rate_spread([(successes, n, n_squares)], confidence, draws, least)
 
 
-def max_rate_spread(families: list[tuple[ArrayLike, ArrayLike, ArrayLike | None]], confidence: float = 0.95, draws: int = DRAWS) -> Spread:
+def max_rate_spread(
+    families: list[tuple[ArrayLike, ArrayLike, ArrayLike | None]], confidence: float = 0.95, draws: int = DRAWS, least: float = 0.0
+) -> Spread:
     """The larger of several differences on separate rows, as equalized odds takes those of TPR and FPR (Hardt, Price and Srebro 2016).
 
-    families: (successes, n, n_squares) of the same groups in the same order. lowest and highest are of the family that differs most.
+    families: (successes, n, n_squares) of the same groups in the same order. lowest and highest are of the family that differs most. least: the
+    surest pair is looked for among those that differ as much, where there are any; the null is that of all pairs, so this only makes it careful.
     """
-    found, nulls, bounds = [], [], []
+    found, nulls, pairs, counts = [], [], [], []
     for family in families:
         hits, rows = effective_counts(*family)
         if hits.size < 2 or not (rows > 0).all():
             return NO_SPREAD
         values, low, high = rate_intervals(hits, rows, None, simultaneous(confidence, hits.size, len(families)))
         found.append(extremes(values, values - low, high - values, float(rows.sum())))
-        nulls.append(rate_ranges(hits, rows, draws))
+        nulls.append(rate_reaches(hits, rows, draws))
         share = hits.sum() / rows.sum()
-        bounds.append(np.sqrt(share * (1 - share) / rows))
-    widest = max(range(len(found)), key=lambda place: found[place][0])
-    difference, _, _, lowest, highest, _ = found[widest]
-    null = np.max(nulls, axis=0)
+        pairs.append((rates(hits, rows), np.sqrt(share * (1 - share) / rows)))
+        counts.append((hits, rows))
+    difference, _, _, lowest, highest, _ = max(found, key=lambda each: each[0])
+    null, surest = np.max(nulls, axis=0), surest_pair(pairs, least)
+    ends, (hits, rows) = [surest.lowest, surest.highest], counts[surest.family]
+    one = pair_chance(surest.reach, hits[ends], rows[ends], share_of(hits, rows))
     return Spread(
         difference,
         max(each[1] for each in found),
         max(each[2] for each in found),
         lowest,
         highest,
-        float(np.quantile(null, 0.95)),
-        chance(difference, null, bounds),
+        stays_under(null) * surest.error,
+        chance(surest.reach, null, one * pairs_of(found, counts[0][0].size)),
         sum(each[5] for each in found),
+        surest,
     )
 
 
-def mean_spread(means: ArrayLike, errors: ArrayLike, n: ArrayLike, confidence: float = 0.95, draws: int = DRAWS) -> Spread:
-    """The largest difference between the means of groups, from their standard errors; the null is normal."""
+def mean_spread(
+    means: ArrayLike, errors: ArrayLike, n: ArrayLike, confidence: float = 0.95, draws: int = DRAWS, least: float = 0.0
+) -> Spread:
+    """The largest difference between the means of groups, from their standard errors; the null is normal. least: see max_rate_spread."""
+    from scipy.special import ndtr
+
     values, error, rows = (np.asarray(each, np.float64) for each in (means, errors, n))
     if values.size < 2 or not np.isfinite(error).all():
         return NO_SPREAD
     half = normal_quantile(simultaneous(confidence, values.size, 1)) * error
     difference, low, high, lowest, highest, total = extremes(values, half, half, float(rows.sum()))
-    null = np.asarray(np.ptp(normal_draws(draws, values.size) * error, axis=1))
-    return Spread(difference, low, high, lowest, highest, float(np.quantile(null, 0.95)), chance(difference, null, [error]), total)
+    null, surest = largest_reaches(normal_draws(draws, values.size) * error, error), surest_pair([(values, error)], least)
+    p_value = chance(surest.reach, null, pairs_of([1], values.size) * float(2 * ndtr(-surest.reach)))
+    return Spread(difference, low, high, lowest, highest, stays_under(null) * surest.error, p_value, total, surest)
+
+
+def pairs_of(families: Sized, groups: int) -> int:
+    """How many pairs of groups there are in all families."""
+    return len(families) * groups * (groups - 1) // 2
+
+
+def surest_pair(families: list[tuple[Floats, Floats]], least: float) -> Pair:
+    """The pair with the most standard errors between, among those that differ by `least` where there are any. families: values, standard errors."""
+    found = []
+    for family, (values, errors) in enumerate(families):
+        gaps, error = values[:, None] - values[None, :], np.hypot(errors[:, None], errors[None, :])
+        reach = np.where(gaps > 0, gaps / np.where(error > 0, error, np.nan), 0.0)
+        reach = np.where(np.isnan(reach), np.inf, reach)
+        np.fill_diagonal(reach, -1.0)
+        for wanted in (gaps >= least - 1e-12, gaps >= 0):
+            high, low = np.unravel_index(int(np.where(wanted, reach, -1.0).argmax()), gaps.shape)
+            enough = bool(wanted[high, low] and gaps[high, low] >= least - 1e-12)
+            pair = Pair(float(reach[high, low]), family, int(low), int(high), float(gaps[high, low]), float(error[high, low]))
+            found.append((enough, pair.reach, pair))
+    return max(found, key=lambda each: each[:2])[2]
+
+
+def largest_reaches(drawn: Floats, errors: Floats) -> Floats:
+    """Of each draw (draws × groups) the largest difference of a pair in its standard errors; group by group, so that memory stays small."""
+    largest = np.zeros(drawn.shape[0])
+    for place in range(errors.size - 1):
+        error = np.hypot(errors[place], errors[place + 1 :])
+        gaps = np.abs(drawn[:, place + 1 :] - drawn[:, [place]])
+        np.maximum(largest, np.divide(gaps, error, out=np.zeros_like(gaps), where=error > 0).max(axis=1), out=largest)
+    return largest
+
+
+def stays_under(null: Floats) -> float:
+    """The null's 95 % point: a draw of it, so that a p-value above 0.05 and a figure at most this are the same thing."""
+    return float(np.quantile(null, 0.95, method="higher"))
 
 
 def simultaneous(confidence: float, groups: int, families: int) -> float:
@@ -157,18 +226,24 @@ def extremes(values: Floats, below: Floats, above: Floats, n: float) -> tuple[fl
     )
 
 
-def rate_ranges(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
-    """Max - min of the rates of groups of these sizes when the successes fall on rows at random: `draws` permutations, seeded.
+def share_of(successes: Floats, n: Floats) -> float:
+    """The share of all groups together."""
+    return float(successes.sum() / n.sum())
+
+
+def rate_reaches(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
+    """The surest pair's standard errors, of groups of these sizes, when the successes fall on rows at random: `draws` permutations, seeded.
 
     Where every group has LARGE successes and failures to expect, the hypergeometric counts are drawn as normal ones.
     """
     rows = np.maximum(np.rint(np.asarray(n, np.float64)), 1).astype(np.int64)
     total = min(int(np.rint(np.asarray(successes, np.float64).sum())), int(rows.sum()))
     share = total / rows.sum()
+    errors = np.sqrt(share * (1 - share) / rows)
     if rows.min() * min(share, 1 - share) >= LARGE:
-        return np.asarray(np.ptp(normal_draws(draws, rows.size) * np.sqrt(share * (1 - share) / rows), axis=1))
+        return largest_reaches(normal_draws(draws, rows.size) * errors, errors)
     hits = np.random.default_rng(SEED).multivariate_hypergeometric(rows, total, size=draws, method="marginals")
-    return np.asarray(np.ptp(hits / rows, axis=1), np.float64)
+    return largest_reaches(hits / rows, errors)
 
 
 @lru_cache(maxsize=16)
@@ -179,23 +254,25 @@ def normal_draws(draws: int, groups: int) -> Floats:
     return drawn
 
 
-def chance(difference: float, null: Floats, errors: list[Floats]) -> float:
-    """Share of the null's draws at or above a difference, itself counted as one (Davison and Hinkley 1997).
+def chance(reach: float, null: Floats, tail: float) -> float:
+    """Share of the null's draws at or above a reach, itself counted as one (Davison and Hinkley 1997).
 
-    Beyond every draw, the normal tail summed over all pairs of groups is taken where it is smaller. errors: standard errors under the null.
+    Beyond every draw, `tail` is taken where it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
     """
-    from scipy.special import ndtr
-
-    beyond = int(np.count_nonzero(null >= difference - 1e-12))
+    beyond = int(np.count_nonzero(null >= reach - 1e-9))
     drawn = (1 + beyond) / (1 + null.size)
-    if beyond or difference <= 0:
-        return drawn
-    tail = 0.0
-    for error in errors:
-        spread = np.hypot(error[:, None], error[None, :])[np.triu_indices(error.size, 1)]
-        with np.errstate(divide="ignore"):
-            tail += float((2 * ndtr(-difference / spread)).sum())
-    return min(drawn, tail)
+    return drawn if beyond or reach <= 0 else min(drawn, tail)
+
+
+def pair_chance(reach: float, successes: Floats, n: Floats, share: float) -> float:
+    """Two-sided p-value of one pair of rates: normal where both groups are large, else Fisher's exact test, since few successes have a long tail."""
+    from scipy.special import ndtr
+    from scipy.stats import hypergeom
+
+    if n.min() * min(share, 1 - share) >= LARGE:
+        return float(2 * ndtr(-reach))
+    hits, rows = np.rint(successes).astype(int), np.maximum(np.rint(n), 1).astype(int)
+    return float(min(1.0, 2 * hypergeom.sf(hits[1] - 1, rows.sum(), hits.sum(), rows[1])))
 
 
 def smallest_ratio(

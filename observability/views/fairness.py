@@ -12,6 +12,7 @@ from observability.analyzers.trust._groups import Attribute, Groups, attributes,
 from observability.analyzers.trust._words import ROWS, because_level, difference
 from observability.export_csv import inert_csv
 from observability.finding import Finding
+from observability.stats.group import Spread
 from observability.stats.interval import rate_ratio_interval
 from observability.views import charts_fairness, distributions, empty, frame, links, load, text
 from observability.views.choice import choose
@@ -116,7 +117,7 @@ def claims(here: Here, chosen: Chosen, found: Sequence[Finding]) -> str:
     else:
         judged = level(chosen.criterion, chosen.now, chosen.before, here.model.settings)
         said = (
-            because_level(here.model, chosen.attribute, chosen.now, judged, "ok", young=False)
+            because_level(here.model, chosen.attribute, chosen.now, judged, "ok")
             if judged
             else f"Fewer than two groups of `{chosen.attribute.name}` are large enough to compare by this criterion."
         )
@@ -325,11 +326,22 @@ def pairs(here: Here, chosen: Chosen) -> None:
         unit = "share" if now.metrics[metric].successes is not None else ""
         judged += (
             f" From {text.amount(worst['value'], unit)} ({worst['group']}) to {text.amount(best['value'], unit)} ({best['group']});"
-            f" equal pairs of these sizes differ by less than {difference(metric, spread.null_95)} 95 times in 100."
+            f" {sure_words(metric, held.sort_values('place')['group'].tolist(), spread)}"
         )
     st.markdown(text.plain(judged))
     pair_table(here, two, now, metric, rows)
     frame.download(f"fairness-{two[0].name}-{two[1].name}.csv", lambda: inert_csv(rows.drop(columns="place")), "CSV", key="pairs-csv")
+
+
+def sure_words(metric: str, names: Sequence[str], spread: Spread) -> str:
+    """Which two groups differ most surely, and what chance gives them. names: of the groups of the spread, in its order."""
+    pair = spread.surest
+    if pair is None:
+        return ""
+    return (
+        f"Surest is the difference of {names[pair.lowest]} and {names[pair.highest]}, {difference(metric, pair.difference)}:"
+        f" if all were equal, these two would differ by less than {difference(metric, spread.null_95)} 95 times in 100."
+    )
 
 
 def pair_table(here: Here, two: Sequence[Attribute], now: Groups, metric: str, rows: "DataFrame") -> None:

@@ -10,7 +10,7 @@ from observability.stats.group import (
     max_rate_spread,
     mean_spread,
     rate_intervals,
-    rate_ranges,
+    rate_reaches,
     rate_spread,
     rate_variances,
     rates,
@@ -69,10 +69,37 @@ def test_a_gap_far_beyond_every_draw_has_the_normal_tail() -> None:
 def test_large_groups_have_the_same_null_drawn_as_normal_numbers() -> None:
     hits, n = np.array([160, 400, 240]), np.array([200, 500, 300])
     assert n.min() * 0.2 < LARGE <= n.min() * 0.25
-    exact = rate_ranges(hits, n, 20_000)
-    fast = rate_ranges(np.array([150, 375, 225]), n, 20_000) * np.sqrt(0.8 * 0.2 / (0.75 * 0.25))
+    exact, fast = rate_reaches(hits, n, 20_000), rate_reaches(np.array([150, 375, 225]), n, 20_000)
     for share in (0.5, 0.9, 0.95, 0.99):
         assert np.quantile(fast, share) == pytest.approx(np.quantile(exact, share), rel=0.03)
+
+
+def test_five_equal_groups_of_unequal_sizes_have_even_p_values() -> None:
+    random, n = np.random.default_rng(3), np.array([60, 150, 400, 1200, 5000])
+    p_values = np.array([rate_spread(random.binomial(n, 0.3), n, draws=500).p_value for _ in range(500)])
+    assert np.mean(p_values < 0.05) <= 0.06
+    assert np.quantile(p_values, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.07)
+
+
+def test_a_tiny_group_hides_no_certain_gap() -> None:
+    pair = rate_spread([4200, 4986], [6000, 6000])
+    found = rate_spread([4200, 4986, 64], [6000, 6000, 97])
+    assert pair.p_value < 1e-20 and found.p_value < 1e-20
+    assert found.difference == pytest.approx(4986 / 6000 - 64 / 97) and (found.lowest, found.highest) == (2, 1)
+    assert found.surest is not None and (found.surest.lowest, found.surest.highest) == (0, 1)
+    assert found.null_95 < 0.03
+
+
+def test_a_sure_small_gap_lends_a_doubtful_wide_one_no_certainty() -> None:
+    hits, n = [300_000, 310_000, 21], [1_000_000, 1_000_000, 50]
+    assert rate_spread(hits, n).p_value < 1e-20
+    assert rate_spread(hits, n, least=0.1).p_value > 0.05
+
+
+def test_two_successes_of_a_small_group_are_no_normal_tail() -> None:
+    found = rate_spread([20, 2], [20_000, 30])
+    exact = stats.hypergeom.sf(1, 20_030, 22, 30)
+    assert found.p_value >= min(exact, 1 / 2001)
 
 
 def test_the_larger_of_two_gaps_counts() -> None:

@@ -62,8 +62,9 @@ class Level:
     """How far groups are from a criterion. keep: the groups that are large enough. widest: the rate that differs most, with its own difference.
 
     before: the difference in the reference of those of the groups that are large enough there, None where fewer than two are. limit: in the
-    unit of the difference. p_value: of so large a difference among equal groups, and where the reference was within the limit, of so large a
-    growth since then; NaN where it stood in the reference.
+    unit of the difference. surest: the rate of the pair that is surest to differ (of pairs beyond the limit where there are any); sure_low, sure_high:
+    its groups. chance: p-value of that among equal groups. growth: of so large a growth of that pair since the reference, None where not known.
+    p_value: the larger of both; NaN where it stood in the reference.
     """
 
     criterion: Criterion
@@ -76,7 +77,20 @@ class Level:
     before: float | None
     ratio_before: float | None
     limit: float
-    p_value: float
+    surest: str
+    sure_low: int
+    sure_high: int
+    growth: float | None
+
+    @property
+    def chance(self) -> float:
+        """How often equal groups differ as surely."""
+        return self.spread.p_value
+
+    @property
+    def p_value(self) -> float:
+        """What is tested: that the difference is more than chance and has grown."""
+        return float("nan") if self.stood else max(self.chance, self.growth or 0.0)
 
     @property
     def breached(self) -> bool:
@@ -139,33 +153,33 @@ def level(criterion: Criterion, groups: Groups, before: Groups | None, settings:
     keep = enough_for(groups, criterion)
     if keep.sum() < 2:
         return None
-    spread = spread_of(criterion, groups, keep)
-    if spread.difference is None:
+    limit = limit_of(criterion, settings, groups)
+    spread = spread_of(criterion, groups, keep, limit)
+    if spread.difference is None or spread.surest is None:
         return None
     single = {rate: groups.metrics[rate].at(keep).spread() for rate in criterion.rates}
     widest = max(criterion.rates, key=lambda rate: single[rate].difference or 0.0)
     places = np.flatnonzero(keep)
     lowest, highest = (int(places[each or 0]) for each in (single[widest].lowest, single[widest].highest))
-    limit = limit_of(criterion, settings, groups)
+    surest = criterion.rates[spread.surest.family]
+    sure_low, sure_high = int(places[spread.surest.lowest]), int(places[spread.surest.highest])
     ratio = ratio_of(groups, keep) if criterion.name == "demographic_parity" else Interval(None, None, None, 0.0)
     earlier = keep & enough_for(before, criterion) if before is not None else np.zeros(keep.size, np.bool_)
-    then, ratio_then = None, None
-    p_value = spread.p_value
+    then, ratio_then, grew = None, None, None
     if before is not None and earlier.sum() >= 2:
         then = spread_of(criterion, before, earlier).difference
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
-        if earlier[lowest] and earlier[highest]:
-            p_value = max(p_value, growth(groups, before, widest, lowest, highest, int(keep.sum()) * len(criterion.rates)))
-    found = Level(criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, p_value)
-    return Level(**{**vars(found), "p_value": float("nan")}) if found.stood else found
+        if earlier[sure_low] and earlier[sure_high]:
+            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates))
+    return Level(criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, surest, sure_low, sure_high, grew)
 
 
-def spread_of(criterion: Criterion, groups: Groups, keep: Bools) -> Spread:
-    """The criterion's largest difference among some groups."""
+def spread_of(criterion: Criterion, groups: Groups, keep: Bools, least: float = 0.0) -> Spread:
+    """The criterion's largest difference among some groups; its surest pair is one that differs by `least` where there is one."""
     measured = [groups.metrics[rate].at(keep) for rate in criterion.rates]
     if any(each.successes is None for each in measured):
-        return measured[0].spread()
-    return group.max_rate_spread([(each.successes, each.n, None) for each in measured if each.successes is not None])
+        return measured[0].spread(least)
+    return group.max_rate_spread([(each.successes, each.n, None) for each in measured if each.successes is not None], least=least)
 
 
 def ratio_of(groups: Groups, keep: NDArray[np.generic]) -> Interval:

@@ -60,11 +60,11 @@ class Measured:
         picked = {name: getattr(self, name)[mask] for name in ("n", "value", "low", "high", "variance")}
         return replace(self, **picked, successes=None if self.successes is None else self.successes[mask])
 
-    def spread(self) -> Spread:
-        """The largest difference between these groups."""
+    def spread(self, least: float = 0.0) -> Spread:
+        """The largest difference between these groups; its surest pair is one that differs by `least` where there is one."""
         if self.successes is not None:
-            return group.rate_spread(self.successes, self.n)
-        return group.mean_spread(self.value, np.sqrt(self.variance / self.n), self.n)
+            return group.rate_spread(self.successes, self.n, least=least)
+        return group.mean_spread(self.value, np.sqrt(self.variance / self.n), self.n, least=least)
 
 
 @dataclass(frozen=True)

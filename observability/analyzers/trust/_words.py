@@ -10,6 +10,8 @@ from observability.finding import Severity
 from observability.metrics import METRICS
 
 ROWS = {"true_positive_rate": "labelled positives", "false_positive_rate": "labelled negatives", "precision": "labelled positive decisions"}
+ALONE = 0.05
+"""From this p-value down one comparison by itself is more than chance."""
 ASK = "no criterion of fairness is chosen for this model: choose one, since they exclude each other where base rates differ"
 
 
@@ -27,8 +29,11 @@ def difference(metric: str, value: float | None) -> str:
     return f"{100 * value:.1f} points" if METRICS[metric].unit == "share" else f"{value:,.3g}"
 
 
-def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level, severity: Severity, young: bool) -> str:
-    """How far groups are from the criterion, whether that is chance, and whether it stood in the reference."""
+def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level, severity: Severity, looks: int | None = None) -> str:
+    """How far groups are from the criterion, whether that is chance, and whether it stood in the reference.
+
+    looks: how many comparisons the run made; None where the criterion is only looked at and nothing is decided.
+    """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
     ends = " and ".join(
@@ -42,6 +47,8 @@ def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level
     if judged.ratio_breached and (spread.difference or 0.0) < judged.limit:
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
         held = "0.80 accepted"
+    if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
+        said = f"{said}, surest between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
     asked = "" if is_chosen(model) else f"; {ASK}"
     if severity in ("watch", "act"):
         then = f", {difference(metric, judged.before)} in the reference" if judged.before is not None else ""
@@ -51,8 +58,29 @@ def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level
     if judged.stood:
         return f"{said}, beyond the {held}; it stood in the reference ({difference(metric, judged.before)}), so it is shown and not new{asked}."
     if judged.breached:
-        return f"{said}, which is not surely more than chance: equal groups of these sizes stay under {difference(metric, spread.null_95)}{asked}."
+        return f"{said}, {doubt(judged, looks, held)}{asked}."
     return f"{said}, within the {held}{asked}."
+
+
+def sure_of(judged: Level) -> str:
+    """The difference of the surest pair, with its rate where that is not the one that differs most."""
+    pair = judged.spread.surest
+    said = difference(judged.criterion.metric, pair.difference if pair else None)
+    return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"
+
+
+def doubt(judged: Level, looks: int | None, held: str) -> str:
+    """Why a difference beyond the limit raises nothing: chance, no sure growth, or the many looks."""
+    metric = judged.criterion.metric
+    if judged.chance > ALONE:
+        limit = difference(metric, judged.spread.null_95)
+        return f"which is not surely more than chance: equal groups of these sizes stay under {limit}"
+    if judged.growth is not None and judged.growth > ALONE:
+        return f"beyond the {held}, but not surely grown from the reference's {difference(metric, judged.before)}"
+    if looks is None:
+        return f"beyond the {held}, and more than chance by itself"
+    counted = f"the {looks} comparisons of this run" if looks > 1 else "all looks of a week"
+    return f"which is more than chance by itself, not after counting {counted}"
 
 
 def because_moved(attribute: Attribute, now: Groups, one: Moved, young: bool) -> str:

@@ -71,7 +71,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     p_values = [judged.p_value for *_, judged in levels] + [one.p_value for _, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     young = is_young(frames)
-    found += [about_level(context, *each, next(adjusted), young) for each in levels]
+    looks = int(np.count_nonzero(~np.isnan(p_values)))
+    found += [about_level(context, *each, next(adjusted), young, looks) for each in levels]
     for side, several in movers:
         of_p = {one.place: next(adjusted) for one in several}
         surely = {one.place for one in several if of_p[one.place] <= context.budget and one.grown >= one.limits[0]}
@@ -100,9 +101,9 @@ def is_young(frames: Frames) -> bool:
 
 
 def about_level(
-    context: Context, attribute: Attribute, now: Groups, before: Groups | None, judged: Level, adjusted: float, young: bool
+    context: Context, attribute: Attribute, now: Groups, before: Groups | None, judged: Level, adjusted: float, young: bool, looks: int
 ) -> Finding:
-    """The finding about one attribute and the criterion."""
+    """The finding about one attribute and the criterion. looks: how many comparisons were made."""
     criterion, spread = judged.criterion, judged.spread
     chosen = is_chosen(context.model)
     by_labels = criterion.rates != ("selection_rate",)
@@ -123,7 +124,7 @@ def about_level(
             base, metric="demographic_parity_ratio", unit=METRICS["demographic_parity_ratio"].unit,
             value=judged.ratio.value, low=judged.ratio.low, high=judged.ratio.high, limit=0.8,
         )  # fmt: skip
-    return replace(base, because=because_level(context.model, attribute, now, judged, severity, young and by_labels))
+    return replace(base, because=because_level(context.model, attribute, now, judged, severity, looks))
 
 
 def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:
@@ -148,7 +149,9 @@ def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float,
         "ratio_low": judged.ratio.low,
         "ratio_high": judged.ratio.high,
         "null_95": judged.spread.null_95,
-        "p_value": judged.spread.p_value,
+        "surest": [judged.surest, now.names[judged.sure_low], now.names[judged.sure_high]],
+        "p_value": judged.chance,
+        "p_growth": judged.growth,
         "p_adjusted": none_if_nan(adjusted),
         "baseline": judged.before,
         "stood_in_reference": judged.stood,

@@ -8,7 +8,9 @@ import pytest
 from sklearn import metrics
 
 from observability.analyzer import Context
+from observability.analyzers.trust._criteria import CRITERIA, level
 from observability.analyzers.trust._groups import attributes, measure, question
+from observability.analyzers.trust._words import because_level
 from observability.analyzers.trust.fairness import ANALYZER
 from observability.catalog import Column, Edges
 from observability.settings import ModelSettings
@@ -137,6 +139,34 @@ def test_what_stood_in_the_reference_is_shown_and_alarms_nobody() -> None:
     assert {each.severity for each in said.values()} == {"ok"}
     found = said[("sex", "equalized_odds_difference")]
     assert found.value > 0.15 and "it stood in the reference" in found.because and found.evidence["stood_in_reference"]
+
+
+def test_a_tiny_group_beside_a_certain_gap_hides_it_not() -> None:
+    rows = people(12_000, 40, tpr={"F": 0.66, "X": 0.6}, shares=(0.49, 0.495, 0.015))
+    found = findings(rows, None)[("sex", "equalized_odds_difference")]
+    assert found.severity == "act" and found.evidence["p_value"] < 1e-20
+    assert found.evidence["surest"] == ["true_positive_rate", "F", "M"]
+
+
+def sentence(chance: float, growth: float | None, looks: int | None) -> str:
+    """The sentence of a gap beyond the limit that raised nothing, with these p-values."""
+    rows, base = people(4000, 41, tpr={"F": 0.66}), people(20_000, 42)
+    asked = context(base)
+    chosen = attributes(asked.model, asked.version)
+    now, before = (measure(asked.model, answer(question(asked.model, chosen), each, asked), chosen) for each in (rows, base))
+    judged = level(CRITERIA["equalized_odds"], now, before.aligned(now.levels), asked.model.settings)
+    assert judged is not None
+    judged = replace(judged, spread=replace(judged.spread, p_value=chance), growth=growth)
+    return because_level(asked.model, chosen[0], now, judged, "ok", looks)
+
+
+def test_each_reason_why_a_wide_gap_raises_nothing_has_its_own_sentence() -> None:
+    assert "not surely more than chance: equal groups of these sizes stay under" in sentence(0.3, 0.001, 4)
+    grown = sentence(1e-9, 0.3, 4)
+    assert "but not surely grown from the reference's" in grown and "chance" not in grown
+    assert "more than chance by itself, not after counting the 4 comparisons of this run" in sentence(0.03, 0.001, 4)
+    assert "not after counting all looks of a week" in sentence(0.03, None, 1)
+    assert "and more than chance by itself" in sentence(1e-9, None, None)
 
 
 def test_without_a_reference_the_level_alone_is_judged() -> None:
