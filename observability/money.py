@@ -155,7 +155,9 @@ def training_between(
 
 
 def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tuple[Part, DataFrame]":
-    """What runs cost, on the day each ended, and the same by run: `runs` (of `observability.energy.runs_of`) with amount, currency and method."""
+    """What runs cost, on the day each ended, and the same by run: `runs` (of `observability.energy.runs_of`) with amount, currency,
+    method and amount_source (that of the energy where the energy is priced, else measured; None without an amount).
+    """
     ended = runs[runs["ended"].notna()].reset_index(drop=True)
     amount, currency = np.full(len(ended), np.nan), np.full(len(ended), None, object)
     method = np.full(len(ended), None, object)
@@ -169,10 +171,11 @@ def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tupl
         price, of = priced(prices, ended["ended"], place, resource)
         fill = np.isnan(amount) & ~np.isnan(price) & quantity.notna().to_numpy(bool)
         amount[fill], currency[fill], method[fill] = (price * quantity.to_numpy(float))[fill], of[fill], resource
-    costed = ended.assign(amount=amount, currency=currency, method=method)
+    sources = [None if way is None else worst([each]) if way == "kwh" else "measured" for way, each in zip(method, ended["source"])]
+    costed = ended.assign(amount=amount, currency=currency, method=method, amount_source=np.asarray(sources, object))
     held = costed[costed["amount"].notna()]
     methods = sorted(set(held["method"]), key=list(quantities).index)
-    source = worst([each if way == "kwh" else "measured" for way, each in zip(held["method"], held["source"])]) if len(held) else "assumed"
+    source = worst(list(held["amount_source"])) if len(held) else "assumed"
     rows = spending(held["ended"], held["amount"], held["currency"], np.ones(len(held)))
     return Part("training", rows, methods[0] if methods else None, source, len(ended) - len(held)), costed
 

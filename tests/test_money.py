@@ -65,12 +65,15 @@ def test_runs_are_priced_by_accelerators_else_cores_else_energy() -> None:
     of = costed.set_index("run")
     assert of.loc["gpu", "amount"] == pytest.approx(2 * 2 * 2.0) and of.loc["cpu", "amount"] == pytest.approx(0.5 * 4 * 0.5)
     assert "open" not in of.index and total(part, "EUR", START, END) == pytest.approx(9.0) and part.source == "measured"
-    by_energy, _ = training_part(drew, prices(KWH), place())
+    assert set(costed["amount_source"]) == {"measured"}
+    by_energy, of_energy = training_part(drew, prices(KWH), place())
     assert (
         total(by_energy, "EUR", START, END) == pytest.approx((8 * 7200 + 4 * 1800) * 4 / 3.6e6 * 1.5 * 0.2)
         and by_energy.source == "assumed"
     )
-    assert training_part(drew, prices(), place())[0].unpriced == 2
+    assert set(of_energy["amount_source"]) == {"assumed"}
+    nothing, unpriced = training_part(drew, prices(), place())
+    assert nothing.unpriced == 2 and unpriced["amount_source"].isna().all()
 
 
 def test_annotations_of_the_models_projects_are_paid_at_the_price_of_their_day() -> None:

@@ -219,7 +219,8 @@ def by_run(here: Here) -> None:
     for number, (currency, part) in enumerate(rows.groupby("currency", sort=True)):
         said = f"{when}{text.plural(len(part), 'run')} cost {money(float(part['amount'].sum()), str(currency))}."
         st.markdown(text.plain(said))
-        twin = part[["run", "version", "ended", "seconds", "cores", "gpus", "amount", "currency", "method"]].reset_index(drop=True)
-        drawn = twin.assign(value=twin["amount"], source="measured")
+        twin = part[["run", "version", "ended", "seconds", "cores", "gpus", "amount", "currency", "method", "amount_source"]]
+        twin = twin.rename(columns={"amount_source": "source"}).reset_index(drop=True)
+        drawn = twin.assign(value=twin["amount"])
         figure = charts_energy.runs(drawn, name=str(currency), say=partial(money, currency=str(currency)))
         frame.chart(figure, twin, key=f"runs-{number}", alt=said)
