@@ -40,6 +40,17 @@ def histogram_quantile(counts: ArrayLike, edges: ArrayLike, q: float, middle: bo
 
     None without counts or edges. Monotone in q, always within the edges.
     """
+    held = held_at(counts, edges, q)
+    if held is None:
+        return None
+    low, high, part = held
+    if low == high:
+        return low
+    return float(bin_middle(low, high)) if middle else low * (1 - part) + high * part
+
+
+def held_at(counts: ArrayLike, edges: ArrayLike, q: float) -> tuple[float, float, float] | None:
+    """The bin that holds the quantile q, as its two edges (the outermost edge twice, for what lies outside), and the share of it below the quantile."""
     held, at = np.asarray(counts, np.float64), np.asarray(edges, np.float64)
     below = np.cumsum(held)
     if not at.size or not below.size or below[-1] <= 0:
@@ -48,12 +59,10 @@ def histogram_quantile(counts: ArrayLike, edges: ArrayLike, q: float, middle: bo
     filled = np.flatnonzero(held > 0)
     index = int(filled[min(int(np.searchsorted(below[filled], wanted, side="left")), filled.size - 1)])
     if index == 0 or index == at.size:
-        return float(at[min(index, at.size - 1)])
-    low, high = at[index - 1], at[index]
-    if middle:
-        return float(bin_middle(low, high))
+        edge = float(at[min(index, at.size - 1)])
+        return edge, edge, 0.0
     part = min(max((wanted - (below[index] - held[index])) / held[index], 0.0), 1.0)
-    return float(low * (1 - part) + high * part)
+    return float(at[index - 1]), float(at[index]), float(part)
 
 
 def quantile_interval(
@@ -61,7 +70,8 @@ def quantile_interval(
 ) -> Interval:
     """A quantile with the interval of order statistics: ranks that a binomial(n, q) leaves outside in 1 - confidence of the cases.
 
-    Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. effective_n: in
+    Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. With `middle` an
+    end is the outer edge of its bin: where in a bin a value lies is not known. effective_n: in
     place of the sum of counts, where they are weighted.
     """
     from scipy.special import bdtrik
@@ -75,5 +85,10 @@ def quantile_interval(
     if 1e-12 < q < 1 - 1e-12:
         tail = (1 - confidence) / 2
         ranks = [float(np.ceil(bdtrik(tail, n, q))), float(np.ceil(bdtrik(1 - tail, n, q))) + 1]
-    low, high = (histogram_quantile(counts, edges, min(max(rank, 0.0), n) / n, middle) for rank in ranks)
+    first, last = (min(max(rank, 0.0), n) / n for rank in ranks)
+    if middle:
+        bins = held_at(counts, edges, first), held_at(counts, edges, last)
+        low, high = (None if bins[0] is None else bins[0][0]), (None if bins[1] is None else bins[1][1])
+    else:
+        low, high = histogram_quantile(counts, edges, first), histogram_quantile(counts, edges, last)
     return interval(value, value if low is None else low, value if high is None else high, n)

@@ -75,3 +75,13 @@ def test_the_interval_is_that_of_order_statistics_and_covers() -> None:
         assert one.low is not None and one.high is not None
         hits += one.low <= truth <= one.high
     assert 0.92 <= hits / 300 <= 0.99
+
+
+def test_ends_of_middles_are_the_edges_of_their_bins() -> None:
+    """A hundred answers in one bin: the median is within it, no narrower. Of 100 the ranks 40 and 61 bound the median (binomial by hand)."""
+    one = quantile_interval([0, 0, 100, 0, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
+    assert (one.value, one.low, one.high) == (pytest.approx(8 / 3), 2.0, 4.0)
+    three = quantile_interval([0, 39, 21, 40, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
+    assert (three.value, three.low, three.high) == (pytest.approx(8 / 3), 2.0, 8.0)
+    outside = quantile_interval([100, 0, 0], [1.0, 2.0], 0.5, middle=True)
+    assert (outside.value, outside.low, outside.high) == (1.0, 1.0, 1.0)

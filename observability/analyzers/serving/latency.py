@@ -316,7 +316,7 @@ def against_level(now: Requests, frames: Frames, context: Context) -> list[Findi
             found.append(replace(base, because=f"Latency p99 cannot be told on {now.timed:,} answers: it needs about {more:,} more."))
         elif value.value is not None and value.low is not None:
             beyond = limit * (1 + RELATIVE_ERROR)
-            severity: Severity = "act" if value.low > beyond else "watch" if value.value > beyond else "ok"
+            severity: Severity = "act" if value.low > limit else "watch" if value.value > beyond else "ok"
             source: Source | None = "system" if severity != "ok" else None
             found.append(replace(base, severity=severity, because=because_level(value, now.timed, limit), likely_source=source, rank=10.0))
     if limit or settings.service_level_availability is not None:
