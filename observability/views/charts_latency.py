@@ -78,7 +78,7 @@ def hover(name: str, each: dict[Any, Any]) -> str:
     words = f"{name} {text.number(each[name])} ms"
     if name == "p99" and each["low"] == each["low"]:
         words += f" ({text.number(each['low'])} to {text.number(each['high'])})"
-    return f"{words}<br>{int(each['n']):,} answers"
+    return f"{words}<br>{text.plural(int(each['n']), 'answer')}"
 
 
 def _log10(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def read(here: Here) -> View | None:
     """What is explained; None where there is no version that could be, which is then said."""
     version, window = distributions.judged_version(here.model, here.window, here.window.version)
     if version is None:
-        version = max(here.model.versions, key=lambda each: each.name, default=None)
+        version = newest(here.model.versions)
         window = window if version is None else replace(window, version=version.name)
     if version is None:
         empty.no_rows()
@@ -70,6 +71,15 @@ def read(here: Here) -> View | None:
     before = explained(other, served, names, now.link)
     state = load.explanation_state(here.model.name, version.name)
     return View(version, window, state, rows, now, before if before.n else None, against)
+
+
+def newest(versions: Sequence[Version]) -> Version | None:
+    """The version registered last; one that was never registered only where none was. None: there are none."""
+    return max(
+        versions,
+        key=lambda each: (each.registered_at is not None, each.registered_at or datetime.min.replace(tzinfo=UTC), each.name),
+        default=None,
+    )
 
 
 def claims(view: View, found: Sequence[Finding]) -> str:

@@ -114,9 +114,9 @@ def traffic(here: Here) -> bool:
     failed = int(shown.drop(columns=["period", *(["ok"] if "ok" in shown else [])]).to_numpy().sum())
     total = int(counts["n"].sum())
     said = (
-        f"{total:,} requests, {failed:,} of them not answered as they should be ({fine_share(failed / total)})."
+        f"{text.plural(total, 'request')}, {failed:,} of them not answered as they should be ({fine_share(failed / total)})."
         if failed
-        else f"{total:,} requests, all answered."
+        else f"{text.plural(total, 'request')}, {'all ' if total > 1 else ''}answered."
     )
     st.markdown(text.plain(said))
     frame.chart(

@@ -10,7 +10,7 @@ from observability.analyzers.trust._attributions import explained
 from observability.catalog import Version
 from observability.store.attributions import State
 from observability.views import charts_explanations, theme
-from observability.views.explanations import View, importance_frame, in_words, provenance, time_frame, trend
+from observability.views.explanations import View, importance_frame, in_words, newest, provenance, time_frame, trend
 from observability.window import Window
 from tests.analyzers.trust.test_explanations import NAMES, attributions, served
 
@@ -116,3 +116,9 @@ def test_it_is_said_how_it_was_explained(view: View) -> None:
         and in_words(float("nan"), known=True) == "null or NaN"
         and in_words(1, known=False) == "not stored"
     )
+
+
+def test_the_newest_version_is_the_one_registered_last_not_the_last_name() -> None:
+    nine, ten, seen = Version("9", registered_at=START), Version("10", registered_at=START + timedelta(days=1)), Version("99")
+    assert newest([nine, ten, seen]) is ten and newest([ten, nine]) is ten
+    assert newest([seen]) is seen and newest([]) is None

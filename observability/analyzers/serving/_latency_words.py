@@ -11,6 +11,11 @@ OF_HUNDRED = {"latency_p50": "half of the answers", "latency_p95": "95 of 100 an
 STATUSES = {"error": "error", "timeout": "timeout", "fallback": "fallback", "rejected": "rejection"}
 
 
+def answers(n: int) -> str:
+    """`1 answer`, `3 answers`."""
+    return f"{n:,} {'answer' if n == 1 else 'answers'}"
+
+
 def because_rate(rate: float, before: float | None, n: int, hours: float) -> str:
     """How many requests came."""
     then = "" if before is None else f"; {PAST} had {number(before)} an hour"
@@ -31,7 +36,7 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: C
 def because_latency(metric: str, value: Interval, n: int, side: Change | None, model: bool) -> str:
     """How long answers took, and how long they did before."""
     low, high = ms(value.low, bare=True), ms(value.high)
-    said = f"{OF_HUNDRED[metric].capitalize()} took at most {ms(value.value)} ({low} to {high}), on {n:,} answers"
+    said = f"{OF_HUNDRED[metric].capitalize()} took at most {ms(value.value)} ({low} to {high}), on {answers(n)}"
     return f"{said}{held(side, model)}"
 
 
@@ -47,7 +52,7 @@ def held(side: Change | None, model: bool) -> str:
 def because_level(value: Interval, n: int, limit: float) -> str:
     """Whether latency keeps its stated level."""
     kept = "within" if value.value is not None and value.value <= limit else "beyond"
-    return f"99 of 100 answers took at most {ms(value.value)} ({ms(value.low, bare=True)} to {ms(value.high)}), {kept} the {ms(limit)} of the service level, on {n:,} answers."
+    return f"99 of 100 answers took at most {ms(value.value)} ({ms(value.low, bare=True)} to {ms(value.high)}), {kept} the {ms(limit)} of the service level, on {answers(n)}."
 
 
 def because_replica(field: str, name: str, side: Change, others: int, *, past: bool) -> str:
@@ -64,7 +69,7 @@ def because_replica(field: str, name: str, side: Change, others: int, *, past: b
     if side.metric in QUANTILES:
         return (
             f"{subject} is slower {usual}: {OF_HUNDRED[side.metric]} took at most {amount(side.metric, side.now.value)}, {against}{times(side)}, "
-            f"on {side.n:,} answers."
+            f"on {answers(side.n)}."
         )
     return f"{subject} fails more often {usual}: {amount(side.metric, side.now.value)} of {side.n:,} predictions, {against}{times(side)}."
 

@@ -187,7 +187,7 @@ def about_cumulated(
     chance = f"(p {p_words(error.p_value)})"
     said = f"{where} {chance}, more than chance gives a model without fault"
     if adjusted > context.budget:
-        said = f"No stretch of scores is surely off: the farthest lacks or exceeds {points(error.value)} of all labelled predictions, as chance does {chance}"
+        said = f"No stretch of scores is surely off: the farthest lacks or exceeds {points(error.value)} of all labelled predictions {chance}, not beyond this run's budget of false alarms"
     if beyond and stood and before is not None:
         said += f"; it stood in {before.word}"
     elif adjusted <= context.budget and error.excess < limit:
