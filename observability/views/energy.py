@@ -81,9 +81,11 @@ def frames(window: Window) -> "tuple[DataFrame, DataFrame, DataFrame, DataFrame]
 
 
 def sentences(found: Sequence[Finding]) -> None:
-    """The analyzer's sentences about serving, the worst first, each with its badge."""
+    """The analyzer's sentences about serving, the worst first, each with its badge; the same sentence of one version once."""
+    said = set()
     for each in found:
-        if each.metric in ("energy_per_thousand", "sci", "idle_share"):
+        if each.metric in ("energy_per_thousand", "sci", "idle_share") and (each.version, each.because) not in said:
+            said.add((each.version, each.because))
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")
             mark = f" {badge(str(source))}" if source else ""
             version = f" :gray[version {text.plain(each.version)}]" if each.version else ""

@@ -86,3 +86,11 @@ def test_alerts_are_on_off_or_too_small_to_say() -> None:
     assert [each["window"]["t"] for each in cells] == ["1 hour", "6 hours, and the last 1 hour", "3 days, and the last 6 hours"]
     assert cells[1]["bad"]["t"] == "34 of 360" and cells[1]["status"]["s"] == "act"
     assert service_level.rule_row(finding("burn_rate", "model"), RULES[0], 0)["cells"]["status"]["s"] == "unknown"
+
+
+def test_one_answer_is_said_in_the_singular() -> None:
+    from observability.analyzers.serving._latency_words import answers
+
+    assert (answers(1), answers(2), answers(1200)) == ("1 answer", "2 answers", "1,200 answers")
+    one = latency.percentile_frame(histogram({(DAYS[0], "ok"): np.array([20.0])}))
+    assert "1 answer" in (found := charts_latency.percentiles(one, limit=None, log=True).data[-1].customdata[0]) and "answers" not in found

@@ -68,7 +68,7 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     carbon = context.undecided(NAME, "model", "sci", now.rows, "", against="past")
     if now.method is None or now.rows == 0:
         because = "No predictions in this window, so no energy can be told." if now.served == 0 else f"{ASK}."
-        return replace(blank, because=because), replace(carbon, because="Carbon follows from the energy, which cannot be told yet.")
+        return replace(blank, because=because), replace(carbon, because=because)
     past = serving(
         frames["past served"], frames["past use"], frames["past resources"], frames["prices"], place, version=context.version.name, method=now.method,
     )  # fmt: skip
