@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from observability import export_svg
 from observability.errors import UsageError
+from observability.export_csv import inert_text
 from observability.finding import iso
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
@@ -33,8 +34,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
 """Signs that print; the word always stands beside them."""
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula at the start of a cell."""
 
 MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
 MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
@@ -163,8 +162,7 @@ def minutes(store: "Store", review: str) -> str:
 
 def inert(cells: Sequence[Any]) -> list[str]:
     """Cells that no spreadsheet takes for a formula."""
-    texts = ["" if each is None else str(each) for each in cells]
-    return [f"'{each}" if each.startswith(FORMULA) else each for each in texts]
+    return ["" if each is None else str(inert_text(each)) for each in cells]
 
 
 def summary(store: "Store", review: str) -> str:
