@@ -134,6 +134,13 @@ def right(scenario: Scenario) -> Right:
     return KEY[scenario.fault.name](scenario.target)
 
 
+def apart(one: Right, other: Right) -> bool:
+    """Whether nothing that was said can be right about both: other areas, or other subjects in other places. Only then is the other key one of luck."""
+    return not set(one.areas) & set(other.areas) or (
+        one.subjects.isdisjoint(other.subjects) and (one.place is None or one.place != other.place)
+    )
+
+
 def first_evidence(fault: Fault, amount: float, label_delay: int) -> int:
     """Days from the onset until the first evidence can have come: 0, the labels' delay, or the day on which a ramp matters."""
     if fault.name in BY_LABELS:

@@ -5,7 +5,7 @@
 Every fault is planted on the synthetic log and on a real one (flights-late of the sample fleet) and judged day by day, each day with what had arrived by
 its end. A balanced part of the grid of rows a day, label delays and seeds is drawn: `--count` scenarios of each fault and base. Odd seeds are for tuning,
 even ones for reporting. Named: the lead of an incident has the right subject and area (tests/lab_key.py). By luck: the same streams scored with the key
-of another fault on the same model.
+of another fault on the same model that has no answer in common with the right one.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from observability.lab.base import Stream
 from observability.lab.faults import FAULTS
 from observability.lab.replay import Lab, Scenario
 from observability.lab.scene import cast
-from tests.lab_key import KEY, first_evidence, judged, right
+from tests.lab_key import apart, first_evidence, judged, right
 from tests.lab_world import credit, of_the_fleet
 
 PLACES = ("first", "top three", "named", "missed")
@@ -57,13 +57,14 @@ def score(lab, scenario, rng):
     """Judges a scenario day by day until it is named in the top three."""
     key, amount = right(scenario), scenario.fault.amount(scenario.strength)
     evidence = first_evidence(scenario.fault, amount, scenario.stream.label_delay)
-    decoys = [name for name in KEY if name != scenario.fault.name and scenario.scene.lacks(FAULTS[name].needs) is None]
-    decoy = Scenario(scenario.stream, scenario.scene, FAULTS[decoys[rng.integers(len(decoys))]])
+    same_scene = [Scenario(scenario.stream, scenario.scene, each) for each in FAULTS.values() if scenario.scene.lacks(each.needs) is None]
+    decoys = [right(each) for each in same_scene if apart(right(each), key)]
+    decoy = decoys[rng.integers(len(decoys))]
     best, when, others, luck, said = "missed", None, 0, False, ""
     for day in lab.judge(scenario, READS, first=evidence + 1):
         place = judged(day, key)
         acts = [each for each in day.incidents if each.severity == "act"]
-        luck |= PLACES.index(judged(day, right(decoy))) < 2
+        luck |= PLACES.index(judged(day, decoy)) < 2
         if PLACES.index(place) < PLACES.index(best):
             best, when = place, day.number - evidence
         others = len(acts) - (place in ("first", "top three"))
