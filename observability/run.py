@@ -253,7 +253,7 @@ def version_findings(
             version=version,
             window=replace(window, version=version.name),
             now=now,
-            budget=spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, len(versions), sum(each.about == "model" for each in discover())),
+            budget=spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, len(versions), max(sum(each.about == "model" for each in discover()), 1)),
             counters=counters,
         )
         for version in versions

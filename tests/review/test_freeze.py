@@ -81,7 +81,7 @@ def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_recor
     assert part["severity"] == "act"
     assert broken["agenda"][0]["severity"] == "act"
     assert part["strip"]["performance"]["differs"] == "yes"
-    assert 0.5 < part["strip"]["labels"]["value"] < 0.75
+    assert 0.85 < part["strip"]["labels"]["value"] < 0.95
 
 
 def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):

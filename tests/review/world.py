@@ -1,6 +1,6 @@
 """Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in its shadow.
 
-Every label comes two days after its prediction; a tenth of each week's come three weeks late.
+Every label comes two hours after its prediction; a tenth of each week's come three weeks late.
 """
 
 import json
@@ -77,7 +77,7 @@ def records() -> list[dict]:
                     body
                     | {"id": f"{name}-old", "version": "1", "environment": "shadow", "score": round(each["label"] + rng.gauss(0, 4.0), 3)}
                 )
-            came = at + (LATE if rng.random() < 0.1 else timedelta(days=2))
+            came = at + (LATE if rng.random() < 0.1 else timedelta(hours=2))
             found.append(
                 {"kind": "label", "id": name, "at": stamp(came), "model": "eta", "value": each["label"], "received_at": stamp(came)}
             )

@@ -156,6 +156,12 @@ OTHERS = {
     "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
     "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
+    "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada", "body": {"models": []}},
+    "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin", "text": "first"},
+    "decision": {"decision": "d", "at": AT, "author": "Ada", "statement": "hold", "options": ["roll back"]},
+    "signature": {"at": AT, "author": "Ada", "model": "loan", "subject": "sex", "until": "2024-06-01T00:00:00Z"},
+    "alert": {"incident": "i", "at": AT, "author": "Ada", "says": "snoozed", "until": "2024-06-01T00:00:00Z"},
+    "message": {"message": "k", "at": AT, "state": "queued", "channel": "team"},
     "verdict": {"verdict": "v", "at": AT, "model": "loan", "prediction": "a", "author": "Ada", "source": "input", "wrong": "yes"},
     "action": {"action": "c", "at": AT, "author": "Ada", "do": "relabel", "due": AT, "goal": 0.5},
 }
