@@ -35,6 +35,13 @@ VIEWS = {
     "cost": "/cost?model=flights-late",
     "lab": "/lab?model=flights-late&fault=slow_replica",
     "compare": "/compare?model=flights-late&b_version=reference%20of%201",
+    "slices": "/slices?model=flights-delay",
+    "why_changed": "/why_changed?model=flights-delay",
+    "requests": "/requests?model=flights-delay",
+    "review": "/review",
+    "changes": "/changes?window=Everything",
+    "alerts": "/alerts",
+    "rules": "/rules?model=flights-delay",
     "store": "/store",
     "add_model": "/add_model",
 }

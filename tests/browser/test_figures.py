@@ -194,9 +194,18 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 
+TOGETHER = {
+    "cases": "test_case.py",
+    **dict.fromkeys(("alerts", "changes", "lab", "requests", "rules", "slices", "why_changed"), "test_desk.py"),
+}
+"""Pages that are read in a test which is not called after them."""
+
+
 def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
     own = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert set(page_files()) <= {*PAGES, *own}
+    assert set(page_files()) <= {*PAGES, *own, *TOGETHER}
+    for page, file in TOGETHER.items():
+        assert f"/{page}?" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,93 @@
+"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from observability import rules
+from observability.store import written
+from tests.browser.conftest import Visit
+from tests.browser.pages import heading, said, settle, tables, words
+from tests.review import world
+from tests.review.world import A_DAY, BROKEN, WEEKS
+from tests.running import Dashboard, dashboard
+
+pytestmark = pytest.mark.browser
+NOW = WEEKS[-1].end + timedelta(days=7)
+DATES = f"window=Chosen+dates&from={BROKEN.start:%Y-%m-%dT%H:%M}&to={BROKEN.end:%Y-%m-%dT%H:%M}"
+ACTS: dict[str, int] = {}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over the small log, with one alert; ACTS holds what the rules said in its weeks, counted before it starts."""
+    home = tmp_path_factory.mktemp("desk") / "home"
+    with world.build(home) as store:
+        alert = {
+            "kind": "alert",
+            "incident": "i1",
+            "at": NOW,
+            "author": "the dashboard",
+            "says": "opened",
+            "model": "eta",
+            "severity": "act",
+        }
+        written.write(store, [alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
+        settings = replace(store.catalog().model("eta").settings, owner="Bob")
+        weeks = rules.preview(store, "eta", settings, now=NOW)
+        ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
+    with dashboard(home) as running:
+        yield running
+
+
+def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/alerts?incident=i1")
+    (row,) = tables(page)["Alerts, open ones first"]
+    assert (row["Model"]["text"], row["State"]["text"]) == ("eta", "Open")
+    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+    name.fill("Bob")
+    name.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Acknowledge").click()
+    page.wait_for_timeout(500)
+    settle(page)
+    (row,) = tables(page)["Alerts, open ones first"]
+    assert (row["State"]["text"], row["State"]["sub"]) == ("Acknowledged", "by Bob")
+    page.get_by_role("button", name="Yes").click()
+    said(page, "1 of 1 judged alerts were useful")
+
+
+def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/changes?window=Everything")
+    deploys = [each for each in tables(page)["Changes, newest first"] if each["What"]["text"] == "Deploy"]
+    assert [each["In words"]["text"] for each in deploys] == ["version 2"]
+
+
+def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/rules?model=eta")
+    page.get_by_text("Owner, costs, service level, budget, slices").click()
+    owner = page.get_by_role("textbox", name="Owner", exact=True)
+    owner.fill("Bob")
+    owner.press("Enter")
+    said(page, "Owner: not decided becomes Bob")
+    settle(page)
+    page.get_by_role("button", name="See what it would have said").click()
+    said(page, f"In {ACTS['weeks']} weeks there were {ACTS['act']:,} act findings; there would have been {ACTS['act']:,}.")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (f"/requests?model=eta&{DATES}", "No request names its subject"),
+        (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
+        (f"/why_changed?model=eta&{DATES}", "eta"),
+        ("/lab?model=eta&fault=unit_change", "simulated"),
+    ],
+)
+def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}{address}")
+    assert heading(page)
+    everything = words(page) + " ".join(cell["text"] for rows in tables(page).values() for row in rows for cell in row.values())
+    assert sentence.casefold() in everything.casefold()
