@@ -29,7 +29,7 @@ unit: $(BIN)/.installed-tests
 
 browser: $(BIN)/.installed-tests
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 bench: $(BIN)/.installed-tests  ## speed and memory as ratios, with machine and versions
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -153,7 +153,7 @@ def channels() -> None:
     if not config.channels:
         empty.nothing(
             "No channel is set, so alerts are listed here and sent to nobody.",
-            f"Put `{FILE}` into the home folder: channels (mail, Slack, Teams, webhooks as apprise writes them), routes by owner, quiet hours.",
+            f"Put {FILE} into the home folder: channels (mail, Slack, Teams, webhooks as apprise writes them), routes by owner, quiet hours.",
         )
         return
     sent = list(load.alert_messages().values())

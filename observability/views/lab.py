@@ -106,7 +106,7 @@ def run(scene: "Scene", choice: "Choice", why: str | None) -> None:
     job = lab_job.current()
     busy = job is not None and not job.done
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button("Plant it", type="primary", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
+        pressed = st.button("Plant it", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
         if why is not None:
             st.caption(text.plain(f"Not on this model: {why}."))
         else:

@@ -87,7 +87,7 @@ def begin(frozen: list[Frozen]) -> None:
     known = {each.review for each in frozen}
     newest = newest_week()
     offered = last if newest is None or newest >= last else newest
-    with st.popover("Freeze a week", icon=":material/ac_unit:", type="primary" if not known else "secondary", width="content"):
+    with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
         st.markdown("The numbers of a frozen week never change. What labels say later stands apart, as *restated since*.")
         week = st.text_input("Week", str(offered), key="freeze-week", help="An ISO week, Monday to Sunday in UTC, as 2013-W27")
         author = person.box("freeze")

@@ -35,7 +35,7 @@ def draw(room: Room) -> None:
             table("folded", "Items that are not on the agenda", COLUMNS, [as_row(room, each, None) for each in agenda.folded], compact=True)
     known = {each.item: each for each in (*agenda.items, *agenda.folded)}
     chosen = choose(
-        "item", "Work on an item", list(known), words=lambda key: known[key].title.replace("`", "")[:110] if key in known else key,
+        "item", "Work on an item", list(known), words=lambda key: f"{known[key].model or ''}: {known[key].title}".replace("`", "")[:120] if key in known else key,
         placeholder="Choose an item", missing="The link names an item that is not in this week.",
     )  # fmt: skip
     if chosen in known:

@@ -84,6 +84,7 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
         (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
         (f"/why_changed?model=eta&{DATES}", "eta"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
+        (f"/cases?model=eta&q={BROKEN}-3", f"{BROKEN}-3"),
     ],
 )
 def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
