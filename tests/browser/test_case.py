@@ -64,7 +64,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
     assert parameters(page)["slice"] == "origin=JFK"
 
 
-@pytest.mark.xfail(reason="passed alone, failed beside another worker: the worker process answered too late", strict=False)
+@pytest.mark.xfail(reason="the page does not say simulated within the time that the test waits; it once did", strict=False)
 def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=6500)
     slider = page.get_by_role("slider").first

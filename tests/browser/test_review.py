@@ -78,9 +78,6 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
     return score[week].set_axis(flown.loc[week, "id"])
 
 
-@pytest.mark.xfail(
-    reason="passed before two items of a week could read alike; not run again since the choice names the model", strict=False
-)
 def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_path: Path) -> None:
     page = visit(f"{desk.url}/review")
     said(page, "No week is frozen yet.")
@@ -163,7 +160,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
 
 
-@pytest.mark.xfail(reason="follows the test before it", strict=False)
+@pytest.mark.xfail(reason="the ledger left out what is written after the newest record; mended, and not run again since", strict=False)
 def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/review?review={FIRST}&step=decide")
     name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
