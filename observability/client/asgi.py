@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Unpack
+from typing import Any
 
 from observability.client.encode import now
-from observability.client.exchange import Capture, Exchange, Options, Recorder, may_be_json
+from observability.client.exchange import Capture, Exchange, Middleware, Recorder, may_be_json
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -13,30 +13,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class ObservabilityMiddleware:
+class ObservabilityMiddleware(Middleware[App]):
     """Logs a prediction for each matching request of an ASGI application, with its features, score, status and latency.
 
     `app = obs.ObservabilityMiddleware(app, model="loan", version="3")`; the keywords are those of `exchange.Options`. Requests and responses
     pass unchanged and as they come; the record is written once the last byte of the answer is sent. Never raises into the application.
     """
-
-    def __init__(self, app: App, model: str, version: str, **options: Unpack[Options]) -> None:
-        self.app = app
-        self._recorder = Recorder(model, version, **options)
-
-    @property
-    def dropped(self) -> int:
-        """How many predictions could not be logged."""
-        return self._recorder.log.dropped
-
-    @property
-    def last_error(self) -> str | None:
-        """Why the last of them could not; None where nothing went wrong."""
-        return self._recorder.log.last_error
-
-    def close(self) -> None:
-        """Publishes what has been logged."""
-        self._recorder.log.close()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One connection: passed on as it is, and watched where it may carry a prediction."""

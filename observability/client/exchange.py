@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from observability.client.encode import describe_error
 from observability.client.log import Logger
@@ -14,6 +14,7 @@ STATUSES = ("ok", "error", "timeout", "fallback", "rejected")
 FAILED = ("error", "timeout", "rejected")  # of these a record needs no score
 _REJECTED = (400, 409, 413, 422, 429)  # a request that reached the model's door; 401 or 404 did not
 _TIMEOUTS = (408, 504)
+Application = TypeVar("Application")
 
 
 class Options(TypedDict, total=False):
@@ -134,6 +135,28 @@ class Recorder:
                 return
         fields["id"] = self._identify(request, response, exchange.headers)
         self.log.prediction(**fields)
+
+
+class Middleware(Generic[Application]):
+    """What both middlewares hold: the application, and the recorder of its exchanges."""
+
+    def __init__(self, app: Application, model: str, version: str, **options: Unpack[Options]) -> None:
+        self.app = app
+        self._recorder = Recorder(model, version, **options)
+
+    @property
+    def dropped(self) -> int:
+        """How many predictions could not be logged."""
+        return self._recorder.log.dropped
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last of them could not; None where nothing went wrong."""
+        return self._recorder.log.last_error
+
+    def close(self) -> None:
+        """Publishes what has been logged."""
+        self._recorder.log.close()
 
 
 def judge(status: int | None, failure: BaseException | None) -> str | None:

@@ -2,39 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Unpack
+from typing import Any
 
 from observability.client.encode import now
-from observability.client.exchange import Capture, Exchange, Options, Recorder, may_be_json
+from observability.client.exchange import Capture, Exchange, Middleware, Recorder, may_be_json
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class ObservabilityWSGIMiddleware:
+class ObservabilityWSGIMiddleware(Middleware[App]):
     """The WSGI twin of `ObservabilityMiddleware`: the same record for the same exchange, the same keywords (`exchange.Options`).
 
     A list or tuple is passed on as it is and logged at once; another iterable is passed on chunk by chunk and logged at its end or `close`.
     """
-
-    def __init__(self, app: App, model: str, version: str, **options: Unpack[Options]) -> None:
-        self.app = app
-        self._recorder = Recorder(model, version, **options)
-
-    @property
-    def dropped(self) -> int:
-        """How many predictions could not be logged."""
-        return self._recorder.log.dropped
-
-    @property
-    def last_error(self) -> str | None:
-        """Why the last of them could not; None where nothing went wrong."""
-        return self._recorder.log.last_error
-
-    def close(self) -> None:
-        """Publishes what has been logged."""
-        self._recorder.log.close()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request: passed on as it is, and watched where it may carry a prediction."""
