@@ -1,7 +1,8 @@
 """Which rules raise alarms about a model, what is each one's limit, and what would a change of the settings have said over the last weeks?
 
 A rule is an analyzer's metric with a limit (`analyzer.limits`): found, not listed. The preview judges each past week as of its end, once with the
-settings as they are and once as they would be, from counts.
+settings as they are and once as they would be, from counts. What is kept stands in the ledger, with who and why (`change`); so does a slice that
+somebody watches or watches no longer.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,8 @@ from observability.finding import Finding
 from observability.metrics import METRICS
 from observability.review.week import Week
 from observability.settings import ModelSettings
-from observability.store import engine
-from observability.window import Window
+from observability.store import engine, register, written
+from observability.window import Slice, Window
 
 if TYPE_CHECKING:
     from observability.store.database import Store
@@ -146,3 +147,32 @@ def counted(findings: Iterable[Finding]) -> dict[str, int]:
 def usefulness(alerts: Iterable[Alert], rule: Rule) -> Precision:
     """How often the alerts that a rule led were judged useful."""
     return precision(each for each in alerts if each.rule == rule.name)
+
+
+def change(store: "Store", name: str, settings: ModelSettings, *, author: str, said: Iterable[str], why: str = "") -> list[str]:
+    """Keep other settings of a model, and say so in the ledger of changes: an event with who, what (a sentence each) and why.
+
+    Gives a sentence for what follows from it. Raises NotFoundError for an unknown model, UsageError or StoreBrokenError where it cannot be written.
+    """
+    text = f"{author}: {'; '.join(said)}.{f' {why.strip()}' if why.strip() else ''}"
+    notes = register.update_settings(store, name, settings)
+    written.write(store, [{"kind": "event", "what": "threshold", "model": name, "text": text}])
+    return notes
+
+
+def watch(store: "Store", name: str, part: Slice, *, author: str, why: str = "", on: bool = True) -> bool:
+    """Add a slice to those that a model's owner watches, or with `on` False take it away again; whether that changed anything.
+
+    `serving/slices` and the comparison report a watched slice whatever it says. Raises NotFoundError where the model has no such column.
+    """
+    model = store.catalog().model(name)
+    for column, _ in part.conditions:
+        if on:
+            model.resolve(column)
+    held, text = model.settings.slices, str(part)
+    if (text in held) == on:
+        return False
+    slices = (*held, text) if on else tuple(each for each in held if each != text)
+    said = f"the slice {text} is watched from now on" if on else f"the slice {text} is watched no longer"
+    change(store, name, replace(model.settings, slices=slices), author=author, said=[said], why=why)
+    return True

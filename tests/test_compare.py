@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from observability.catalog import Model
-from observability.compare import Comparison, Difference, asker, compare
+from observability.compare import Comparison, Difference, asker, compare, words
 from observability.compare.difference import NONE, judged
 from observability.errors import NotFoundError
 from observability.stats.interval import Interval
@@ -132,6 +132,20 @@ def test_errors_of_both_sides_are_scikit_learns(world: World, weeks: Comparison)
         assert found.change.value == pytest.approx(figure(a) - figure(b), abs=1e-12)
     auc = one(weeks, "performance", "roc_auc")
     assert auc.a.value == pytest.approx(metrics.roc_auc_score(a["label"], a["score"]), abs=1e-3)
+
+
+def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:
+    name = "region=north&age=30.0 to below 50.0"
+    text = str(Slice.parse(name))
+    model = replace(world.model, settings=replace(world.model.settings, slices=(text, "colour=red")))
+    found = compare(asker(world.store), model, world.week(1), world.week(0))
+    held = one(found, "performance", "accuracy", text)
+    for side, rows in zip((held.a, held.b), sides(world), strict=True):
+        part = rows[(rows["region"] == "north") & (rows["age"] >= 30) & (rows["age"] < 50)]
+        assert side.value == pytest.approx(((part["score"] >= 0.5) == part["label"]).mean())
+    gone = one(found, "performance", "accuracy", "colour=red")
+    assert gone.verdict == "unknown" and "colour" in gone.why, "a slice of nothing known costs itself only"
+    assert "accuracy where age = 30.0 to below 50.0 and region = north" in words.name(held).lower()
 
 
 def test_the_difference_of_rates_is_newcombes(world: World, weeks: Comparison) -> None:

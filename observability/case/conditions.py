@@ -73,13 +73,30 @@ def holds(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
 
 
 def slice_of(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as a slice of an address; None where one is no single level."""
-    pairs = []
+    """The conditions as a slice of an address: levels, missing values, and numbers as bands (catalog.band_limits). None where one cannot be said so."""
+    by_column: dict[str, list[Condition]] = {}
     for each in conditions:
-        if not each.null and len(each.levels) != 1:
-            return None
-        pairs.append((each.reference.partition(".")[2] or each.reference, "null" if each.null else each.levels[0]))
-    return str(Slice(tuple(pairs))) if pairs and len({name for name, _ in pairs}) == len(pairs) else None
+        by_column.setdefault(each.reference.partition(".")[2] or each.reference, []).append(each)
+    pairs = [(name, value_of(held)) for name, held in by_column.items()]
+    return (
+        str(Slice(tuple((name, value) for name, value in pairs if value is not None)))
+        if pairs and all(value is not None for _, value in pairs)
+        else None
+    )
+
+
+def value_of(held: list[Condition]) -> str | None:
+    """What a slice says of one column: a level, `null`, or the band that one or two bounds make."""
+    if len(held) == 1 and held[0].null:
+        return "null"
+    if len(held) == 1 and len(held[0].levels) == 1:
+        return held[0].levels[0]
+    lows, highs = ([getattr(each, side) for each in held if getattr(each, side) is not None] for side in ("low", "high"))
+    if any(each.null or each.levels for each in held) or not (lows or highs):
+        return None
+    if not lows:
+        return f"below {min(highs)!r}"
+    return f"{max(lows)!r} to below {min(highs)!r}" if highs else f"{max(lows)!r} and above"
 
 
 def search_text(conditions: tuple[Condition, ...]) -> str | None:

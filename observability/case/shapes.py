@@ -146,7 +146,7 @@ class Rule:
 
     n, errors: rows that the rule covers, and the errors among them; rate = errors / n with low, high; coverage: share of all errors that it covers.
     overall: the error rate of all those rows. weak: the rule's rate is higher than that of the other rows beyond chance. slice: as in an address,
-    None where the rule is no slice of levels. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
+    numbers as bands; None where it cannot be one. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
     """
 
     text: str

@@ -107,6 +107,7 @@ def compare(ask: Asker, model: Model, a: Window, b: Window) -> Comparison:
     found = [
         *paired,
         *errors,
+        *outcomes.watched(ask, model, a, b),
         *fair.compared(ask, model, a, b, registered, outcomes.youth(ripe_a, ripe_b)),
         *outcomes.decisions(ask, model, a, b),
         *service.latency(ask, a, b),

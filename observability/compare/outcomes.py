@@ -12,10 +12,11 @@ from observability.aggregate import Aggregate, By
 from observability.analyzers.serving.performance import LIMITS, MATURE, MINIMUM_LABELS, chance
 from observability.catalog import Model
 from observability.compare.difference import NONE, Asker, Difference, Section, blocked
-from observability.measure import maturity, outcome_aggregates, performance
+from observability.errors import NotFoundError
+from observability.measure import HEADLINE, maturity, outcome_aggregates, performance
 from observability.metrics import METRICS
 from observability.stats.interval import Interval, difference_interval, rate_interval
-from observability.window import Window
+from observability.window import Slice, Window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -81,6 +82,34 @@ def errors(ask: Asker, model: Model, a: Window, b: Window) -> tuple[list[Differe
         each = difference("performance", "model", metric, METRICS[metric].unit, one, other, least_of(metric, then), MINIMUM_LABELS)
         found.append(each if each.why else replace(each, why=young))
     return found, ripe_a, ripe_b
+
+
+def watched(ask: Asker, model: Model, a: Window, b: Window) -> list[Difference]:
+    """The main metric in each slice that the owner watches, one difference a slice; a window's own slice holds as well."""
+    if model.task is None:
+        return []
+    asked, metric, found = outcome_aggregates(model), HEADLINE[model.task], []
+    for text in model.settings.slices:
+        windows = [inside(window, text) for window in (a, b)]
+        try:
+            counts, sums = ([ask(asked[name], window) for window in windows] for name in ("counts", "sums"))
+        except NotFoundError as error:  # a column that the model no longer has costs its own slice only
+            found.append(blocked("performance", text, metric, METRICS[metric].unit, str(error)))
+            continue
+        now, then = (performance(model, *pair) for pair in zip(counts, sums, strict=True))
+        least = least_of(metric, then) if metric in then else 0.0
+        each = difference(
+            "performance", text, metric, METRICS[metric].unit, now.get(metric, NONE), then.get(metric, NONE), least, MINIMUM_LABELS
+        )
+        found.append(each if each.why else replace(each, why=youth(maturity(counts[0]), maturity(counts[1]))))
+    return found
+
+
+def inside(window: Window, text: str) -> Window:
+    """The window's rows that a watched slice holds too; where both name a column, the watched slice's condition holds."""
+    part = Slice.parse(text)
+    held = dict((*(window.slice.conditions if window.slice else ()), *(part.conditions if part else ())))
+    return replace(window, slice=Slice(tuple(held.items())))
 
 
 def least_of(metric: str, base: dict[str, Interval]) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from observability.compare.difference import SECTIONS, Difference
 from observability.energy import with_prefix
 from observability.metrics import METRICS
+from observability.window import Slice
 
 if TYPE_CHECKING:
     from observability.compare import Comparison, Side
@@ -32,7 +33,15 @@ def name(each: Difference) -> str:
     if each.section == "fairness":
         return f"{lower(title(each.metric))} by `{each.subject}`"
     said = lower(title(each.metric)) + (" on the same rows" if each.section == "pairs" else "")
+    if each.section == "performance" and each.subject != "model":  # a watched slice
+        return f"{said} where {' and '.join(f'{column} = {value}' for column, value in conditions(each.subject))}"
     return said if each.subject == "model" else f"{said} of `{each.subject}`"
+
+
+def conditions(text: str) -> tuple[tuple[str, str], ...]:
+    """The conditions of a slice, decoded."""
+    part = Slice.parse(text)
+    return part.conditions if part else ()
 
 
 def lower(words: str) -> str:

@@ -158,10 +158,8 @@ def do(here: Here, found: Rule) -> None:
         if found.slice:
             to_slice = links.link("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
             st.button("Open it as a slice", icon=":material/filter_alt:", key="open-slice", on_click=links.go, args=(to_slice,))
-        if case_say.open_action(here, "monitor_slice"):
-            st.caption(f"{text.status('ok', 'Asked for')}: an open action asks to watch it.")
-        else:
-            monitor(here, found)
+        if found.slice:
+            monitor(here, found, Slice.parse(found.slice))
 
 
 def wrong(here: Here) -> str:
@@ -170,14 +168,50 @@ def wrong(here: Here) -> str:
     return "outcome = wrong" if limit is None else f"absolute_error > {limit!r}"
 
 
-def monitor(here: Here, found: Rule) -> None:
-    """Ask for the slice to be watched."""
-    with st.popover("Make it a monitored slice", icon=":material/visibility:", key=here.key("monitor")):
-        st.markdown("Becomes an open action of this case that names the slice, so that the review takes it up.")
-        author = case_say.author_box(here.key("monitor-author"))
-        if st.button("Ask for it", icon=":material/send:", key=here.key("monitor-send")):
-            wanted = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
-            record = case_say.action(
-                here, author, do="monitor_slice", text=wanted, slice=found.slice, metric="error_rate" if here.row.model.classes else "mae"
+def monitor(here: Here, found: Rule, part: Slice | None) -> None:
+    """Watch the rule's slice from now on, or no longer: a setting of the model, whose change stands in the ledger and in this case's own history."""
+    if part is None:
+        return
+    watched = str(part) in here.row.model.settings.slices
+    if watched:
+        target = links.link("", "slices", here.scope.at(*here.opened.span()))["go"]
+        st.markdown(
+            text.status("ok", "Watched"), width="content", help="serving/slices reports this slice in every check, whatever it says"
+        )
+        st.button(
+            "See what is said of it", icon=":material/pie_chart:", type="tertiary", key="watched-slices", on_click=links.go, args=(target,)
+        )
+    label = "Watch it no longer" if watched else "Make it a monitored slice"
+    with st.popover(label, icon=":material/visibility_off:" if watched else ":material/visibility:", key=here.key("monitor")):
+        words = text.condition(str(part))
+        st.markdown(
+            text.plain(
+                f"{words} is no longer reported on its own; it stays in the history."
+                if watched
+                else f"Every check reports {words} from now on, whatever it says."
             )
-            case_say.say(here, [record], author)
+        )
+        author = case_say.author_box(here.key("monitor-author"))
+        if st.button(
+            "Stop watching" if watched else "Watch it",
+            icon=":material/undo:" if watched else ":material/send:",
+            key=here.key("monitor-send"),
+        ):
+            case_say.say(
+                here,
+                [noted(here, found, author, on=not watched)],
+                author,
+                lambda: load_case.watch(here.row.model.name, part, author, on=not watched),
+            )
+
+
+def noted(here: Here, found: Rule, author: str, *, on: bool) -> dict[str, Any]:
+    """What the case's history says of it: an action that is done, which undoing cancels."""
+    held = next((each for each in load_case.actions(here.row.model.name, here.row.id) if each.fields.get("do") == "monitor_slice" and each.fields.get("slice") == found.slice and each.state != "cancelled"), None)  # fmt: skip
+    if held is not None:
+        return case_say.again(here, held, author, state="done" if on else "cancelled", reason="" if on else "Watched no longer.")
+    wanted = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
+    metric = "error_rate" if here.row.model.classes else "mae"
+    return case_say.action(
+        here, author, do="monitor_slice", text=wanted, slice=found.slice, metric=metric, state="done" if on else "cancelled"
+    )

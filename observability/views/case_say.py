@@ -1,6 +1,6 @@
 """How does a person say something about a case: who writes, what is kept where it fails, and what is written?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -21,12 +21,20 @@ def author_box(key: str) -> str:
     return st.text_input("Your name", value=held, key=key, placeholder="Who says this", max_chars=200).strip()
 
 
-def say(here: Here, records: Sequence[Mapping[str, object]], author: str, done: str = "Written down.") -> None:
-    """Write records and show the page with them; where that fails, say why and leave the form as it is."""
+def say(
+    here: Here,
+    records: Sequence[Mapping[str, object]],
+    author: str,
+    before: Callable[[], object] | None = None,
+    done: str = "Written down.",
+) -> None:
+    """Write records and show the page with them; where that fails, say why and leave the form as it is. before: what is done first, and may fail too."""
     if not author:
         st.error("Say who you are: what people write carries their name.", icon=":material/person:")
         return
     try:
+        if before is not None:
+            before()
         load_case.write(records)
     except ObservabilityError as error:
         st.error(text.plain(str(error)), title="Nothing was written; your text is still in the form", icon=":material/error:")

@@ -115,6 +115,8 @@ def figure_row(each: Difference, here: Here) -> dict[str, Any]:
     """One figure of both sides."""
     name = words.title(each.metric)
     what: Cell = {"t": name if each.subject == "model" else f"{name}, {each.subject}", "mark": mark(each)}
+    if each.section == "performance" and each.subject != "model":
+        what = {**links.link(name, "slices", here.scope), "sub": text.condition(each.subject), "mark": "watched slice"}
     if each.section == "fairness":
         what = {**links.link(name, "fairness", here.scope, attribute=each.subject, metric=each.metric), "sub": each.subject}
     unit = "share" if each.unit == "share" else each.unit

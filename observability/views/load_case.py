@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from observability import rules
 from observability.case import PARTS, Case, Look, edge, inboxes, known, open_case, replay, rows, why
 from observability.case import churn as churning
 from observability.case import flips as flipping
@@ -24,7 +25,7 @@ from observability.store import said, search, written
 from observability.store.source import snapshot
 from observability.views import load
 from observability.views.load import Stamp
-from observability.window import Window
+from observability.window import Slice, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -190,6 +191,11 @@ def actions(model: str | None = None, prediction: str | None = None) -> tuple[sa
 def write(records: Sequence[Mapping[str, object]]) -> None:
     """Store what a person says; it shows at the next rerun. Raises UsageError, StoreBrokenError."""
     written.write(load.store(), records)
+
+
+def watch(model: str, part: Slice, author: str, *, on: bool) -> None:
+    """Have the model's owner watch a slice, or watch it no longer; the ledger says who. Raises what rules.watch raises."""
+    rules.watch(load.store(), model, part, author=author, on=on)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -14,7 +14,6 @@ from observability.finding import Finding
 from observability.metrics import METRICS
 from observability.rules import Rule, Said
 from observability.settings import CRITERIA, ModelSettings, settings_from
-from observability.store import register, written
 from observability.views import load, person, text
 from observability.views.frame import Here
 from observability.views.table import column, row, table
@@ -220,15 +219,8 @@ def keep(here: Here, settings: ModelSettings, said: Sequence[str], key: str) -> 
         author = person.box()
         why = st.text_input("Why?", max_chars=400, key="why-rules")
         if st.button("Save the change", icon=":material/save:", disabled=author is None) and author:
-            event = {
-                "kind": "event",
-                "what": "threshold",
-                "model": here.model.name,
-                "text": f"{author}: {'; '.join(said)}." + (f" {why.strip()}" if why.strip() else ""),
-            }
             try:
-                notes = register.update_settings(load.store(), here.model.name, settings)
-                written.write(load.store(), [event])
+                notes = ruling.change(load.store(), here.model.name, settings, author=author, said=said, why=why)
             except ObservabilityError as error:
                 st.error(text.plain(str(error)))
                 return

@@ -23,12 +23,47 @@ ANALYZER = "serving/slices"
 SAID = 6
 """Findings that are said above the charts; the table has all."""
 SHOWN = 12
+WATCHED = (
+    column("slice", "Slice", strong=True, width="16rem"),
+    column("status", "Status", width="8rem"),
+    column("said", "What is said of it", wide=True),
+)
 
 
 def parts(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
     """The findings that need somebody, and the one about the search (of several versions the one that looked at most rows)."""
     summaries = [each for each in found if each.metric == "slices_named" and each.subject == "model"]
     return [each for each in found if each.severity in ("act", "watch")], max(summaries, key=lambda each: each.n, default=None)
+
+
+def watched(here: Here, found: Sequence[Finding]) -> None:
+    """The slices that the owner watches, each with what is said of it in this window, whatever that is."""
+    held = here.model.settings.slices
+    if not held:
+        return
+    st.header("Watched slices", anchor=False)
+    newest = {each.slice: each for each in found if each.slice in held and (each.severity == "unknown" or each.evidence.get("watched"))}
+    table(
+        "watched",
+        "What is said of each watched slice",
+        WATCHED,
+        [as_watched(here, text_, newest.get(text_)) for text_ in held],
+        compact=True,
+    )
+    st.caption("A case makes a slice watched, and takes it back; Rules and settings lists them all.")
+
+
+def as_watched(here: Here, part: str, found: Finding | None) -> dict[str, Any]:
+    """One watched slice, which makes itself the scope of the performance page."""
+    severity, said = (found.severity, found.because) if found else ("unknown", "It is not judged in this window.")
+    scope = replace(here.scope, slice=Slice.parse(part))
+    return row(
+        {
+            "slice": links.link(text.condition(part), "performance", scope),
+            "status": {"s": severity, "t": text.STATUS_WORDS[severity]},
+            "said": {"t": said},
+        }
+    )
 
 
 def choose(here: Here, summary: Finding) -> str:

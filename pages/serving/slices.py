@@ -16,6 +16,7 @@ for each in named[: slice_search.SAID]:
     st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
 if summary is not None:
     st.caption(text.sentence(summary.because))
+slice_search.watched(here, found)
 if summary is None or not summary.evidence.get("ranked"):
     empty.nothing(
         "No slice can be compared yet.",

@@ -186,6 +186,21 @@ def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: Wo
     assert counted == mask.sum() > 50
 
 
+def test_a_rule_of_numbers_is_a_slice_of_bands_that_the_engine_counts_alike(case_world: World) -> None:
+    look = look_of(case_world, "loan-300")
+    every = engine.sample(case_world.store, Sample("outcomes", rows.asked(look.row.model), 10_000), rows.around(look))
+    number = next(each.reference for each in look.row.model.columns if each.kind == "number")
+    low, high = (float(each) for each in every[number].quantile([0.25, 0.75], interpolation="nearest"))
+    for bounds in ([("low", low)], [("high", high)], [("low", low), ("high", high)]):
+        chosen = tuple(conditions.Condition(number, "", **{side: value}) for side, value in bounds)
+        text = conditions.slice_of(chosen)
+        window = replace(rows.around(look), slice=Slice.parse(text))
+        mask = np.logical_and.reduce([conditions.holds(each, every) for each in chosen])
+        assert engine.ask(case_world.store, Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
+    twice = (conditions.Condition(number, "", low=low), conditions.Condition(number, "", null=True))
+    assert conditions.slice_of(twice) is None, "nothing is both missing and a number"
+
+
 def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:
     """No slice of price is weak: over many errors hardly any rule is said to be."""
     frame = case_world.price

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability import owner
+from observability import owner, run
+from observability.case import Rule
 from observability.errors import StoreBrokenError
-from observability.store import said, written
+from observability.store import listing, said, written
 from observability.views import load
+from observability.window import Slice
 from tests.test_pages import opened, tables, words
 from tests.views.world import END, HOSTILE, World, build
 
@@ -117,6 +120,44 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
     (action,) = said.actions(mine.store, "loan", "l9")
     assert action.fields["do"] == "relabel" and action.first.author == "Grace"
     assert "Send" not in buttons(app) and "an open action asks to label it again" in words(app)
+
+
+def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.case import look
+
+    name = wrong(mine)
+    part = Slice.parse("carrier=AA&size=40.0 and above")
+    found = Rule(
+        "like this", 100, 40, 0.4, 0.3, 0.3, 0.5, overall=0.2, weak=True, slice=str(part), because="They err more", error="an error"
+    )
+    monkeypatch.setattr(look, "PARTS", {**look.PARTS, "rule": lambda _look: found})
+    mine.store.generation += 1
+    app = opened("case", id=name, model="loan")
+
+    def press(label: str) -> None:
+        pressed = next(each for each in app.button if each.label == label)
+        app.text_input(key=pressed.key.replace("-send", "-author")).input("Ada")
+        pressed.click().run()
+        assert not app.exception
+
+    press("Watch it")
+    assert mine.store.catalog().model("loan").settings.slices == (str(part),)
+    assert "Watched" in words(app) and "See what is said of it" in {each.label for each in app.button}
+    report = run.check(mine.store, model="loan", start=END - timedelta(days=7), end=END)
+    assert [each.evidence.get("watched") for each in report.findings if each.slice == str(part) and each.analyzer == "serving/slices"] == [
+        True
+    ]
+    rows_ = tables(opened("slices", model="loan", span="last7"))["What is said of each watched slice"]["rows"]
+    assert [each["cells"]["slice"]["t"] for each in rows_] == ["carrier = AA and size = 40.0 and above"]
+    (action,) = said.actions(mine.store, "loan", name)[:1]
+    assert action.fields["do"] == "monitor_slice" and action.state == "done"
+    press("Stop watching")
+    assert mine.store.catalog().model("loan").settings.slices == ()
+    assert said.actions(mine.store, "loan", name)[0].state == "cancelled" and "Watch it" in {each.label for each in app.button}
+    told = listing.events(mine.store, "loan", END, END + timedelta(days=3650))["text"].tolist()
+    assert [each.split(" is watched")[1] for each in told] == [" from now on.", " no longer."] and all(
+        each.startswith("Ada: ") for each in told
+    )
 
 
 @pytest.mark.parametrize("part", ["happened", "inputs", "findings", "neighbours", "rule", "triage", "label_check"])
