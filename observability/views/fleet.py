@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.catalog import Model
 from observability.finding import SEVERITIES, Finding, Severity, worst_first
-from observability.incidents import Incident
+from observability.incidents import Incident, order
 from observability.measure import HEADLINE
 from observability.views import incidents, links, load, series, text
 from observability.views.scope import Scope
@@ -58,6 +58,10 @@ class Standing:
         if self.worst:
             return self.worst.severity
         return "ok" if any(each.severity == "ok" for each in self.findings) else "unknown"
+
+    def is_new(self, incident: Incident) -> bool:
+        """Whether the same time before did not have it."""
+        return any(each.id == incident.lead.id for each in self.fresh)
 
     def of(self, analyzer: str) -> list[Finding]:
         """Findings of one analyzer."""
@@ -239,8 +243,10 @@ def single(finding: Finding) -> float | None:
     return finding.limit if isinstance(finding.limit, int | float) else None
 
 
-def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
-    """What changed, newest first: events of the windows, and incidents whose lead the same time before did not have."""
+def changes(standings: list[Standing], scope: Scope, *, acts: bool = True) -> list[dict[str, Any]]:
+    """What changed, newest first: events of the windows, and incidents whose lead the same time before did not have; those to act on only with
+    `acts`, so that they are not told twice beside what needs a person.
+    """
     rows: list[tuple[datetime, dict[str, Any]]] = []
     for each in standings:
         about = scope.about(each.model.name)
@@ -248,8 +254,7 @@ def changes(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
             when = at.to_pydatetime()
             cells = {"at": {"t": text.minute(when)}, "what": {"t": str(words), "sub": f"{each.model.name}, {what}"}}
             rows.append((when, row(cells)))
-        new = {one.id for one in each.fresh}
-        rows += [new_row(each, one, about) for one in each.incidents if one.lead.id in new]
+        rows += [new_row(each, one, about) for one in each.incidents if each.is_new(one) and (acts or one.severity != "act")]
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -265,6 +270,12 @@ def new_row(each: Standing, one: Incident, scope: Scope) -> tuple[datetime, dict
         },
     }
     return since, row(cells)
+
+
+def more_to_watch(standings: list[Standing], others: Sequence[Incident]) -> list[Incident]:
+    """Incidents that neither need a person nor stand among what changed, worst first. others: of no serving model's window."""
+    told = (one for each in standings for one in each.incidents if not each.is_new(one))
+    return sorted((each for each in (*told, *others) if each.severity != "act"), key=order)
 
 
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))

@@ -1,9 +1,11 @@
 """What needs a person: incidents to act on, models nobody registered, lines that were rejected, loading that failed?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from observability.incidents import Incident
 from observability.views import incidents, links, load, text
 from observability.views.fleet import Standing
 from observability.views.scope import Scope
@@ -12,25 +14,25 @@ from observability.views.table import column, row, table
 COLUMNS = (column("what", "What", wide=True), incidents.SOURCE)
 
 
-def listed(standings: list[Standing], scope: Scope) -> None:
-    """The list, or that there is nothing to do."""
-    rows = [*to_act_on(standings, scope), *to_register(standings), *of_the_store()]
+def listed(standings: list[Standing], others: Sequence[Incident], scope: Scope) -> None:
+    """The list, or that there is nothing to do. others: incidents of no serving model's window, as those of training runs."""
+    rows = [*to_act_on(standings, others, scope), *to_register(standings), *of_the_store()]
     if rows:
         table("tasks", "What needs a person", COLUMNS, rows, compact=True)
     else:
         st.markdown(f"{text.status('ok')}: nothing needs a person.")
 
 
-def to_act_on(standings: list[Standing], scope: Scope) -> list[dict[str, Any]]:
+def to_act_on(standings: list[Standing], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
     """Incidents to act on, one row each: what to look at first, since when, after what, and where it seems to come from."""
+    fresh = {one.id for each in standings for one in each.incidents if each.is_new(one)}
+    found = [*(one for each in standings for one in each.incidents), *others]
     rows = []
-    for each in standings:
-        for one in each.incidents:
-            if one.severity == "act":
-                said = incidents.what(one, scope)
-                rows.append(
-                    row({"what": {"s": "act", **said, "sub": f"{each.model.name} · {said['sub']}"}, "source": incidents.source(one)})
-                )
+    for one in found:
+        if one.severity == "act":
+            said = incidents.what(one, scope)
+            beside = [one.model, "new" if one.id in fresh else None, said["sub"]]
+            rows.append(row({"what": {"s": "act", **said, "sub": " · ".join(filter(None, beside))}, "source": incidents.source(one)}))
     return rows
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.incidents import order
 from observability.views import fleet, frame, incidents, load, tasks, text
 from observability.views.table import table
 
@@ -25,19 +24,21 @@ def overview() -> None:
         f":gray[:small[As of {text.plain(text.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
     )
     table("fleet", "Models, those that need a person first", fleet.COLUMNS, [fleet.as_row(each, scope) for each in standings])
+    others = load.record_incidents(scope)
     left, right = st.columns(2, gap="large")
     with left:
         st.header("What needs a person", anchor=False)
-        tasks.listed(standings, scope)
+        tasks.listed(standings, others, scope)
     with right:
         st.header("What changed", anchor=False)
-        rows = fleet.changes(standings, scope)
-        table("changes", "Events and new findings", fleet.CHANGE_COLUMNS, rows[:12], compact=True) if rows else st.caption(
-            "Nothing changed in these windows."
+        rows = fleet.changes(standings, scope, acts=False)
+        table("changes", "Events and what is new to watch", fleet.CHANGE_COLUMNS, rows[:12], compact=True) if rows else st.caption(
+            "Nothing else changed in these windows."
         )
-    st.header("Incidents", anchor=False)
-    everything = [*(each for one in standings for each in one.incidents), *load.record_incidents(scope)]
-    incidents.listed("worst", "Incidents of all models, worst first", sorted(everything, key=order), scope, most=8)
+    more = fleet.more_to_watch(standings, others)
+    if more:
+        st.header("More to watch", anchor=False)
+        incidents.listed("more", "Incidents to watch that are not new, worst first", more, scope, most=8)
 
 
 overview()
