@@ -31,6 +31,7 @@ OUTER = 0.995
 class Spec:
     """What a target is about. metric, subject: of its finding. worse: which way is worse, 0 both. relative: limits are shares of the
     mean before, else in the target's own unit. limits: for watch and act. complement: the finding says 1 less the mean (accuracy of wrong decisions). labelled: rests on labels.
+    category: its values are categories, ranked from the commonest to the rarest.
     """
 
     metric: str
@@ -40,6 +41,7 @@ class Spec:
     relative: bool = False
     complement: bool = False
     labelled: bool = False
+    category: bool = False
 
     @property
     def name(self) -> str:
@@ -179,7 +181,7 @@ def targets_of(now: "DataFrame", before: "DataFrame", context: Context, *, field
         missing = Spec("null_rate", each.name, 1, MISSING)
         made.append((missing, Target(missing.name, gone(now[each.reference]), gone(before[each.reference]), own)))
         if each.role == "feature":
-            moved = Spec("rank_shift", each.name, 0, RANK)
+            moved = Spec("rank_shift", each.name, 0, RANK, category=each.kind != "number")
             placed = ranks(now[each.reference], before[each.reference], each.kind == "number")
             made.append((moved, Target(moved.name, *placed, own)))
     score = Spec("rank_shift", context.model.subject("score"), 0, RANK)

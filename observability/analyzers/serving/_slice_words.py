@@ -11,19 +11,18 @@ HAD = {"reference": "in the reference", "past": "in the month before", "peers": 
 
 def sentence(found: Found, spec: Spec, against: Against, n: int) -> str:
     """What happened in a slice, with the numbers."""
-    where = conditions(found.conditions)
-    rest, before, then = found.rest_now.mean, found.before, HAD.get(against, "before")
-    now = figure(found.now.mean, spec)
-    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample ({found.share:.0%})"
+    before, then = found.before, HAD.get(against, "before")
+    what, now, rest = named(spec, found.change), figure(found.now.mean, spec), figure(found.rest_now.mean, spec)
+    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample ({percent(found.share)})"
+    said = f"Where {conditions(found.conditions)}, {what} {now}"
     if before is None:
-        return f"Where {where}, {named(spec)} {now}, {figure(rest, spec)} elsewhere: {rows}."
-    gone = "" if found.rest_before is None else f"; the rest went from {figure(found.rest_before.mean, spec)} to {figure(rest, spec)}"
-    held = f"{percent(found.coverage)} of the whole change"
-    return f"Where {where}, {named(spec)} {now}, {figure(before.mean, spec)} {then}{gone}: {rows} hold {held}."
+        return f"{said}, {rest} elsewhere: {rows}."
+    gone = "" if found.rest_before is None else f"; the rest went from {figure(found.rest_before.mean, spec)} to {rest}"
+    return f"{said}, {figure(before.mean, spec)} {then}{gone}: {rows} hold {percent(found.coverage)} of the whole change."
 
 
-def named(spec: Spec) -> str:
-    """The metric as a sentence's subject."""
+def named(spec: Spec, change: float = 0.0) -> str:
+    """The metric as a sentence's subject and verb. change: which way a value moved, where it is ranks."""
     what = {
         "mae": "the mean absolute error is",
         "accuracy": "accuracy is",
@@ -31,8 +30,13 @@ def named(spec: Spec) -> str:
         "null_rate": f"`{spec.subject}` is missing in",
         "error_rate": "requests fail in",
     }
+    if spec.metric in what:
+        return what[spec.metric]
     subject = "the score" if spec.subject in ("score", "model") else f"`{spec.subject}`"
-    return what.get(spec.metric, f"the mean rank of {subject} is")
+    more = change > 0
+    if spec.category:
+        return f"{subject} takes {'rarer' if more else 'more common'} values, from the commonest (0) to the rarest (100) on average at"
+    return f"{subject} is {'higher' if more else 'lower'}, among its earlier values on average at the percentile"
 
 
 def figure(mean: float, spec: Spec) -> str:
@@ -40,7 +44,7 @@ def figure(mean: float, spec: Spec) -> str:
     value = 1 - mean if spec.complement else mean
     if spec.metric in ("accuracy", "null_rate", "error_rate"):
         return percent(value)
-    return f"{value:.2f}" if spec.metric == "rank_shift" else f"{value:+.3g}" if spec.metric == "bias" else f"{value:.3g}"
+    return f"{100 * value:.0f}" if spec.metric == "rank_shift" else f"{value:+.3g}" if spec.metric == "bias" else f"{value:.3g}"
 
 
 def percent(share: float) -> str:
