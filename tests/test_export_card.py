@@ -8,6 +8,7 @@ from observability import export_card
 from observability.errors import NotFoundError
 from observability.review import freeze
 from observability.store import written
+from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import WEEKS
 
@@ -34,6 +35,7 @@ def test_the_card_before_and_after_a_review(store):
     assert f"{mae['value']:.2f}" in late
     assert "&lt;i&gt;ann&lt;/i&gt; accepts bias until" in late
     assert "<script" not in late
+    assert invalid(early) == invalid(late) == []
 
 
 def test_a_file_name_holds_no_path():

@@ -19,6 +19,7 @@ from observability.store import said, written
 from observability.store.database import Store
 from observability.store.loader import load_files
 from observability.store.parse_types import Defaults
+from tests.html_rules import invalid
 from tests.views.world import END, HOSTILE, World, build
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -73,6 +74,7 @@ def read(page: str) -> Tags:
 @pytest.mark.parametrize(("prediction", "model"), [("l40", "loan"), ("p40", "price"), (ATTACK, HOSTILE), ("h3", HOSTILE)])
 def test_a_file_runs_nothing_and_asks_for_nothing(store: Store, prediction: str, model: str) -> None:
     page = export_case.page(frozen(store, prediction, model))
+    assert invalid(page) == []
     tags = read(page).tags
     assert not {name for name, _ in tags} & {"script", "img", "iframe", "object", "embed", "link", "form", "input", "a", "base"}
     assert [name for name, _ in tags].count("meta") == 2

@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import Page
 
+from observability.lab.base import START, Stream
+from observability.lab.faults import FAULTS
+from observability.lab.from_store import base_of
+from observability.lab.replay import Scenario
+from observability.lab.road import lines
+from observability.lab.scene import cast
+from observability.review.week import Week
+from observability.store.database import Store
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, words
 from tests.running import Dashboard, dashboard
@@ -20,13 +29,39 @@ pytestmark = pytest.mark.browser
 SAMPLE = ROOT / "sample_data"
 FIRST, SECOND, THIRD = "2013-W27", "2013-W28", "2013-W29"
 END_OF_FIRST, END_OF_SECOND = pd.Timestamp("2013-07-08", tz="UTC"), pd.Timestamp("2013-07-15", tz="UTC")
+BROKEN, MENDED = Week.parse("2019-W02"), Week.parse("2019-W03")
+"""The first whole weeks after the end of employment's log."""
 
 
 @pytest.fixture(scope="module")
 def desk(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a fleet that this module changes."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("desk") / "home")) as running:
+    """A dashboard over a fleet that this module changes; beside its home lie two more weeks of one model's log, `go_on`."""
+    home = copied(fleet_home, tmp_path_factory.mktemp("desk") / "home")
+    go_on(home)
+    with dashboard(home) as running:
         yield running
+
+
+def go_on(home: Path) -> None:
+    """Writes how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix."""
+    with Store.open(home, threads=2) as store:
+        base = base_of(store, "employment", source="past")
+    stream = Stream(base, seed=3, past=0, days=14, rows_a_day=300)
+    broken = Scenario(stream, cast(base, seed=3), FAULTS["unit_change"], "middle")
+    shift = np.timedelta64(START.replace(tzinfo=None) - BROKEN.start.replace(tzinfo=None))
+    for week, first in ((BROKEN, 0), (MENDED, 7)):
+        days = [stream.day(first + number) for number in range(7)]
+        days = [broken.planted(number, rows) for number, rows in enumerate(days)] if week == BROKEN else days
+        moved = [rows.put({name: rows[name] - shift for name in ("at", "arrived", "label_arrived")}) for rows in days]
+        text = "\n".join(line for rows in moved for line in lines(base, rows))
+        (home.parent / f"{week}.jsonl").write_text(f"{text}\n", encoding="utf-8")
+
+
+def accuracy(desk: Dashboard, week: Week) -> float:
+    """The share of right decisions in a week of `go_on`, counted from its lines."""
+    records = [json.loads(line) for line in (desk.home.parent / f"{week}.jsonl").read_text(encoding="utf-8").splitlines()]
+    label = {each["id"]: each["value"] for each in records if each["kind"] == "label"}
+    return float(np.mean([(each["score"] >= 0.5) == label[each["id"]] for each in records if each["kind"] == "prediction"]))
 
 
 def command(desk: Dashboard, *argv: object) -> str:
@@ -78,6 +113,24 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
     return score[week].set_axis(flown.loc[week, "id"])
 
 
+def act_on(page: Page, item: str, text: str, metric: str) -> None:
+    """As a person who meets: takes up the first item with these words, and ends it with an action that should move a metric."""
+    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+    name.fill("Ann")
+    name.press("Enter")
+    settle(page)
+    page.get_by_role("combobox", name="Work on an item").click()
+    page.get_by_role("option").filter(has_text=item).first.click()
+    settle(page)
+    page.get_by_role("radio", name="Act").or_(page.get_by_role("button", name="Act", exact=True)).first.click()
+    page.get_by_role("textbox", name="What has to be done").fill(text)
+    box = page.get_by_role("combobox", name="Metric it should move")
+    box.fill(metric)
+    page.get_by_role("option", name=metric, exact=True).click()
+    page.get_by_role("button", name="Keep").click()
+    said(page, "Acted on")
+
+
 def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_path: Path) -> None:
     page = visit(f"{desk.url}/review")
     said(page, "No week is frozen yet.")
@@ -101,20 +154,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     assert cell["value"] == pytest.approx(error.mean())
     assert cell["n"] == len(error)
 
-    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
-    name.fill("Ann")
-    name.press("Enter")
-    settle(page)
-    page.get_by_role("combobox", name="Work on an item").click()
-    page.get_by_role("option").filter(has_text="flights-delay:").first.click()
-    settle(page)
-    page.get_by_role("radio", name="Act").or_(page.get_by_role("button", name="Act", exact=True)).first.click()
-    page.get_by_role("textbox", name="What has to be done").fill("Retrain on the summer")
-    box = page.get_by_role("combobox", name="Metric it should move")
-    box.fill("Mean absolute error")
-    page.get_by_role("option", name="Mean absolute error", exact=True).click()
-    page.get_by_role("button", name="Keep").click()
-    said(page, "Acted on")
+    act_on(page, "flights-delay:", "Retrain on the summer", "Mean absolute error")
 
     answers = retrained(flown, tmp_path)
     command(desk, "register", "--model", "flights-delay", "--version", "2", "--task", "regression", "--reference", tmp_path / "held_out.csv",
@@ -158,6 +198,26 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     command(desk, "review", "--week", THIRD, "--author", "Ann")
     page = visit(f"{desk.url}/review?review={THIRD}")
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
+
+
+def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
+    command(desk, "load", desk.home.parent / f"{BROKEN}.jsonl")
+    command(desk, "review", "--week", BROKEN, "--author", "Ann")
+    page = visit(f"{desk.url}/review?review={BROKEN}")
+    assert any("AGEP" in each["What"]["text"] for each in tables(page)["Agenda"])
+    act_on(page, "AGEP", "Send years again", "Accuracy")
+    command(desk, "load", desk.home.parent / f"{MENDED}.jsonl")
+    command(desk, "review", "--week", MENDED, "--author", "Ann")
+    page = visit(f"{desk.url}/review?review={MENDED}&step=promises")
+    promise = next(each for each in tables(page)["What was promised"] if each["What"]["text"] == "Send years again")
+    assert promise["Did it move?"]["text"] == "Yes"
+    pattern = (
+        r"Accuracy was ([\d.]+).* in 2019-W02 and is ([\d.]+).* in 2019-W03: better by ([\d.]+) \(95 % interval ([\d.]+) to ([\d.]+)\)"
+    )
+    was, now, better, low, high = map(float, figure(pattern, promise["Did it move?"]["sub"]))
+    assert (was, now) == pytest.approx((accuracy(desk, BROKEN), accuracy(desk, MENDED)), abs=0.0005)
+    assert 0 < low < better < high
+    assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
 
 
 @pytest.mark.xfail(reason="the ledger left out what is written after the newest record; mended, and not run again since", strict=False)

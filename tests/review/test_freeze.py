@@ -18,6 +18,7 @@ from observability.review.moved import Target, moved
 from observability.review.snapshot import snapshot
 from observability.review.verdicts import concluded
 from observability.store import written
+from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED, WEEKS
 
@@ -166,6 +167,7 @@ def test_a_week_that_is_not_over_or_not_there_is_said(store, broken):
 
 def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     html = page(store, str(BROKEN))
+    assert invalid(html) == []
     assert "<script" not in html
     assert "<b>metres</b>" not in html
     assert "&lt;b&gt;metres" in html

@@ -1,0 +1,60 @@
+"""Can everybody read the files that leave the product, on screen and in print, offline? The review, the model card, a case.
+
+The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/html_rules.py. How they print: tests/review/test_freeze.py.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from observability import export_card, export_case, export_review
+from observability.case import case
+from observability.case.modelled import Bar, Contrast
+from observability.case.saying import words
+from observability.export_case import Frozen
+from observability.review import freeze
+from observability.review.week import Week
+from observability.store import said
+from tests.browser.conftest import Visit
+from tests.html_rules import invalid
+from tests.views.world import START, build
+
+pytestmark = pytest.mark.browser
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+FILES = ("review", "card", "case")
+CUT = """() => [...document.querySelectorAll('table, svg, p, h1, h2, h3')].filter((each) => {
+  const box = each.getBoundingClientRect()
+  return box.left < 0 || box.right > document.documentElement.clientWidth + 1
+}).map((each) => each.outerHTML.slice(0, 100))"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three files of a small fleet in which inputs moved and groups differ."""
+    folder = tmp_path_factory.mktemp("files")
+    with build(tmp_path_factory.mktemp("fleet")).store as store:
+        week = Week.of(START).back(-1)
+        freeze.freeze(store, week, author="ann", now=NOW)
+        bars = (Bar("sex", "F", 0.4), Bar("size", 51.0, -0.1))
+        contrast = Contrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=words(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
+        frozen = Frozen(case(store, "l40", model="loan"), contrast, said.verdicts(store), said.actions(store), NOW)
+        pages = (export_review.page(store, str(week), NOW), export_card.page(store, "loan", NOW), export_case.page(frozen))
+        for name, page in zip(FILES, pages, strict=True):
+            (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_valid_and_accessible_on_screen_on_a_phone_and_in_print(name: str, files: Path, visit: Visit) -> None:
+    path = files / f"{name}.html"
+    assert invalid(path.read_text(encoding="utf-8")) == []
+    page = visit(path.as_uri(), width=1000, height=1400, ready=False)
+    page.wait_for_load_state()
+    for media, width in (("screen", 1000), ("screen", 390), ("print", 700)):
+        page.emulate_media(media=media)
+        page.set_viewport_size({"width": width, "height": 1400})
+        found = [f"{each['id']}: {node['html'][:160]}" for each in Axe().run(page).response["violations"] for node in each["nodes"]]
+        assert found == [], (media, width)
+        assert width == 390 or page.evaluate(CUT) == [], (media, width)
