@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int16]
@@ -121,14 +122,13 @@ class Grid:
         rows = len(places)
         used = [each if keep is None else each[keep] for each in values]
         used = [each if each.size == rows else np.full(rows, np.nan) for each in used]
-        inside = np.zeros((len(self.of) + 2, rows))
-        inside[places.T, np.arange(rows)] = 1.0
-        inside = inside[[*range(len(self.of)), -1]]
-        inside[-1] = 1.0
         there = [np.isfinite(each) for each in used]
         plain = [np.where(known, each, 0.0) for known, each in zip(there, used)]
         columns = [*there, *plain, *(each * each for each in plain), np.ones(rows)]
-        sums = inside @ np.column_stack(columns).astype(np.float64)
+        weighed = np.column_stack(columns).astype(np.float64)
+        inside = csr_array((np.ones(places.size), places.ravel(), np.arange(rows + 1) * places.shape[1]), shape=(rows, len(self.of) + 1))
+        sums = inside.T @ weighed
+        sums[-1] = weighed.sum(axis=0)
         k = len(used)
         return [Moments(sums[:, i], sums[:, k + i], sums[:, 2 * k + i], sums[:, -1]) for i in range(k)]
 

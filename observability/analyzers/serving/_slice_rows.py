@@ -228,12 +228,9 @@ def ranks(now: "Series[float]", before: "Series[float]", numeric: bool) -> tuple
     if not numeric:
         order = before.value_counts()
         place = {level: at for at, level in enumerate(sorted(order.index, key=lambda level: (-order[level], str(level))))}
-        sides = [
-            side.map(lambda each: place.get(each, len(place)) if each == each and each is not None else np.nan) for side in (now, before)
-        ]
-        values, then = (side.to_numpy(float) for side in sides)
+        values, then = (placed_by(side, place) for side in (now, before))
     else:
-        values, then = now.to_numpy(float), before.to_numpy(float)
+        values, then = np.asarray(now, float), np.asarray(before, float)
     base = np.sort(then[np.isfinite(then)])
     if not base.size:
         return np.full(values.size, np.nan), np.full(then.size, np.nan)
@@ -242,6 +239,12 @@ def ranks(now: "Series[float]", before: "Series[float]", numeric: bool) -> tuple
         middle = (np.searchsorted(base, side, side="left") + np.searchsorted(base, side, side="right")) / (2 * base.size)
         found.append(np.where(np.isnan(side), np.nan, middle))
     return found[0], found[1]
+
+
+def placed_by(values: "Series[float]", place: dict[object, int]) -> Floats:
+    """The place of each value's level, one behind the last for a level without one, NaN where missing; each level is looked up once."""
+    codes, levels = values.factorize()
+    return np.array([*(place.get(each, len(place)) for each in levels), np.nan])[codes]
 
 
 def varies(target: Target) -> bool:
