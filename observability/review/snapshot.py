@@ -7,10 +7,11 @@ any past week can be made anew and comes out the same.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from observability import run
-from observability.aggregate import Aggregate, By
+from observability.aggregate import Aggregate
 from observability.alerts import kept, state
 from observability.catalog import Model
 from observability.finding import Finding, iso
@@ -117,14 +118,16 @@ def alerts_of(store: "Store", week: Week) -> Body:
 
 
 def judged(store: "Store", model: Model, week: Week) -> Judged:
-    """One model in the week and, for the figures of the strip, in the week before; both as of the week's end."""
-    report = run.check(store, model=model.name, start=week.start, end=week.end, as_of=week.end, now=week.end, with_records=False)
-    before = run.check(
-        store, model=model.name, start=week.back().start, end=week.start, as_of=week.end, now=week.end, only=COMPARED, with_records=False
-    )
-    window = report.windows[model.name]
-    counts = engine.ask(store, Aggregate("predictions", keys=(By("status"),)), window)
-    return Judged(model, window, report.findings, report.incidents, before.findings, int(counts["n"].sum()))
+    """One model in the week and, for the figures of the strip, in the week before; both as of the week's end.
+
+    Of a model that served nothing in the week there are no rows to read, and no figure to hold against the week before.
+    """
+    counts = engine.ask(store, Aggregate("predictions"), Window(model.name, week.start, week.end, as_of=week.end))
+    served = int(counts["n"].sum())
+    check = partial(run.check, store, model=model.name, as_of=week.end, now=week.end, with_records=False)
+    report = check(start=week.start, end=week.end, reads="all" if served else "counts")
+    before = check(start=week.back().start, end=week.start, only=COMPARED).findings if served else ()
+    return Judged(model, report.windows[model.name], report.findings, report.incidents, before, served)
 
 
 def model_body(each: Judged) -> Body:

@@ -91,9 +91,11 @@ def decompose(
 def learned(columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]) -> tuple[Floats, tuple[Floats, Floats]]:
     """(share of rows now among rows alike, (expected loss before, now)) of each row, from rows of other folds."""
     share, of_before, of_now = np.empty(loss.size), np.empty(loss.size), np.empty(loss.size)
+    beta = np.zeros(columns.shape[1])
     for k in range(FOLDS):
         here, there = fold == k, fold != k
-        share[here] = expit(columns[here] @ logistic(columns[there], is_now[there], weight[there]))
+        beta = logistic(columns[there], is_now[there], weight[there], beta)
+        share[here] = expit(columns[here] @ beta)
         for side, expected in ((0.0, of_before), (1.0, of_now)):
             mine = there & (is_now == side)
             expected[here] = columns[here] @ ridge(columns[mine], loss[mine])
@@ -102,19 +104,21 @@ def learned(columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold:
     return share, (of_before, of_now)
 
 
-def logistic(columns: Floats, target: Floats, weight: Floats) -> Floats:
-    """Weights of a logistic regression by Newton's method; the first column, the constant, is not held back."""
+def logistic(columns: Floats, target: Floats, weight: Floats, start: Floats) -> Floats:
+    """Weights of a logistic regression by Newton's method from `start` on, which changes how soon they are found and nothing else; the first column,
+    the constant, is not held back.
+    """
     scaled = weight / weight.mean()
     hold = np.full(columns.shape[1], RIDGE * len(columns))
     hold[0] = 1e-9
-    beta = np.zeros(columns.shape[1])
+    beta = start
     for _ in range(STEPS):
         p = expit(columns @ beta)
-        bent = columns * (scaled * np.maximum(p * (1 - p), 1e-6))[:, None]
-        hessian = bent.T @ columns
+        bent = columns * np.sqrt(scaled * np.maximum(p * (1 - p), 1e-6))[:, None]
+        hessian = bent.T @ bent  # of a matrix with itself half is computed
         hessian[np.diag_indices_from(hessian)] += hold
         step = cho_solve(cho_factor(hessian, check_finite=False), columns.T @ (scaled * (target - p)) - hold * beta, check_finite=False)
-        beta += step
+        beta = beta + step
         if np.abs(step).max() < 1e-4:
             break
     return beta

@@ -63,7 +63,9 @@ def test_the_regression_is_that_of_statsmodels() -> None:
     columns = np.column_stack([np.ones(4000), rng.normal(size=(4000, 2))])
     target = (rng.random(4000) < 1 / (1 + np.exp(-columns @ [0.3, 1.0, -0.5]))).astype(float)
     wanted = sm.Logit(target, columns).fit(disp=0).params
-    assert logistic(columns, target, np.ones(4000)) == pytest.approx(wanted, abs=0.03)
+    found = logistic(columns, target, np.ones(4000), np.zeros(3))
+    assert found == pytest.approx(wanted, abs=0.03)
+    assert logistic(columns, target, np.ones(4000), np.array([0.1, 0.8, -0.2])) == pytest.approx(found, abs=1e-5), "wherever it starts"
 
 
 def test_the_mix_of_a_code_is_counted_by_hand() -> None:

@@ -1,0 +1,104 @@
+"""How long does it take to prepare a week over the whole fleet, and to go from step to step in the room?
+
+    python tests/benchmarks/bench_review.py [HOME] [WEEK]
+
+HOME: a home with the sample fleet (python -m observability demo), which is copied first; without it one is made. WEEK: 2013-W27 unless another is named.
+Prints seconds of wall and of processor time, imports aside, of preparing the week (the first time, and the best of three more), of one whole
+`check` of every model, and what share of the check the week takes; then the milliseconds in which the server answers a change of the step.
+"""
+
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+os.chdir(ROOT)
+
+from observability import owner, run
+from observability.analyzer import discover
+from observability.review import freeze
+from observability.review.snapshot import snapshot
+from observability.review.week import Week
+from observability.store import admin
+from observability.store.database import Store
+
+TURNS = 3
+
+
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of wall and of processor time."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def best(times: list[tuple[float, float]]) -> str:
+    """The least of each, in words."""
+    wall, processor = (min(each) for each in zip(*times, strict=True))
+    return f"{wall:.2f} s ({processor:.2f} s of processor)"
+
+
+def prepared(home: Path, week: Week) -> None:
+    """Prepares the week, checks the fleet, in turn; then freezes the week for the room."""
+    now = datetime.now(UTC)
+    with Store.open(home) as store:
+        first = spent(lambda: snapshot(store, week, frozen_at=now))
+        print(f"the week {week}, the first time: {best([first])}")
+        weeks, checks = [], []
+        for _ in range(TURNS):
+            weeks.append(spent(lambda: snapshot(store, week, frozen_at=now)))
+            checks.append(spent(lambda: run.check(store)))
+        share = min(each for _, each in weeks) / min(each for _, each in checks)
+        print(f"again, best of {TURNS}: {best(weeks)}; one whole check: {best(checks)}; the week takes {share:.2f} of its processor time")
+        freeze.freeze(store, week, author="bench", now=now)
+
+
+def stepped(home: Path, week: Week) -> None:
+    """Goes through the steps, twice: the second time is told."""
+    os.environ["OBSERVABILITY_HOME"] = str(home)
+    from observability.views.review import SHORT
+    from tests.benchmarks.bench_pages import session
+
+    owner.own(home)
+    test = session("review", {"review": str(week)})
+    told = {}
+    for turn in range(2):
+        for step in SHORT:
+            test.query_params["step"] = step
+            began = time.perf_counter()
+            test.run()
+            if turn:
+                told[step] = (time.perf_counter() - began) * 1000
+    each = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in told.items())
+    print(f"a change of the step: {statistics.median(told.values()):.0f} ms in the middle, {max(told.values()):.0f} ms at most ({each})")
+
+
+def main() -> None:
+    """Measure and print."""
+    week = Week.parse(sys.argv[2] if len(sys.argv) > 2 else "2013-W27")
+    discover()
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, {admin.versions()}")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        if len(sys.argv) > 1:
+            shutil.copytree(sys.argv[1], home)
+        else:
+            from observability.store.demo import load_fleet
+
+            with Store.open(home) as store:
+                load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
+        prepared(home, week)
+        stepped(home, week)
+
+
+if __name__ == "__main__":
+    main()
