@@ -91,8 +91,8 @@ def credit(seed: int = 0, reference_rows: int = 10_000) -> Base:
     )  # fmt: skip
 
 
-def of_the_fleet(name: str, home: Path, seed: int = 0) -> Base:
-    """A model of the sample fleet as a base: half of its reference is held against, days are drawn from the other half."""
+def fleet_store(name: str, home: Path) -> Store:
+    """A store that holds one model of the sample fleet; the caller closes it."""
     fleet = tomllib.loads((SAMPLE / "fleet.toml").read_text(encoding="utf-8"))
     (entry,) = [each for each in fleet["model"] if each["name"] == name]
     store = Store.open(home, threads=2)
@@ -101,6 +101,16 @@ def of_the_fleet(name: str, home: Path, seed: int = 0) -> Base:
         for each in fleet["file"]:
             if each.get("model") == name:
                 load_files(store, [SAMPLE / each["path"]], defaults_of(each))
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def of_the_fleet(name: str, home: Path, seed: int = 0) -> Base:
+    """A model of the sample fleet as a base: half of its reference is held against, days are drawn from the other half."""
+    store = fleet_store(name, home)
+    try:
         return base_of(store, name, source="reference", seed=seed)
     finally:
         store.close()

@@ -1,11 +1,16 @@
 """Does the monitoring name a planted fault, how soon, and what else does it say? The scoreboard of the scenario lab.
 
-    python tests/benchmarks/bench_scoreboard.py [--strength middle] [--rows 5000] [--delays 0,7,30] [--seeds tune|report] [--count 4] [--faults a,b] [--fast]
+    python tests/benchmarks/bench_scoreboard.py [--strength middle] [--rows 500,2000,5000] [--delays 0,7,30] [--seeds tune|report] [--labs 6] [--share 2]
+        [--faults a,b] [--fast] [--to results.jsonl] [--only-tell] [--misses]
 
-Every fault is planted on the synthetic log and on a real one (flights-late of the sample fleet) and judged day by day, each day with what had arrived by
-its end. A balanced part of the grid of rows a day, label delays and seeds is drawn: `--count` scenarios of each fault and base. Odd seeds are for tuning,
-even ones for reporting. Named: the lead of an incident has the right subject and area (tests/lab_key.py). By luck: the same streams scored with the key
-of another fault on the same model that has no answer in common with the right one.
+Every fault is planted on the synthetic log and on a real one (flights-late of the sample fleet) and judged day by day, each day with what had arrived by its
+end. A lab is a log, a seed, and a cell of the grid of rows a day and label delays; `--labs` of each log are drawn, the cells in a shuffled order, and each
+takes one `--share`th of the faults, so that so many labs in a row have had every fault. Odd seeds are for tuning, even ones for reporting.
+
+Named: a finding (`act` or `watch`) has the right subject and area (tests/lab_key.py) within seven days of the first evidence. First, top three: it leads one of the
+first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
+right. By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
+`--to` keeps every scenario as a line: what is there is not judged again, and all that is there is told at the end.
 """
 
 import argparse
@@ -14,85 +19,152 @@ import json
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from dataclasses import dataclass
+import zlib
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import binomtest, chi2
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from observability.lab.base import Stream
+from observability.lab.fault import STRENGTHS
 from observability.lab.faults import FAULTS
+from observability.lab.from_store import base_of
 from observability.lab.replay import Lab, Scenario
 from observability.lab.scene import cast
-from tests.lab_key import apart, first_evidence, judged, right
-from tests.lab_world import credit, of_the_fleet
+from tests.lab_key import apart, first_evidence, judged, leads, right
+from tests.lab_world import credit, fleet_store
 
 PLACES = ("first", "top three", "named", "missed")
 HORIZON = 7
 """Days after the first evidence in which a fault has to be named."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Cell:
+    """A lab of the grid."""
+
+    base: str
+    seed: int
+    rows: int
+    delay: int
+
+    @property
+    def stream(self):
+        """Its days; those after the horizon are not drawn."""
+        return {"seed": self.seed, "rows_a_day": self.rows, "label_delay": self.delay, "days": self.delay + HORIZON + 3}
+
+
+@dataclass(frozen=True)
 class Result:
-    """One scenario: where and when it was named at best, other act incidents on that day, and whether another fault's key fits as well."""
+    """One scenario: where and when it was named at best, other act incidents on that day, and where another fault's key fits at best."""
 
     fault: str
     strength: str
     base: str
+    seed: int
     rows: int
     delay: int
     place: str
     days: int | None
-    others: float
-    luck: bool
+    others: int
+    luck: str
     said: str
 
 
-def score(lab, scenario, rng):
+class Bases:
+    """The logs by name; the fleet is loaded once."""
+
+    def __init__(self, folder):
+        self.folder, self.stores = Path(folder), {}
+
+    def of(self, name, seed):
+        """One log's base."""
+        if name == "credit":
+            return credit(seed)
+        if name not in self.stores:
+            self.stores[name] = fleet_store(name, self.folder / name)
+        return base_of(self.stores[name], name, source="reference", seed=seed)
+
+    def close(self):
+        """Closes what was opened."""
+        for each in self.stores.values():
+            each.close()
+
+
+def labs(bases, rows, delays, count, first):
+    """The labs in the order in which they are judged, each with its number; seeds go up by two."""
+    cells = list(itertools.product(rows, delays))
+    np.random.default_rng(4).shuffle(cells)
+    for turn in range(count):
+        for shift, base in enumerate(bases):
+            a_day, delay = cells[(turn + 4 * shift) % len(cells)]
+            yield turn, Cell(base, first + 2 * turn, a_day, delay)
+
+
+def part(names, turn, share):
+    """The faults of one lab: `share` labs in a row have had them all."""
+    order = [str(each) for each in np.random.default_rng([turn // share, 17]).permutation(names)]
+    return order[turn % share :: share]
+
+
+def score(lab, cell, scenario, reads):
     """Judges a scenario day by day until it is named in the top three."""
     key, amount = right(scenario), scenario.fault.amount(scenario.strength)
     evidence = first_evidence(scenario.fault, amount, scenario.stream.label_delay)
     same_scene = [Scenario(scenario.stream, scenario.scene, each) for each in FAULTS.values() if scenario.scene.lacks(each.needs) is None]
     decoys = [right(each) for each in same_scene if apart(right(each), key)]
+    rng = np.random.default_rng([cell.seed, zlib.crc32(f"{scenario.fault.name} {scenario.strength}".encode())])
     decoy = decoys[rng.integers(len(decoys))]
-    best, when, others, luck, said = "missed", None, 0, False, ""
-    for day in lab.judge(scenario, READS, first=evidence + 1):
+    best, when, others, luck, said = "missed", None, 0, "missed", ""
+    for day in lab.judge(scenario, reads, first=evidence + 1):
         place = judged(day, key)
-        acts = [each for each in day.incidents if each.severity == "act"]
-        luck |= PLACES.index(judged(day, decoy)) < 2
+        luck = min(luck, judged(day, decoy), key=PLACES.index)
         if PLACES.index(place) < PLACES.index(best):
             best, when = place, day.number - evidence
-        others = len(acts) - (place in ("first", "top three"))
+        acts = [each for each in day.incidents if each.severity == "act"]
+        others = len(acts) - any(leads(each, key) for each in acts)
         said = "; ".join(
             f"{each.severity} {each.lead.analyzer} {each.lead.subject} {each.lead.metric} {each.lead.slice or ''}"
             for each in day.incidents[:3]
         )
         if place in ("first", "top three") or day.number >= evidence + HORIZON:
             break
-    stream = scenario.stream
-    return Result(
-        scenario.fault.name,
-        scenario.strength,
-        stream.base.name,
-        stream.rows_a_day,
-        stream.label_delay,
-        best,
-        when,
-        max(others, 0),
-        luck,
-        said,
-    )
+    return Result(scenario.fault.name, scenario.strength, **asdict(cell), place=best, days=when, others=others, luck=luck, said=said)
 
 
-def clean(lab, scene):
+def clean(lab, scene, reads):
     """False alarms of one clean week: incidents by severity at its end."""
-    day = next(lab.judge(Scenario(lab.stream, scene), READS, first=HORIZON))
-    return [(each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric) for each in day.incidents]
+    day = next(lab.judge(Scenario(lab.stream, scene), reads, first=HORIZON))
+    return [
+        [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric]
+        for each in day.incidents
+        if each.severity in ("act", "watch")
+    ]
+
+
+def share_of(hits, n):
+    """A share with its Wilson interval."""
+    low, high = binomtest(hits, n).proportion_ci(method="wilson")
+    return f"{hits / n:4.0%} ({low:3.0%} to {high:4.0%})"
+
+
+def figures(mine):
+    """Named, top three, first, delay, other act incidents, luck."""
+    n, places = len(mine), Counter(each.place for each in mine)
+    upto = [sum(places[each] for each in PLACES[:last]) for last in (1, 2, 3)]
+    days = [each.days for each in mine if each.days is not None]
+    by_luck = [sum(PLACES.index(each.luck) < last for each in mine) / n for last in (2, 3)]
+    others = [each.others for each in mine]
+    return (
+        f"n {n:4d}  named {share_of(upto[2], n)}  top three {share_of(upto[1], n)}  first {share_of(upto[0], n)}  delay {median(days) if days else float('nan'):3.1f} d  "
+        f"other acts {mean(others):4.2f}, above one {mean(each > 1 for each in others):4.0%}  by luck {by_luck[0]:4.1%} in the top three, {by_luck[1]:4.1%} anywhere"
+    )
 
 
 def table(results, by):
@@ -102,81 +174,88 @@ def table(results, by):
         groups[by(each)].append(each)
     for name, mine in sorted(groups.items()):
         print(f"{name:<34} {figures(mine)}")
+    print()
 
 
-def figures(mine):
-    """Named, top three, delay, other act incidents, luck."""
-    n = len(mine)
-    share = lambda *places: sum(each.place in places for each in mine) / n
-    days = [each.days for each in mine if each.days is not None]
-    return (
-        f"n {n:4d}  named {share('first', 'top three', 'named'):5.0%}  top three {share('first', 'top three'):5.0%}  first {share('first'):5.0%}  "
-        f"delay {median(days) if days else float('nan'):4.1f} d  other acts {mean(each.others for each in mine):4.1f}  by luck {mean(each.luck for each in mine):4.0%}"
-    )
+def tell(results, weeks, misses):
+    """Prints the board."""
+    table(results, lambda each: f"{each.strength} {each.fault}")
+    for by in (
+        lambda each: each.strength,
+        lambda each: f"{each.strength} {each.base}",
+        lambda each: f"{each.strength} {each.rows:6,} rows a day",
+        lambda each: f"{each.strength} labels {each.delay:2} d",
+    ):
+        table(results, by)
+    for severity in ("act", "watch"):
+        found = [one for each in weeks for one in each["alarms"] if one[0] == severity]
+        bound = chi2.ppf(0.95, 2 * (len(found) + 1)) / 2 / max(len(weeks), 1)
+        print(
+            f"clean: {severity} {len(found)} in {len(weeks)} model-weeks, at most {bound:.2f} a week (95 %) {[each[1:] for each in found][:8] or ''}"
+        )
+    for each in results if misses else ():
+        if each.place not in ("first", "top three"):
+            print(
+                f"{each.place:<7} {each.fault} {each.strength} {each.base} seed {each.seed}, {each.rows} rows, labels {each.delay} d: {each.said}"
+            )
 
 
 def main():
-    """Reads the options, runs the grid, prints the board."""
-    global READS
+    """Reads the options, judges what is not there yet, prints the board."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strength", default="middle", help="weak, middle, strong, or several with commas")
-    parser.add_argument("--rows", default="500,5000,50000", help="rows a day")
+    parser.add_argument("--rows", default="500,2000,5000", help="rows a day")
     parser.add_argument("--delays", default="0,7,30", help="days until labels come")
     parser.add_argument("--seeds", choices=["tune", "report"], default="tune")
-    parser.add_argument("--count", type=int, default=3, help="scenarios of each fault, strength and base")
+    parser.add_argument("--first", type=int, default=0, help="the first seed is the next odd (tune) or even (report) one from here")
+    parser.add_argument("--labs", type=int, default=6, help="labs of each log")
+    parser.add_argument("--share", type=int, default=2, help="each lab takes one such part of the faults")
     parser.add_argument("--bases", default="credit,flights-late")
     parser.add_argument("--faults", default="")
     parser.add_argument("--fast", action="store_true", help="leave out the analyzers that read raw rows")
     parser.add_argument("--misses", action="store_true", help="print what was said about each scenario that was not in the top three")
-    parser.add_argument("--json", type=Path, help="write every scenario's result there")
+    parser.add_argument("--to", type=Path, help="keep each scenario there")
+    parser.add_argument("--only-tell", action="store_true", help="judge nothing, print what is there")
     options = parser.parse_args()
-    READS = "counts" if options.fast else "all"
-    wanted = options.faults.split(",") if options.faults else list(FAULTS)
+    names = options.faults.split(",") if options.faults else list(FAULTS)
     rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
-    parity = 1 if options.seeds == "tune" else 0
-    cells = list(itertools.product(rows, delays))
-    np.random.default_rng(parity).shuffle(cells)
-    results, alarms, weeks, began = [], [], 0, time.process_time()
-    for base_name in options.bases.split(","):
-        for turn in range(options.count):
-            seed = 2 * turn + parity
-            with tempfile.TemporaryDirectory() as folder:
-                base = credit(seed) if base_name == "credit" else of_the_fleet(base_name, Path(folder), seed)
-            a_day, delay = cells[turn % len(cells)]
-            lab = Lab.of(Stream(base, seed=seed, rows_a_day=a_day, label_delay=delay, days=delay + HORIZON + 3))
-            scene = cast(base, seed)
-            weeks += 1
-            alarms += clean(lab, scene)
-            for name in wanted:
-                for strength in options.strength.split(","):
-                    scenario = Scenario(lab.stream, scene, FAULTS[name], strength)
-                    if scenario.lacks is None:
-                        results.append(score(lab, scenario, np.random.default_rng([seed, len(results)])))
-            print(
-                f"… {base_name} seed {seed}, {a_day} rows a day, labels {delay} days late: {time.process_time() - began:.0f} s CPU",
-                file=sys.stderr,
-            )
-    print(f"{options.seeds} seeds, {len(results)} scenarios, {time.process_time() - began:.0f} s CPU")
-    table(results, lambda each: f"{each.fault} {each.strength}")
-    print()
-    for by in (
-        lambda each: each.strength,
-        lambda each: f"{each.strength} {each.base}",
-        lambda each: f"{each.strength} rows {each.rows}",
-        lambda each: f"{each.strength} labels {each.delay} d",
-    ):
-        table(results, by)
-    for severity in ("act", "watch"):
-        n = sum(each[0] == severity for each in alarms)
-        print(
-            f"clean: {severity} {n} in {weeks} model-weeks, at most {chi2.ppf(0.95, 2 * (n + 1)) / 2 / weeks:.2f} a week (95 %) {[each[1:] for each in alarms if each[0] == severity][:8]}"
-        )
-    if options.misses:
-        for each in results:
-            if each.place not in ("first", "top three"):
-                print(f"{each.place:<7} {each.fault} {each.strength} {each.base} {each.rows} {each.delay}: {each.said}")
-    if options.json:
-        options.json.write_text("\n".join(json.dumps(each.__dict__) for each in results) + "\n", encoding="utf-8")
+    reads = "counts" if options.fast else "all"
+    kept = [json.loads(each) for each in options.to.read_text().splitlines()] if options.to and options.to.exists() else []
+    weeks = [each for each in kept if "alarms" in each]
+    results = [Result(**each) for each in kept if "alarms" not in each]
+    first = options.first + (options.first % 2 != (options.seeds == "tune"))
+
+    def keep(line):
+        if options.to:
+            with options.to.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        bases = Bases(folder)
+        for turn, cell in () if options.only_tell else labs(options.bases.split(","), rows, delays, options.labs, first):
+            done = {
+                (each.fault, each.strength) for each in results if all(getattr(each, name) == value for name, value in asdict(cell).items())
+            }
+            asked = [
+                (name, strength) for name in part(names, turn, options.share) for strength in STRENGTHS if strength in options.strength
+            ]
+            asked = [each for each in asked if each not in done]
+            if not asked:
+                continue
+            base = bases.of(cell.base, cell.seed)
+            lab, scene = Lab.of(Stream(base, **cell.stream)), cast(base, cell.seed)
+            if not any(each["cell"] == asdict(cell) for each in weeks):
+                weeks.append({"cell": asdict(cell), "alarms": clean(lab, scene, reads)})
+                keep(weeks[-1])
+            for name, strength in asked:
+                scenario = Scenario(lab.stream, scene, FAULTS[name], strength)
+                if scenario.lacks is None:
+                    results.append(score(lab, cell, scenario, reads))
+                    keep(asdict(results[-1]))
+            print(f"… {cell}: {time.process_time() - began:.0f} s CPU", file=sys.stderr, flush=True)
+        bases.close()
+    tell(results, weeks, options.misses)
 
 
 if __name__ == "__main__":
