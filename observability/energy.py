@@ -140,13 +140,17 @@ class Serving:
         """Where the grams come from: assumed as soon as a fallback stands behind them."""
         return "assumed" if self.assumed_carbon or self.assumed_pue else self.source
 
+    @property
+    def by_hour(self) -> "DataFrame":
+        """The hours, with `emitted`: operational and embodied grams together."""
+        return self.hours.assign(emitted=self.hours["grams"] + self.hours["embodied"])
+
     def parts(self, *columns: str) -> "DataFrame":
         """Sums by day, by hour where there are fewer than three days: the parts that an interval rests on."""
         periods = self.hours["period"]
         days = periods.dt.floor("D")
-        figures = {"served": self.hours["served"], **{name: self.hours[name] for name in columns if name != "emitted"}}
-        if "emitted" in columns:
-            figures["emitted"] = self.hours["grams"] + self.hours["embodied"]
+        hours = self.by_hour
+        figures = {name: hours[name] for name in ("served", *columns)}
         return added_up(days if days.nunique() >= 3 else periods, figures).set_index("period")[["served", *columns]]
 
 

@@ -156,9 +156,12 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     currency = str(part.rows["currency"].iloc[-1]) if len(part.rows) else spent.currency
     before = spent.parts_past[2] if spent.parts_past[2].method == part.method else None
     now = by_parts(frames["served"], part, currency)
+    hours = by_parts(frames["served"], part, currency, "h").rename_axis("period").reset_index()
     since = pd.Timestamp(context.window.start.replace(tzinfo=None)) - pd.Timedelta(days=CHANGE_DAYS)
-    past = by_parts(frames["past served"], before, currency) if before is not None else now.iloc[:0]
-    judged = judge(now, past[past.index >= since], "amount", context)
+    past = (
+        by_parts(frames["past served"], before, currency, "h").rename_axis("period").reset_index() if before is not None else hours.iloc[:0]
+    )
+    judged = judge(hours, past[past["period"] >= since], "amount", context, now)
     place = Place(context.model.name, context.model.settings)
     said = priced_from(part, frames["prices"], place, context.window.end.replace(tzinfo=None))
     because = (
@@ -179,11 +182,10 @@ def apart(spent: Spent) -> str:
     return "; apart from that, not converted: " + ", ".join(money(amount, each) for each, amount in spent.others.items())
 
 
-def by_parts(served: "DataFrame", part: Part, currency: str) -> "DataFrame":
-    """Σ weight served and money by day (by hour where there are fewer than three days)."""
+def by_parts(served: "DataFrame", part: Part, currency: str, grain: str | None = None) -> "DataFrame":
+    """Σ weight served and money by day (by hour where there are fewer than three days), or by the grain that is named."""
     rows = part.rows[part.rows["currency"] == currency]
-    few = served["period"].dt.floor("D").nunique() < 3
-    grain = "h" if few else "D"
+    grain = grain or ("h" if served["period"].dt.floor("D").nunique() < 3 else "D")
     by_time = served.groupby(served["period"].dt.floor(grain))["w"].sum().rename("served").to_frame()
     return by_time.join(rows.groupby(rows["at"].dt.floor(grain))["amount"].sum()).fillna(0.0)
 

@@ -1,6 +1,6 @@
 """How much energy does the model draw for a thousand predictions and for a training run, and what is emitted for it?
 
-Held against the model's own past, found in the same way. Each number says whether it was measured, estimated or assumed; where nothing can be
+Held against the model's own past, found in the same way, over the window and its last days. Each number says whether it was measured, estimated or assumed; where nothing can be
 told it says what to log.
 """
 
@@ -72,8 +72,8 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     past = serving(
         frames["past served"], frames["past use"], frames["past resources"], frames["prices"], place, version=context.version.name, method=now.method,
     )  # fmt: skip
-    days, before = now.parts("wh", "emitted"), past.parts("wh", "emitted")
-    energy, sci = judge(days, before, "wh", context), judge(days, before, "emitted", context)
+    days = now.parts("wh", "emitted")
+    energy, sci = (judge(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
     how = HOW[now.method].format(watts=place.watts_per_core)
     evidence = facts(now, place, frames["prices"])
     said = (

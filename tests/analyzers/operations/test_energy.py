@@ -62,6 +62,29 @@ def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str)
         assert "times that of the model's own 28 days before" in found.because and found.limit < found.value
 
 
+def test_a_change_of_the_last_day_is_told_on_that_day_and_dated() -> None:
+    now, past = week(36.0, 3), week(36.0, 4, PAST_HOURS)
+    late = now[1]["period"] >= now[1]["period"].iloc[-24]
+    dearer = now[1].assign(total=now[1]["total"].where(~late, now[1]["total"] * 1.8))
+    found = findings((now[0], dearer), past)["model", "energy_per_thousand"]
+    assert (found.severity, found.onset) == ("act", START + timedelta(days=6)) and "on the last day 1." in found.because
+    wh = 1000 * dearer["total"][late].sum() / now[0]["w"][late].sum() / 3600 * 1.5
+    assert found.value == pytest.approx(wh) and found.low < wh < found.high and found.limit < found.low
+    assert [each["days"] for each in found.evidence["windows"]] == [1, 3, 7]
+
+
+def test_a_model_whose_days_stray_is_held_against_how_far_they_stray() -> None:
+    rng = np.random.default_rng(5)
+    per = np.repeat(rng.lognormal(0, 0.5, 35), 24) * 36.0
+    counts = [50.0] * (PAST_HOURS + HOURS)
+    span = lambda a, b: (served(counts[a:b]), use("energy_j", counts[a:b], (50 * per[a:b] / 50).tolist()))
+    now = span(PAST_HOURS, PAST_HOURS + HOURS)
+    found = findings((now[0], now[1].assign(total=now[1]["total"] * 1.3)), span(0, PAST_HOURS))["model", "energy_per_thousand"]
+    strays = float(np.log(per[::24][:28]).std(ddof=1))
+    day = found.evidence["windows"][0]
+    assert found.severity == "ok" and 2.0 < np.log(day["varies_up_to"]) / strays < 3.5
+
+
 def test_clean_weeks_do_not_alarm() -> None:
     said = {findings(week(36.0, 100 + i), week(36.0, 200 + i, PAST_HOURS))["model", "energy_per_thousand"].severity for i in range(30)}
     assert said == {"ok"}
