@@ -97,6 +97,18 @@ def sharp(finding: Finding) -> bool:
     return finding.analyzer.startswith("data/")
 
 
+OWN = 0.5
+"""Where the other groups moved by less than this part of what a group moved, the move is the group's own."""
+
+
+def group_by_itself(finding: Finding) -> bool:
+    """Whether it names one group of people that moved while the others did not: then it says where, and what is said of the whole follows from it."""
+    moved, baseline = finding.evidence.get("others_moved"), finding.evidence.get("baseline")
+    if finding.analyzer != "trust/fairness" or "=" not in finding.subject or moved is None or baseline is None or finding.value is None:
+        return False
+    return not finding.evidence.get("standing") and abs(moved) < OWN * abs(finding.value - baseline)
+
+
 def known(finding: Finding) -> Known:
     """How its onset is known: "dated"; "open", it had begun before the first day that was looked at; "vague", its days do not tell."""
     if finding.evidence.get("standing"):

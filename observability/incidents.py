@@ -23,6 +23,7 @@ from observability.incident_rules import (
     carries,
     explained,
     follows,
+    group_by_itself,
     known,
     loosely,
     lost,
@@ -249,8 +250,11 @@ def source_of(fault: Fault, lead: Finding) -> Source:
 
 def lead_of(fault: Fault, importance: Importance) -> Finding:
     """The finding that says best where the fault is: of the worst, one that names the place where only one place is named, what is broken before
-    what moved, the feature that carries most.
+    what moved, the feature that carries most. Where scores or outcomes of the whole moved and one group of people alone did, that group is what it is about.
     """
+    of_groups = [each for each in fault.others if group_by_itself(each)]
+    if fault.stage in ("score", "outcome") and len({each.subject for each in of_groups}) == 1 and not any(map(place, fault.root)):
+        return worst_first(of_groups)[0]
     places = {place(each) for each in fault.root} - {None}
 
     def key(each: Finding) -> tuple[Any, ...]:

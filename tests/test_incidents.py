@@ -73,6 +73,24 @@ def test_a_unit_change_is_one_incident_not_ten() -> None:
     assert "consistent with it: mean absolute error, root mean squared error and expected" in one.sentence and "cause" not in one.sentence
 
 
+def group_moved(others: float) -> Finding:
+    """The selection rate of one group fell by 20 points, that of the others by as much as is said."""
+    evidence = {"baseline": 0.6, "others_moved": others}
+    return finding(
+        "selection_rate", "sex=F", analyzer="trust/fairness", severity="watch", value=0.4, evidence=evidence, day=3, low=0.38, high=0.42
+    )
+
+
+def test_a_group_that_moved_by_itself_is_what_a_fall_of_the_whole_is_about() -> None:
+    fall = [finding("mae", rank=15.0), score_moved()]
+    (one,) = incidents(*fall, group_moved(-0.02))
+    assert (one.lead.subject, one.severity, one.source) == ("sex=F", "act", "model")
+    (all_moved,) = incidents(*fall, group_moved(-0.15))
+    assert all_moved.lead.subject == "score"
+    (broken,) = incidents(*unit_change(), group_moved(-0.02))
+    assert broken.lead.subject == "income"
+
+
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
     settled, _ = joined(unit_change(), IMPORTANCE)

@@ -1,20 +1,23 @@
 """Which groups moved away from the others since the reference, by how much, and since when?
 
-A difference in differences: what happens to every group alike is no matter of fairness, and is left to performance and drift.
+A difference in differences: what happens to every group alike is no matter of fairness, and is left to performance and drift. The window and its last 1, 3
+and 7 days are looked at side by side; how far a group's distance strays by itself is learned from the model's own past, and what stood there is no news.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.analyzers.trust._contrast import Contrast, chance, contrast, enough_days
 from observability.analyzers.trust._criteria import NAME, Criterion, is_chosen, overall
 from observability.analyzers.trust._groups import Attribute, Groups, enough, measure
 from observability.catalog import Model
-from observability.stats.group import gap_changes
+from observability.since import Since
+from observability.stats.group import GapChanges, gap_changes, shares_of_others
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,6 +26,7 @@ WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
 RELATIVE = (0.1, 0.2)
 """The same of a mean absolute error, as a share of that of all groups."""
+LOOKS = (1, 3, 7)
 DAYS_KEPT = 62
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -36,29 +40,66 @@ class Days:
     groups: Groups
 
     def table(self, metric: str) -> tuple[Floats, Floats]:
-        """Totals (value × n) and n, days × groups."""
+        """Values and n, days × groups."""
         each = self.groups.metrics[metric]
         shape = (len(self.days), -1)
-        return np.where(each.n > 0, np.nan_to_num(each.value) * each.n, 0.0).reshape(shape), each.n.reshape(shape)
+        return each.value.reshape(shape), each.n.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One stretch that ends where the window ends: its length in days, whether it is the window itself, and the groups on it."""
+
+    days: float
+    whole: bool
+    groups: Groups
 
 
 @dataclass(frozen=True)
 class Side:
-    """The groups of one attribute now, by day, and in the reference, at the same places."""
+    """The groups of one attribute now, by day, in the reference and in the own past, at the same places. looks: the window first.
+
+    past: the four weeks before together; past_days: by day; None without any.
+    """
 
     model: Model
     attribute: Attribute
     now: Groups
     before: Groups
     days: Days
+    looks: tuple[Look, ...]
+    past: Groups | None = None
+    past_days: Days | None = None
+
+    def contrast(self, metric: str, weights: Floats) -> Contrast:
+        """A difference between the groups by day, of the past and of the window. weights: one a group, adding up to 0."""
+        parts = [self.days] if self.past_days is None else [self.past_days, self.days]
+        first = self.days.days[0] if self.days.days else ""
+        names = [day for part in parts for day in part.days if part is self.days or day < first]
+        tables = [part.table(metric) for part in parts]
+        kept = [np.array([part is self.days or day < first for day in part.days], bool) for part in parts]
+        values, n = (np.concatenate([table[i][keep] for table, keep in zip(tables, kept, strict=True)]) for i in (0, 1))
+        numbers = np.array(names, "datetime64[D]").astype(np.int64)
+        start = int(np.datetime64(first, "D").astype(np.int64)) if first else 0
+        return contrast(numbers, start, values, n, weights, of_row(self.now, self.before, metric))
+
+
+def of_row(now: Groups, before: Groups, metric: str) -> Floats:
+    """Variance of one row of each group: the larger of now and before, so that a few rows that agree by luck are not taken for certain."""
+    return np.asarray(np.fmax(now.metrics[metric].variance, before.metrics[metric].variance), np.float64)
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One group and one rate, now and in the reference: its distance from the others (gap), how much that grew, and what chance does."""
+    """One group and one rate in one look, and in the reference: its distance from the others (gap), how much that grew, and what chance does.
+
+    limits: from which it is watch and act, or what the distance varies up to by itself (varies) where that is more. by_day: the distance by day.
+    past: the distance in the own past, None without; standing: beyond the limit, and no further from the others than in the own past.
+    """
 
     place: int
     metric: str
+    look: Look
     limits: tuple[float, float]
     value: float
     low: float
@@ -70,6 +111,21 @@ class Moved:
     gap_before: float
     grown: float
     p_value: float
+    error: float
+    varies: float
+    by_day: Contrast
+    past: float | None
+    standing: bool
+
+    @property
+    def others_moved(self) -> float:
+        """How much the other groups' rate moved since the reference; what is left of the gap's growth is the group's own."""
+        return (self.value - self.gap) - (self.before - self.gap_before)
+
+    def since(self, start: datetime) -> Since:
+        """The day from which the distance is larger."""
+        error = abs(self.error) if np.isfinite(self.error) else 0.0
+        return self.by_day.since(start, (self.gap_before, error), -1 if self.gap < 0 else 1)
 
 
 def days_of(model: Model, frame: "DataFrame", attribute: Attribute, now: Groups) -> Days:
@@ -85,30 +141,82 @@ def watched(model: Model, criterion: Criterion) -> tuple[str, ...]:
     return criterion.rates if is_chosen(model) else ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
-def changes(side: Side, metric: str) -> list[Moved]:
+def side_of(
+    model: Model, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None", last: str, length: float
+) -> Side:
+    """Groups in the window, its last days, the reference and the past. frame, past: counts by day; last: the window's last day; length: its days."""
+    back = int(np.datetime64(last, "D").astype(np.int64)) - frame["period"].to_numpy("datetime64[D]").astype(np.int64)
+    looks = [Look(length, True, now)]
+    for days in LOOKS:
+        inside = back < days
+        if days < length and inside.any():
+            looks.append(Look(days, False, measure(model, frame[inside], [attribute]).aligned(now.levels)))
+    days_now, kept = days_of(model, frame, attribute, now), past is not None and len(past) > 0
+    earlier = measure(model, past, [attribute]).aligned(now.levels) if past is not None and kept else None
+    by_day = days_of(model, past, attribute, now) if past is not None and kept else None
+    return Side(model, attribute, now, before, days_now, tuple(looks), earlier, by_day)
+
+
+def changes(side: Side, metric: str, look: Look) -> list[Moved]:
     """Every group that is large enough now and in the reference, held against the others; none where there is no other."""
-    return moved(side, metric, comparable(side, metric))
+    return moved(side, metric, look, comparable(side, metric, look))
 
 
-def comparable(side: Side, metric: str) -> Places:
+def comparable(side: Side, metric: str, look: Look) -> Places:
     """Places of the groups that are large enough now and in the reference."""
-    return np.flatnonzero(enough(side.now, metric) & enough(side.before, metric))
+    return np.flatnonzero(enough(look.groups, metric) & enough(side.before, metric))
 
 
-def moved(side: Side, metric: str, places: Places) -> list[Moved]:
+def moved(side: Side, metric: str, look: Look, places: Places) -> list[Moved]:
     """The groups at some places, each held against the others of them."""
     if places.size < 2:
         return []
-    after, then = side.now.metrics[metric].at(places), side.before.metrics[metric].at(places)
+    after, then = look.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
     found = gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
-    limits = limits_of(side.model, metric, side.before)
-    return [
-        Moved(
-            int(place), metric, limits, *(float(each[i]) for each in (after.value, after.low, after.high, after.n, then.value, then.n)),
-            *(float(each[i]) for each in (found.now, found.before, found.grown, found.p_value)),
-        )
-        for i, place in enumerate(places)
-    ]  # fmt: skip
+    own = own_past(side, metric, look, places)
+    own_rows = 0.0 if side.past is None else float(side.past.metrics[metric].n[places].sum())
+    share = shares_of_others(after.n)
+    named = []
+    for i, place in enumerate(places):
+        weights = np.zeros(len(side.now.levels))
+        weights[places] = -share[i]
+        weights[place] = 1.0
+        by_day = side.contrast(metric, weights)
+        error, p_value, varies = with_days(found, i, by_day, look, float(then.n.sum()))
+        limits = limits_of(side.model, metric, side.before)
+        limits = (max(limits[0], varies), max(limits[1], varies))
+        standing = False
+        if own is not None:
+            _, p_own, varies_own = with_days(own, i, by_day, look, own_rows)
+            standing = p_own > NEWS or float(own.grown[i]) < max(limits_of(side.model, metric, side.before)[0], varies_own)
+        value, low, high, n, was, n_before = (float(each[i]) for each in (after.value, after.low, after.high, after.n, then.value, then.n))
+        gap, gap_before, grown = (float(each[i]) for each in (found.now, found.before, found.grown))
+        past = None if own is None else float(own.before[i])
+        named.append(
+            Moved(
+                int(place), metric, look, limits, value, low, high, n, was, n_before, gap, gap_before, grown, p_value, error, varies, by_day, past,
+                standing,
+            )
+        )  # fmt: skip
+    return named
+
+
+NEWS = 0.01
+"""A distance that the own past gives as easily as this stood there already."""
+
+
+def own_past(side: Side, metric: str, look: Look, places: Places) -> GapChanges | None:
+    """The same against the own past; None where one of the groups is too small there, so that everything is news."""
+    if side.past is None or not enough(side.past, metric)[places].all():
+        return None
+    after, then = look.groups.metrics[metric].at(places), side.past.metrics[metric].at(places)
+    return gap_changes(after.value, after.variance, after.n, then.value, then.variance, then.n)
+
+
+def with_days(found: GapChanges, place: int, by_day: Contrast, look: Look, n_before: float) -> tuple[float, float, float]:
+    """Standard error, p-value and what clean growth stays under of one group's growth, with what days add."""
+    added, freedom = by_day.added(look.days, n_before)
+    return chance(float(found.grown[place]), float(found.error[place]), added, freedom, known=enough_days(by_day))
 
 
 def limits_of(model: Model, metric: str, before: Groups) -> tuple[float, float]:
@@ -119,16 +227,16 @@ def limits_of(model: Model, metric: str, before: Groups) -> tuple[float, float]:
     return min(watch, act) * scale, act * scale
 
 
-def strongest(side: Side, metric: str, candidates: Collection[int], budget: float) -> list[Moved]:
+def strongest(side: Side, metric: str, look: Look, candidates: Collection[int], budget: float) -> list[Moved]:
     """Of the groups (places) that moved beyond chance those that did so by themselves.
 
     When one group moves, the others move away from it as well. So the one that moved most surely is named and taken out, and the rest are held
     against each other again. Of two groups alone it is the one whose own rate changed more.
     """
-    pool, wanted = comparable(side, metric), set(candidates)
+    pool, wanted = comparable(side, metric, look), set(candidates)
     named: list[Moved] = []
     while wanted and pool.size >= 2:
-        left = [each for each in moved(side, metric, pool) if each.place in wanted]
+        left = [each for each in moved(side, metric, look, pool) if each.place in wanted]
         left = [each for each in left if each.grown >= each.limits[0] and each.p_value <= budget]
         if not left:
             break
@@ -152,23 +260,3 @@ def by_day(side: Side, found: Moved) -> list[list[Any]]:
 def none_if_nan(value: float) -> float | None:
     """NaN has no place in JSON."""
     return None if np.isnan(value) else float(value)
-
-
-def onset(side: Side, found: Moved) -> datetime | None:
-    """The day from which to the window's end a group's growth is surest; None where there is one day only."""
-    totals, n = side.days.table(found.metric)
-    places = comparable(side, found.metric)
-    now, before = side.now.metrics[found.metric], side.before.metrics[found.metric]
-    best, reach = None, 0.0
-    for index, day in enumerate(side.days.days if len(side.days.days) > 1 else ()):
-        rows = n[index:].sum(axis=0)
-        held = places[rows[places] > 1]
-        if found.place not in held or held.size < 2:
-            continue
-        values = totals[index:].sum(axis=0)[held] / rows[held]
-        each = gap_changes(values, now.variance[held], rows[held], before.value[held], before.variance[held], before.n[held])
-        at = int(np.flatnonzero(held == found.place)[0])
-        surety = float(each.grown[at] / each.error[at]) if each.error[at] > 0 else 0.0
-        if surety > reach:
-            best, reach = day, surety
-    return None if best is None else datetime.fromisoformat(best).replace(tzinfo=UTC)

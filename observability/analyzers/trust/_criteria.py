@@ -1,18 +1,24 @@
 """Which criteria of fairness can an owner choose, and how far are groups from one: now, in the reference, by chance?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.analyzers.trust._groups import Bools, Groups, enough
+from observability.analyzers.trust._contrast import Contrast, chance, enough_days
+from observability.analyzers.trust._groups import Bools, Floats, Groups, enough
 from observability.catalog import Model
 from observability.settings import ModelSettings
+from observability.since import Since, since
 from observability.stats import group
 from observability.stats.group import Spread
 from observability.stats.interval import Interval
 
 NAME = "trust/fairness"
+ByDay = Callable[[str, Floats], Contrast]
+"""A difference between groups by day: of a rate, with a weight for each group (_changes.Side.contrast)."""
 FOUR_FIFTHS = 0.8
 RATIO_BAND = (0.8, 1.25)
 """A selection rate is near another's where their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
@@ -64,7 +70,8 @@ class Level:
     before: the difference in the reference of those of the groups that are large enough there, None where fewer than two are. limit: in the
     unit of the difference. surest: the rate of the pair that is surest to differ (of pairs beyond the limit where there are any); sure_low, sure_high:
     its groups. chance: p-value of that among equal groups. growth: of so large a growth of that pair since the reference, None where not known.
-    p_value: the larger of both; NaN where it stood in the reference.
+    by_day: the difference of that pair by day; strays: p-value of so large a difference by what days add, varies: what it varies up to by itself (0: not
+    known); gap_before: what it was in the reference. p_value: the largest of the three; NaN where it stood in the reference.
     """
 
     criterion: Criterion
@@ -81,6 +88,10 @@ class Level:
     sure_low: int
     sure_high: int
     growth: float | None
+    by_day: Contrast | None = None
+    strays: float = 0.0
+    varies: float = 0.0
+    gap_before: float | None = None
 
     @property
     def chance(self) -> float:
@@ -89,8 +100,20 @@ class Level:
 
     @property
     def p_value(self) -> float:
-        """What is tested: that the difference is more than chance and has grown."""
-        return float("nan") if self.stood else max(self.chance, self.growth or 0.0)
+        """What is tested: that the difference is more than rows and days do by chance and has grown."""
+        return float("nan") if self.stood else max(self.chance, self.growth or 0.0, self.strays)
+
+    def since(self, start: datetime) -> Since:
+        """The day from which the surest pair is as far apart as it is."""
+        if self.by_day is None:
+            return since([], [], start=start)
+        return self.by_day.since(start, self.reference, 1)
+
+    @property
+    def reference(self) -> tuple[float, float]:
+        """The surest pair's difference in the reference and its standard error; equal groups' where it is not known there."""
+        error = self.spread.surest.error if self.spread.surest is not None else 0.0
+        return (self.gap_before or 0.0, error)
 
     @property
     def breached(self) -> bool:
@@ -148,8 +171,12 @@ def limit_of(criterion: Criterion, settings: ModelSettings, groups: Groups) -> f
     return limit * overall(groups, criterion.rates[0]) if criterion.relative else limit
 
 
-def level(criterion: Criterion, groups: Groups, before: Groups | None, settings: ModelSettings) -> Level | None:
-    """How far the groups are from the criterion; None where fewer than two are large enough. before: the reference, at the same places."""
+def level(
+    criterion: Criterion, groups: Groups, before: Groups | None, settings: ModelSettings, by_day: ByDay | None = None, days: float = 7.0
+) -> Level | None:
+    """How far the groups are from the criterion; None where fewer than two are large enough. before: the reference, at the same places. by_day: where
+    days are to be taken into account; days: length of the window.
+    """
     keep = enough_for(groups, criterion)
     if keep.sum() < 2:
         return None
@@ -165,13 +192,27 @@ def level(criterion: Criterion, groups: Groups, before: Groups | None, settings:
     sure_low, sure_high = int(places[spread.surest.lowest]), int(places[spread.surest.highest])
     ratio = ratio_of(groups, keep) if criterion.name == "demographic_parity" else Interval(None, None, None, 0.0)
     earlier = keep & enough_for(before, criterion) if before is not None else np.zeros(keep.size, np.bool_)
-    then, ratio_then, grew = None, None, None
+    then, ratio_then, grew, gap_before = None, None, None, None
+    pair = None
+    if by_day is not None:
+        weights = np.zeros(keep.size)
+        weights[[sure_high, sure_low]] = 1.0, -1.0
+        pair = by_day(surest, weights)
+    rows_before = 0.0 if before is None else float(before.metrics[surest].n[[sure_low, sure_high]].sum())
+    added, freedom = (0.0, float("inf")) if pair is None else pair.added(days, rows_before)
     if before is not None and earlier.sum() >= 2:
         then = spread_of(criterion, before, earlier).difference
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
         if earlier[sure_low] and earlier[sure_high]:
-            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates))
-    return Level(criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, surest, sure_low, sure_high, grew)
+            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), added, freedom)
+            gap_before = float(before.metrics[surest].value[sure_high] - before.metrics[surest].value[sure_low])
+    strays = varies = 0.0
+    if pair is not None and added > 0:
+        error, p_value, varies = chance(spread.surest.difference, spread.surest.error, added, freedom, known=enough_days(pair))
+        strays = min(1.0, p_value * group.pairs_of(criterion.rates, int(keep.sum()))) if error > 0 else 0.0
+    return Level(
+        criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, surest, sure_low, sure_high, grew, pair, strays, varies, gap_before,
+    )  # fmt: skip
 
 
 def spread_of(criterion: Criterion, groups: Groups, keep: Bools, least: float = 0.0) -> Spread:
@@ -188,14 +229,15 @@ def ratio_of(groups: Groups, keep: NDArray[np.generic]) -> Interval:
     return group.smallest_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
 
 
-def growth(now: Groups, before: Groups, metric: str, low: int, high: int, groups: int) -> float:
-    """How often chance makes the gap between two groups grow as much, when the two were picked as the extremes of `groups`."""
-    from scipy.special import ndtr
-
+def growth(
+    now: Groups, before: Groups, metric: str, low: int, high: int, groups: int, added: float = 0.0, freedom: float = float("inf")
+) -> float:
+    """How often chance makes the gap between two groups grow as much, when the two were picked as the extremes of `groups`. added: variance by days, known to
+    some degrees of freedom.
+    """
     after, then = now.metrics[metric], before.metrics[metric]
     grown = (after.value[high] - after.value[low]) - (then.value[high] - then.value[low])
     of_row = np.maximum(after.variance, then.variance)
-    error = np.sqrt(sum(of_row[place] * (1 / after.n[place] + 1 / then.n[place]) for place in (low, high)))
-    if not error > 0:
-        return 0.0 if grown > 0 else 1.0
-    return float(min(1.0, groups * (groups - 1) / 2 * 2 * ndtr(-grown / error))) if grown > 0 else 1.0
+    error = float(np.sqrt(sum(of_row[place] * (1 / after.n[place] + 1 / then.n[place]) for place in (low, high))))
+    _, p_value, _ = chance(float(grown), error, added, freedom, known=False)
+    return float(min(1.0, groups * (groups - 1) / 2 * p_value))

@@ -92,6 +92,12 @@ def because_moved(attribute: Attribute, now: Groups, one: Moved, young: bool) ->
         f" {'below' if one.gap < 0 else 'above'} the other groups; in the reference it was {difference(metric, abs(one.gap_before))}"
         f" {'below' if one.gap_before < 0 else 'above'} ({one.n:,.0f} {ROWS.get(metric, 'rows')})"
     )
+    if not one.look.whole:
+        said += " on the last day" if one.look.days == 1 else f" in the last {one.look.days:g} days"
+    if one.standing and one.past is not None:
+        said += f"; as in the past four weeks ({difference(metric, abs(one.past))} {'below' if one.past < 0 else 'above'})"
+    elif one.limits[0] <= one.varies:
+        said += f"; its own days vary up to {difference(metric, one.varies)}"
     return f"{said}, but the labels are young: too early to tell." if young else f"{said}."
 
 

@@ -5,25 +5,28 @@ since the reference. The largest difference is held against what equal groups of
 `unknown`; a difference that already stood in the reference is shown and raises nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from observability.aggregate import Aggregate, By
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.trust import _changes, _criteria
-from observability.analyzers.trust._changes import Moved, Side, by_day, changes, days_of, none_if_nan, onset, strongest, watched
+from observability.analyzers.trust._changes import Look, Moved, Side, by_day, changes, none_if_nan, side_of, strongest, watched
 from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
 from observability.analyzers.trust._groups import MISSING, Attribute, Groups, attributes, enough, measure, question, rows_needed
 from observability.analyzers.trust._words import because_level, because_moved, because_small, because_too_few
 from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.metrics import METRICS
-from observability.stats.multiple import benjamini_hochberg
+from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
-ACT_SHARE = 0.2
-"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 MATURE = 0.8
 PAST_DAYS = 28
 MINIMUM_LABELS = 100
@@ -32,7 +35,7 @@ SMALL_GROUPS = 10
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Counts by group and day of the window, by group of the reference, and how many labels usually are in."""
+    """Counts by group and day of the window and of the past month, by group of the reference, and how many labels usually are in."""
     found = attributes(context.model, context.version)
     if not found or context.model.task is None:
         return {}
@@ -40,6 +43,7 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS)}
     for each in found:
         asks[f"current {each.name}"] = Ask(question(context.model, [each], by_day=True))
+        asks[f"past {each.name}"] = Ask(question(context.model, [each], by_day=True), span="past", days=PAST_DAYS)
         if context.version.reference_rows:
             asks[f"reference {each.name}"] = Ask(question(context.model, [each]), span="reference")
     return asks
@@ -49,7 +53,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each sensitive attribute one finding about the criterion, one for each group that moved, one for each that is too small."""
     found: list[Finding] = []
     levels: list[tuple[Attribute, Groups, Groups | None, Level]] = []
-    movers: list[tuple[Side, list[Moved]]] = []
+    movers: list[tuple[Side, str, Look, list[Moved]]] = []
+    young = is_young(frames)
     for each in attributes(context.model, context.version):
         frame = frames.get(f"current {each.name}")
         if frame is None:
@@ -59,29 +64,49 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         criterion = criterion_of(context.model, now)
         if criterion is None:
             continue
-        judged = level(criterion, now, before, context.model.settings)
+        side = sided(context, each, now, before or now, frame, frames.get(f"past {each.name}")) if len(frame) else None
+        if side is not None and before is not None:
+            for rate in watched(context.model, criterion):
+                late = young and rate != "selection_rate"
+                movers += [(side, rate, look, changes(side, rate, look)) for look in side.looks if look.whole or not late]
+        judged = level(criterion, now, before, context.model.settings, side.contrast if side else None, context.window.days)
         if judged is None:
             found.append(too_few(context, each, now, criterion))
         else:
             levels.append((each, now, before, judged))
-        if before is not None and len(frame):
-            side = Side(context.model, each, now, before, days_of(context.model, frame, each, now))
-            movers += [(side, changes(side, rate)) for rate in watched(context.model, criterion)]
         found += small(context, each, now, criterion)
-    p_values = [judged.p_value for *_, judged in levels] + [one.p_value for _, several in movers for one in several]
+    p_values = [judged.p_value for *_, judged in levels] + [one.p_value for *_, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    young = is_young(frames)
     looks = int(np.count_nonzero(~np.isnan(p_values)))
     found += [about_level(context, *each, next(adjusted), young, looks) for each in levels]
-    for side, several in movers:
+    said: dict[tuple[str, str], list[list[Finding]]] = {}
+    for side, metric, look, several in movers:
         of_p = {one.place: next(adjusted) for one in several}
         surely = {one.place for one in several if of_p[one.place] <= context.budget and one.grown >= one.limits[0]}
-        if surely:
-            found += [
-                about_moved(context, side, one, of_p[one.place], young)
-                for one in strongest(side, several[0].metric, surely, context.budget)
-            ]
-    return found
+        named = strongest(side, metric, look, surely, context.budget) if surely else []
+        named = [one for one in named if look.whole or not one.standing]
+        if named:
+            of_look = [about_moved(context, side, one, of_p[one.place], young) for one in named]
+            said.setdefault((side.attribute.name, metric), []).append(of_look)
+    return found + [finding for of_looks in said.values() for finding in most_telling(of_looks)]
+
+
+def sided(context: Context, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None") -> Side:
+    """Everything that the groups of one attribute are held against."""
+    last = (context.window.end - timedelta(microseconds=1)).date().isoformat()
+    return side_of(context.model, attribute, now, before, frame, past, last, context.window.days)
+
+
+def most_telling(of_looks: Sequence[list[Finding]]) -> list[Finding]:
+    """The findings of the look that says most: an act before a watch, of equals the whole window, then the surest. Looks of one rate are one claim."""
+    return min(
+        of_looks,
+        key=lambda each: (
+            min(("act", "watch", "unknown", "ok").index(one.severity) for one in each),
+            not each[0].evidence["whole"],
+            min(one.evidence["p_value"] for one in each),
+        ),
+    )
 
 
 def reference_of(frames: Frames, attribute: Attribute, now: Groups, context: Context) -> Groups | None:
@@ -111,13 +136,15 @@ def about_level(
     if judged.breached and not judged.stood and adjusted <= context.budget:
         severity = "act" if chosen and context.model.task == "binary" and adjusted <= context.budget * ACT_SHARE else "watch"
         severity = "unknown" if young and by_labels else severity
+    alarming = severity in ("watch", "act")
     by_ratio = judged.ratio_breached and (spread.difference or 0.0) < judged.limit
     base = replace(
         blank(context, attribute.name, criterion.metric, round(spread.n), "level"),
         value=spread.difference, low=spread.low, high=spread.high, limit=judged.limit,
         severity=severity, likely_source="model" if severity in ("watch", "act") else None,
+        onset=judged.since(context.window.start).at if alarming else None,
         rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
-        evidence=evidence(now, before, judged, adjusted, chosen),
+        evidence=evidence(now, before, judged, adjusted, chosen) | (judged.since(context.window.start).evidence if alarming else {}),
     )  # fmt: skip
     if by_ratio:
         base = replace(
@@ -152,6 +179,7 @@ def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float,
         "surest": [judged.surest, now.names[judged.sure_low], now.names[judged.sure_high]],
         "p_value": judged.chance,
         "p_growth": judged.growth,
+        "varies_up_to": judged.varies,
         "p_adjusted": none_if_nan(adjusted),
         "baseline": judged.before,
         "stood_in_reference": judged.stood,
@@ -171,24 +199,26 @@ def about_moved(context: Context, moved: Side, one: Moved, adjusted: float, youn
     """The finding about one group that moved away from the others."""
     watch, act = one.limits
     severity: Severity = "watch"
-    if one.grown >= act and adjusted <= context.budget * ACT_SHARE and is_chosen(context.model):
+    if one.grown >= act and adjusted <= context.budget * ACT_SHARE and is_chosen(context.model) and not one.standing:
         severity = "act"
     late = young and one.metric != "selection_rate"
     if late:
         severity = "unknown"
     name, side = moved.now.names[one.place], -1.0 if one.gap < 0 else 1.0
     allowed = max(side * one.gap_before, 0.0) + (act if severity == "act" else watch)
+    when = one.since(context.window.start)
     return replace(
         blank(context, f"{moved.attribute.name}={name}", one.metric, round(one.n), "reference"),
         value=one.value, low=one.low, high=one.high, limit=one.value - one.gap + side * allowed,
         severity=severity, likely_source=None if late else "model",
-        onset=onset(moved, one),
-        rank=10.0 + min(one.grown / act, 5.0) if act > 0 else 10.0,
+        onset=None if one.standing else when.at,
+        rank=(10.0 + min(one.grown / act, 5.0) if act > 0 else 10.0) * (0.1 if one.standing else 1.0),
         because=because_moved(moved.attribute, moved.now, one, late),
         evidence={
             "baseline": one.before, "baseline_n": round(one.before_n), "others": one.value - one.gap, "gap": one.gap,
-            "gap_reference": one.gap_before, "worse_by": one.grown, "p_value": one.p_value, "p_adjusted": adjusted,
-            "by_day": by_day(moved, one),
+            "gap_reference": one.gap_before, "gap_past": one.past, "worse_by": one.grown, "others_moved": one.others_moved, "varies_up_to": one.varies,
+            "standing": one.standing, "p_value": one.p_value, "p_adjusted": adjusted, "days": one.look.days, "whole": one.look.whole,
+            "by_day": by_day(moved, one), **({} if one.standing else when.evidence),
         },
     )  # fmt: skip
 
