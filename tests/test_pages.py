@@ -96,6 +96,7 @@ def test_only_load_caches_what_the_store_says() -> None:
         "load.py",
         "load_case.py",
         "load_lab.py",
+        "load_review.py",
         "sidebar.py",
     ]  # the sidebar keeps the options of a model, which it is given
 

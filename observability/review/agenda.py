@@ -12,7 +12,7 @@ MOST = 7
 UNDECIDED = 3
 """Weeks after which an item that nobody decided goes to the top with a flag."""
 Change = Literal["new", "worse", "as before", "better", "due"]
-Sort = Literal["incident", "action", "signature", "audit", "added"]
+Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
 WEIGHT_OF_SEVERITY: dict[str, float] = {"act": 1.0, "watch": 0.35, "unknown": 0.1, "ok": 0.05}
 LEAST_EXPOSURE = 0.05

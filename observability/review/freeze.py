@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from observability.aggregate import Records
 from observability.errors import NotFoundError, UsageError
 from observability.record_values import AFTER_LAST, FIRST
+from observability.review.escalation import pass_up
 from observability.review.snapshot import Body, Progress, snapshot
 from observability.review.week import Week
 from observability.store import records, written
@@ -50,6 +51,7 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
     written.write(store, [{**head, "body": {**body, "models": []}}, *parts])
     kept = body_of(store, str(week))
     assert kept is not None
+    pass_up(store, kept, now)
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Which things could be talked about in a week: incidents, promises that are due, signatures that lapse, audits that expire?"""
+"""Which things could be talked about in a week: incidents, promises that are due, decisions to look at again, signatures that lapse, audits that expire?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from observability.aggregate import Records
 from observability.record_values import AFTER_LAST, FIRST
 from observability.review.agenda import Item, change_of
 from observability.review.week import DAYS, Week
-from observability.store import records
+from observability.store import records, said
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ def items(store: "Store", week: Week, models: Sequence[Body], promised: Sequence
     found = [
         *(item for each in models for item in of_incidents(each, exposure[each["model"]], last)),
         *of_promises(promised, exposure),
+        *of_decisions(store, week, exposure),
         *of_signatures(store, week, exposure),
         *of_audits(store, week, exposure),
     ]
-    return [replace(each, weeks=waited(each, earlier)) for each in found]
+    return [replace(each, weeks=max(each.weeks, waited(each, earlier))) for each in found]
 
 
 def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
@@ -89,15 +90,34 @@ def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iter
             why.append(f"It was due on {each['due'][:10]}.")
         if each["state"] == "escalated":
             why.append("It was passed up.")
+        if each["escalated"]:
+            why.append(f"Whether it worked could not be told {each['weeks']} weeks running: escalated.")
         if moved == "no":
             why.append("What it should move did not move.")
         if len(why) > 1:
-            severity = "act" if each["overdue"] or each["state"] == "escalated" else "watch"
+            severity = "act" if each["overdue"] or each["escalated"] or each["state"] == "escalated" else "watch"
             share = exposure.get(each["model"] or "", 0.0)
             yield Item(
                 f"action:{each['action']}", "action", f"{each['text'].rstrip('.')}.", severity, "due", round(share, 6), each["model"], tuple(why),
-                about={"action": each["action"]},
+                weeks=each["weeks"] if each["escalated"] else 1, about={"action": each["action"]},
             )  # fmt: skip
+
+
+def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iterable[Item]:
+    """Standing decisions whose day to look at them again has come, or comes within the coming week, until an item about that day has an outcome."""
+    seen = {row["item"] for row in rows(store, "agenda") if row["does"] in ("accept", "watch", "act") and row["review"] < str(week)}
+    for each in said.decisions(store):
+        fields, again = each.fields, each.fields.get("revisit")
+        item = f"decision:{each.id}:{again:%Y-%m-%d}" if again else ""
+        if again is None or again >= week.end + DAYS or each.state != "standing" or item in seen or fields.get("review") == str(week):
+            continue
+        model = fields.get("model")
+        yield Item(
+            item, "decision", f"Look again at what was decided: {str(fields.get('statement')).rstrip('.')}.", "watch", "due",
+            round(exposure.get(model or "", 0.0), 6), model,
+            (f"Decided by {fields.get('decider') or each.first.author} on {each.first.at:%Y-%m-%d}, to look at again on {again:%Y-%m-%d}.",),
+            about={"decision": each.id},
+        )  # fmt: skip
 
 
 def of_signatures(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iterable[Item]:

@@ -110,7 +110,12 @@ def decisions(frame: "DataFrame") -> Iterable[Entry]:
     """Of `decision` records."""
     for row in frame.to_dict("records"):
         yield Entry(
-            moment(row), "decision", str(row["statement"]), row["model"], row["author"], about(row, "decision", "review", "version")
+            moment(row),
+            "decision",
+            str(row["statement"] or f"A decision is {row['state'] or 'added to'}"),
+            row["model"],
+            row["author"],
+            about(row, "decision", "review", "version", "choice", "decider", "dissent", "options", "evidence", "revisit", "item"),
         )
 
 
@@ -132,4 +137,10 @@ def moment(row: dict[Any, Any]) -> datetime:
 
 def about(row: dict[Any, Any], *names: str) -> tuple[tuple[str, str], ...]:
     """The named fields that are there."""
-    return tuple((name, str(row[name])) for name in names if row.get(name) is not None)
+    given = ((name, row.get(name)) for name in names)
+    return tuple((name, in_words(value)) for name, value in given if value is not None and (isinstance(value, list) or value == value))
+
+
+def in_words(value: Any) -> str:
+    """A field as a text: a list with semicolons, an instant as its day."""
+    return "; ".join(map(str, value)) if isinstance(value, list) else f"{value:%Y-%m-%d}" if hasattr(value, "to_pydatetime") else str(value)

@@ -5,11 +5,13 @@ later, week after week.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.errors import ObservabilityError, UsageError
 from observability.finding import iso
+from observability.review.agenda import UNDECIDED
 from observability.review.moved import Target, moved, target_of
 from observability.review.week import Week
 from observability.store import said
@@ -19,16 +21,22 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 CLOSED = ("done", "cancelled")
+DASHBOARD = "the dashboard"
+"""Who speaks where nobody does."""
 PERFORMANCE = "serving/performance"
 
 
-def promises(store: "Store", week: Week, earlier: Sequence[Body]) -> list[Body]:
-    """Actions of the weeks before this one that are open, or were closed in the last week; the one due first comes first.
+def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
+    """Actions of the weeks before this one that are open, or were closed in the last week; the one due first comes first. known: what was said until then.
 
-    Each has its fields, `since` (its week), `overdue`, `entries` (who said what when), and `moved` (None where it names no metric, with `why`).
+    Each has its fields, `since` (its week), `overdue`, `entries` (who said what when), `moved` (None where it names no metric, with `why`), `weeks` (how
+    many reviews running nobody could tell whether it moved, this one included; 0 where it can be told), and `escalated`.
     """
     found = []
-    for item in said.actions(store):
+    for whole in said.actions(store):
+        item = as_of(whole, known)
+        if item is None:
+            continue
         fields, since = item.fields, week_of(item)
         if since >= week or (item.state in CLOSED and since < week.back()):
             continue
@@ -47,8 +55,39 @@ def promises(store: "Store", week: Week, earlier: Sequence[Body]) -> list[Body]:
             },
             "entries": [{"at": iso(each.at), "author": each.author, "said": sorted(each.fields)} for each in item.entries],
         }
-        found.append(body | answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, week))
+        body |= answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, week)
+        weeks = waited(body, earlier)
+        found.append(body | {"weeks": weeks, "escalated": escalated(body, weeks, week.end)})
     return sorted(found, key=lambda each: (each["due"] is None, each["due"] or "", each["action"]))
+
+
+def as_of(item: said.Item, known: datetime) -> said.Item | None:
+    """The action as it was known at an instant: None where it was not. What the dashboard says when a week is frozen is known from then on."""
+    entries = tuple(each for each in item.entries if each.at < known or (each.at == known and each.author != DASHBOARD))
+    return replace(item, entries=entries) if entries else None
+
+
+def waited(promise: Body, earlier: Sequence[Body]) -> int:
+    """How many reviews running it could not be told whether the action worked, this one included. earlier: newest first."""
+    if told(promise):
+        return 0
+    weeks = 1
+    for body in earlier:
+        then = next((each for each in body["promises"] if each["action"] == promise["action"]), None)
+        if then is None or told(then):
+            break
+        weeks += 1
+    return weeks
+
+
+def told(promise: Body) -> bool:
+    """Whether it is known if the action worked, or nobody asks any more."""
+    return promise["state"] in CLOSED or (promise["moved"] or {}).get("answer") in ("yes", "no")
+
+
+def escalated(promise: Body, weeks: int, by: datetime) -> bool:
+    """Whether it has waited too long: undecided so many times running, and not put off until a later day."""
+    return weeks >= UNDECIDED and (promise["due"] is None or promise["due"] <= iso(by))
 
 
 def answer(store: "Store", target: Target | None, since: Week, week: Week) -> Body:

@@ -76,7 +76,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
     say(1.0, "putting the agenda together")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
     models = [model_body(each) for each in judged_models]
-    promised = promises(store, week, earlier)
+    promised = promises(store, week, earlier, frozen_at)
     return {
         "format": FORMAT,
         "review": str(week),

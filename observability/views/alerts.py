@@ -13,7 +13,7 @@ from observability.alerts.send import TRIES, by_apprise
 from observability.alerts.state import Alert, precision
 from observability.errors import ObservabilityError
 from observability.store import written
-from observability.views import empty, links, load, person, text
+from observability.views import empty, links, load, load_review, person, text
 from observability.views.choice import choose
 from observability.views.scope import Scope
 from observability.views.table import column, row, table
@@ -73,7 +73,7 @@ def work_on(alerts: Sequence[Alert], scope: Scope) -> None:
         return
     with st.container(border=True):
         st.subheader(text.sentence(alert.title), anchor=False)
-        for each in load.alert_words(alert.incident):
+        for each in load_review.alert_words(alert.incident):
             more = f": {text.plain(each['text'])}" if each["text"] else ""
             until = f" until {text.plain(text.minute(each['until']))}" if each["until"] else ""
             st.markdown(
@@ -156,7 +156,7 @@ def channels() -> None:
             f"Put {FILE} into the home folder: channels (mail, Slack, Teams, webhooks as apprise writes them), routes by owner, quiet hours.",
         )
         return
-    sent = list(load.alert_messages().values())
+    sent = list(load_review.alert_messages().values())
     columns = (column("channel", "Channel", strong=True), column("for", "For"), column("sent", "Sent", align="right"), column("waits", "Waits", align="right"), column("failed", "Failed", align="right"), column("repeat", "After a crash", wide=True))  # fmt: skip
     table(
         "channels",
@@ -203,7 +203,7 @@ def test(config: Config, name: str) -> None:
 
 def watching() -> None:
     """What the thread that looks at the models is doing."""
-    state = load.watching()
+    state = load_review.watching()
     if state is None:
         st.caption("Nothing watches the models in this process.")
     elif state.failure:

@@ -23,6 +23,9 @@ WORDS = {
     "export": "Export", "note": "Note", "registered": "Registered", "decision": "Decision", "signature": "Signature", "audit": "Audit",
 }  # fmt: skip
 
+DECIDED = {"decider": "decided by {}", "evidence": "rests on {}", "dissent": "dissent: {}", "options": "also considered: {}", "revisit": "to look at again on {}"}  # fmt: skip
+"""What stands under a decision, where it was said."""
+
 
 def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     """One entry; a version leads to its model, a decision to its review, a complaint to its case."""
@@ -32,6 +35,8 @@ def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
         title = links.link(entry.title, "review", None, review=about["review"], step="decide")
     elif about.get("prediction") and "case" in links.page_files():
         title = links.link(entry.title, "case", None, id=about["prediction"], model=entry.model)
+    if entry.sort == "decision":
+        title["sub"] = "; ".join(words.format(about[name]) for name, words in DECIDED.items() if about.get(name))
     model = links.link(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
     return row(
         {

@@ -17,7 +17,7 @@ from observability.review.freeze import Frozen
 from observability.review.snapshot import Body
 from observability.review.week import Week
 from observability.store import written
-from observability.views import empty, frame, load, person, text
+from observability.views import empty, frame, load, load_review, person, text
 from observability.views.choice import choose
 
 STEPS = ("Agenda", "Promises", "Fleet", "Incidents", "Performance", "Inputs", "Fairness", "Alerts", "Spending", "Changes", "Decide")
@@ -61,7 +61,7 @@ class Room:
 
 def enter() -> Room:
     """The week of the address, or the choice of one; stops where none is frozen."""
-    frozen = load.reviews()
+    frozen = load_review.reviews()
     names = [each.review for each in frozen]
     if names and "review" not in st.query_params:
         st.query_params["review"] = names[0]
@@ -73,12 +73,12 @@ def enter() -> Room:
                 missing="The link names the week {}, which is not frozen here.",
             )  # fmt: skip
         begin(frozen)
-    body = load.review(chosen) if chosen else None
+    body = load_review.review(chosen) if chosen else None
     if body is None:
         step = "Freeze one above: its numbers then stay as they are, and the meeting goes through them step by step."
         empty.nothing("No week is frozen yet." if not names else "No week is chosen.", step)
         st.stop()
-    return Room(body, step_of(st.query_params.get("step")), tuple(load.review_said(str(chosen))), None)
+    return Room(body, step_of(st.query_params.get("step")), tuple(load_review.review_said(str(chosen))), None)
 
 
 def begin(frozen: list[Frozen]) -> None:

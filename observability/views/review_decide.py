@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.review.week import Week
 from observability.store import written
-from observability.views import load, review, text
+from observability.views import load_review, review, text
 from observability.views.review import Room, say
 from observability.views.table import column, row, table
 
@@ -22,7 +22,7 @@ COLUMNS = (
 
 def draw(room: Room) -> None:
     """The decisions so far, the forms, the files."""
-    made = load.decided(room.review)
+    made = load_review.decided(room.review)
     if made:
         table("decisions", "Decisions", COLUMNS, [as_row(each) for each in made])
     else:

@@ -8,7 +8,7 @@ import streamlit as st
 from observability.export_case import SOURCES, WRONG
 from observability.measure import HEADLINE
 from observability.review.week import Week
-from observability.views import charts_time, empty, frame, links, load, text
+from observability.views import charts_time, empty, frame, links, load_review, text
 from observability.views.review import Room
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, table
@@ -139,7 +139,7 @@ def incidents(room: Room) -> None:
 
 def cases(room: Room) -> None:
     """The single predictions that people looked into."""
-    found, sentence = load.verdicts_of_week(room.body["week"])
+    found, sentence = load_review.verdicts_of_week(room.body["week"])
     st.subheader("Bad cases that somebody looked into", anchor=False)
     if not found:
         target = links.link("Find a case of this week", "cases", None)
@@ -345,7 +345,7 @@ def scope_of(room: Room, model: str) -> Scope:
 
 def since(room: Room) -> None:
     """What later labels made of the frozen figures."""
-    found = load.restated(room.review)
+    found = load_review.restated(room.review)
     if not found:
         return
     with st.expander(f"Restated since: {text.plural(len(found), 'figure')}", icon=":material/update:"):

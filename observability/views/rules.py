@@ -14,7 +14,7 @@ from observability.finding import Finding
 from observability.metrics import METRICS
 from observability.rules import Rule, Said
 from observability.settings import CRITERIA, ModelSettings, settings_from
-from observability.views import load, person, text
+from observability.views import load, load_review, person, text
 from observability.views.frame import Here
 from observability.views.table import column, row, table
 
@@ -79,7 +79,7 @@ def limits_box(model: Model) -> dict[str, float]:
     import pandas as pd
 
     known = ruling.rules(model.settings)
-    alerts = list(load.alerts().values())
+    alerts = list(load_review.alerts().values())
     frame = pd.DataFrame(
         {
             "Rule": [each.title for each in known],

@@ -5,11 +5,11 @@ whether it was useful. Everything is kept with author and time; messages survive
 
 import streamlit as st
 
-from observability.views import alerts, empty, frame, load
+from observability.views import alerts, empty, frame, load_review
 
 scope = frame.begin("alerts")
 alerts.watching()
-found = alerts.ordered([each for each in load.alerts().values() if scope.model in (None, each.model)])
+found = alerts.ordered([each for each in load_review.alerts().values() if scope.model in (None, each.model)])
 if found:
     alerts.listed(found, scope)
     alerts.work_on(found, scope)

@@ -6,13 +6,13 @@ complaints, versions that were registered, decisions, signatures, audits. Search
 import streamlit as st
 
 from observability.export_csv import inert_csv
-from observability.views import changes, empty, frame, load
+from observability.views import changes, empty, frame, load, load_review
 from observability.views.sidebar import BIND
 from observability.views.table import table
 
 scope = frame.begin("changes")
 start, end = load.span_of(scope)
-entries = load.ledger(scope.model, start, end)
+entries = load_review.ledger(scope.model, start, end)
 if not entries:
     empty.nothing(
         "Nothing was logged in this window.",

@@ -1,0 +1,124 @@
+"""What waits for three weeks goes up by itself; decisions and signatures come back on their day; decisions are found by what they rest on."""
+
+from datetime import timedelta
+
+import pytest
+
+from observability.alerts import config, kept
+from observability.alerts.send import deliver
+from observability.review import freeze
+from observability.review.escalation import messages, pass_up
+from observability.review.ledger import entries
+from observability.review.snapshot import snapshot
+from observability.store import said, written
+from observability.views import changes
+from tests.review import world
+from tests.review.world import WEEKS
+
+NOW = WEEKS[-1].end + timedelta(days=7)
+SETTINGS = """
+[channels]
+bobs = "jsons://127.0.0.1/bob"
+desk = "jsons://127.0.0.1/desk"
+[routes]
+bob = ["bobs"]
+[alerts]
+default = ["desk"]
+dashboard = "https://models.example.org"
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Four weeks frozen one after the other. In the first one somebody promised what no metric can show, decided something, and signed."""
+    with world.build(tmp_path_factory.mktemp("escalation")) as opened:
+        (opened.home / config.FILE).write_text(SETTINGS, encoding="utf-8")
+        freeze.freeze(opened, WEEKS[0], author="ann", now=NOW)
+        common = {"at": NOW, "author": "ann", "model": "eta", "review": str(WEEKS[0])}
+        written.write(opened, [
+            {**common, "kind": "action", "action": "a1", "text": "Ask the drivers", "owner": "bob", "metric": "energy_per_thousand"},
+            {**common, "kind": "action", "action": "a2", "text": "Ask them later", "owner": "bob", "metric": "energy_per_thousand", "due": NOW},
+            {**common, "kind": "decision", "decision": "d1", "statement": "Keep version 1", "decider": "carla", "dissent": "Dan wants 2",
+             "evidence": ["2026-W06: finding f-77"], "options": ["roll back"], "revisit": WEEKS[2].start + timedelta(days=2)},
+            {**common, "kind": "signature", "subject": "bias", "until": WEEKS[1].start},
+        ])  # fmt: skip
+        for week in WEEKS[1:4]:
+            freeze.freeze(opened, week, author="ann", now=NOW + (week.start - WEEKS[0].start) / 1000)
+        yield opened
+
+
+def promised(store, week, action="a1"):
+    return next(each for each in freeze.found(store, str(week))["promises"] if each["action"] == action)
+
+
+def on_agenda(store, week, item):
+    return next((each for each in freeze.found(store, str(week))["agenda"] if each["item"].startswith(item)), None)
+
+
+def test_what_cannot_be_told_three_weeks_running_is_passed_up_by_itself(store):
+    found = [promised(store, week) for week in WEEKS[1:4]]
+    assert [(each["moved"]["answer"], each["weeks"], each["escalated"]) for each in found] == [
+        ("cannot tell", 1, False), ("cannot tell", 2, False), ("cannot tell", 3, True),
+    ]  # fmt: skip
+    (action,) = [each for each in said.actions(store) if each.id == "a1"]
+    assert (action.state, action.last.author) == ("escalated", "the dashboard")
+    assert "3 weeks running" in action.fields["reason"]
+    item = on_agenda(store, WEEKS[3], "action:a1")
+    assert (item["severity"], item["weeks"]) == ("act", 3)
+    assert any("escalated" in each for each in item["reasons"])
+    assert on_agenda(store, WEEKS[2], "action:a1") is None
+
+
+def test_what_was_put_off_until_a_later_day_waits_for_it(store):
+    assert (promised(store, WEEKS[3], "a2")["weeks"], promised(store, WEEKS[3], "a2")["escalated"]) == (3, False)
+
+
+def test_the_owner_is_told_once_with_a_key(store):
+    queued = [each for each in kept.messages(store).values() if each.incident == "action:a1"]
+    assert [(each.channel, each.state) for each in queued] == [("bobs", "queued")]
+    assert "Ask the drivers" in queued[0].text
+    assert f"https://models.example.org/review?review={WEEKS[3]}" in queued[0].text
+    written.write(store, list(messages(freeze.found(store, str(WEEKS[3])), config.read(store.home), NOW)))
+    sent = []
+    deliver(store, config.read(store.home), NOW + timedelta(hours=1), lambda address, message: sent.append((address, message.key)))
+    assert sent.count(("jsons://127.0.0.1/bob", queued[0].key)) == 1
+    assert [address for address, _ in sent if address.endswith("desk")], "the lapsed signature has no owner with a route"
+
+
+def test_a_review_of_old_logs_tells_nobody(store):
+    body = freeze.found(store, str(WEEKS[3]))
+    assert list(messages(body, config.read(store.home), NOW))
+    before = len(kept.messages(store))
+    pass_up(store, body, NOW + timedelta(days=400))
+    assert len(kept.messages(store)) == before
+
+
+def test_a_lapsed_signature_waits_on_the_agenda_until_somebody_decides(store):
+    item = on_agenda(store, WEEKS[3], "signature:eta:bias")
+    assert (item["weeks"], item["severity"]) == (3, "act")
+    assert freeze.found(store, str(WEEKS[3]))["agenda"][0]["weeks"] >= 3
+
+
+def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
+    assert [bool(on_agenda(store, week, "decision:d1")) for week in WEEKS[:4]] == [False, True, True, True]
+    item = on_agenda(store, WEEKS[3], "decision:d1")
+    assert "Keep version 1" in item["title"]
+    assert "carla" in item["reasons"][0]
+    written.write(store, [{"kind": "agenda", "review": str(WEEKS[3]), "item": item["item"], "author": "ann", "does": "accept"}])
+    freeze.freeze(store, WEEKS[4], author="ann", now=NOW + timedelta(days=1))
+    assert on_agenda(store, WEEKS[4], "decision:d1") is None
+
+
+def test_a_week_is_made_anew_as_it_was_frozen(store):
+    body = freeze.found(store, str(WEEKS[3]))
+    earlier = freeze.before(store, WEEKS[3])
+    anew = snapshot(store, WEEKS[3], frozen_at=NOW + (WEEKS[3].start - WEEKS[0].start) / 1000, earlier=earlier)
+    assert anew["promises"] == body["promises"]
+
+
+@pytest.mark.parametrize("words", ["keep VERSION", "carla", "dan wants", "f-77", "roll back", "eta"])
+def test_a_decision_is_found_by_its_words_decider_dissent_and_evidence(store, words):
+    everything = entries(store, WEEKS[0].start, NOW + timedelta(days=1))
+    found = changes.chosen(everything, ["decision"], words)
+    assert [each.title for each in found] == ["Keep version 1"]
+    assert changes.chosen(everything, ["decision"], "nobody said this") == []
