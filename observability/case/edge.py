@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.case.computed import scores
 from observability.case.goal import decided, goal_of, margin_of, reached
 from observability.case.known import class_of, known
 from observability.case.modelled import Curve, Goal, Margin, Opposite, WhatIf
 from observability.case.nearest import distances
-from observability.case.real_rows import RealRows, artifact_of, asker, columns_of, inputs_of, real_rows, typed
+from observability.case.real_rows import RealRows, columns_of, inputs_of, real_rows, typed
 from observability.case.shapes import NotGivenError
 from observability.catalog import Column
 from observability.errors import UsageError
@@ -107,12 +108,7 @@ def ask(
     store: "Store", row: "Row", worker: "Worker | None", table: "DataFrame", progress: Progress | None = None
 ) -> NDArray[np.float64]:  # fmt: skip
     """The scores that the version's model file gives to a table."""
-    from observability.worker import predict
-
-    return predict(
-        asker(worker), artifact_of(store, row.version), table, task=row.model.task or "regression", classes=row.model.classes,
-        progress=progress, seconds=SECONDS,
-    )  # fmt: skip
+    return scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
 def opposite(store: "Store", row: "Row") -> Opposite:

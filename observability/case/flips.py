@@ -1,11 +1,13 @@
 """What small change would have given another answer? Counterfactuals that the model itself confirms, with locked features left alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.case.computed import asked_of, kept, scores
 from observability.case.edge import plain
 from observability.case.goal import as_json, goal_of
 from observability.case.modelled import Goal
@@ -50,13 +52,45 @@ def counterfactuals(
 def search(
     store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
 ) -> Found:  # fmt: skip
-    """The same with what was searched and how."""
-    from observability.worker.asking import flip, predict
+    """The same with what was searched and how: as it was found before, where the inputs, the label, the threshold and the locks are the same."""
+    settings = row.model.settings
+    asked = {
+        "inputs": asked_of(inputs_of(row)), "threshold": row.threshold, "label": row.label_number, "locked": settings.immutable,
+        "reference": [row.version.registered_at, row.version.reference_rows], "dice": find_spec("dice_ml") is not None,
+    }  # fmt: skip
+    body = kept(store, row, row.version, "flips", asked, lambda: as_plain(lambda: searched(store, row, worker, progress)))
+    if "nothing" in body:
+        what, got, expected = body["nothing"]
+        raise NotGivenError(what, got=got, expected=expected)
+    each = [
+        Counterfactual({name: (pair[0], pair[1]) for name, pair in one["changes"].items()}, one["score"], one["reached"])
+        for one in body.pop("found")
+    ]
+    return Found(tuple(each), tuple(body.pop("origins")), goal=Goal(**body.pop("goal")), locked=tuple(body.pop("locked")), **body)
+
+
+def as_plain(search_: Callable[[], Found]) -> dict[str, Any]:
+    """What was found as plain JSON; that nothing was found is an answer too."""
+    try:
+        found = search_()
+    except NothingFoundError as error:
+        return {"nothing": [error.what, error.got, error.expected]}
+    held = asdict(found)
+    return {"found": held.pop("counterfactuals"), **held}
+
+
+class NothingFoundError(NotGivenError):
+    """The search was made, and found nothing."""
+
+
+def searched(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> Found:
+    """The search itself, in the worker."""
+    from observability.worker.asking import flip
 
     asked, artifact = asker(worker), artifact_of(store, row.version)
     rows, own = real_rows(store, row), inputs_of(row)
     task = row.model.task or "regression"
-    before = predict(asked, artifact, own, task=task, classes=row.model.classes, seconds=SECONDS)
+    before = scores(store, row, row.version, own, worker, None, SECONDS)
     goal = goal_of(row, rows, before)
     columns = columns_of(row.model, row.version)
     locked = tuple(each.name for each in columns if each.name in row.model.settings.immutable)
@@ -68,7 +102,7 @@ def search(
         number=NUMBER, progress=progress, seconds=SECONDS,
     )  # fmt: skip
     if not len(found.found):
-        raise NotGivenError(
+        raise NothingFoundError(
             f"no change of its {len(free)} free features was found that gives {goal.text}",
             got=f"{found.asked:,} changed inputs were scored; locked: {', '.join(locked[:8]) or 'none'}",
             expected="values within the range and the levels of the reference",

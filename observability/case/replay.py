@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from observability.aggregate import Aggregate, By
+from observability.case import computed as computing
 from observability.case.modelled import Answered
-from observability.case.real_rows import artifact_of, asker, columns_of, inputs_of
+from observability.case.real_rows import columns_of, inputs_of
 from observability.case.shapes import NotGivenError, Replayed
 from observability.catalog import Version
 from observability.errors import ObservabilityError
@@ -130,8 +131,6 @@ def alike(one: Any, other: Any) -> bool:
 
 def computed(store: "Store", row: "Row", version: Version, worker: "Worker | None") -> Answered:
     """What a version's model file says to the stored input, or why it cannot."""
-    from observability.worker import predict
-
     nothing = Answered(version.name, role_of(row, version), None, None, None)
     logged = {column.name for column in columns_of(row.model, row.version)}
     missing = tuple(
@@ -141,10 +140,7 @@ def computed(store: "Store", row: "Row", version: Version, worker: "Worker | Non
         named = f"{', '.join(missing[:5])}{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}"
         return replace(nothing, missing=missing, why=f"it takes {named}, which the stored input does not have")
     try:
-        scores = predict(
-            asker(worker), artifact_of(store, version), inputs_of(row, version), task=row.model.task or "regression",
-            classes=row.model.classes, seconds=SECONDS,
-        )  # fmt: skip
+        scores = computing.scores(store, row, version, inputs_of(row, version), worker, None, SECONDS)
     except ObservabilityError as error:
         return replace(nothing, why=str(error))
     if scores.ndim == 2:

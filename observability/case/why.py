@@ -6,10 +6,11 @@ prediction they are always computed, exactly for trees and linear models (worker
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.case.computed import asked_of, kept
 from observability.case.known import class_of, explained_score, known, shaped, without_base
 from observability.case.modelled import Against, Contrast, Contrasts, Stability
 from observability.case.nearest import nearest
@@ -85,27 +86,34 @@ def part(progress: Progress | None, low: float, high: float) -> Progress | None:
 
 def computed(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> Contrast:
     """The attributions against the average, computed now as they are explained ahead."""
+    place = class_of(row)
+    asked = [asked_of(inputs_of(row)), place, row.version.registered_at, row.version.reference_rows]
+    found = kept(store, row, row.version, "average", asked, lambda: attributed(store, row, worker, progress))
+    score, note = found.pop("score"), found.pop("note")
+    return shaped(
+        row, "average", **found, source="computed", class_name=row.model.classes[place] if place >= 0 else None,
+        note=joined(note, reproduced(row, score)),
+    )  # fmt: skip
+
+
+def attributed(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> dict[str, Any]:
+    """What the worker says of the one row, as plain JSON: what `shaped` takes, and the model's score of it."""
     from observability.worker import explain as ask
 
-    asked = asker(worker)
-    artifact = artifact_of(store, row.version)
-    background = None
-    if row.version.reference_rows:
-        reference = real_rows(store, row, production=False)
-        background = reference.inputs.head(AVERAGE_ROWS)
+    asked, artifact, place = asker(worker), artifact_of(store, row.version), class_of(row)
+    background = real_rows(store, row, production=False).inputs.head(AVERAGE_ROWS) if row.version.reference_rows else None
     found = ask(
         asked, artifact, inputs_of(row), task=row.model.task or "regression", classes=row.model.classes, background=background,
         progress=progress, seconds=SECONDS,
     )  # fmt: skip
-    place = class_of(row)
     at = (0, place) if place >= 0 else (0,)
     base = np.asarray(found.base_value)
-    error = None if found.standard_error is None else dict(zip(found.features, found.standard_error[at].tolist()))
-    return shaped(
-        row, "average", dict(zip(found.features, found.values[at].tolist())), float(base[place] if place >= 0 else base),
-        float(found.output[at]), found.link, found.method, "computed", found.background, found.background_rows, errors=error,
-        class_name=row.model.classes[place] if place >= 0 else None, note=joined(found.note, reproduced(row, float(found.predictions[at]))),
-    )  # fmt: skip
+    return {
+        "values": dict(zip(found.features, found.values[at].tolist())), "base": float(base[place] if place >= 0 else base),
+        "output": float(found.output[at]), "link": found.link, "method": found.method, "background": found.background,
+        "background_rows": found.background_rows, "score": float(found.predictions[at]), "note": found.note,
+        "errors": None if found.standard_error is None else dict(zip(found.features, found.standard_error[at].tolist())),
+    }  # fmt: skip
 
 
 def reproduced(row: "Row", score: float) -> str:

@@ -115,14 +115,18 @@ class Store:
         return cached[1]
 
     @contextmanager
-    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def write(self, *, aside: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """The one writer's cursor inside one transaction, committed at the end of the block, undone where it raises.
 
-        Not for use inside itself. Raises StoreBrokenError where the disk refused; what had been committed before stays.
+        aside: what is written changes nothing that a page shows (a memory of what was computed), so no cache becomes old by it, and where somebody else
+        writes just now nobody waits: StoreBusyError. Not for use inside itself. Raises StoreBrokenError where the disk refused; what had been committed
+        before stays.
         """
         if self._writer == threading.get_ident():
             raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
-        with self._writing:
+        if not self._writing.acquire(blocking=not aside):
+            raise StoreBusyError("the store is being written", where=str(self.path), attempt="Try again")
+        try:
             cursor = self.cursor()
             self._writer = threading.get_ident()
             try:
@@ -142,10 +146,13 @@ class Store:
                 raise
             finally:
                 self._writer = None
-                self.unhurried += getattr(self._background, "on", False)
-                self.generation += 1
+                if not aside:
+                    self.unhurried += getattr(self._background, "on", False)
+                    self.generation += 1
                 with suppress(duckdb.Error):
                     cursor.close()
+        finally:
+            self._writing.release()
 
     @contextmanager
     def in_background(self) -> Iterator[None]:

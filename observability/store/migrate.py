@@ -61,7 +61,13 @@ def estimates_schema(writer: duckdb.DuckDBPyConnection) -> None:
         writer.execute(create_table(model_table("estimates", key), MODEL_TABLES["estimates"]))
 
 
-STEPS: tuple[Step, ...] = (first_schema, attributions_schema, slices_of_bands_and_servers, estimates_schema)
+def computed_schema(writer: duckdb.DuckDBPyConnection) -> None:
+    """The table of what model files said about single predictions, for the models that are there already."""
+    for (key,) in writer.execute("SELECT key FROM models ORDER BY key").fetchall():
+        writer.execute(create_table(model_table("computed", key), MODEL_TABLES["computed"]))
+
+
+STEPS: tuple[Step, ...] = (first_schema, attributions_schema, slices_of_bands_and_servers, estimates_schema, computed_schema)
 """Step i leads to schema version i + 1."""
 
 
@@ -125,6 +131,7 @@ def follow_hash(writer: duckdb.DuckDBPyConnection) -> None:
             writer.execute(f"UPDATE labels_{key} SET id_hash = hash(id)")
             writer.execute(f"UPDATE attributions_{key} SET id_hash = hash(id)")
             writer.execute(f"UPDATE estimates_{key} SET id_hash = hash(id)")
+            writer.execute(f"UPDATE computed_{key} SET id_hash = hash(id)")
         for kind, table in kind_tables().items():
             writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
     writer.execute("DELETE FROM hashing")

@@ -130,6 +130,8 @@ ESTIMATE_COLUMNS = {
     "squared": "DOUBLE",
 }
 """Expected absolute and squared error of single predictions of a regression (store/estimates.py)."""
+COMPUTED_COLUMNS = {"id_hash": "UBIGINT", "id": "VARCHAR", "part": "VARCHAR", "asked": "VARCHAR", "at": "TIMESTAMP", "body": "VARCHAR"}
+"""What a model's file said about single predictions when it was asked (store/computed.py)."""
 MODEL_TABLES = {
     "predictions": PREDICTION_COLUMNS,
     "labels": LABEL_COLUMNS,
@@ -139,6 +141,7 @@ MODEL_TABLES = {
     "attributions": ATTRIBUTION_COLUMNS,
     "enrichment": ENRICHMENT_COLUMNS,
     "estimates": ESTIMATE_COLUMNS,
+    "computed": COMPUTED_COLUMNS,
 }
 """Tables of each model, by the first part of their names."""
 

@@ -68,7 +68,7 @@ def test_the_baseline_is_the_commonest_class_or_the_mean(model_world):
 def test_versions_that_cannot_answer_say_why(model_world, model_worker):
     with pytest.raises(NotGivenError, match="no other version"):
         replay.versions(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
-    row = row_of(model_world, "c-200")
+    row = row_of(model_world, "c-210")
     with pytest.raises(NotGivenError, match=r"no other version can answer.*version 2: .*on request.*version 3: it takes tenure"):
         replay.versions(model_world.store, row)
 

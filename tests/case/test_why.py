@@ -134,13 +134,13 @@ def test_a_worker_that_breaks_costs_its_own_part(model_world):
         def call(self, *given, **more):
             raise WorkerError("the job took too long and was ended", reason="time", attempt="Ask for fewer rows")
 
-    found = why.contrasts(model_world.store, row_of(model_world, "c-8", "credit"), worker=Broken())
+    found = why.contrasts(model_world.store, row_of(model_world, "c-258", "credit"), worker=Broken())
     assert found.average is None and found.similar is None and set(found.why) == {"average", "similar", "twins"}
     assert all("took too long" in each for each in found.why.values())
 
 
 def copied(model_world, folder):
-    """The store of the world in another home, without its model files."""
+    """The store of the world in another home, without its model files and without what they said."""
     import shutil
 
     from observability.store.database import Store
@@ -148,7 +148,11 @@ def copied(model_world, folder):
     folder.mkdir(parents=True)
     model_world.store.cursor().execute("CHECKPOINT")
     shutil.copyfile(model_world.home / "store.duckdb", folder / "store.duckdb")
-    return Store.open(folder, threads=2)
+    store = Store.open(folder, threads=2)
+    with store.write() as writer:
+        for model in store.catalog().models:
+            writer.execute(f"DELETE FROM computed_{model.key}")
+    return store
 
 
 def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_needs_it(model_world, model_worker, tmp_path, monkeypatch):
