@@ -21,7 +21,7 @@ import pyarrow as pa
 from observability.aggregate import Attributions
 from observability.catalog import Model, Version
 from observability.store.catalog_store import find_model, streams
-from observability.store.listing import fields_of, typed
+from observability.store.listing import fields_of, of_id, typed
 from observability.store.query import first, no_rows
 from observability.store.raw import used
 from observability.store.references import Field
@@ -133,18 +133,16 @@ def of_prediction(store: "Store", model: Model, version: Version, prediction_id:
         if state is None or not state.holds(version):
             return None
         numbers = [number for (name, _), number in streams(cursor, model.key).items() if name == version.name]
-        held = first(
-            cursor,
-            f"""SELECT "values", "class", base, output, residual, link, method, adds_up, reproduces
-            FROM {model_table("attributions", model.key)} WHERE id_hash = hash(?) AND id = ? AND stream IN (SELECT unnest(?::SMALLINT[]))""",
-            [prediction_id, prediction_id, numbers],
+        names = ("class", "base", "output", "residual", "link", "method", "adds_up", "reproduces")
+        columns = ["stream", '"values"', *(quoted(name) for name in names)]
+        held = next(
+            (each for each in of_id(cursor, model_table("attributions", model.key), columns, prediction_id) if each[0] in numbers), None
         )
     if held is None:
         return None
-    names = ("class", "base", "output", "residual", "link", "method", "adds_up", "reproduces")
-    values = {name: float(value) for name, value in zip(state.features, held[0])}
+    values = {name: float(value) for name, value in zip(state.features, held[1])}
     said = {"background": state.background, "background_rows": state.background_rows, "note": state.note}
-    return {"values": values, **dict(zip(names, held[1:], strict=True)), **said}
+    return {"values": values, **dict(zip(names, held[2:], strict=True)), **said}
 
 
 def joined(

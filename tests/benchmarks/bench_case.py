@@ -1,19 +1,20 @@
 """How fast is one prediction found among millions, and how long does the whole evidence about it take?
 
-    python tests/benchmarks/bench_case.py [ROWS]
+    python tests/benchmarks/bench_case.py [ROWS] [FILE_ROWS]
 
-ROWS: predictions of the synthetic model (default 10,000,000), 12 features, half of them labelled. They are made inside the database, so that this takes
-minutes, not an hour. Prints the median milliseconds of an id that is there and of one that is not, beside a scan of the ids as text and a bare scan of
-the hashes; then each part of a case, and all parts that need no model.
+ROWS (default 10,000,000): predictions among which an id is looked for; FILE_ROWS (default 5,000,000): predictions, all of them explained and rolled
+up, of which whole case files are opened. A synthetic model with 12 features, half of its predictions labelled, made inside the database. Times are CPU
+milliseconds of the process (all threads), the least of several, and how often they hold a bare scan of the stored hashes; wall time stands beside.
 """
 
+import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,26 +24,27 @@ os.chdir(ROOT)
 
 import numpy as np
 import pandas as pd
+from duckdb import DuckDBPyConnection
 
-from observability.case import PARTS, open_case
+from observability.case import PARTS, edge, known, open_case, tree
 from observability.errors import NotFoundError
-from observability.store import listing
+from observability.store import listing, said
+from observability.store.attributions import State, identity, write_parts
 from observability.store.database import Store
 from observability.store.register import Request, register
 from observability.store.rollup import rebuild
 from observability.store.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 
 NUMBERS, CATEGORIES = 9, 3
-MODELLED = ("explanation", "counterfactuals", "versions")
+MODELLED = ("counterfactuals", "versions")
+"""Parts that ask model files; what these said once is remembered (store/computed.py)."""
 REPEATS = 15
 START = "TIMESTAMP '2026-01-01'"
-ROLLED_UP = 1_000_000
-"""Up to so many rows the rollups are made as well. Without them the findings of the day are not measured, and samples are drawn from all rows."""
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def build(home: Path, rows: int) -> Store:
-    """A registered model with `rows` predictions over 180 days, and labels for every other one."""
+def build(home: Path, rows: int, *, whole: bool = False) -> Store:
+    """A registered model with `rows` predictions over 180 days, and labels for every other one. whole: rolled up, and all of them explained."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {f"x{i}": rng.normal(size=20_000) for i in range(NUMBERS)}
@@ -82,19 +84,37 @@ def build(home: Path, rows: int) -> Store:
         writer.execute(
             f"INSERT INTO labels_{model.key} ({', '.join(wanted)}) SELECT {', '.join(wanted.values())} FROM {source} WHERE i % 2 = 0"
         )
-        if rows <= ROLLED_UP:
+        if whole:
             rebuild(writer, "big")
+            explained(writer, model.key, stream)
+    if whole:
+        version = store.catalog().model("big").versions[0]
+        names = tuple(each.name for each in store.catalog().model("big").features())
+        held = identity(version)
+        state = State(names, held[0], held[1], "tree", "logit", "rows of the reference", 100, rows=rows)
+        with store.write() as writer:
+            write_parts(writer, store.catalog().model("big"), "1", {"": (rows, json.dumps(asdict(state)))})
     return store
 
 
-def median(work: Callable[[int], object], repeats: int = REPEATS) -> float:
-    """Median milliseconds of wall time."""
-    times = []
+def explained(writer: DuckDBPyConnection, key: int, stream: int) -> None:
+    """Attributions of every prediction that add up to its log-odds."""
+    parts = ", ".join(["ln(score / (1 - score))", *(["0.0"] * (NUMBERS + CATEGORIES - 1))])
+    writer.execute(
+        f"""INSERT INTO attributions_{key} SELECT stream, id, id_hash, "at", sample_hash, true, -1, [{parts}]::FLOAT[], 0.0, ln(score / (1 - score)), 0.0,
+            'logit', 'tree', true, true FROM predictions_{key} WHERE stream = {stream}"""
+    )
+
+
+def least(work: Callable[[int], object], repeats: int = REPEATS) -> tuple[float, float]:
+    """The least CPU and the least wall milliseconds."""
+    cpu, wall = [], []
     for turn in range(repeats):
-        began = time.perf_counter()
+        began, since = time.process_time(), time.perf_counter()
         work(turn)
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+        cpu.append((time.process_time() - began) * 1000)
+        wall.append((time.perf_counter() - since) * 1000)
+    return min(cpu), min(wall)
 
 
 def missing(store: Store, turn: int) -> None:
@@ -106,43 +126,79 @@ def missing(store: Store, turn: int) -> None:
     raise SystemExit("an id that is not there was found")
 
 
+def some_ids(store: Store, rows: int) -> list[str]:
+    """Ids of labelled predictions, at random places."""
+    places = np.random.default_rng(1).integers(0, rows // 2, 2 * REPEATS).tolist()
+    return [store.cursor().execute("SELECT 'p' || hash(2 * ?::BIGINT)", [each]).fetchall()[0][0] for each in places]
+
+
+def look_up(store: Store, rows: int) -> None:
+    """One id among all of them."""
+    key, cursor, ids = store.catalog().model("big").key, store.cursor(), some_ids(store, rows)
+    table = f"predictions_{key}"
+    bare, _ = least(lambda turn: cursor.execute(f"SELECT count(*) FROM {table} WHERE id_hash = hash(?)", [ids[turn]]).fetchall())
+    works: dict[str, Callable[[int], object]] = {
+        "bare scan of the hashes": lambda turn: cursor.execute(f"SELECT count(*) FROM {table} WHERE id_hash = hash(?)", [ids[turn]]).fetchall(),
+        "an id that is not there": lambda turn: missing(store, turn),
+        "an id, with every field": lambda turn: listing.of_id(cursor, table, ["*"], ids[turn]),
+        "the same with its labels and names": lambda turn: listing.row(store, "big", ids[turn]),
+        "hash, id and every field in one question": lambda turn: cursor.execute(f"SELECT * FROM {table} WHERE id_hash = hash(?) AND id = ?", [ids[turn]] * 2).fetchall(),
+        "by the text of the id": lambda turn: cursor.execute(f"SELECT rowid FROM {table} WHERE id = ?", [ids[turn]]).fetchall(),
+    }  # fmt: skip
+    for name, work in works.items():
+        cpu, wall = least(work)
+        print(f"  {name:<42} {cpu:7.1f} ms CPU, {wall:7.1f} ms wall, {cpu / bare:5.1f} bare scans")
+
+
+def whole_file(store: Store, rows: int) -> None:
+    """Everything that a page shows of a case whose explanation is stored, each time of another prediction."""
+    key, cursor, ids = store.catalog().model("big").key, store.cursor(), some_ids(store, rows)
+    bare, _ = least(lambda turn: cursor.execute(f"SELECT count(*) FROM predictions_{key} WHERE id_hash = hash(?)", [ids[turn]]).fetchall())
+    parts: dict[str, list[float]] = {}
+    totals, walls = [], []
+    for turn in range(7):
+        began, since = time.process_time(), time.perf_counter()
+        look = open_case(store, ids[turn], now=NOW)
+        steps: dict[str, Callable[[], object]] = {"opened": lambda: None} | {
+            name: (lambda name=name: look.part(name)) for name in PARTS if name not in MODELLED
+        }
+        steps |= {
+            "waterfall": lambda: known.known(store, look.row), "margin": lambda: edge.margin(store, look.row), "tree": lambda: tree.tree(look),
+            "opposite": lambda: edge.opposite(store, look.row), "said": lambda: (said.verdicts(store, "big", look.row.id), said.actions(store, "big", look.row.id)),
+        }  # fmt: skip
+        last = began
+        for name, work in steps.items():
+            work()
+            now = time.process_time()
+            parts.setdefault(name, []).append((now - last) * 1000)
+            last = now
+        totals.append((time.process_time() - began) * 1000)
+        walls.append((time.perf_counter() - since) * 1000)
+        if look.known["explanation"] is None or look.known["findings"] is None:
+            raise SystemExit(f"the file is not whole: {look.why}")
+    print("  " + "  ".join(f"{name} {min(times[1:]):.0f}" for name, times in parts.items()))
+    best = min(totals[1:])
+    print(
+        f"  the whole file: {best:.0f} ms CPU ({best / bare:.0f} bare scans), {min(walls[1:]):.0f} ms wall; the first one {totals[0]:.0f} ms CPU"
+    )
+
+
 def main() -> None:
     """Measure and print."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        store = build(Path(folder), rows)
-        key = store.catalog().model("big").key
-        print(
-            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {rows:,} predictions made in {time.perf_counter() - began:.0f} s"
-        )
-        cursor = store.cursor()
-        places = np.random.default_rng(1).integers(0, rows // 2, 2 * REPEATS).tolist()
-        ids = [cursor.execute("SELECT 'p' || hash(2 * ?::BIGINT)", [each]).fetchall()[0][0] for each in places]
-        table = f"predictions_{key}"
-        by_hash = median(
-            lambda turn: cursor.execute(f"SELECT score FROM {table} WHERE id_hash = hash(?) AND id = ?", [ids[turn]] * 2).fetchall()
-        )
-        by_text = median(lambda turn: cursor.execute(f"SELECT score FROM {table} WHERE id = ?", [ids[turn]]).fetchall(), 5)
-        whole = median(lambda turn: listing.row(store, "big", ids[turn]))
-        absent = median(lambda turn: missing(store, turn))
-        print(
-            f"id by hash {by_hash:.1f} ms, by text {by_text:.1f} ms ({by_text / by_hash:.0f} times); with every field and its labels {whole:.1f} ms; not there {absent:.1f} ms"
-        )
-        parts: dict[str, list[float]] = {name: [] for name in PARTS if name not in MODELLED}
-        totals = []
-        for turn in range(7):
-            began = time.perf_counter()
-            look = open_case(store, ids[turn], now=NOW)
-            for name, times in parts.items():
-                since = time.perf_counter()
-                look.part(name)
-                times.append((time.perf_counter() - since) * 1000)
-            totals.append((time.perf_counter() - began) * 1000)
-        print("with rollups" if rows <= ROLLED_UP else "without rollups: findings not measured, samples from all rows")
-        print("  ".join(f"{name} {statistics.median(times[1:]):.0f}" for name, times in parts.items()))
-        print(f"all parts that need no model: {statistics.median(totals[1:]):.0f} ms (the first time {totals[0]:.0f})")
-        store.close()
+    sizes = [int(each) for each in sys.argv[1:3]] + [10_000_000, 5_000_000][len(sys.argv) - 1 :]
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+    for rows, whole, work in ((sizes[0], False, look_up), (sizes[1], True, whole_file)):
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.process_time()
+            store = build(Path(folder), rows, whole=whole)
+            store.cursor().execute("CHECKPOINT")
+            print(
+                f"{rows:,} predictions{', all rolled up and explained' if whole else ''} (made in {time.process_time() - began:.0f} s of CPU)"
+            )
+            work(store, rows)
+            store.close()
 
 
 if __name__ == "__main__":
