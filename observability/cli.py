@@ -153,6 +153,16 @@ def parser() -> Parser:
     case.add_argument("--as-of", metavar="T", help="only records that had arrived by then")
     case.add_argument("--json", action="store_true")
 
+    relabel = add(
+        "relabel",
+        "The predictions that wait to be labelled again; --out writes a blind worksheet, which `load FILE --kind label` takes when it is filled in.",
+        "relabel --model loan --out worksheet.csv",
+    )
+    relabel.add_argument("--model", help="default: every model")
+    relabel.add_argument("--all", action="store_true", help="list what is done or cancelled, too")
+    relabel.add_argument("--out", type=path, metavar="FILE.csv", help="the open ones with their inputs, without label and score")
+    relabel.add_argument("--json", action="store_true")
+
     token = add("token", "Make, list or revoke tokens for the HTTP interface.", "token create --scope read --name grafana")
     token.add_argument("action", choices=("create", "list", "revoke"))
     token.add_argument("id", nargs="?", metavar="ID", help="of the token to revoke")
@@ -228,7 +238,9 @@ def execute(store: "Store", argv: list[str], say: Say) -> Outcome:
 
     try:
         said = parser().parse_args(argv)
-        run = {**commands.COMMANDS, "case": commands_case.case, "token": commands_case.token}.get(said.command)
+        run = {**commands.COMMANDS, "case": commands_case.case, "relabel": commands_case.relabel, "token": commands_case.token}.get(
+            said.command
+        )
         if run is None:
             raise UsageError(f"{said.command} does not run inside the dashboard")
         return run(store, said, say)

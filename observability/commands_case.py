@@ -5,6 +5,8 @@ import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability import tokens
@@ -85,6 +87,38 @@ def inert(text: str) -> str:
         for each in text[:MOST_SIGNS]
     )
     return shown if len(shown) <= MOST_SIGNS else shown[: MOST_SIGNS - 1] + "…"
+
+
+def relabel(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
+    """What waits to be labelled again; as a worksheet where a file is named."""
+    from observability.case import relabel as relabelling
+    from observability.export_csv import inert_csv
+
+    if said.model:
+        store.catalog().model(said.model)
+    every = relabelling.queue(store, said.model)
+    shown_ = [each for each in every if said.all or each.state == "open"]
+    lines = [
+        inert(
+            f"{each.state:9}  {each.model}  {each.prediction}  since {iso(each.since)} by {each.author}  {text_of(each.labels)}  {each.note}".rstrip()
+        )
+        for each in shown_
+    ]
+    if said.out:
+        table = relabelling.worksheet(store, every, datetime.now(UTC))
+        try:
+            Path(said.out).write_text(inert_csv(table), encoding="utf-8")
+        except OSError as error:
+            raise UsageError("the worksheet cannot be written", got=error.strerror, attempt="Check --out") from None
+        lines.append(
+            f"Wrote {len(table)} to {said.out}. Fill in value and annotator, then: python -m observability load {said.out} --kind label"
+        )
+    return answered([relabelling.as_json(each) for each in shown_], lines or ["Nothing waits to be labelled again."], said.json)
+
+
+def text_of(labels: int) -> str:
+    """How many labels came since."""
+    return "no label since" if not labels else f"{labels} label{'s' * (labels > 1)} since"
 
 
 def token(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:

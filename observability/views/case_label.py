@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.case import LabelCheck, Neighbour
-from observability.views import case_say, links, text
+from observability.views import case_say, links, load_case, text
 from observability.views.case import Here, missing
 from observability.views.table import Cell, column, row, table
 
@@ -16,6 +16,8 @@ COLUMNS = (
     column("said", "Predicted", width="9rem"),
     column("at", "When (UTC)", width="9rem"),
 )
+QUEUE = "To be labelled again"
+"""The inbox of the page Cases that lists what was sent."""
 REVISIONS = (
     column("value", "Label", strong=True), column("at", "About (UTC)"), column("arrived", "Arrived (UTC)"), column("source", "Source"),
     column("annotator", "Annotator"), column("guideline", "Guideline"),
@@ -109,9 +111,23 @@ def revisions(here: Here) -> None:
 
 def relabel(here: Here) -> None:
     """Ask for the item to be labelled again: an action that other pages list."""
-    if case_say.open_action(here, "relabel"):
-        st.caption(f"{text.status('ok', 'Sent')}: an open action asks to label it again; see the conclusion below.")
+    held = load_case.relabelling(here.row.model.name, here.row.id)
+    newest = held[0] if held else None
+    if newest is not None and newest.state == "open":
+        st.markdown(f"{text.status('watch', 'Waits')}: an open action asks to label it again, since {text.minute(newest.since)} UTC.")
+        target = links.link("", "cases", here.scope, inbox=QUEUE)["go"]
+        st.button(
+            "Open the list of what waits",
+            icon=":material/inbox:",
+            type="tertiary",
+            key=here.key("queue"),
+            on_click=links.go,
+            args=(target,),
+        )
         return
+    if newest is not None and newest.state == "done":
+        came = f"{text.plural(newest.labels, 'label')} arrived since" if newest.labels else "somebody said so"
+        st.caption(f"{text.status('ok', 'Labelled again')}: {came}.")
     with st.popover("Send to relabel", icon=":material/label:", key=here.key("relabel")):
         st.markdown(
             "Asks two people, who do not see this label or each other's, to label it again. It becomes an open action of this case."

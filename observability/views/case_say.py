@@ -64,9 +64,3 @@ def again(here: Here, item: Item, author: str, **fields: Any) -> dict[str, Any]:
     """One more entry of an item: what it says now, the rest stays."""
     own = {"model": here.row.model.name, "prediction": here.row.id, "source": item.fields.get("source")} if item.kind == "verdict" else {}
     return {"kind": item.kind, item.kind: item.id, "author": author, **own, **fields}
-
-
-def open_action(here: Here, do: str) -> Item | None:
-    """The newest action of a kind about this case that is neither done nor cancelled."""
-    found = load_case.actions(here.row.model.name, here.row.id)
-    return next((each for each in found if each.fields.get("do") == do and each.state not in ("done", "cancelled")), None)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from observability.case.relabel import PEOPLE
 from observability.catalog import Model
 from observability.errors import ObservabilityError
 from observability.export_csv import inert_csv
 from observability.store.search import OWN, is_filter
 from observability.views import empty, find, frame, links, load, load_case, text
+from observability.views.case_label import QUEUE
 from observability.views.scope import SPANS, Scope
 from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
@@ -22,7 +24,7 @@ MOST = 100
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
 INBOXES = {
     "largest_loss": "Largest loss", "uncertain": "Least certain", "suspect_labels": "Suspected label errors", "regressions": "Worse than the other version",
-    "complaints": "Complaints",
+    "complaints": "Complaints", "relabel": QUEUE,
 }  # fmt: skip
 """The inboxes (case/inboxes.py) and what their buttons say."""
 COLUMNS = (
@@ -32,6 +34,14 @@ COLUMNS = (
     column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
 )
+WANTED = (
+    column("case", "Case", strong=True, width="13rem"),
+    column("state", "State", width="7rem"),
+    column("since", "Since (UTC)", width="9rem"),
+    column("labels", "New labels", width="8rem", help="Labels that arrived since it was asked, of the people who are asked"),
+    column("note", "What is wanted", wide=True),
+)
+STATES = {"open": "watch", "done": "ok", "cancelled": "unknown"}
 FOUND = (column("case", "Case", strong=True), column("at", "When (UTC)"), column("model", "Model"))
 
 
@@ -60,6 +70,9 @@ def inbox(scope: Scope) -> None:
     chosen = st.pills("Inbox", list(INBOXES.values()), key="inbox", bind=BIND, default=INBOXES["largest_loss"], required=True)
     name = next((code for code, title in INBOXES.items() if title == chosen), "largest_loss")
     model = load.catalog().model(scope.model)
+    if name == "relabel":
+        to_relabel(scope, scope.model)
+        return
     try:
         found = load_case.inbox(name, load.window(scope, model.name))
     except ObservabilityError as error:
@@ -86,6 +99,41 @@ def inbox(scope: Scope) -> None:
         "inbox-table", found.title, columns if model.classes else [each for each in columns if each["key"] != "truth"], rows, compact=True
     )
     frame.download(f"{name}.csv", lambda: inert_csv(found.frame), "CSV", key="inbox-csv")
+
+
+def to_relabel(scope: Scope, model: str) -> None:
+    """What was sent to be labelled again, and the worksheet for those who do it."""
+    held = load_case.relabelling(model)
+    waiting = [each for each in held if each.state == "open"]
+    st.markdown(
+        text.plain(
+            f"{text.plural(len(waiting), 'prediction')} of {model} wait for a new label, whenever they were made; {len(held) - len(waiting)} are done or cancelled."
+        )
+    )
+    if not held:
+        empty.nothing("Nothing was sent to be labelled again.", "The part “Is it the label?” of a case sends it here.")
+        return
+    rows = [
+        row(
+            {
+                "case": links.case(each.prediction, each.prediction, model, scope),
+                "state": {"s": STATES[each.state], "t": each.state.capitalize()},
+                "since": {"t": text.minute(each.since), "sub": each.author[:60]},
+                "labels": {"t": f"{each.labels} of {PEOPLE}", "sub": text.minute(each.newest) if each.newest else None},
+                "note": {"t": each.note[:400]},
+            }
+        )
+        for each in held[:MOST]
+    ]
+    table("relabel", "Predictions that were sent to be labelled again, what waits first", WANTED, rows, compact=True)
+    if len(held) > MOST:
+        st.caption(f"{MOST} of {len(held):,} are shown; the command `python -m observability relabel --all` lists them all.")
+    if waiting:
+        st.caption(
+            "The worksheet is blind: inputs, and neither label nor score. Filled in, `python -m observability load FILE --kind label` takes it, "
+            "and what has a new label is done."
+        )
+        frame.download(f"relabel-{model}.csv", lambda: inert_csv(load_case.worksheet(waiting)), "Worksheet", key="relabel-csv")
 
 
 def by_name(scope: Scope, typed: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from observability import rules
-from observability.case import PARTS, Case, Look, edge, inboxes, known, open_case, replay, rows, why
+from observability.case import PARTS, Case, Look, edge, inboxes, known, open_case, relabel, replay, rows, why
 from observability.case import churn as churning
 from observability.case import flips as flipping
 from observability.case import tree as growing
@@ -196,6 +196,22 @@ def write(records: Sequence[Mapping[str, object]]) -> None:
 def watch(model: str, part: Slice, author: str, *, on: bool) -> None:
     """Have the model's owner watch a slice, or watch it no longer; the ledger says who. Raises what rules.watch raises."""
     rules.watch(load.store(), model, part, author=author, on=on)
+
+
+def relabelling(model: str | None = None, prediction: str | None = None) -> tuple[relabel.Wanted, ...]:
+    """What was sent to be labelled again: what is open first."""
+    return cached_relabelling(load.stamp(), model, prediction)
+
+
+def worksheet(waiting: Sequence[relabel.Wanted]) -> "DataFrame":
+    """The blind worksheet of what is open."""
+    return relabel.worksheet(load.store(), waiting, load.now())
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def cached_relabelling(key: Stamp, model: str | None, prediction: str | None) -> tuple[relabel.Wanted, ...]:
+    """See `relabelling`."""
+    return relabel.queue(load.store(), model, prediction)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -120,6 +120,15 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
     (action,) = said.actions(mine.store, "loan", "l9")
     assert action.fields["do"] == "relabel" and action.first.author == "Grace"
     assert "Send" not in buttons(app) and "an open action asks to label it again" in words(app)
+    page = opened("cases", model="loan", inbox="To be labelled again")
+    (shown,) = tables(page)["Predictions that were sent to be labelled again, what waits first"]["rows"]
+    assert shown["cells"]["case"]["go"]["parameters"]["id"] == "l9" and shown["cells"]["state"]["t"] == "Open"
+    label = {"kind": "label", "id": "l9", "model": "loan", "value": 1, "annotator": "bob", "source": "human"}
+    written.write(mine.store, [label])
+    assert "Labelled again" in words(opened("case", id="l9", model="loan"))
+    page = opened("cases", model="loan", inbox="To be labelled again")
+    (shown,) = tables(page)["Predictions that were sent to be labelled again, what waits first"]["rows"]
+    assert shown["cells"]["state"]["t"] == "Done" and shown["cells"]["labels"]["t"] == "1 of 2"
 
 
 def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""Is what was sent to be labelled again a list that somebody can work from: blind, loaded as it is when filled in, and done by the label that comes?"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.case import relabel
+from observability.export_csv import inert_csv
+from observability.store import written
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
+from tests.commanding import Command
+
+START = datetime(2026, 5, 4, tzinfo=UTC)
+FORMULA = "=cmd|'/c calc'!A0"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with twenty predictions, all of them labelled."""
+    lines = []
+    for place in range(20):
+        at = (START + timedelta(hours=place)).isoformat()
+        common = {"id": f"q{place}", "model": "mail", "at": at, "received_at": at}
+        lines.append(
+            {"kind": "prediction", **common, "version": "1", "features": {"words": place, "subject": FORMULA}, "prediction": "spam"}
+        )
+        lines.append({"kind": "label", **common, "value": "ham", "annotator": "bob"})
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with Store.open(tmp_path / "home") as store:
+        assert load_files(store, [path], Defaults()).rejected == 0
+    yield tmp_path / "home"
+
+
+def ask(store: Store, action: str, prediction: str, **fields: object) -> None:
+    written.write(
+        store, [{"kind": "action", "action": action, "author": "Ada", "model": "mail", "prediction": prediction, "do": "relabel", **fields}]
+    )
+
+
+def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_path: Path) -> None:
+    with Store.open(home) as store:
+        for name in ("q3", "q1", "q5", "gone"):
+            ask(store, f"a-{name}", name, text="Look at the subject")
+        written.write(store, [{"kind": "action", "action": "other", "author": "Ada", "model": "mail", "prediction": "q1", "do": "retrain"}])
+        ask(store, "a-q5", "q5", state="cancelled")
+        held = relabel.queue(store)
+        assert [(each.prediction, each.state, each.labels) for each in held] == [("q3", "open", 0), ("q1", "open", 0), ("gone", "open", 0), ("q5", "cancelled", 0)]  # fmt: skip
+        assert relabel.queue(store, "mail", "q3") == held[:1] and relabel.queue(store, "nobody") == ()
+
+        sheet = relabel.worksheet(store, held, datetime.now(UTC))
+        assert sheet["id"].tolist() == ["q3", "q1"], "what is gone, or cancelled, needs nobody"
+        assert sheet["feature.words"].tolist() == [3, 1] and "ham" not in sheet.to_string() and "spam" not in sheet.to_string()
+        file = tmp_path / "filled.csv"
+        filled = pd.read_csv(StringIO(inert_csv(sheet)), dtype=str, keep_default_na=False)
+        assert filled["feature.subject"].tolist() == ["'" + FORMULA] * 2, "no text of a log becomes a formula"
+        filled.loc[0, ["value", "annotator"]] = ["spam", "grace"]
+        filled.to_csv(file, index=False)
+        report = load_files(store, [file], Defaults(kind="label"))
+        assert (report.stored, report.rejected) == (1, 1), "what was left empty is no label"
+        held = relabel.queue(store)
+        assert {each.prediction: (each.state, each.labels) for each in held} == {"q1": ("open", 0), "gone": ("open", 0), "q3": ("done", 1), "q5": ("cancelled", 0)}  # fmt: skip
+        ((value, annotator),) = (
+            store.cursor().execute("SELECT value, annotator FROM labels_1 WHERE id = 'q3' ORDER BY \"at\" DESC LIMIT 1").fetchall()
+        )
+        assert (value, annotator) == ("spam", "grace")
+        ask(store, "a-q3", "q3", state="open")
+        assert relabel.queue(store, "mail", "q3")[0].state == "open", "asked again: the label that came before does not count"
+
+
+def test_the_command_lists_it_and_writes_the_worksheet(home: Path, tmp_path: Path, command: Command) -> None:
+    with Store.open(home) as store:
+        ask(store, "a", "q2", text="\x1b[31mred")
+        ask(store, "b", "q4", state="done")
+    out = tmp_path / "sheet.csv"
+    said = command(home, "relabel", "--model", "mail", "--out", str(out))
+    assert said.code == 0, said.error
+    assert "q2" in said.out and "q4" not in said.out and "\x1b" not in said.out and "load" in said.out
+    assert pd.read_csv(out)["id"].tolist() == ["q2"]
+    every = json.loads(command(home, "relabel", "--all", "--json").out)
+    assert [(each["prediction"], each["state"], each["asked_by"]) for each in every] == [("q2", "open", "Ada"), ("q4", "done", "Ada")]
+    wrong = command(home, "relabel", "--model", "nobody")
+    assert wrong.code == 2 and "nobody" in wrong.error
