@@ -10,7 +10,7 @@ import streamlit as st
 from observability.finding import Finding
 from observability.incidents import listed
 from observability.measure import HEADLINE
-from observability.views import charts_time, fleet, frame, links, series, text
+from observability.views import charts_time, clicks, fleet, frame, links, series, text
 from observability.views.fleet import Standing
 from observability.views.frame import Here
 from observability.views.table import table
@@ -33,7 +33,16 @@ def is_it_up(here: Here, standing: Standing) -> None:
     if n:
         shown = traffic[["period", "n"]].rename(columns={"n": "value"})
         figure = charts_time.small(shown, name="predictions", unit="predictions", marks=standing.events)
-        frame.chart(figure, traffic, key="model-traffic", alt=f"Traffic: {said}", metrics=("volume", "freshness_hours"))
+        frame.chart(
+            figure,
+            traffic,
+            key="model-traffic",
+            alt=f"Traffic: {said}",
+            metrics=("volume", "freshness_hours"),
+            on_select=clicks.leads(
+                "model-traffic", lambda point: clicks.period(here, point, traffic["period"], clicks.EVERY, clicks.NEWEST)
+            ),
+        )
 
 
 def are_inputs_normal(here: Here, standing: Standing) -> None:
@@ -75,7 +84,14 @@ def is_it_right(here: Here, standing: Standing) -> None:
             marks=standing.events,
             height=200,
         )
-        frame.chart(figure, days, key="model-outcome", alt=main.because.replace("`", ""), metrics=(main.metric, "label_maturity"))
+        frame.chart(
+            figure,
+            days,
+            key="model-outcome",
+            alt=main.because.replace("`", ""),
+            metrics=(main.metric, "label_maturity"),
+            on_select=clicks.leads("model-outcome", lambda point: clicks.period(here, point, days["period"], clicks.errors(here))),
+        )
 
 
 def is_it_fair(here: Here, standing: Standing) -> None:

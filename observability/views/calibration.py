@@ -11,8 +11,8 @@ from observability.aggregate import Bucket
 from observability.analyzers.serving._reliability import Judged, judged, question, scored, trend
 from observability.finding import Finding
 from observability.stats.calibration import brier_parts
-from observability.stats.scores import bin_middles
-from observability.views import charts_calibration, distributions, frame, load, series, text
+from observability.stats.scores import SCORE_EDGES, bin_middles
+from observability.views import charts_calibration, clicks, distributions, frame, load, series, text
 from observability.views.frame import Here
 
 if TYPE_CHECKING:
@@ -89,7 +89,24 @@ def curve(here: Here, both: Sides, said: str) -> None:
     import pandas as pd
 
     twin = pd.concat([groups.assign(side="now"), before.assign(side="reference")], ignore_index=True)
-    frame.chart(figure, twin, key="reliability", alt=said, metrics=("ece", "ecce"))
+    on_mark = clicks.leads("reliability", lambda point: group_of(here, point, both.now))
+    frame.chart(figure, twin, key="reliability", alt=said, metrics=("ece", "ecce"), on_select=on_mark)
+
+
+def group_of(here: Here, point: clicks.Point, now: Judged) -> clicks.Cases | None:
+    """The predictions of a group of equal mass, or of a step of the counts below, that was clicked; the reference leads nowhere."""
+    at, shown = point.get("x"), str(point.get("customdata") or "")
+    if not isinstance(at, int | float) or shown.startswith("reference"):
+        return None
+    if shown.startswith("now"):
+        groups = now.groups
+        nearest = int(np.abs(groups.score - at).argmin())
+        edges = [None, *SCORE_EDGES.tolist(), None]
+        q = clicks.between("score", edges[int(groups.first[nearest])], edges[int(groups.last[nearest]) + 1])
+    else:
+        step = min(int(at * STEPS), STEPS - 1)
+        q = clicks.between("score", step / STEPS, (step + 1) / STEPS if step + 1 < STEPS else None)
+    return clicks.Cases(here.scope, f"{q} and label != null", clicks.LARGEST) if q else None
 
 
 def chance(both: Sides) -> None:
@@ -132,7 +149,9 @@ def over_time(here: Here, both: Sides) -> None:
     unit = "days" if twin["days"].iloc[0] == 1 else "weeks"
     said = f"On {beyond} of {int(twin['ece'].notna().sum())} {unit} the ECE was above what chance gives a model without fault."
     st.markdown(text.plain(said))
-    frame.chart(charts_calibration.trend(twin, series.marks(here.model.name, here.window)), twin, key="trend", alt=said, metrics=("ece",))
+    figure = charts_calibration.trend(twin, series.marks(here.model.name, here.window))
+    on_mark = clicks.leads("trend", lambda point: clicks.period(here, point, twin["period"], "label != null"))
+    frame.chart(figure, twin, key="trend", alt=said, metrics=("ece",), on_select=on_mark)
 
 
 def slope(finding: Finding) -> None:

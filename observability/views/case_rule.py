@@ -1,16 +1,19 @@
 """What does a case show of others like it: the smallest rule, how often such predictions are wrong, since when, and who is affected?"""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from observability.case import Rate, Rule
 from observability.errors import ObservabilityError
-from observability.views import case_say, charts_case, frame, links, load_case, text
+from observability.views import case_say, charts_case, clicks, frame, links, load_case, text
 from observability.views.case import Here
 from observability.views.table import column, row, table
 from observability.window import Slice
+
+if TYPE_CHECKING:
+    from pandas import Series
 
 PAD = "\u2003"
 TREE = (
@@ -48,7 +51,7 @@ def rule(here: Here) -> None:
     table("rule", "The rule against all predictions", FIGURES, rows, compact=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        trend(found)
+        trend(here, found)
     with right:
         groups(found, whole)
     do(here, found)
@@ -116,7 +119,7 @@ def overall(found: Rule, whole: float) -> dict[str, Any]:
     return row({"what": {"t": "All labelled predictions about this time"}, "rate": cell, "errors": {"t": ""}, "coverage": {"t": "100 %"}})
 
 
-def trend(found: Rule) -> None:
+def trend(here: Here, found: Rule) -> None:
     """The rate by week or day."""
     import pandas as pd
 
@@ -133,7 +136,16 @@ def trend(found: Rule) -> None:
     first, last = found.trend[0], found.trend[-1]
     said = f"Errors among predictions like this: {text.share(first.rate)} in the period from {first.name}, {text.share(last.rate)} in that from {last.name}."
     st.markdown(text.plain(said))
-    frame.chart(charts_case.trend(rows, overall=found.overall), rows, key="rule-trend", alt=said)
+    on_mark = clicks.leads("rule-trend", lambda point: of_period(here, found, point, rows["period"]))
+    frame.chart(charts_case.trend(rows, overall=found.overall), rows, key="rule-trend", alt=said, on_select=on_mark)
+
+
+def of_period(here: Here, found: Rule, point: clicks.Point, periods: "Series[Any]") -> clicks.Cases | None:
+    """The errors like this one of the week or day that was clicked."""
+    start, end = here.opened.span()
+    scope = replace(here.scope.at(start, end), version=here.row.version.name, slice=None)
+    around = clicks.Around(scope, start, end)
+    return clicks.period(around, point, periods, f"{found.search} and {wrong(here)}" if found.search else None)
 
 
 def groups(found: Rule, whole: float) -> None:

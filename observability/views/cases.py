@@ -10,7 +10,7 @@ from observability.catalog import Model
 from observability.errors import ObservabilityError
 from observability.export_csv import inert_csv
 from observability.store.search import OWN, is_filter
-from observability.views import empty, find, frame, links, load, load_case, text
+from observability.views import clicks, empty, find, frame, links, load, load_case, text
 from observability.views.case_label import QUEUE
 from observability.views.scope import SPANS, Scope
 from observability.views.sidebar import BIND
@@ -167,8 +167,13 @@ def named(prediction: str, at: Any, model: str, scope: Scope) -> dict[str, Any]:
 def by_conditions(scope: Scope, name: str, typed: str) -> None:
     """The predictions of the model's window that meet the conditions."""
     model = load.catalog().model(name)
-    orders = {"newest first": "-at", "largest loss first": LARGEST.get(model.task or "", "-at"), "lowest score first": "score"}
-    order = st.segmented_control("Order", list(orders), default="newest first", required=True, key="order")
+    orders = {
+        clicks.NEWEST: "-at",
+        clicks.LARGEST: LARGEST.get(model.task or "", "-at"),
+        "lowest score first": "score",
+        clicks.SLOWEST: "-latency_ms",
+    }
+    order = st.segmented_control("Order", list(orders), default=clicks.NEWEST, required=True, key="order", bind=BIND)
     try:
         window = load.window(scope, name)
         found = load_case.matching(window, typed, MOST + 1, orders[order or "newest first"])

@@ -157,12 +157,21 @@ def overlay_numbers(frame: "DataFrame", *, name: str) -> "Figure":
             name=side,
             mode="lines",
             line={"shape": "hv", "color": colour, "width": width},
-            customdata=[*hover, hover[-1]],
-            hovertemplate="%{customdata}<extra></extra>",
+            hoverinfo="skip",
         )
+    steps(figure, frame, hover, max(*frame["reference"], *frame["current"]))
     theme.themed(figure, height=300, x=theme.label(name, 60), y="share of values", legend=True)
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
     return figure
+
+
+def steps(figure: "Figure", frame: "DataFrame", hover: list[str], top: float) -> None:
+    """A transparent bar over each step (low, high), which carries its hover text and takes a click; a line takes none."""
+    clear = {"marker": {"opacity": 0}}
+    figure.add_bar(
+        x=(frame["low"] + frame["high"]) / 2, y=[top] * len(frame), width=frame["high"] - frame["low"], **clear, selected=clear, unselected=clear,
+        customdata=hover, hovertemplate="%{customdata}<extra></extra>", showlegend=False,
+    )  # fmt: skip
 
 
 def area(edges: list[float], values: list[float]) -> dict[str, Any]:

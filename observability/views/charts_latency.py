@@ -6,7 +6,7 @@ Pure functions from frames to plotly figures; nothing here asks or judges.
 from typing import TYPE_CHECKING, Any
 
 from observability.views import text, theme
-from observability.views.charts_time import band, level, with_marks
+from observability.views.charts_time import band, level, markers, with_marks
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -57,10 +57,10 @@ def percentiles(
             x=frame["period"],
             y=frame[name],
             name=name,
-            mode="lines+markers" if len(frame) <= 62 else "lines",
+            mode="lines+markers",
             connectgaps=False,
             line={"color": colour, "width": 1.8, "dash": dash},
-            marker={"size": 4, "color": colour},
+            **markers(colour, len(frame)),
             customdata=[hover(name, each) for each in frame.to_dict("records")],
             hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{customdata}<extra></extra>",
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from observability.views import text, theme
+from observability.views.charts_drift import steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,16 +76,17 @@ def errors(frame: "DataFrame") -> "Figure":
     figure = go.Figure()
     sides = [("reference", theme.NEUTRAL, 1.2)] if "reference" in frame else []
     for side, colour, width in [*sides, ("current", theme.PRIMARY, 2.0)]:
-        hover = [f"{step}<br>{side} {text.share(value)}" for step, value in zip(frame["step"], frame[side])]
         figure.add_scatter(
             x=edges,
             y=[*frame[side], frame[side].iloc[-1]],
             name=side,
             mode="lines",
             line={"shape": "hv", "color": colour, "width": width},
-            customdata=[*hover, hover[-1]],
-            hovertemplate="%{customdata}<extra></extra>",
+            hoverinfo="skip",
         )
+    shares = [", ".join(f"{side} {text.share(each[side])}" for side, *_ in (*sides, ("current",))) for each in frame.to_dict("records")]
+    top = max(float(frame[side].max()) for side, *_ in (*sides, ("current",)))
+    steps(figure, frame, [f"{step}<br>{each}" for step, each in zip(frame["step"], shares)], top)
     theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=bool(sides))
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")

@@ -117,13 +117,19 @@ def add_line(figure: "Figure", series: "DataFrame", *, name: str, colour: str, u
         x=series["period"],
         y=series["value"],
         name=name,
-        mode="lines+markers" if len(series) <= 62 else "lines",
+        mode="lines+markers",
         connectgaps=False,
         line={"color": colour, "width": 1.8, "dash": dash},
-        marker={"size": 4, "color": colour},
+        **markers(colour, len(series)),
         customdata=hover,
         hovertemplate="%{x|%a %e %b %Y}<br>%{customdata}<extra></extra>",
     )
+
+
+def markers(colour: str, count: int) -> dict[str, Any]:
+    """The marks on a line, which take clicks: seen where they are few."""
+    seen = {"marker": {"opacity": 1 if count <= 62 else 0}}
+    return {"marker": {"size": 4, "color": colour, **seen["marker"]}, "selected": seen, "unselected": seen}
 
 
 def hover_text(name: str, shown: Callable[[float | None], str], each: dict[Any, Any]) -> str:

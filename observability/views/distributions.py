@@ -4,6 +4,7 @@ Frames only. The histogram that the overlay draws is the aggregate that the drif
 """
 
 import itertools
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from observability.aggregate import ABSENT, NAN, NULL, SPECIAL_BINS, UNSEEN, WRO
 from observability.catalog import Edges, Model, Version
 from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
-from observability.views import load, text
+from observability.views import clicks, load, text
+from observability.views.frame import Here
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -96,6 +98,29 @@ def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
     width = float(np.median(np.diff(inner)))
     cuts = np.concatenate([[inner[0] - width], inner, [inner[-1] + width]])
     return cuts, np.searchsorted(inner, lower, side="right"), True
+
+
+def step_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
+    """The predictions of a step of `numbers` that was clicked: between its ends, without end where it holds all that lies beyond."""
+    at = point.get("x")
+    middles = (twin["low"] + twin["high"]).to_numpy(np.float64) / 2
+    if not isinstance(at, int | float) or not middles.size:
+        return None
+    step = twin.iloc[int(np.abs(middles - at).argmin())]
+    low = None if str(step["step"]).startswith("below ") else float(step["low"])
+    high = None if str(step["step"]).endswith(" and above") else float(step["high"])
+    q = clicks.between(column, low, high)
+    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
+
+
+def level_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
+    """The predictions of a level of `levels` that was clicked; a row that takes several levels together leads nowhere."""
+    number = clicks.place(point, "x", len(twin))
+    level = None if number is None else str(twin["level"].iloc[number])
+    if level is None or level in (SPECIAL_BINS[UNSEEN], SPECIAL_BINS[NAN]) or re.fullmatch(r"\d+ others", level):
+        return None
+    q = clicks.missing(column) if level in [SPECIAL_BINS[each] for each in MISSING] else clicks.equals(column, level)
+    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
 
 
 def levels(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":

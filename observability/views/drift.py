@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from observability.finding import Finding
-from observability.views import charts_drift, distributions, frame, text
+from observability.views import charts_drift, clicks, distributions, frame, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 
@@ -86,7 +86,9 @@ def overlay(here: Here, finding: Finding) -> None:
         twin = distributions.numbers(edges, current, reference)
         figure = charts_drift.overlay_numbers(twin, name=finding.subject)
     metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")
-    frame.chart(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics)
+    of = distributions.level_of if edges.levels else distributions.step_of
+    on_mark = clicks.leads("overlay", lambda point: of(here, point, twin, column))
+    frame.chart(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics, on_select=on_mark)
     if not edges.levels:
         beyond(twin)
         missing(current, reference)

@@ -13,7 +13,7 @@ from observability.finding import Finding
 from observability.measure import HEADLINE, outcome_aggregates, regression
 from observability.metrics import METRICS
 from observability.stats.interval import Interval, difference_interval
-from observability.views import charts_estimates, distributions, frame, load, series, text
+from observability.views import charts_estimates, clicks, distributions, frame, load, series, text
 from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.table import column, row
@@ -132,7 +132,12 @@ def over_time(here: Here, finding: Finding, rows: "DataFrame") -> None:
     )  # fmt: skip
     shown = rows.drop(columns=["error", "error_low", "error_high"])
     frame.chart(
-        figure, shown, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "estimate_error", "label_maturity")
+        figure,
+        shown,
+        key="over-time",
+        alt=finding.because.replace("`", ""),
+        metrics=(finding.metric, "estimate_error", "label_maturity"),
+        on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, rows["period"], clicks.EVERY)),
     )
 
 

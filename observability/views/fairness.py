@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.stats.group import Spread
 from observability.stats.interval import rate_ratio_interval
-from observability.views import charts_fairness, distributions, empty, frame, links, load, text
+from observability.views import charts_fairness, clicks, distributions, empty, frame, links, load, text
 from observability.views.choice import choose
 from observability.views.frame import Here
 from observability.views.table import Cell, column, row, table
@@ -188,13 +189,31 @@ def dots(here: Here, chosen: Chosen, alt: str) -> None:
                 key=f"groups-{rate}",
                 alt=f"{text.metric_title(rate)} by {chosen.attribute.name}. {alt}",
                 metrics=(rate, chosen.criterion.metric),
+                on_select=clicks.leads(f"groups-{rate}", partial(of_group, here, chosen, rate)),
             )
     if here.model.task == "binary":
         with places[len(charts) % len(places)]:
-            ratios(chosen)
+            ratios(here, chosen)
 
 
-def ratios(chosen: Chosen) -> None:
+def of_group(here: Here, chosen: Chosen, rate: str, point: clicks.Point) -> clicks.Cases | None:
+    """The predictions of a group that was clicked: those which the rate counts against the model, or for a selection rate those selected."""
+    count = len(chosen.now.names)
+    number = clicks.place(point, "y", count)
+    if number is None:
+        return None
+    level, classes = chosen.now.levels[count - 1 - number], here.model.classes
+    wanted = {
+        "selection_rate": {"answer": 1},
+        "true_positive_rate": {"label": 1, "answer": 0},
+        "false_positive_rate": {"label": 0, "answer": 1},
+    }.get(rate)
+    parts = [clicks.equals(name, classes[code]) for name, code in (wanted or {}).items()]
+    q = None if not all(parts) else " and ".join(str(each) for each in parts) or clicks.errors(here)
+    return clicks.inside(here, [(chosen.attribute.name, one) for one in level], q)
+
+
+def ratios(here: Here, chosen: Chosen) -> None:
     """Selection rates over that of the largest group, on the band from four fifths to its inverse."""
     st.subheader("Selection rate against the largest group", anchor=False)
     rows = ratio_frame(chosen.now, chosen.before)
@@ -205,7 +224,8 @@ def ratios(chosen: Chosen) -> None:
     outside = rows[rows["enough"] & ((rows["high"] < RATIO_BAND[0]) | (rows["low"] > RATIO_BAND[1]))]
     said = f"Of the groups that are large enough, {len(outside)} of {int(rows['enough'].sum())} lie outside 0.8 to 1.25 of {largest} beyond chance."
     figure = charts_fairness.ratios(rows, against=largest, low=RATIO_BAND[0], high=RATIO_BAND[1])
-    frame.chart(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"))
+    on_mark = clicks.leads("ratios", partial(of_group, here, chosen, "selection_rate"))
+    frame.chart(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"), on_select=on_mark)
 
 
 def ratio_frame(now: Groups, before: Groups | None) -> "DataFrame | None":

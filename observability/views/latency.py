@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ from observability.analyzers.serving._latency_words import share as fine_share
 from observability.analyzers.serving._traffic import QUANTILES, Requests, by_level, missing, requests_of
 from observability.export_csv import inert_csv
 from observability.finding import Finding
-from observability.views import charts_fairness, charts_latency, empty, frame, links, load, series, text
+from observability.views import charts_fairness, charts_latency, clicks, empty, frame, links, load, series, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
@@ -125,8 +126,24 @@ def traffic(here: Here) -> bool:
         key="requests",
         alt=said,
         metrics=("request_rate", "error_rate"),
+        on_select=clicks.leads("requests", lambda point: of_status(here, point, shown)),
     )
     return True
+
+
+def of_status(here: Here, point: clicks.Point, shown: "DataFrame") -> clicks.Cases | None:
+    """The requests of one status in the period that was clicked; bars stand in the order of the table's columns."""
+    statuses = [each for each in shown.columns if each != "period"]
+    number = point.get("curve_number")
+    q = clicks.equals("status", statuses[number]) if isinstance(number, int) and number < len(statuses) else None
+    return clicks.period(here, point, shown["period"], q, clicks.NEWEST)
+
+
+def slower(here: Here, point: clicks.Point, shown: "DataFrame") -> clicks.Cases | None:
+    """The requests of a period that took as long as the percentile that was clicked, or longer."""
+    value = point.get("y")
+    q = clicks.between("latency_ms", float(value), None) if isinstance(value, int | float) and value > 0 else None
+    return clicks.period(here, point, shown["period"], q, clicks.NEWEST)
 
 
 def over_time(here: Here, alt: str) -> None:
@@ -144,7 +161,8 @@ def over_time(here: Here, alt: str) -> None:
     figure = charts_latency.percentiles(
         shown, limit=here.model.settings.service_level_latency_ms, log=log, marks=series.marks(here.model.name, here.window)
     )
-    frame.chart(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES))
+    on_mark = clicks.leads("percentiles", lambda point: slower(here, point, shown))
+    frame.chart(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
     st.caption(
         "Percentiles come from bins and are within 2 %. Errors and rejections are left out; timeouts count, since somebody waited. Where fewer than 500 answers came, p99 stands without its interval."
     )
@@ -196,6 +214,7 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
             key=f"p99-{field}",
             alt=f"p99 by {field}. {said}",
             metrics=("latency_p99",),
+            on_select=clicks.leads(f"p99-{field}", partial(of_level, here, field, list(dots["group"]))),
         )
     columns = [
         column("name", title, strong=True),
@@ -217,6 +236,14 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
     if len(rows) > MOST_LEVELS:
         st.caption(f"The {MOST_LEVELS} with the most requests of {len(rows):,}; all of them are in the CSV.")
     frame.download(f"latency-by-{field}.csv", lambda: inert_csv(rows), "CSV", key=f"{field}-csv")
+
+
+def of_level(here: Here, field: str, names: Sequence[str], point: clicks.Point) -> clicks.Cases | None:
+    """The requests of a replica, device or version that was clicked, which took longest first."""
+    number = clicks.place(point, "y", len(names))
+    if number is None:
+        return None
+    return clicks.inside(here, [(field, names[len(names) - 1 - number])], clicks.EVERY, clicks.SLOWEST)
 
 
 def table_row(here: Here, field: str, each: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from observability.window import Window
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 DEFAULT_PAGE = "health"
-BOUND_KEYS = ("feature", "by", "severity", "q", "inbox")
+BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
     "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed",

@@ -11,7 +11,7 @@ from observability.catalog import Model
 from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.measure import HEADLINE, confusion_matrix, outcome_aggregates
-from observability.views import charts_outcomes, distributions, empty, frame, links, load, slices, text
+from observability.views import charts_outcomes, clicks, distributions, empty, frame, links, load, slices, text
 from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
@@ -91,7 +91,19 @@ def errors(here: Here) -> None:
     said = f"{text.count(wrong)} of {text.count(matrix.sum())} decisions were wrong ({text.share(wrong / matrix.sum())})."
     st.markdown(text.plain(said))
     figure = charts_outcomes.confusion(matrix.tolist(), classes)
-    frame.chart(figure, matrix_twin(matrix, classes), key="confusion", alt=said, metrics=("accuracy", "precision", "recall"))
+    frame.chart(
+        figure, matrix_twin(matrix, classes), key="confusion", alt=said, metrics=("accuracy", "precision", "recall"),
+        on_select=clicks.leads("confusion", lambda point: cell_of(here, point, classes)),
+    )  # fmt: skip
+
+
+def cell_of(here: Here, point: clicks.Point, classes: Sequence[str]) -> clicks.Cases | None:
+    """The predictions of one cell of the confusion matrix."""
+    label, decision = (clicks.place(point, axis, len(classes)) for axis in ("y", "x"))
+    if label is None or decision is None:
+        return None
+    parts = [clicks.equals("label", classes[label]), clicks.equals("answer", classes[decision])]
+    return clicks.Cases(here.scope, " and ".join(each for each in parts if each), clicks.LARGEST) if all(parts) else None
 
 
 def matrix_twin(matrix: Any, classes: Sequence[str]) -> "DataFrame":
@@ -124,7 +136,8 @@ def error_steps(here: Here) -> None:
     high = float(twin.loc[twin["low"] >= 0, "current"].sum())
     said = f"{text.share(high)} of the labelled predictions were too high, {text.share(1 - high)} too low."
     st.markdown(text.plain(said))
-    frame.chart(charts_outcomes.errors(twin), twin, key="errors", alt=said, metrics=("bias", "mae"))
+    on_step = clicks.leads("errors", lambda point: distributions.step_of(here, point, twin, "error"))
+    frame.chart(charts_outcomes.errors(twin), twin, key="errors", alt=said, metrics=("bias", "mae"), on_select=on_step)
 
 
 def known(rows_: "DataFrame") -> "DataFrame":

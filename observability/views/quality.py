@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from observability.aggregate import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate, Bucket
 from observability.catalog import Edges, Model
 from observability.finding import Finding
-from observability.views import distributions, links, load, series, text
+from observability.views import clicks, distributions, links, load, series, text
 from observability.views.answers import UP
 from observability.views.cases import quoted
+from observability.views.frame import Here
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, spark
 from observability.window import Window
@@ -128,3 +129,10 @@ def missing_sentence(days: "DataFrame") -> str:
     if worst["value"] == 0:
         return "No value is missing on any day."
     return text.plain(f"Most on one day: {worst['subject']}, {text.share(worst['value'])} missing on {text.day(worst['day'])}.")
+
+
+def cell_of(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
+    """The predictions of one day that lack a value, of the cell that was clicked."""
+    data = point.get("customdata")
+    subject = data[0] if isinstance(data, list | tuple) and data else None
+    return clicks.period(here, point, days["day"], clicks.missing(str(subject)) if subject else None, clicks.NEWEST)

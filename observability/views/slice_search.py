@@ -10,7 +10,7 @@ from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.measure import HEADLINE
 from observability.metrics import METRICS
-from observability.views import charts_slices, empty, frame, links, text
+from observability.views import charts_slices, clicks, empty, frame, links, text
 from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.table import column, row, table
@@ -106,8 +106,24 @@ def changed(here: Here, summary: Finding, metric: str) -> None:
     )
     st.markdown(text.plain(alt))
     drawn = rows.assign(sure=rows["p_adjusted"] <= 0.05)
-    frame.chart(charts_slices.dots(drawn, name=text.metric_title(metric), unit=unit), rows, key="changed", alt=alt, metrics=(metric,))
+    on_dot = clicks.leads("changed", lambda point: of_slice(here, point, rows, metric))
+    frame.chart(
+        charts_slices.dots(drawn, name=text.metric_title(metric), unit=unit),
+        rows,
+        key="changed",
+        alt=alt,
+        metrics=(metric,),
+        on_select=on_dot,
+    )
     listed(here, "changed-slices", f"{text.metric_title(metric)}: slices that became worse than the rest", rows, metric)
+
+
+def of_slice(here: Here, point: clicks.Point, rows: "DataFrame", metric: str) -> clicks.Cases | None:
+    """The errors (or the failed requests) of a slice that was clicked."""
+    number = clicks.place(point, "y", len(rows))
+    part = None if number is None else Slice.parse(rows["slice"].iloc[len(rows) - 1 - number])
+    failed = metric == "error_rate" and here.model.task != "regression"
+    return clicks.inside(here, part.conditions if part else (), "status != ok" if failed else clicks.errors(here))
 
 
 def weakest(here: Here, summary: Finding) -> None:

@@ -5,7 +5,7 @@ checks: nulls, NaN, absent, of another type, never seen in the reference, out of
 
 import streamlit as st
 
-from observability.views import charts_drift, charts_time, distributions, empty, findings, frame, load, quality, series, text
+from observability.views import charts_drift, charts_time, clicks, distributions, empty, findings, frame, load, quality, series, text
 from observability.views.table import table
 
 here = frame.begin_model("quality")
@@ -19,7 +19,8 @@ st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if sa
 if volume["n"].sum() > 0:
     figure = charts_time.volume(volume, series.marks(here.model.name, here.window))
     alt = said.because.replace("`", "") if said else "Predictions over time"
-    frame.chart(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"))
+    on_bar = clicks.leads("volume", lambda point: clicks.period(here, point, volume["period"], clicks.EVERY, clicks.NEWEST))
+    frame.chart(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"), on_select=on_bar)
 else:
     empty.no_rows()
     st.stop()
@@ -38,7 +39,8 @@ if len(days) and days["day"].nunique() > 1:
     st.header("Missing values by day", anchor=False)
     st.markdown(quality.missing_sentence(days))
     figure = charts_drift.heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
-    frame.chart(figure, days, key="missing", alt=quality.missing_sentence(days), metrics=("null_rate",))
+    on_cell = clicks.leads("missing", lambda point: quality.cell_of(here, point, days))
+    frame.chart(figure, days, key="missing", alt=quality.missing_sentence(days), metrics=("null_rate",), on_select=on_cell)
 
 st.header("Findings", anchor=False)
 findings.listed("findings", "Findings about data quality", [each for each in found if each.severity != "ok"], here.scope)

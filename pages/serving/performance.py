@@ -5,7 +5,7 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import charts_time, empty, find, findings, frame, load, performance, series, text
+from observability.views import charts_time, clicks, empty, find, findings, frame, load, performance, series, text
 from observability.views.table import table
 
 here = frame.begin_model("performance")
@@ -37,7 +37,10 @@ figure = charts_time.metric(
     baseline=finding.evidence.get("baseline"),
     marks=series.marks(here.model.name, here.window),
 )
-frame.chart(figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"))
+frame.chart(
+    figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"),
+    on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, days["period"], clicks.errors(here))),
+)  # fmt: skip
 
 left, right = st.columns([4, 5], gap="large")
 with left:

@@ -272,12 +272,9 @@ def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
     path = store.path
     store.close()
     with duckdb.connect(str(path)) as old:
-        for table in old.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'attributions_%' OR table_name LIKE 'enrichment_%'"
-        ).fetchall():
-            old.execute(f"DROP TABLE {table[0]}")
-        for table in old.execute("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'estimates_%'").fetchall():
-            old.execute(f"DROP TABLE {table[0]}")
+        for later in ("attributions", "enrichment", "estimates", "computed"):
+            for table in old.execute(f"SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '{later}_%'").fetchall():
+                old.execute(f"DROP TABLE {table[0]}")
         old.execute("DELETE FROM migrations WHERE version > 1")
     with Store.open(tmp_path / "home") as store:
         assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0

@@ -1,0 +1,51 @@
+"""Does a click on a mark of a chart lead to the predictions behind it, in a real browser, and back?"""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import heading, said, settle, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+MODEL, DAYS = "flights-delay", "from=2013-06-24T00%3A00&to=2013-07-01T00%3A00&window=Chosen+dates"
+
+
+def parameters(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def click_in(page: Page, key: str, across: float, down: float) -> None:
+    """Click inside the plot of a chart, at shares of its width and height."""
+    plot = page.locator(f".st-key-{key} .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + f"/drift?model={MODEL}&feature=dep_delay&{DAYS}", height=3000)
+    click_in(page, "overlay", 0.5, 0.9)
+    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
+    settle(page)
+    asked = parameters(page)
+    assert asked["q"].startswith('"dep_delay" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
+    low, high = (float(part.rpartition(" ")[2]) for part in asked["q"].split(" and "))
+    rows = raw.predictions(MODEL)
+    inside = rows[(rows["at"] >= "2013-06-24") & (rows["at"] < "2013-07-01") & (rows["dep_delay"] >= low) & (rows["dep_delay"] < high)]
+    said(page, f"{min(len(inside), 100):,} predictions")
+    page.go_back()
+    page.get_by_role("heading", name="Input drift").wait_for(timeout=45_000)
+
+    page = visit(fleet.url + f"/quality?model={MODEL}&{DAYS}", height=2400)
+    click_in(page, "volume", 0.5, 0.95)
+    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
+    settle(page)
+    assert parameters(page)["q"] == "id != null" and parameters(page)["from"].startswith("2013-06-2")
+    assert heading(page) == "Find a case" and "the first 100 predictions" in words(page)
