@@ -1,5 +1,6 @@
 """The command line in this process, and the sample fleet in a store."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from observability import cli
 from tests.commanding import Command, Done
 from tests.sample_home import copied, sample_home
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
 
 
 @pytest.fixture
