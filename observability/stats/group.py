@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from observability.stats.interval import Interval, normal_quantile, rate_ratio_interval
+from observability.stats.interval import Interval, normal_quantile, opened, rate_ratio_interval
 
 Floats = NDArray[np.float64]
 DRAWS = 2000
@@ -94,13 +94,14 @@ def rates(successes: ArrayLike, n: ArrayLike) -> Floats:
 def rate_intervals(
     successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
-    """Rate, low and high of each group with Wilson's score interval (Wilson 1927); NaN for a group without rows."""
+    """Rate, low and high of each group as `interval.rate_interval` has them; NaN for a group without rows."""
     hits, rows = effective_counts(successes, n, n_squares)
     z, rate = normal_quantile(confidence), rates(hits, rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         half = z * np.sqrt(np.maximum(rate * (1 - rate), 0.0) / rows + z**2 / (4 * rows**2))
         middle, scale = rate + z**2 / (2 * rows), 1 + z**2 / rows
         low, high = np.maximum((middle - half) / scale, 0.0), np.minimum((middle + half) / scale, 1.0)
+        low, high = opened(rate, low, high, rows, confidence)
     return rate, np.minimum(low, rate), np.maximum(high, rate)
 
 

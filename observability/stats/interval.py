@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from observability.stats.confusion import average_ranks
 
+FEW, SMALLEST = 12.0, 1e-9
+"""Hits or misses from which Wilson's interval is the wider one anyway."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -84,7 +87,34 @@ def normal_quantile(confidence: float) -> float:
 
 
 def rate_interval(successes: float, n: float, n_squares: float | None = None, confidence: float = 0.95) -> Interval:
-    """A proportion with Wilson's score interval (Wilson 1927). Weighted: successes = Σw of those, n = Σw, n_squares = Σw²."""
+    """A proportion with Wilson's interval, opened where hits or misses are few. Weighted: successes = Σw of those, n = Σw, n_squares = Σw².
+
+    Wilson's 95 % interval holds 90 % at n p of 0.1 to 0.2 and 92 % at 1, as the end that is nearer to 0 or 1 comes too near (Brown, Cai and DasGupta 2001). That
+    end is no nearer here than the exact one-sided bound (Clopper and Pearson 1934); counted exactly it holds at least 92.3 % from ten rows on and any rate.
+    """
+    found = wilson_interval(successes, n, n_squares, confidence)
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    low, high = opened(found.value, found.low, found.high, found.n, confidence)
+    return interval(found.value, float(low), float(high), found.n)
+
+
+def opened(
+    rate: ArrayLike, low: ArrayLike, high: ArrayLike, rows: ArrayLike, confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of Wilson's intervals, no nearer to few hits or few misses than the exact one-sided bounds."""
+    from scipy.special import betaincinv
+
+    hits = np.asarray(rate) * np.asarray(rows)
+    misses = np.asarray(rows) - hits
+    least = betaincinv(np.clip(hits, SMALLEST, FEW), misses + 1, 1 - confidence)
+    most = betaincinv(hits + 1, np.clip(misses, SMALLEST, FEW), confidence)
+    few_hits, few_misses = (hits > 0) & (hits < FEW), (misses > 0) & (misses < FEW)
+    return np.where(few_hits, np.minimum(low, least), low), np.where(few_misses, np.maximum(high, most), high)
+
+
+def wilson_interval(successes: float, n: float, n_squares: float | None = None, confidence: float = 0.95) -> Interval:
+    """A proportion with Wilson's score interval (Wilson 1927), of which Newcombe's differences are made."""
     if not n > 0:
         return Interval(None, None, None, 0.0)
     rows, rate, z = effective_n(n, n_squares), successes / n, normal_quantile(confidence)
@@ -148,8 +178,8 @@ def rate_difference_interval(
     confidence: float = 0.95,
 ) -> Interval:
     """Difference of two independent proportions, a - b, with Newcombe's hybrid score interval (Newcombe 1998, method 10)."""
-    a = rate_interval(successes_a, n_a, n_squares_a, confidence)
-    return difference_interval(a, rate_interval(successes_b, n_b, n_squares_b, confidence))
+    a = wilson_interval(successes_a, n_a, n_squares_a, confidence)
+    return difference_interval(a, wilson_interval(successes_b, n_b, n_squares_b, confidence))
 
 
 def rate_ratio_interval(
@@ -223,7 +253,7 @@ def paired_rate_difference_interval(only_a: float, only_b: float, n: float, conf
 
 def f1_interval(true_positives: float, false_positives: float, false_negatives: float, confidence: float = 0.95) -> Interval:
     """F1 = 2J / (1 + J), with Wilson's interval of the Jaccard share J = TP / (TP + FP + FN), which F1 rises with. n is TP + FP + FN."""
-    share = rate_interval(true_positives, true_positives + false_positives + false_negatives, None, confidence)
+    share = wilson_interval(true_positives, true_positives + false_positives + false_negatives, None, confidence)
     if share.value is None or share.low is None or share.high is None:
         return share
     value, low, high = (2 * each / (1 + each) for each in (share.value, share.low, share.high))
@@ -266,7 +296,7 @@ def auc_interval(
     if np.isnan(variance):
         return interval(auc, np.nan, np.nan, sum(rows))
     if variance <= 0 or not 0 < auc < 1:
-        bound = rate_interval(auc * min(rows), min(rows), None, confidence)
+        bound = wilson_interval(auc * min(rows), min(rows), None, confidence)
         return interval(auc, bound.low or 0.0, 1.0 if bound.high is None else bound.high, sum(rows))
     return interval(auc, *log_odds_interval(auc, np.sqrt(variance), confidence_of_small(confidence, min(rows))), sum(rows))
 
@@ -283,7 +313,7 @@ def average_precision_interval(value: float | None, positives: float, confidence
     if value is None or not positives > 0:
         return Interval(None, None, None, max(positives, 0.0))
     if not 0 < value < 1:
-        bound = rate_interval(value * positives, positives, None, confidence)
+        bound = wilson_interval(value * positives, positives, None, confidence)
         return Interval(value, bound.low, bound.high, positives)
     return interval(value, *log_odds_interval(value, np.sqrt(value * (1 - value) / positives), confidence), positives)
 

@@ -19,7 +19,7 @@ from observability.stats.group import (
 from observability.stats.interval import rate_interval, rate_ratio_interval
 
 
-def test_rates_and_intervals_are_wilsons_of_each_group() -> None:
+def test_rates_and_intervals_are_those_of_each_group_alone() -> None:
     hits, n, squares = [0, 3, 40, 12.5], [10, 3, 90, 30.0], [10, 3, 90, 55.0]
     value, low, high = rate_intervals(hits, n, squares)
     for i in range(4):

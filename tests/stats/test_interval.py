@@ -25,12 +25,38 @@ def ordered(found: Interval) -> bool:
     return found.value is None or found.low is None or found.high is None or found.low <= found.value <= found.high
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (450, 1000)])
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (450, 1000), (12, 24), (988, 1000)])
 def test_wilson_is_scipys(successes: int, n: int) -> None:
     expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
     found = i.rate_interval(successes, n)
     assert (found.value, found.n) == (successes / n, n)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found == i.wilson_interval(successes, n)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(1, 100), (3, 10), (5, 40), (99, 100)])
+def test_a_rate_of_few_hits_is_opened_to_the_exact_one_sided_bound(hits: int, n: int) -> None:
+    wilson = scipy.stats.binomtest(hits, n).proportion_ci(method="wilson")
+    least = scipy.stats.binomtest(hits, n, alternative="greater").proportion_ci(method="exact").low
+    most = scipy.stats.binomtest(hits, n, alternative="less").proportion_ci(method="exact").high
+    found = i.rate_interval(hits, n)
+    assert (found.low, found.high) == pytest.approx((min(wilson.low, least), max(wilson.high, most)), abs=1e-9)
+    assert (found.low, found.high) != pytest.approx((wilson.low, wilson.high), abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [10, 20, 30, 50, 100, 200, 500])
+def test_a_rate_holds_at_any_rate_counted_exactly(n: int) -> None:
+    rates = np.concatenate([np.geomspace(0.01 / n, 0.5, 400), [0.01, 0.05, 0.2, 0.5]])
+    chances = scipy.stats.binom.pmf(np.arange(n + 1)[:, None], n, rates)
+
+    def held(of: object) -> np.ndarray:
+        ends = np.array([(each.low, each.high) for each in map(of, range(n + 1))])
+        return (chances * ((ends[:, :1] <= rates + 1e-12) & (rates - 1e-12 <= ends[:, 1:]))).sum(0)
+
+    ours, wilson = held(lambda k: i.rate_interval(k, n)), held(lambda k: i.wilson_interval(k, n))
+    assert ours.min() > 0.923 and (ours < 0.93).mean() < 0.02
+    assert ours[rates * n >= 10].max(initial=0.0) < 0.98
+    assert wilson.min() < 0.91
 
 
 def test_mean_is_student() -> None:
