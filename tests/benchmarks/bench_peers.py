@@ -196,9 +196,11 @@ def tell(folder, ours):
         upto = [sum(places[each] for each in PLACES[:last]) for last in (3, 2, 1)]
         days = [each for _, each, _ in board.values() if each is not None]
         said = f"{mean(clean[variant]):.1f} things alarmed about in each of {len(clean[variant])} clean weeks" if variant in clean else ""
+        words = [place != "missed" for (lab, scenario), (place, _, _) in board.items() if nameable(labs_known[lab]["keys"][scenario])]
         print(
             f"{variant:<46} n {n:3d}  named {share_of(upto[0], n)}  top three {share_of(upto[1], n)}  first {share_of(upto[2], n)}  "
-            f"delay {median(days) if days else float('nan'):.1f} d  other alarms {mean(each for _, _, each in board.values()):.1f}  {said}"
+            f"delay {median(days) if days else float('nan'):.1f} d  other alarms {mean(each for _, _, each in board.values()):.1f}  "
+            f"of faults that the peers have words for {share_of(sum(words), len(words))} of {len(words)}  {said}"
         )
     print()
     faults = sorted({scenario for board in boards.values() for _, scenario in board})

@@ -83,8 +83,8 @@ def failed(told, kind=None):
 
 
 def labelled(rows):
-    """Rows with labels, as classes."""
-    known = rows.loc[rows["label"].notna(), OUTCOME].copy()
+    """Rows with labels and scores, as classes."""
+    known = rows.loc[rows["label"].notna() & rows["score"].notna(), OUTCOME].copy()
     return known.assign(label=known["label"].astype(int), decision=known["decision"].astype(int))
 
 
@@ -123,6 +123,7 @@ def nannyml(lab, past):
         for name, each in parts.items():
             late = lab["label_delay"] if name == "performance" else 0
             used = rows[rows["label"].notna()] if name == "performance" else seen
+            used = used[used["score"].notna()] if name in ("estimated", "performance") else used
             try:
                 answer = (each.estimate if name == "estimated" else each.calculate)(used)
             except Exception as error:  # what a library cannot judge raises no alarm; it is told
