@@ -5,7 +5,7 @@ scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where
 scores in one bin are ties: ROC AUC is within 1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ from observability.stats.scores import SCORE_EDGES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Columns = Mapping[str, NDArray[Any]]
+"""The columns of an answer as arrays: where many parts of one answer are measured, that is much cheaper than frames."""
 REGRESSION_SUMS = ("error", "absolute_error", "squared_error", "label_value")
 CLASSIFIER_SUMS = ("log_loss", "brier")
 HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
@@ -45,7 +47,7 @@ def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]
     return {"counts": Aggregate("outcomes", keys=counts), "sums": Aggregate("outcomes", keys=keys, sums=sums)}
 
 
-def performance(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict[str, Interval]:
+def performance(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
     """Every measured metric of a model's task with its interval, on labelled rows; the value is None where a metric is not defined."""
     if model.task == "regression":
         return regression(sums)
@@ -64,13 +66,18 @@ def performance_by(
         yield value, performance(model, part, of_sums.get(value, sums.iloc[:0])), served, labelled
 
 
-def maturity(counts: "DataFrame") -> tuple[float, float]:
+def columns_of(frame: "DataFrame") -> Columns:
+    """The columns of an answer as arrays."""
+    return {str(name): values.to_numpy() for name, values in frame.items()}
+
+
+def maturity(counts: "DataFrame | Columns") -> tuple[float, float]:
     """Rows served and rows whose label is known."""
-    n = counts["n"].to_numpy()
-    return float(n.sum()), float(n[counts["label"].to_numpy() != UNKNOWN].sum())
+    n = np.asarray(counts["n"])
+    return float(n.sum()), float(n[np.asarray(counts["label"]) != UNKNOWN].sum())
 
 
-def regression(sums: "DataFrame") -> dict[str, Interval]:
+def regression(sums: "DataFrame | Columns") -> dict[str, Interval]:
     """MAE, RMSE, bias and R² from sums."""
     of = {name: moments(sums, name) for name in REGRESSION_SUMS}
     return {
@@ -81,10 +88,10 @@ def regression(sums: "DataFrame") -> dict[str, Interval]:
     }
 
 
-def classification(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict[str, Interval]:
+def classification(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
     """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
-    known = (counts["label"].to_numpy() != UNKNOWN) & (counts["decision"].to_numpy() != UNKNOWN)
-    squares = float(counts["w2"].to_numpy(np.float64)[known].sum())
+    known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
+    squares = float(np.asarray(counts["w2"], np.float64)[known].sum())
     matrix = confusion_matrix(model, counts)
     shrink = effective_n(1.0, squares / matrix.sum() ** 2) / matrix.sum() if matrix.sum() > 0 else 1.0
     found = {"accuracy": rate_interval(float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink)}
@@ -103,21 +110,21 @@ def classification(model: Model, counts: "DataFrame", sums: "DataFrame") -> dict
     return found | of
 
 
-def confusion_matrix(model: Model, counts: "DataFrame") -> NDArray[np.float64]:
+def confusion_matrix(model: Model, counts: "DataFrame | Columns") -> NDArray[np.float64]:
     """Weighted counts of label (row) by decision (column), on rows where both are known."""
     size = max(len(model.classes), 2)
     matrix = np.zeros((size, size))
-    label, decision = (counts[name].to_numpy(np.int64) for name in ("label", "decision"))
+    label, decision = (np.asarray(counts[name], np.int64) for name in ("label", "decision"))
     known = (label >= 0) & (decision >= 0)
-    np.add.at(matrix, (label[known], decision[known]), counts["w"].to_numpy(np.float64)[known])
+    np.add.at(matrix, (label[known], decision[known]), np.asarray(counts["w"], np.float64)[known])
     return matrix
 
 
-def score_counts(counts: "DataFrame") -> dict[int, tuple[NDArray[np.float64], float]]:
+def score_counts(counts: "DataFrame | Columns") -> dict[int, tuple[NDArray[np.float64], float]]:
     """For label 0 and 1: weighted counts by score bin, and Σw²; rows without a score are left out."""
     found = {}
-    labels, bins = (counts[name].to_numpy(np.int64) for name in ("label", "score_bin"))
-    w, w2 = (counts[name].to_numpy(np.float64) for name in ("w", "w2"))
+    labels, bins = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
+    w, w2 = (np.asarray(counts[name], np.float64) for name in ("w", "w2"))
     for label in (0, 1):
         own = (labels == label) & (bins >= 0)
         dense = np.bincount(bins[own], w[own], SCORE_EDGES.size + 1).astype(np.float64)
@@ -125,7 +132,7 @@ def score_counts(counts: "DataFrame") -> dict[int, tuple[NDArray[np.float64], fl
     return found
 
 
-def ranking(counts: "DataFrame") -> dict[str, Interval]:
+def ranking(counts: "DataFrame | Columns") -> dict[str, Interval]:
     """ROC AUC and PR AUC of a binary score, from its bins by label."""
     of = score_counts(counts)
     (negative, negative_squares), (positive, positive_squares) = of[0], of[1]
@@ -150,8 +157,8 @@ def macro_average(matrix: NDArray[np.float64]) -> dict[str, Interval]:
     return {name: average_interval(each) for name, each in of.items()}
 
 
-def moments(sums: "DataFrame", name: str) -> Moments:
+def moments(sums: "DataFrame | Columns", name: str) -> Moments:
     """Sums of one measure."""
-    own = sums["measure"].to_numpy(object) == name
-    w, total, squares, w2 = (float(sums[each].to_numpy(np.float64)[own].sum()) for each in ("w", "total", "squares", "w2"))
+    own = np.asarray(sums["measure"], object) == name
+    w, total, squares, w2 = (float(np.asarray(sums[each], np.float64)[own].sum()) for each in ("w", "total", "squares", "w2"))
     return Moments(w, total, squares, w2)

@@ -132,13 +132,14 @@ def record_findings(
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
-    for analyzer in discover():
-        if analyzer.about != "records" or (only and analyzer.name not in only):
-            continue
-        window = record_window(store, analyzer, model, start, end, as_of, limit, days)
-        context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
-        marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
-        findings += [with_event(each, marks) for each in judged(store, analyzer, context)]
+    with snapshot(store):
+        for analyzer in discover():
+            if analyzer.about != "records" or (only and analyzer.name not in only):
+                continue
+            window = record_window(store, analyzer, model, start, end, as_of, limit, days)
+            context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+            marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
+            findings += [with_event(each, marks) for each in judged(store, analyzer, context)]
     return findings
 
 
@@ -228,25 +229,21 @@ def model_findings(
     needs a person there is added.
     """
     with nullcontext() if isinstance(store, Answers) else snapshot(store):
-        found = version_findings(store, model, window, now, only, reads)
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
         late = late_window(lambda question, asked: put(store, question, asked), window) if waiting and model.task else None
-        if late is not None:
-            again = version_findings(store, model, late, now, waiting, reads)
-            found += [told(each) for each in again if each.severity in ("act", "watch")]
-        return found
+        passes = [asked_in(store, model, window, now, only, reads)]
+        passes += [asked_in(store, model, late, now, waiting, reads)] if late is not None else []
+        known = asked_together(store, [each for asked in passes for each in asked])
+        found, *again = [findings_of(store, model, asked, known) for asked in passes]
+        return found + [told(each) for several in again for each in several if each.severity in ("act", "watch")]
 
 
-def version_findings(
+def asked_in(
     store: "Store | Answers", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
-) -> list[Finding]:
-    """See `model_findings`. What several analyzers ask is asked once."""
+) -> list[tuple[Analyzer, Context]]:
+    """Which analyzers judge which version in a window; see `model_findings`."""
     versions = serving_versions(store, model, window)
-    since = window.start - timedelta(days=EVENT_DAYS)
-    if isinstance(store, Answers):
-        counters, marks = store.counters(model.name, window), store.events(model.name, since, window.end)
-    else:
-        counters, marks = admin.counters(store, model.name, window), engine.events(store, model.name, since, window.end)
+    counters = store.counters(model.name, window) if isinstance(store, Answers) else admin.counters(store, model.name, window)
     contexts = [
         Context(
             model=model,
@@ -258,15 +255,23 @@ def version_findings(
         )
         for version in versions
     ]
-    asked = [
+    return [
         (analyzer, context)
         for context in contexts
         for analyzer in discover()
         if analyzer.about == "model" and (not only or analyzer.name in only) and reads in ("all", read_by(analyzer, context))
     ]
-    known = asked_together(store, asked)
-    findings = [each for analyzer, context in asked for each in judged(store, analyzer, context, known)]
-    return [with_event(each, marks) for each in findings]
+
+
+def findings_of(store: "Store | Answers", model: Model, asked: list[tuple[Analyzer, Context]], known: Known) -> list[Finding]:
+    """What analyzers say in one window, each with the event that came before it."""
+    found = [each for analyzer, context in asked for each in judged(store, analyzer, context, known)]
+    if not found:
+        return []
+    window = asked[0][1].window
+    span = window.start - timedelta(days=EVENT_DAYS), window.end
+    marks = store.events(model.name, *span) if isinstance(store, Answers) else engine.events(store, model.name, *span)
+    return [with_event(each, marks) for each in found]
 
 
 def asked_together(store: "Store | Answers", asked: list[tuple[Analyzer, Context]]) -> Known:

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
+Part = dict[str, NDArray[Any]]
+"""The columns of a part by name."""
+Integers = NDArray[np.int64]
 COUNTS = ("n", "w", "w2")
 SUMS = ("n", "w", "w2", "total", "squares", "low", "high")
 CODES = ("decision", "label", "score_bin")
@@ -30,48 +34,80 @@ def figures(aggregate: Aggregate) -> tuple[str, ...]:
     return SUMS if aggregate.sums else COUNTS
 
 
-def assemble(aggregate: Aggregate, parts: Sequence["DataFrame"], versions: Mapping[int, str]) -> "DataFrame":
+def assemble(aggregate: Aggregate, parts: Sequence["Part | DataFrame"], versions: Mapping[int, str]) -> "DataFrame":
     """The whole answer from its parts. versions: name by stream."""
     import pandas as pd
 
     keys, names = key_columns(aggregate), figures(aggregate)
-    parts = [part for part in parts if len(part)]
-    if parts:
-        joined = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        joined = added_up(joined, keys, names, several=len(parts) > 1)
-        joined = joined[joined["n"] != 0]
-    else:
-        joined = pd.DataFrame({name: [] for name in (*keys, *names)})
-    answer = {}
+    joined = added_up([each for each in map(arrays_of, parts) if each["n"].size], keys, names)
+    answer: dict[str, Any] = {}
     for place, key in enumerate(aggregate.keys):
         name, values = aggregate.key_names[place], joined[f"k{place}"]
         if isinstance(key, Bucket):
-            answer[name] = pd.Series(values.to_numpy(np.int64).astype("datetime64[h]").astype("datetime64[us]"))
+            answer[name] = values.astype(np.int64).astype("datetime64[h]").astype("datetime64[us]")
         elif name in CODES:
-            answer[name] = pd.Series(values.to_numpy(np.int64))
+            answer[name] = values.astype(np.int64)
+        elif name == "version":
+            answer[name] = named({number: versions.get(number) for number in np.unique(values).tolist()}, values)
         else:
-            answer[name] = texts([versions[int(stream)] for stream in values] if name == "version" else values)
+            answer[name] = texts(values)
     items = aggregate.histogram or aggregate.sums
     if items:
-        chosen = np.array(items, object)[joined["item"].to_numpy(np.int64)]
-        answer["column" if aggregate.histogram else "measure"] = pd.Series(chosen, dtype=object)
+        answer["column" if aggregate.histogram else "measure"] = np.array(items, object)[joined["item"].astype(np.int64)]
     if aggregate.histogram:
-        answer["bin"] = pd.Series(joined["bin"].to_numpy(np.int64))
-    for figure in names:
-        answer[figure] = pd.Series(joined[figure].to_numpy(np.int64 if figure == "n" else np.float64))
-    return pd.DataFrame(answer)
+        answer["bin"] = joined["bin"].astype(np.int64)
+    answer |= {figure: joined[figure].astype(np.int64 if figure == "n" else np.float64) for figure in names}
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=object, copy=False) if values.dtype == object else values for name, values in answer.items()}
+    )
 
 
-def added_up(frame: "DataFrame", keys: list[str], names: Sequence[str], *, several: bool) -> "DataFrame":
-    """Rows of equal keys added up (several parts may have them), in order of the keys; missing ones last."""
+def arrays_of(part: "Part | DataFrame") -> Part:
+    """The columns of a part as arrays."""
+    return part if isinstance(part, dict) else {str(name): values.to_numpy() for name, values in part.items()}
+
+
+def added_up(parts: Sequence[Part], keys: list[str], names: Sequence[str]) -> Part:
+    """Rows of equal keys added up (several parts may have them), in order of the keys, missing ones last; those of no rows left out."""
+    if not parts:
+        return {name: np.zeros(0) for name in (*keys, *names)}
+    if len(parts) == 1:
+        (whole,) = parts
+        order = order_of([ranks(whole[key]) for key in keys], whole["n"].size)
+        order = order[whole["n"][order] != 0]
+        return {name: whole[name][order] for name in (*keys, *names)}
+    import pandas as pd
+
+    frame = pd.concat([pd.DataFrame(each) for each in parts], ignore_index=True)
     if not keys:
-        return frame[list(names)].agg(how(names)).to_frame().T
-    if several:
+        frame = frame[list(names)].agg(how(names)).to_frame().T
+    else:
         frame = frame.groupby(keys, dropna=False, sort=False, as_index=False).agg(how(names))
-    numbers = [frame[key].to_numpy() for key in keys]
-    if all(values.dtype.kind in "iu" for values in numbers):
-        return frame.take(np.lexsort(numbers[::-1]))
-    return frame.sort_values(keys, kind="stable", na_position="last")
+    return added_up([arrays_of(frame)], keys, names)
+
+
+def order_of(keys: Sequence[Integers], size: int) -> Integers:
+    """The order of rows by their keys, the first one first; rows of equal keys stay as they were. size: number of rows."""
+    code, room = np.arange(size, dtype=np.int64), max(size, 1)
+    for key in reversed(keys) if size else ():
+        low, high = int(key.min()), int(key.max())
+        if room * (high - low + 1) >= 2**62:
+            return np.lexsort(list(keys)[::-1])
+        code, room = code + (key.astype(np.int64) - low) * room, room * (high - low + 1)
+    return np.sort(code) % max(size, 1)
+
+
+def ranks(values: NDArray[Any]) -> Integers:
+    """Numbers in the order of the values: whole numbers are themselves; texts in their order, a missing one last."""
+    if values.dtype.kind in "iu":
+        return values
+    import pandas as pd
+
+    places, found = pd.factorize(values)
+    rank = np.empty(len(found) + 1, np.int64)
+    rank[np.array(sorted(range(len(found)), key=lambda place: str(found[place])), np.int64)] = np.arange(len(found))
+    rank[-1] = len(found)
+    return rank[places]
 
 
 def how(names: Sequence[str]) -> dict[str, Any]:
@@ -79,9 +115,17 @@ def how(names: Sequence[str]) -> dict[str, Any]:
     return {name: name if name in ("min", "max") else {"low": "min", "high": "max"}.get(name, "sum") for name in names}
 
 
-def texts(values: Any) -> "Series":
-    """A column of texts, None where missing."""
+def named(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:
+    """The text that stands for each number, as objects."""
+    known = np.array(sorted(names), np.int64)
+    return np.array([names[number] for number in known.tolist()], object)[np.searchsorted(known, numbers)]
+
+
+def texts(values: NDArray[Any]) -> NDArray[Any]:
+    """A column of texts as objects, None where missing."""
     import pandas as pd
 
-    column = pd.Series(list(values), dtype=object)
-    return column.where(column.notna(), None)
+    found, missing = values.astype(object), pd.isna(values)
+    if missing.any():
+        found[missing] = None
+    return found

@@ -4,7 +4,7 @@
 own, so any number of threads may ask at once.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +15,7 @@ from observability.aggregate import Aggregate
 from observability.catalog import Model
 from observability.errors import UsageError
 from observability.store import from_rollup, raw, raw_numbers
+from observability.store.answer import Part as Answered
 from observability.store.answer import assemble
 from observability.store.catalog_store import streams
 from observability.store.from_rollup import Part, Slices
@@ -22,7 +23,7 @@ from observability.store.listing import activity, events, row, rows, sample
 from observability.store.plan import Kept, arrival_limit, kept, level_key, spans
 from observability.store.references import Field, find_field
 from observability.store.schema import SLICED_FIELDS
-from observability.store.source import Rows, hour_number, rows_of, snapshot
+from observability.store.source import Rows, hour_number, remembered, rows_of, snapshot
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -72,43 +73,51 @@ def ask(store: "Store", aggregate: Aggregate, window: Window, *, source: Source 
     """
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
-        question = checked(cursor, model, aggregate, window)
+        question = checked(store, cursor, model, aggregate, window)
         parts = list(answered(cursor, question, source)) if question.rows.streams else []
         return assemble(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})
 
 
-def checked(cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window) -> Question:
+def checked(store: "Store", cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window) -> Question:
     """The question with everything that it needs to know about the store; raises for what is not there."""
     outcomes = aggregate.table == "outcomes"
-    found = rows_of(model, window, streams(cursor, model.key))
+    found = rows_of(model, window, remembered(store, ("streams", model.key), lambda: streams(cursor, model.key)))
     for key in aggregate.keys:
         raw.key_of(found, key, outcomes)
     fields = [find_field(model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]
     fields += [find_field(model, name, outcomes=outcomes, role="sum") for name in aggregate.sums]
     level = level_key(model, aggregate)
-    slices = slices_of(cursor, found, window, level)
-    ((compacted,),) = cursor.execute("SELECT coalesce(max(compacted_before), 0) FROM rollups WHERE key = ?", [model.key]).fetchall()
+    slices = slices_of(
+        lambda of: remembered(store, ("levels", model.key, of), lambda: from_rollup.levels_of(cursor, found, of)), found, window, level
+    )
+    compacted = remembered(store, ("compacted", model.key), lambda: compacted_before(cursor, model.key))
     arrived = None if found.timeless else arrival_limit(window.as_of, compacted)
     return Question(aggregate, window, found, tuple(fields), slices, level, arrived)
 
 
-def slices_of(cursor: duckdb.DuckDBPyConnection, found: Rows, window: Window, level: str | None) -> Slices | None:
-    """The slices of the rollups that hold the window's slice, or the levels of a key; None where they are not rolled up."""
+def compacted_before(cursor: duckdb.DuckDBPyConnection, key: int) -> int:
+    """The hour of arrival before which a model's counts are coarsened to days; 0 where they are not."""
+    ((hour,),) = cursor.execute("SELECT coalesce(max(compacted_before), 0) FROM rollups WHERE key = ?", [key]).fetchall()
+    return int(hour)
+
+
+def slices_of(levels_of: Callable[[str], dict[int, str | None]], found: Rows, window: Window, level: str | None) -> Slices | None:
+    """The slices of the rollups that hold the window's slice, or the levels of a key; None where they are not rolled up. levels_of: those of a reference."""
     conditions = [(found.model.resolve(name), value) for name, value in (window.slice.conditions if window.slice else ())]
     conditions = [(reference, value) for reference, value in conditions if reference != "version"]
     if level is not None:
-        levels = from_rollup.levels_of(cursor, found, level)
+        levels = levels_of(level)
         return Slices(tuple(levels), level, levels) if (levels or level in SLICED_FIELDS) and not conditions else None
     if not conditions:
         return Slices()
     (reference, value), *others = conditions
     if others or (reference in SLICED_FIELDS and value == "null"):
         return None
-    numbers = [number for number, text in from_rollup.levels_of(cursor, found, reference).items() if (text or "null") == value]
+    numbers = [number for number, text in levels_of(reference).items() if (text or "null") == value]
     return Slices(tuple(numbers), reference) if numbers else None
 
 
-def answered(cursor: duckdb.DuckDBPyConnection, question: Question, source: Source) -> Iterator["DataFrame"]:
+def answered(cursor: duckdb.DuckDBPyConnection, question: Question, source: Source) -> Iterator["Answered | DataFrame"]:
     """The parts of the answer. Items that the rollups keep by the same grain in the same table are read together."""
     groups: dict[tuple[str, int] | None, list[tuple[int, Kept | None]]] = {}
     for place, item in enumerate(question.items):
@@ -140,7 +149,7 @@ def where_kept(question: Question, item: str | None) -> Kept | None:
 
 def rolled_up(
     cursor: duckdb.DuckDBPyConnection, question: Question, grain: int, items: list[tuple[int, Kept]]
-) -> Generator["DataFrame", None, list[tuple[datetime, datetime] | None] | None]:
+) -> Generator[Answered, None, list[tuple[datetime, datetime] | None] | None]:
     """Reads whole periods from the rollups; returns the spans that are left for the raw rows, None for everything."""
     assert question.slices is not None
     periods: tuple[int, int] | None = None

@@ -6,19 +6,18 @@ adds them up.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket
+from observability.store import answer
 from observability.store.expressions import text
 from observability.store.plan import HOURS_A_DAY, Kept
 from observability.store.schema import LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
 from observability.store.source import Rows
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 STATUS = f"[{', '.join(text(name) for name in STATUS_CODES)}][status + 1]"
 
@@ -72,7 +71,7 @@ class Part:
 
 def read(
     cursor: duckdb.DuckDBPyConnection, aggregate: Aggregate, part: Part, items: Sequence[tuple[int, Kept]], level: str | None
-) -> "DataFrame":
+) -> answer.Part:
     """The figures of some items (their places in the aggregate; 0 of plain counts) of one table, over one part.
 
     level: the reference among the keys whose levels are the slices of the part.
@@ -87,14 +86,22 @@ def read(
         figures += ", sum(total) AS total, sum(squares) AS squares, min(low) AS low, max(high) AS high"
     elif named:
         item += "bin, "
-    frame = cursor.execute(
+    cursor.execute(
         f"""SELECT {keys}{item}{figures} FROM ({part.source.format(table=model_table(table, part.rows.model.key))})
         WHERE measure IN ({", ".join(map(str, sorted(places)))}) GROUP BY ALL HAVING sum(n) <> 0"""
-    ).df()
+    )
+    found = {name: filled(values) for name, values in cursor.fetchnumpy().items()}
     if named:
         measures = np.array(sorted(places))
-        frame["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, frame["item"].to_numpy())]
-    return with_levels(frame, aggregate, part, level)
+        found["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, found["item"])]
+    return with_levels(found, aggregate, part, level)
+
+
+def filled(values: Any) -> NDArray[Any]:
+    """A column without a mask: NaN for a missing number, None for a missing text."""
+    if not np.ma.is_masked(values):
+        return np.asarray(np.ma.getdata(values))
+    return np.asarray(np.ma.filled(values, np.nan) if values.dtype.kind == "f" else np.ma.filled(values.astype(object), None))
 
 
 def key_sql(key: object, part: Part, level: str | None) -> str:
@@ -107,15 +114,15 @@ def key_sql(key: object, part: Part, level: str | None) -> str:
     return {"version": "stream", "score_bin": "bin", "status": STATUS}.get(name, name)
 
 
-def with_levels(frame: "DataFrame", aggregate: Aggregate, part: Part, level: str | None) -> "DataFrame":
-    """The frame with the texts of levels in place of the numbers of slices."""
+def with_levels(found: answer.Part, aggregate: Aggregate, part: Part, level: str | None) -> answer.Part:
+    """The same with the texts of levels in place of the numbers of slices."""
     levels = part.slices.levels
     if levels is None:
-        return frame
+        return found
     for place, name in enumerate(aggregate.key_names[: len(aggregate.keys)]):
         if name == level:
-            frame[f"k{place}"] = frame[f"k{place}"].map(dict(levels)).astype(object)
-    return frame
+            found[f"k{place}"] = answer.named(levels, found[f"k{place}"])
+    return found
 
 
 def levels_of(cursor: duckdb.DuckDBPyConnection, rows: Rows, reference: str) -> dict[int, str | None]:

@@ -1,6 +1,7 @@
 """How is the answer of a query taken whole? Nothing of a result may stay unread before the same cursor is given a table to look at."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -30,6 +31,12 @@ def arrow(cursor: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 def no_rows(types: Mapping[str, str]) -> "DataFrame":
     """A frame without rows. types: of its columns, as pandas names them."""
+    return nothing(tuple(types.items())).copy(deep=False)
+
+
+@lru_cache(maxsize=256)
+def nothing(types: tuple[tuple[str, str], ...]) -> "DataFrame":
+    """The one frame without rows of these types, which is never handed out itself."""
     import pandas as pd
 
-    return pd.DataFrame({name: pd.Series(dtype=kind) if kind == "Int64" else np.empty(0, kind) for name, kind in types.items()})
+    return pd.DataFrame({name: pd.Series(dtype=kind) if kind == "Int64" else np.empty(0, kind) for name, kind in types})

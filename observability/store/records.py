@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from observability.aggregate import Records
 from observability.errors import NotFoundError
 from observability.record import KINDS, Field
 from observability.store.migrate import FIELD_TYPES, kind_tables
 from observability.store.query import no_rows
 from observability.store.schema import model_table, quoted
-from observability.store.source import snapshot, stored
+from observability.store.source import remembered, snapshot, stored
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -43,7 +45,11 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
         where, values = f"{where} AND {quoted(name)} = $only_{place}", values | {f"only_{place}": wanted}
     at = quoted(moment_of(records.kind))
     table, ties = table_of(store, records.kind, window.model, values)
+    nothing = no_rows({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
     with snapshot(store) as cursor:
+        of_model = {"model": window.model} if "$model" in table else {}
+        if not remembered(store, ("rows", table, window.model), lambda: rows_in(cursor, table, of_model)):
+            return nothing
         frame = cursor.execute(
             f"""SELECT {", ".join(quoted(name) for name in names)} FROM (
                 SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)})
@@ -51,8 +57,14 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
             values,
         ).df()
     if frame.empty:
-        return no_rows({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
+        return nothing
     return pd.DataFrame({name: typed(frame[name], fields[name]) for name in names})
+
+
+def rows_in(cursor: duckdb.DuckDBPyConnection, table: str, values: dict[str, Any]) -> int:
+    """How many rows a table has."""
+    ((count,),) = cursor.execute(f"SELECT count(*) FROM {table}", values).fetchall()
+    return int(count)
 
 
 def table_of(store: "Store", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:

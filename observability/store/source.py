@@ -6,11 +6,11 @@ revisions that had arrived by `as_of`, the one with the greatest (at, arrived, v
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
@@ -72,6 +72,7 @@ class Rows:
 
 
 _held = threading.local()
+T = TypeVar("T")
 
 
 @contextmanager
@@ -87,19 +88,31 @@ def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
             with suppress(duckdb.Error):
                 outer.rollback()
             outer.begin()
+            _held.known[store].clear()
             raise
         return
     cursor = store.cursor()
     _held.cursors = {**getattr(_held, "cursors", {}), store: cursor}
+    _held.known = {**getattr(_held, "known", {}), store: {}}
     try:
         cursor.begin()
         yield cursor
     finally:
-        _held.cursors = {key: each for key, each in _held.cursors.items() if key is not store}
+        _held.cursors, _held.known = (
+            {key: each for key, each in held.items() if key is not store} for held in (_held.cursors, _held.known)
+        )
         with suppress(duckdb.Error):
             cursor.rollback()
         with suppress(duckdb.Error):
             cursor.close()
+
+
+def remembered(store: "Store", what: Hashable, read: Callable[[], T]) -> T:
+    """What `read` gives, read once in a snapshot of this thread: there it cannot change."""
+    known: dict[Hashable, T] = _held.known[store]
+    if what not in known:
+        known[what] = read()
+    return known[what]
 
 
 def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -> Rows:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By, Question, Records
-from observability.store.answer import CODES, COUNTS, SUMS
+from observability.store.answer import CODES, COUNTS, SUMS, order_of
 from observability.window import EPOCH, HOUR, Window
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def wider_aggregate(one: Aggregate, of: Window, other: Aggregate, and_of: Window
         wide = other
     else:
         return None
-    if wide.bucket is None and (of.start, of.end) != (and_of.start, and_of.end):
+    if wide.bucket is None and window.environment != "reference" and (of.start, of.end) != (and_of.start, and_of.end):
         return None
     apart = of.version != and_of.version or any(By("version") in each.keys for each in (one, other))
     versions = [By("version")] if apart else []
@@ -266,7 +266,7 @@ def added_up(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]]) -> "DataF
     import pandas as pd
 
     size_, numbers = figures["n"].size, [each.numbers for each in keys.values()]
-    order = np.lexsort(numbers[::-1]) if numbers else np.arange(size_)
+    order = order_of(numbers, size_)
     numbers = [each[order] for each in numbers]
     changed = np.zeros(max(size_ - 1, 0), bool)
     for each in numbers:
@@ -280,7 +280,7 @@ def added_up(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]]) -> "DataF
         if name == "period":
             answer[name] = values.astype("datetime64[h]").astype("datetime64[us]")
         else:
-            answer[name] = values if key.names is None else pd.Series([key.names[number] for number in values.tolist()], dtype=object)
+            answer[name] = values if key.names is None else pd.Series(np.array(key.names, object)[values], dtype=object, copy=False)
     return pd.DataFrame(answer | {name: values[filled] for name, values in sums.items()})
 
 

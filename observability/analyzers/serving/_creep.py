@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from observability.analyzer import Context
-from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, day_variation, row_error
-from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, Ledger, Metrics, Stretch
+from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, day_variation
+from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, Ledger, Metrics, Stretch, row_error
 from observability.finding import Severity
 from observability.measure import HEADLINE
 from observability.metrics import METRICS

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from observability.analyzers.serving._stretches import WEEK, Ledger, Metrics, Stretch
+from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, Ledger, Metrics, Stretch, row_error
 from observability.metrics import METRICS
 from observability.stats.dispersion import DOUBT, LEAST_DAYS, Variation, share_left, variation
 from observability.stats.interval import Interval, difference_interval
@@ -61,23 +61,13 @@ class Compared:
 
 def day_variation(ledger: Ledger, metric: str, before: int, *, weekly: bool) -> Variation | None:
     """What days add to a metric, from the days before a day; None where fewer than seven have labels to speak of."""
-    days = [day for day in ledger.before(before) if ledger.of_day(day)[metric].value is not None]
-    figures = [ledger.of_day(day)[metric] for day in days]
-    halves = [row_error(each) for each in figures]
-    known = [i for i, half in enumerate(halves) if np.isfinite(half) and half > 0]
-    if len(known) < LEAST_DAYS:
+    days, values, errors, n = ledger.series(metric)
+    recent = np.flatnonzero(days < before)[-BASELINE_DAYS:]
+    known = recent[np.isfinite(values[recent]) & np.isfinite(errors[recent]) & (errors[recent] > 0)]
+    if known.size < LEAST_DAYS:
         return None
-    weight = np.array([figures[i].n for i in known])
-    square = float(np.median(np.array([halves[i] for i in known]) ** 2 * weight))
-    values = np.array([figures[i].value for i in known], float)
-    return variation(values, square / weight, np.array([days[i] for i in known]), weekly=weekly)
-
-
-def row_error(each: Interval) -> float:
-    """Standard error from rows, from the width of a 95 % interval; NaN where there is none."""
-    if each.low is None or each.high is None:
-        return float("nan")
-    return (each.high - each.low) / 2 / 1.96
+    square = float(np.median(errors[known] ** 2 * n[known]))
+    return variation(values[known], square / n[known], days[known], weekly=weekly)
 
 
 def compared(

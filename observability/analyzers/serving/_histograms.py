@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from observability.aggregate import UNSEEN
 from observability.catalog import Edges
+from observability.measure import Columns, columns_of
 from observability.stats.distance import coarsen, merge_bins
 from observability.stats.edges import atom_bins
 from observability.stats.interval import effective_n
@@ -61,7 +62,7 @@ class Side:
         return float(self.counts[-1] / self.counts.sum()) if self.counts.sum() > 0 else float("nan")
 
 
-def axis_of(edges: Edges | None, reference: "DataFrame") -> Axis | None:
+def axis_of(edges: Edges | None, reference: "DataFrame | Columns") -> Axis | None:
     """The axis of a column: from its stored edges; None of a classifier's score stands for the fixed score edges. None where it has no bins.
 
     reference: the column's rows of the reference histogram, which rare categories and the score's groups come from.
@@ -93,30 +94,33 @@ def with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
 
 
-def by_column(frame: "DataFrame") -> dict[str, "DataFrame"]:
+def by_column(frame: "DataFrame") -> dict[str, Columns]:
     """The rows of a histogram answer, of each column apart."""
     import pandas as pd
 
     places, names = pd.factorize(frame["column"].to_numpy(object))
-    ordered = frame.take(np.argsort(places, kind="stable"))
+    order = np.argsort(places, kind="stable")
+    ordered = {name: values[order] for name, values in columns_of(frame).items() if name != "column"}
     ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
-    return {str(name): ordered.iloc[start:end] for name, start, end in zip(names, [0, *ends], ends)}
+    return {
+        str(column): {name: values[start:end] for name, values in ordered.items()} for column, start, end in zip(names, [0, *ends], ends)
+    }
 
 
-def dense(rows: "DataFrame", size: int) -> NDArray[np.float64]:
+def dense(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
     """Weighted counts of `size` ordinary bins, then unseen, then missing."""
-    return np.bincount(places_of(rows, size), rows["w"].to_numpy(np.float64), size + 2).astype(np.float64)
+    return np.bincount(places_of(rows, size), np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
 
 
-def places_of(rows: "DataFrame", size: int) -> NDArray[np.int64]:
+def places_of(rows: "DataFrame | Columns", size: int) -> NDArray[np.int64]:
     """Where each row of a histogram answer stands among `size` ordinary bins, unseen and missing."""
-    bins = rows["bin"].to_numpy(np.int64)
+    bins = np.asarray(rows["bin"], np.int64)
     return np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
 
 
-def side_of(rows: "DataFrame", size: int) -> Side:
+def side_of(rows: "DataFrame | Columns", size: int) -> Side:
     """One side of a column from its rows of a histogram answer."""
-    w, w2, n = (float(rows[name].to_numpy().sum()) for name in ("w", "w2", "n"))
+    w, w2, n = (float(np.asarray(rows[name]).sum()) for name in ("w", "w2", "n"))
     return Side(dense(rows, size), effective_n(w, w2), int(n))
 
 
@@ -137,12 +141,12 @@ class Daily:
         )
 
 
-def daily(rows: "DataFrame", size: int) -> Daily:
+def daily(rows: Columns, size: int) -> Daily:
     """The rows of one column of a histogram answer by day, laid out by day."""
-    numbers, place = np.unique(rows["period"].to_numpy("datetime64[D]").astype(np.int64), return_inverse=True)
-    w = rows["w"].to_numpy(np.float64)
+    numbers, place = np.unique(rows["period"].astype("datetime64[D]").astype(np.int64), return_inverse=True)
+    w = rows["w"].astype(np.float64)
     counts = np.bincount(place * (size + 2) + places_of(rows, size), w, numbers.size * (size + 2)).reshape(numbers.size, size + 2)
-    w2, n = (np.bincount(place, rows[name].to_numpy(np.float64), numbers.size) for name in ("w2", "n"))
+    w2, n = (np.bincount(place, rows[name].astype(np.float64), numbers.size) for name in ("w2", "n"))
     return Daily(numbers, counts, counts.sum(axis=1), w2, n.astype(np.int64))
 
 

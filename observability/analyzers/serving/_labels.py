@@ -97,9 +97,13 @@ def by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
     """Served and labelled rows of each day."""
     if frame is None or frame.empty or "period" not in frame:
         return {}
-    labelled = frame["n"].where(frame["label"] != UNKNOWN, 0)
-    sums = frame.assign(labelled=labelled).groupby("period")[["n", "labelled"]].sum()
-    return {day.to_pydatetime().replace(tzinfo=UTC): (float(n), float(known)) for day, n, known in sums.itertuples()}
+    days, place = np.unique(frame["period"].to_numpy("datetime64[us]"), return_inverse=True)
+    n = frame["n"].to_numpy(np.float64)
+    served, known = (np.bincount(place, each, days.size) for each in (n, n * (frame["label"].to_numpy() != UNKNOWN)))
+    return {
+        day.replace(tzinfo=UTC): (rows, labelled)
+        for day, rows, labelled in zip(days.tolist(), served.tolist(), known.tolist(), strict=True)
+    }
 
 
 def age(day: datetime, end: datetime) -> int:

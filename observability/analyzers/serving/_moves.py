@@ -8,18 +8,15 @@ than a week are held against the same weekdays of the past.
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.serving._histograms import Axis, Daily, Side, daily, grouped
+from observability.measure import Columns
 from observability.since import Since, since
 from observability.stats import distance
 from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 LOOKS = (1, 3, 7)
 PAST_DAYS = 28
@@ -145,12 +142,12 @@ class Baseline:
         return Gap(value, groups, null, null.p_value(value), other.n)
 
 
-def measure(reference: str, name: str, axis: Axis, before: Side, now: "DataFrame", past: "DataFrame | None", last_day: int) -> Moved | None:
+def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, last_day: int) -> Moved | None:
     """One column in the window against the reference and its own past; None where a side is empty. last_day: the number of the window's last day."""
     of = daily(now, axis.size)
     if before.n <= 0 or of.w.sum() <= 0:
         return None
-    known = None if past is None or past.empty else daily(past, axis.size)
+    known = None if past is None or not past["n"].size else daily(past, axis.size)
     side = Baseline(axis, before, of, known)
     held = [look(side, of, known, np.ones(of.numbers.size, bool), max(last_day - int(of.numbers.min()) + 1, 1), whole=True)]
     if known is not None and known.numbers.size >= 2 * WEEK:

@@ -6,15 +6,17 @@ the score is the confidence, the largest probability (Guo et al. 2017).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By
+from observability.analyzers.serving._stretches import days_in, on
+from observability.analyzers.serving._stretches import part as part_of
 from observability.catalog import Model
-from observability.measure import maturity, outcome_aggregates
+from observability.measure import Columns, columns_of, maturity, outcome_aggregates
 from observability.stats.calibration import (
     CalibrationError,
     Reliability,
@@ -61,17 +63,30 @@ def question(model: Model, *keys: Bucket | By) -> Aggregate:
     return Aggregate("outcomes", keys=(*keys, By("decision"), By("label"), By("score_bin")))
 
 
-def scored(model: Model, counts: "DataFrame") -> Scored:
+def scored(model: Model, counts: "DataFrame | Columns") -> Scored:
     """The labelled rows with a score among the counts."""
-    known = counts[(counts["label"] >= 0) & (counts["score_bin"] >= 0)]
-    if model.task != "binary":
-        known = known[known["decision"] >= 0]
-    place = known["score_bin"].to_numpy(np.int64)
-    label, w = known["label"].to_numpy(np.int64), known["w"].to_numpy(np.float64)
-    event = label == 1 if model.task == "binary" else label == known["decision"].to_numpy(np.int64)
-    return Scored(
-        binned(place[event], w[event]), binned(place, w), binned(place, known["w2"].to_numpy(np.float64)), int(known["n"].sum())
-    )  # fmt: skip
+    positive, total, squares, n = scored_in(model, counts, None, 1)
+    return Scored(positive[0], total[0], squares[0], int(n[0]))
+
+
+def scored_in(
+    model: Model, counts: "DataFrame | Columns", group: NDArray[np.int64] | None, groups: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The same of several groups of rows: Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: that of each row."""
+    label, place = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
+    known = (label >= 0) & (place >= 0)
+    decision = None if model.task == "binary" else np.asarray(counts["decision"], np.int64)
+    if decision is not None:
+        known &= decision >= 0
+    label, place = label[known], place[known]
+    event = label == 1 if decision is None else label == decision[known]
+    if group is not None:
+        place = place + BINS * group[known]
+    w, w2, n = (np.asarray(counts[name], np.float64)[known] for name in ("w", "w2", "n"))
+    size = groups * BINS
+    sides = (binned(place[event], w[event], size), binned(place, w, size), binned(place, w2, size))
+    positive, total, squares = (each.reshape(groups, BINS) for each in sides)
+    return positive, total, squares, binned(place // BINS, n, groups)
 
 
 def binned(place: NDArray[np.int64], weights: Floats, size: int = BINS) -> Floats:
@@ -98,7 +113,7 @@ def trend(model: Model, counts: "DataFrame") -> list[dict[str, Any]]:
         error = each.ece if each and each.ece.n >= MINIMUM_LABELS else None
         found.append(
             {
-                "period": start.date().isoformat(), "days": days, "ece": error and error.value, "low": error and error.low,
+                "period": start.isoformat(), "days": days, "ece": error and error.value, "low": error and error.low,
                 "high": error and error.high, "null_95": error and error.null_95, "n": error and round(error.n), "labelled": int(labelled),
                 "served": int(served),
             }
@@ -106,14 +121,15 @@ def trend(model: Model, counts: "DataFrame") -> list[dict[str, Any]]:
     return found
 
 
-def periods(counts: "DataFrame") -> Iterator[tuple[Any, int, "DataFrame"]]:
+def periods(counts: "DataFrame") -> Iterator[tuple[date, int, Columns]]:
     """(first day, days, rows) for each day, or for each seven days where the usual day holds too few labels."""
     if counts.empty:
         return
-    day = counts["period"].dt.normalize()
-    per_day = counts.loc[counts["label"] >= 0, "n"].groupby(day[counts["label"] >= 0]).sum()
-    step = 1 if len(per_day) and per_day.median() >= MINIMUM_LABELS else WEEK
-    first = day.min()
-    start = first + ((day - first) // timedelta(days=step)) * timedelta(days=step)
-    for begin, part in counts.groupby(start, sort=True):
-        yield begin, step, part
+    columns, day = columns_of(counts), days_in(counts)
+    known = columns["label"] >= 0
+    labelled, place = np.unique(day[known], return_inverse=True)
+    per_day = np.bincount(place, columns["n"][known].astype(np.float64), labelled.size)
+    step = 1 if per_day.size and np.median(per_day) >= MINIMUM_LABELS else WEEK
+    start = day - (day - day.min()) % step
+    for begin in np.unique(start):
+        yield on(begin), step, part_of(columns, start == begin)

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.aggregate import UNKNOWN
 from observability.analyzer import Context
-from observability.measure import performance
+from observability.measure import Columns, columns_of, performance
 from observability.stats.interval import Interval
 from observability.window import EPOCH
 
@@ -32,6 +32,8 @@ BASELINE_DAYS = 28
 """The own past is the four weeks before what is measured; how much days differ is told from all that is known."""
 LEAST_LABELS_A_DAY = 10
 Days = NDArray[np.int64]
+Floats = NDArray[np.float64]
+NOTHING: Days = np.zeros(0, np.int64)
 Metrics = dict[str, Interval]
 
 
@@ -58,6 +60,13 @@ class Stretch:
         return "" if self.whole else " on the last day" if self.length == 1 else f" in the last {self.length} days"
 
 
+def row_error(each: Interval) -> float:
+    """Standard error from rows, from the width of a 95 % interval; NaN where there is none."""
+    if each.low is None or each.high is None:
+        return float("nan")
+    return (each.high - each.low) / 2 / 1.96
+
+
 def on(day: int | np.int64) -> date:
     """The date of a day's number."""
     return (EPOCH + timedelta(days=int(day))).date()
@@ -73,9 +82,10 @@ class Ledger:
         self.now = {name: frames[f"current_{name}"] for name in ("counts", "sums")}
         both = {name: pd.concat([frames[f"past_{name}"], now], ignore_index=True) if len(frames[f"past_{name}"]) else now
                 for name, now in self.now.items()}  # fmt: skip
-        self.counts, self.sums = both["counts"], both["sums"]
-        self.of_counts, self.of_sums = (days_in(frame) for frame in (self.counts, self.sums))
+        self.of_counts, self.of_sums = (days_in(both[name]) for name in ("counts", "sums"))
+        self.counts, self.sums = (columns_of(both[name]) for name in ("counts", "sums"))
         self.known: dict[int, Metrics] = {}
+        self.by_metric: dict[str, tuple[Days, Floats, Floats, Floats]] = {}
         self.first = (context.window.start - EPOCH).days
 
     @cached_property
@@ -86,38 +96,48 @@ class Ledger:
     @cached_property
     def served(self) -> NDArray[np.float64]:
         """Predictions of each day."""
-        return self.totals(np.ones(len(self.counts), bool))
+        return self.totals(np.ones(self.of_counts.size, bool))
 
     @cached_property
     def labelled(self) -> NDArray[np.float64]:
         """Labelled predictions of each day."""
-        return self.totals((self.counts["label"] != UNKNOWN).to_numpy(bool))
+        return self.totals(self.counts["label"] != UNKNOWN)
 
     def totals(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Rows of each day among some rows of the answer."""
         place = np.searchsorted(self.days, self.of_counts[kept])
-        return np.bincount(place, self.counts["n"].to_numpy(np.float64)[kept], self.days.size)
+        return np.bincount(place, self.counts["n"].astype(np.float64)[kept], self.days.size)
 
     def measured(self, days: Days) -> Metrics:
         """Every metric over some days."""
-        return performance(self.model, self.counts[np.isin(self.of_counts, days)], self.sums[np.isin(self.of_sums, days)])
+        return performance(self.model, part(self.counts, np.isin(self.of_counts, days)), part(self.sums, np.isin(self.of_sums, days)))
 
     def of_day(self, day: int) -> Metrics:
         """Every metric of one day."""
         if day not in self.known:
-            parts = [frame.iloc[:0] if (rows := of.get(day)) is None else frame.take(rows) for frame, of in self.rows]
-            self.known[day] = performance(self.model, *parts)
+            counts, sums = (part(columns, of.get(day, NOTHING)) for columns, of in self.rows)
+            self.known[day] = performance(self.model, counts, sums)
         return self.known[day]
 
     @cached_property
-    def rows(self) -> "list[tuple[DataFrame, dict[int, NDArray[np.int64]]]]":
+    def rows(self) -> list[tuple[Columns, dict[int, NDArray[np.int64]]]]:
         """Counts and sums, each with the places of the rows of each day."""
         found = []
-        for frame, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
+        for columns, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
             order = np.argsort(of, kind="stable")
             days, first = np.unique(of[order], return_index=True)
-            found.append((frame, dict(zip(days.tolist(), np.split(order, first[1:]), strict=True)) if days.size else {}))
+            found.append((columns, dict(zip(days.tolist(), np.split(order, first[1:]), strict=True)) if days.size else {}))
         return found
+
+    def series(self, metric: str) -> tuple[Days, Floats, Floats, Floats]:
+        """Of the days that have labels to speak of: their numbers, and a metric's value (NaN where there is none), standard error by rows and n."""
+        if metric not in self.by_metric:
+            days = self.days[self.labelled >= LEAST_LABELS_A_DAY]
+            each = [self.of_day(int(day))[metric] for day in days]
+            values = np.array([np.nan if one.value is None else one.value for one in each], np.float64)
+            errors = np.array([row_error(one) for one in each], np.float64)
+            self.by_metric[metric] = days, values, errors, np.array([one.n for one in each], np.float64)
+        return self.by_metric[metric]
 
     def before(self, day: int) -> list[int]:
         """The last four weeks of days before a day that have labels to speak of."""
@@ -163,6 +183,11 @@ class Ledger:
         if days[-1] - days[0] + 1 < WEEK and self.days[0] <= days[0] - 2 * WEEK:
             past = self.days[(self.days < days[0]) & np.isin(self.days % WEEK, days % WEEK)]
         return Stretch(days, whole, late, self.measured(days), self.measured(past) if past.size else {})
+
+
+def part(columns: Columns, kept: NDArray[Any]) -> Columns:
+    """Some rows of an answer."""
+    return {name: values[kept] for name, values in columns.items()}
 
 
 def days_in(frame: "DataFrame") -> Days:

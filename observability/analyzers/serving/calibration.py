@@ -14,7 +14,7 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket, By, Sample
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slope
-from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, trend
+from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, scored_in, trend
 from observability.analyzers.serving._slope import about_slope
 from observability.analyzers.serving._stretches import days_in
 from observability.catalog import Model
@@ -212,19 +212,15 @@ def varies_up_to(model: Model, past: "DataFrame", counts: "DataFrame", now: Judg
     """
     from scipy.special import stdtrit
 
-    values, noise, days = [], [], []
-    of = days_in(past)
-    for day in np.unique(of):
-        each = scored(model, past[of == day])
-        n = float(each.total.sum())
-        if n >= DAY_MINIMUM:
-            chance = np.clip(each.total @ bin_middles() / n, 0.01, 0.99)
-            values.append((each.positive.sum() - each.total @ bin_middles()) / n)
-            noise.append(chance * (1 - chance) * float(each.squares.sum()) / n**2)
-            days.append(int(day))
-    if len(days) < LEAST_DAYS:
+    days, place = np.unique(days_in(past), return_inverse=True)
+    positive, total, squares, _ = scored_in(model, past, place, days.size)
+    kept = total.sum(axis=1) >= DAY_MINIMUM
+    if kept.sum() < LEAST_DAYS:
         return 0.0
-    known = variation(values, noise, days)
+    n, expected = total[kept].sum(axis=1), total[kept] @ bin_middles()
+    chance = np.clip(expected / n, 0.01, 0.99)
+    noise = chance * (1 - chance) * squares[kept].sum(axis=1) / n**2
+    known = variation((positive[kept].sum(axis=1) - expected) / n, noise, days[kept])
     length = float(counts.loc[counts["label"] >= 0, "period"].nunique())
     baseline_days = float(BASELINE_DAYS if before is None else np.clip(before.judged.ece.n / max(now.ece.n / max(length, 1.0), 1.0), 7, 90))
     share = share_left(length, known.correlation) + share_left(baseline_days, known.correlation)
