@@ -38,19 +38,20 @@ def late_window(ask: Asked, window: Window) -> Window | None:
     counts = ask(OUTCOMES, replace(window, start=window.start - LOOKED_BACK * DAY, version=None, slice=None))
     if counts.empty:
         return None
-    served = counts.groupby("period")["n"].sum()
-    known = counts[counts["label"] != UNKNOWN].groupby("period")["n"].sum().reindex(served.index, fill_value=0)
-    shares = (known / served).to_numpy(float)
+    days, place = np.unique(counts["period"].to_numpy("datetime64[us]"), return_inverse=True)
+    n = counts["n"].to_numpy(np.float64)
+    served, known = (np.bincount(place, each, days.size) for each in (n, n * (counts["label"].to_numpy() != UNKNOWN)))
+    shares = known / served
     if known.sum() < MINIMUM_LABELS:
         return None
     usual = float(np.median(shares[shares > 0]))
-    mine = (served.index >= np.datetime64(window.start.replace(tzinfo=None))).nonzero()[0]
-    if mine.size and known.iloc[mine].sum() >= IN * usual * served.iloc[mine].sum():
+    mine = days >= np.datetime64(window.start.replace(tzinfo=None))
+    if mine.any() and known[mine].sum() >= IN * usual * served[mine].sum():
         return None
     ripe = np.flatnonzero(shares >= IN * usual)
     if not ripe.size:
         return None
-    end = served.index[ripe[-1]].to_pydatetime().replace(tzinfo=UTC) + DAY
+    end = days[ripe[-1]].item().replace(tzinfo=UTC) + DAY
     return replace(window, start=end - length * DAY, end=end) if end <= window.end - DAY else None
 
 

@@ -78,13 +78,13 @@ def residuals(values: Floats, days: NDArray[np.int64], *, weekly: bool) -> Float
     """What is left of each day without the middle of all days, or of its weekday where there are weeks enough; scaled up for the degrees spent."""
     if not weekly or days.size < 7 * WEEKS_FOR_PATTERN:
         return np.asarray((values - np.median(values, axis=0)) * np.sqrt(days.size / (days.size - 1)))
-    left = np.empty_like(values)
-    for weekday in range(7):
-        own = days % 7 == weekday
-        size = int(own.sum())
-        if size:
-            middle = np.median(values[own] if size > 1 else values, axis=0)
-            left[own] = (values[own] - middle) * (np.sqrt(size / (size - 1)) if size > 1 else 1.0)
+    left, weekday = np.empty_like(values), days % 7
+    order, sizes = np.argsort(weekday, kind="stable"), np.bincount(weekday, minlength=7)
+    of_size = sizes[weekday[order]]
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        own = order[of_size == size].reshape(-1, size)
+        middle = np.median(values[own], axis=1) if size > 1 else np.median(values, axis=0)[None]
+        left[own] = (values[own] - middle[:, None]) * (np.sqrt(size / (size - 1)) if size > 1 else 1.0)
     return left
 
 

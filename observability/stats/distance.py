@@ -4,6 +4,8 @@ Every function takes counts over the same bins (floats where rows are weighted) 
 Sample sizes (`n_reference`, `n_current`) are rows, or the effective n = (Σw)² / Σw² of weighted rows.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,9 +21,14 @@ def shares(counts: ArrayLike) -> NDArray[np.float64] | None:
 
 def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> NDArray[np.float64]:
     """Counts of groups of bins. counts: (…, bins); group_index: (bins,) group of each bin, from 0; gives (…, groups)."""
-    array, group = np.asarray(counts, np.float64), np.asarray(group_index, np.int64)
-    members = np.eye(int(np.max(group)) + 1 if group.size else 0)[group]
-    return np.asarray(np.matmul(array, members), np.float64)
+    return np.asarray(np.matmul(np.asarray(counts, np.float64), members(np.asarray(group_index, np.int64).tobytes())), np.float64)
+
+
+@lru_cache(maxsize=512)
+def members(group_index: bytes) -> NDArray[np.float64]:
+    """1 where a bin (row) is of a group (column), 0 elsewhere. group_index: as bytes of int64."""
+    group = np.frombuffer(group_index, np.int64)
+    return np.asarray(np.eye(int(np.max(group)) + 1 if group.size else 0)[group])
 
 
 def coarsen(reference_counts: ArrayLike, target: int = 20, protected: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -58,6 +65,17 @@ def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
         return NAN
     p, q = np.maximum(p, floor), np.maximum(q, floor)
     return float(np.sum((q - p) * np.log(q / p)))
+
+
+def psi_each(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> NDArray[np.float64]:
+    """The PSI of each row of counts against one reference. current: (…, bins); gives (…)."""
+    p, rows = shares(reference), np.asarray(current, np.float64)
+    total = rows.sum(axis=-1, keepdims=True)
+    if p is None:
+        return np.full(rows.shape[:-1], NAN)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p, q = np.maximum(p, floor), np.maximum(np.where(total > 0, rows / total, NAN), floor)
+    return np.asarray(np.sum((q - p) * np.log(q / p), axis=-1))
 
 
 def psi_null_quantile(n_reference: float, n_current: float, bins: int, quantile: float = 0.95) -> float:

@@ -9,7 +9,6 @@ atoms: values that carry mass of their own get a bin [v, next float after v), be
 one side only.
 """
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -74,7 +73,10 @@ def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
     lower = np.asarray(edges, np.float64)
     mask = np.zeros(lower.size + 1 if lower.size else 0, bool)
     if lower.size > 1:
-        mask[1:-1] = [after(a) >= b for a, b in itertools.pairwise(lower)]
+        following = np.nextafter(lower[:-1], np.inf)
+        following[np.isinf(following)] = lower[:-1][np.isinf(following)]
+        tiny = (following != 0) & (np.abs(following) < SMALLEST)
+        mask[1:-1] = np.where(tiny, np.where(lower[:-1] >= 0, SMALLEST, 0.0), following) >= lower[1:]
     return mask
 
 

@@ -71,19 +71,34 @@ def added_up(parts: Sequence[Part], keys: list[str], names: Sequence[str]) -> Pa
     """Rows of equal keys added up (several parts may have them), in order of the keys, missing ones last; those of no rows left out."""
     if not parts:
         return {name: np.zeros(0) for name in (*keys, *names)}
-    if len(parts) == 1:
-        (whole,) = parts
-        order = order_of([ranks(whole[key]) for key in keys], whole["n"].size)
-        order = order[whole["n"][order] != 0]
-        return {name: whole[name][order] for name in (*keys, *names)}
-    import pandas as pd
+    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([each[name] for each in parts]) for name in (*keys, *names)}
+    order, firsts = groups_of([ranks(whole[key]) for key in keys], whole["n"].size)
+    found = {key: whole[key][order[firsts]] for key in keys} | sums_of({name: whole[name][order] for name in names}, firsts)
+    held = found["n"] != 0
+    return found if held.all() else {name: values[held] for name, values in found.items()}
 
-    frame = pd.concat([pd.DataFrame(each) for each in parts], ignore_index=True)
-    if not keys:
-        frame = frame[list(names)].agg(how(names)).to_frame().T
-    else:
-        frame = frame.groupby(keys, dropna=False, sort=False, as_index=False).agg(how(names))
-    return added_up([arrays_of(frame)], keys, names)
+
+def groups_of(keys: Sequence[Integers], size: int) -> tuple[Integers, Integers]:
+    """The order of rows by their keys, and where in it each group of equal keys begins. size: number of rows."""
+    order = order_of(keys, size)
+    changed = np.ones(size, bool) if keys else np.arange(size) == 0
+    if keys and size:
+        changed[1:] = False
+        for key in keys:
+            values = key[order]
+            changed[1:] |= values[1:] != values[:-1]
+    return order, np.flatnonzero(changed)
+
+
+def sums_of(figures: Part, firsts: Integers) -> Part:
+    """Figures added up from each place to the next. Rows stand group by group."""
+    if firsts.size == figures["n"].size:
+        return figures
+    return {name: REDUCE.get(name, np.add).reduceat(values, firsts) for name, values in figures.items()}
+
+
+REDUCE: dict[str, np.ufunc] = {"low": np.fmin, "high": np.fmax}
+"""How figures that are not sums are put together; NaN is an extreme that is not known."""
 
 
 def order_of(keys: Sequence[Integers], size: int) -> Integers:
@@ -108,11 +123,6 @@ def ranks(values: NDArray[Any]) -> Integers:
     rank[np.array(sorted(range(len(found)), key=lambda place: str(found[place])), np.int64)] = np.arange(len(found))
     rank[-1] = len(found)
     return rank[places]
-
-
-def how(names: Sequence[str]) -> dict[str, Any]:
-    """How each figure is added."""
-    return {name: name if name in ("min", "max") else {"low": "min", "high": "max"}.get(name, "sum") for name in names}
 
 
 def named(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:

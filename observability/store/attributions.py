@@ -100,6 +100,8 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
 
     model = store.catalog().model(window.model)
     fields = fields_of(model, asked.columns, outcomes=True)
+    wanted = model.version(window.version)
+    fallback = wanted.features if wanted else ()
     with snapshot(store) as cursor:
         found = rows_of(model, window, streams(cursor, model.key))
         orders = {number: order for number, each in found.streams.items() if (order := order_of(cursor, model, each))}
@@ -119,8 +121,6 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
         "adds_up": frame["adds_up"].astype(bool),
         "reproduces": frame["reproduces"].astype(object).where(frame["reproduces"].notna(), None),
     }
-    wanted = model.version(window.version)
-    fallback = wanted.features if wanted else ()
     return pd.concat([pd.DataFrame(columns), values_of(frame, orders, fallback), typed(frame, fields, versions)], axis=1)
 
 

@@ -137,9 +137,10 @@ def complete(cursor: duckdb.DuckDBPyConnection, part: Part) -> bool:
     whole.
     """
     counts, everything = model_table("counts", part.rows.model.key), replace(part, slices=Slices())
+    by = LATENCY if part.slices.reference in SLICED_FIELDS else OUTCOMES
     ((all_rows, in_slices),) = cursor.execute(
         f"""SELECT (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {LATENCY} AND {everything.where}),
-        (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {OUTCOMES} AND {part.where})"""
+        (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {by} AND {part.where})"""
     ).fetchall()
     return bool(all_rows == in_slices)
 

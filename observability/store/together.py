@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By, Question, Records
-from observability.store.answer import CODES, COUNTS, SUMS, order_of
+from observability.store.answer import CODES, COUNTS, SUMS, groups_of, sums_of
 from observability.window import EPOCH, HOUR, Window
 
 if TYPE_CHECKING:
@@ -265,24 +265,15 @@ def added_up(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]]) -> "DataF
     """Rows of equal keys added up, in order of the keys; those of no rows left out."""
     import pandas as pd
 
-    size_, numbers = figures["n"].size, [each.numbers for each in keys.values()]
-    order = order_of(numbers, size_)
-    numbers = [each[order] for each in numbers]
-    changed = np.zeros(max(size_ - 1, 0), bool)
-    for each in numbers:
-        changed |= each[1:] != each[:-1]
-    starts = np.concatenate([[0], np.flatnonzero(changed) + 1]) if size_ else np.zeros(0, np.int64)
-    sums = {name: REDUCE.get(name, np.add).reduceat(values[order], starts) if size_ else values for name, values in figures.items()}
+    order, firsts = groups_of([each.numbers for each in keys.values()], figures["n"].size)
+    sums = sums_of({name: values[order] for name, values in figures.items()}, firsts)
     filled = sums["n"] != 0
+    kept = order[firsts][filled]
     answer: dict[str, Any] = {}
-    for (name, key), each in zip(keys.items(), numbers):
-        values = each[starts][filled]
+    for name, key in keys.items():
+        values = key.numbers[kept]
         if name == "period":
             answer[name] = values.astype("datetime64[h]").astype("datetime64[us]")
         else:
             answer[name] = values if key.names is None else pd.Series(np.array(key.names, object)[values], dtype=object, copy=False)
     return pd.DataFrame(answer | {name: values[filled] for name, values in sums.items()})
-
-
-REDUCE = {"low": np.fmin, "high": np.fmax}
-"""How figures that are not sums are put together; NaN is an extreme that is not known."""

@@ -77,6 +77,18 @@ class Counts:
         hit = counted.bins == special if special is not None else outside(counted.bins, edges)
         return Share(float(counted.w[hit].sum()), float(counted.w.sum()), float(counted.w2.sum()), counted.rows)
 
+    def shares(self, metric: str, edges: Edges) -> list[tuple[np.datetime64, Share]]:
+        """The share of one check on each day, in order."""
+        special = CHECKS[metric]
+        days, place = np.unique(self.days, return_inverse=True)
+        kept = np.ones(self.bins.size, bool) if special is not None else self.bins >= 0
+        hit = kept & (self.bins == special if special is not None else outside(self.bins, edges))
+        of = [
+            np.bincount(place[rows], values[rows].astype(np.float64), days.size).tolist()
+            for values, rows in ((self.w, hit), (self.w, kept), (self.w2, kept), (self.n, kept))
+        ]
+        return [(day, Share(hits, total, squares, int(rows))) for day, hits, total, squares, rows in zip(days, *of, strict=True)]
+
     def values(self) -> "Counts":
         """The rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
         return self.where(self.bins >= 0)

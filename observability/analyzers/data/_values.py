@@ -138,12 +138,12 @@ def edge(before: Share, growth: float) -> float:
 
 def by_day(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
     """The rate on each day of the window."""
-    return [(day, counts.share(metric, column.edges)) for day, counts in column.now.by_day()]
+    return column.now.shares(metric, column.edges)
 
 
 def began(column: Column, metric: str, before: Share, context: Context) -> Since:
     """Since when a rate is as the window found it, from the days of the past month and of the window."""
-    past = [] if column.past is None else [(day, counts.share(metric, column.edges)) for day, counts in column.past.by_day()]
+    past = [] if column.past is None else column.past.shares(metric, column.edges)
     days = [row for row in joint(past, by_day(column, metric)) if row[1].rows >= ROWS_A_DAY]
     return since(
         [day for day, _ in days],

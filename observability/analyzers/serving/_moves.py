@@ -17,6 +17,7 @@ from observability.measure import Columns
 from observability.since import Since, since
 from observability.stats import distance
 from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
+from observability.stats.interval import effective_n
 
 LOOKS = (1, 3, 7)
 PAST_DAYS = 28
@@ -86,10 +87,9 @@ class Baseline:
     @cached_property
     def shares(self) -> Floats:
         """Shares of the groups in reference and past together, none of them zero: what variances are taken relative to."""
-        counts = grouped(self.before, self.axis.group)
-        total = counts / max(counts.sum(), 1.0)
-        if self.past is not None and self.past.counts.sum() > 0:
-            own = distance.merge_bins(self.past.counts.sum(axis=0), self.axis.group)
+        total = self.base / max(self.base.sum(), 1.0)
+        own = self.past_groups.sum(axis=0)
+        if own.sum() > 0:
             total = (total + own / own.sum()) / 2
         return np.asarray(np.maximum(total, 1e-4))
 
@@ -125,21 +125,35 @@ class Baseline:
         past = self.past
         if past is None or past.numbers.size < LEAST_DAYS:
             return Variation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
-        counts = distance.merge_bins(past.counts, self.axis.group)
+        counts = self.past_groups
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = counts / counts.sum(axis=1, keepdims=True)
             noise = chance * (past.w2 / past.w**2)[:, None]
         return variation(shares, noise, past.numbers, weekly=weekly)
 
-    def gap(self, other: Side, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
-        """The distance of two sides with its null."""
-        base, counts = grouped(other, self.axis.group), grouped(after, self.axis.group)
+    @cached_property
+    def base(self) -> Floats:
+        """The reference by group."""
+        return grouped(self.before, self.axis.group)
+
+    @cached_property
+    def now_groups(self) -> Floats:
+        """The window's days by group."""
+        return distance.merge_bins(self.now.counts, self.axis.group)
+
+    @cached_property
+    def past_groups(self) -> Floats:
+        """The days of the own past by group; no days where there is none."""
+        return self.now_groups[:0] if self.past is None else distance.merge_bins(self.past.counts, self.axis.group)
+
+    def gap(self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
+        """The distance of two sides with its null. base, counts: of both by group; n: effective rows of the other side."""
         value, groups = distance.psi(base, counts), distance.occupied(base, counts)
         varies = self.varies(weekly=weekly)
         over = share_left(days, varies.correlation) + share_left(other_days, varies.correlation)
         from_days = float(np.sum(varies.between / self.shares)) * over
-        null = psi_null(other.n, after.n, groups, from_days, varies.freedom if varies.days else ENDLESS)
-        return Gap(value, groups, null, null.p_value(value), other.n)
+        null = psi_null(n, after.n, groups, from_days, varies.freedom if varies.days else ENDLESS)
+        return Gap(value, groups, null, null.p_value(value), n)
 
 
 def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, last_day: int) -> Moved | None:
@@ -155,17 +169,15 @@ def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, p
             kept = of.numbers > last_day - days
             if days < held[0].days and of.rows[kept].sum() >= MINIMUM_ROWS:
                 held.append(look(side, of, known, kept, days, whole=False))
-    base = grouped(before, axis.group)
-    counts = distance.merge_bins(of.counts, axis.group)
-    days_psi = tuple((int(day), distance.psi(base, row), int(n)) for day, row, n in zip(of.numbers, counts, of.rows, strict=True))
+    by_day = zip(of.numbers.tolist(), distance.psi_each(side.base, side.now_groups).tolist(), of.rows.tolist(), strict=True)
     return Moved(
         reference,
         name,
         axis,
         before,
         tuple(held),
-        days_psi,
-        weeks_of(base, axis, known, int(of.numbers.min())),
+        tuple(by_day),
+        weeks_of(side, int(of.numbers.min())),
         side.weekly.days,
         of,
         known,
@@ -197,24 +209,26 @@ def began(moved: Moved, at: Look, start: datetime) -> Since:
 
 def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_], days: int, *, whole: bool) -> Look:
     """One stretch against the reference and the past."""
-    after = now.over(kept)
-    against = side.gap(side.before, after, days, side.reference_days, weekly=days >= WEEK)
+    after, counts = now.over(kept), side.now_groups[kept].sum(axis=0)
+    against = side.gap(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
     own = None
     if past is not None and past.numbers.size >= LEAST_DAYS:
         alike = np.ones(past.numbers.size, bool)
         if days < WEEK and past.numbers.size >= 2 * WEEK:
             alike = np.isin(past.numbers % WEEK, np.unique(now.numbers[kept] % WEEK))
         if past.rows[alike].sum() >= MINIMUM_ROWS:
-            own = side.gap(past.over(alike), after, days, max(float(alike.sum()), 1.0), weekly=True)
+            base, n = side.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
+            own = side.gap(base, n, counts, after, days, max(float(alike.sum()), 1.0), weekly=True)
     return Look(days, whole, after, against, own)
 
 
-def weeks_of(base: Floats, axis: Axis, past: Daily | None, first: int) -> tuple[float, ...]:
+def weeks_of(side: Baseline, first: int) -> tuple[float, ...]:
     """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
+    past = side.past
     found: list[float] = []
     while past is not None and len(found) < PAST_DAYS // WEEK:
         kept = (past.numbers >= first - WEEK * (len(found) + 1)) & (past.numbers < first - WEEK * len(found))
         if past.rows[kept].sum() < MINIMUM_ROWS:
             break
-        found.append(distance.psi(base, distance.merge_bins(past.counts[kept].sum(axis=0), axis.group)))
+        found.append(distance.psi(side.base, side.past_groups[kept].sum(axis=0)))
     return tuple(found)
