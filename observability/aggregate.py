@@ -100,14 +100,15 @@ class Records:
     kind: as in observability.record.KINDS. columns: their fields, nested ones as parsed JSON (None: all). ever: everything before the window's end,
     not only what is inside it: prices and the starts of runs hold on. rows: at most so many, the newest. A window without a model asks for the
     records of every model. Records of a kind with no `model` field are everybody's, but steps and resources belong to the model of their run.
-    Labels (kind `label`, every revision) are asked of one model. only: (field, text) pairs that a record must have, as ("source", "human").
+    Labels (kind `label`, every revision) are asked of one model. only: (field, text) pairs that a record must have, as ("source", "human"),
+    or (field, several texts) of which it must have one.
     """
 
     kind: str
     columns: tuple[str, ...] | None = None
     ever: bool = False
     rows: int = 100_000
-    only: tuple[tuple[str, str], ...] = ()
+    only: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)

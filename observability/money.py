@@ -5,7 +5,7 @@ The one computation behind every figure of money: the analyzer, the page, the ta
 **What is paid once.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else a price a request;
 else a price for hours of accelerators (by readings) and of busy cores (by latency); else its energy at a price a kWh. Training: hours of
 accelerators, else of cores, else energy. Labelling: the annotations of the model's projects, else labels that people gave, at a price a label.
-A price of hours is taken to hold the electricity. Currencies are never converted: each stands apart.
+Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price for a gigabyte and month. A price of hours is taken to hold the electricity. Currencies are never converted: each stands apart.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,12 @@ from observability.stats.interval import Interval, Moments, mean_interval, paire
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-PARTS = ("training", "labelling", "serving")
+PARTS = ("training", "labelling", "serving", "storage")
 ANNOTATIONS = Records("annotation", ("project", "item", "annotator", "at"))
 HUMAN_LABELS = Records("label", ("at", "source"), only=(("source", "human"),))
+DATASETS = Records("dataset", ("dataset", "version", "at", "bytes"), ever=True)
+GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
+"""A gigabyte as those who sell storage count it, and the days of a month that `gb_month` is about."""
 NO_CURRENCY = ""
 """The currency of money that was logged without one."""
 WORDS = {
@@ -37,6 +40,7 @@ WORDS = {
     "cpu_hour": "hours of busy cores",
     "kwh": "the energy",
     "label": "a price a label",
+    "gb_month": "a price for a gigabyte and month",
 }
 """How a part was priced, in words."""
 
@@ -51,7 +55,7 @@ def priced_from(part: "Part", prices: "DataFrame", place: Place, end: datetime) 
 
 @dataclass(frozen=True)
 class Part:
-    """One of PARTS. rows: at (naive UTC), amount, currency, units (predictions, runs or labels); priced rows only. method: how they were priced, None
+    """One of PARTS. rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they were priced, None
     where nothing was. source: of the quantities behind it. unpriced: units without a price.
     """
 
@@ -193,6 +197,29 @@ def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices:
     amount, currency = priced(prices, at, place, "label")
     rows = spending(at, amount, currency, np.ones(len(at)))
     return Part("labelling", rows, "label" if len(rows) else None, "measured", len(at) - len(rows))
+
+
+def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", place: Place, start: datetime, end: datetime) -> Part:
+    """What keeping the data of the model's runs cost in a half-open span (naive UTC), by day.
+
+    datasets: every logged version. It is kept from its `at` on, as nothing says when it is thrown away: so the quantity is estimated. It is the
+    model's where one of its runs names the dataset, alone or with the version behind a space, `@` or `:`.
+    """
+    import pandas as pd
+
+    used = {str(each) for each in runs["dataset"].dropna()}
+    spelled = [(name, *(f"{name}{mark}{version}" for mark in " @:")) for name, version in zip(datasets["dataset"], datasets["version"])]
+    own = np.array([not used.isdisjoint(each) for each in spelled], bool) & datasets["bytes"].notna().to_numpy(bool)
+    held = datasets[own]
+    days = pd.date_range(pd.Timestamp(start).floor("D"), end, freq="D", inclusive="left")
+    first = days.to_numpy("datetime64[us]")[:, None]
+    begins = np.maximum(np.maximum(first, np.datetime64(start, "us")), held["at"].to_numpy("datetime64[us]"))
+    ends = np.minimum(first + np.timedelta64(1, "D"), np.datetime64(end, "us"))
+    kept = np.maximum((ends - begins) / np.timedelta64(1, "D"), 0.0)
+    months = kept @ held["bytes"].to_numpy(float) / GIGABYTE / DAYS_A_MONTH
+    amount, currency = priced(prices, days.to_series(), place, "gb_month")
+    rows = spending(days, np.where(months > 0, amount * months, np.nan), currency, months)
+    return Part("storage", rows, "gb_month" if len(rows) else None, "estimated", 0 if len(rows) else len(held))
 
 
 def currency_of(prices: "DataFrame", settings: ModelSettings) -> str:

@@ -51,6 +51,10 @@ def checker(field: Field) -> Check:
             raise refuse(value)
         if field.finite and not math.isfinite(got):
             raise Rejected("bad_value", f"{name!r} is a finite number; got {shown(value)}")
+        if field.least is not None and got < field.least:
+            raise Rejected(
+                "bad_value", f"{name!r} is a number from {field.least:g} on; got {shown(value)}; leave it out where it is not known"
+            )
         if field.above is not None and not got > field.above:
             raise Rejected("bad_value", f"{name!r} is above {field.above}; got {shown(value)}")
         return got

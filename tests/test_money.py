@@ -9,6 +9,7 @@ import pytest
 from observability.catalog import Model
 from observability.energy import runs_of
 from observability.money import (
+    DATASETS,
     currencies,
     currency_of,
     daily,
@@ -17,6 +18,7 @@ from observability.money import (
     month_of,
     priced_from,
     serving_part,
+    storage_part,
     total,
     training_part,
 )
@@ -74,6 +76,28 @@ def test_runs_are_priced_by_accelerators_else_cores_else_energy() -> None:
     assert set(of_energy["amount_source"]) == {"assumed"}
     nothing, unpriced = training_part(drew, prices(), place())
     assert nothing.unpriced == 2 and unpriced["amount_source"].isna().all()
+
+
+def test_storage_is_paid_by_the_day_from_the_day_it_is_there() -> None:
+    kept = records(
+        DATASETS.columns or (),
+        [
+            {"dataset": "d", "version": "1", "at": START - timedelta(days=99), "bytes": 1e9},
+            {"dataset": "d", "version": "2", "at": START + timedelta(hours=36), "bytes": 4e9},
+            {"dataset": "d", "version": "3", "at": START, "bytes": None}, {"dataset": "other", "version": "1", "at": START, "bytes": 9e9},
+        ],
+        ("at",), ("bytes",),
+    )  # fmt: skip
+    run, end = runs({"run": "a", "event": "start", "at": 0, "dataset": "d"}), START + timedelta(days=2, hours=12)
+    months, rates = np.array([1, 1 + 4 * 0.5, 0.5 + 4 * 0.5]) / (365.25 / 12), {"resource": "gb_month", "amount": 0.1}
+    part = storage_part(kept, run, prices(rates, rates | {"from": 24, "amount": 0.3}), place(), START, end)
+    assert part.rows["amount"].tolist() == pytest.approx((months * [0.1, 0.3, 0.3]).tolist()) and part.source == "estimated"
+    assert part.rows["units"].sum() == pytest.approx(months.sum()) and part.method == "gb_month"
+    unpriced, unused = (
+        storage_part(kept, run, prices(), place(), START, end),
+        storage_part(kept, runs(), prices(rates), place(), START, end),
+    )
+    assert unpriced.rows.empty and unpriced.unpriced == 2 and unused.rows.empty and unused.unpriced == 0
 
 
 def test_annotations_of_the_models_projects_are_paid_at_the_price_of_their_day() -> None:

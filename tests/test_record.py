@@ -121,6 +121,16 @@ def test_messages_say_what_to_do():
     assert "ok, error, timeout" in refusal(record(status="fine")).message
 
 
+@pytest.mark.parametrize("name", ["latency_ms", "energy_j"])
+def test_time_and_energy_are_not_negative(name):
+    refused = refusal(record(**{name: -0.5}))
+    assert refused.reason == "bad_value"
+    assert refused.message == f"'{name}' is a number from 0 on; got the number -0.5; leave it out where it is not known"
+    assert refusal(record(**{name: "-Infinity"})).reason == "bad_value"
+    assert validate(record(**{name: 0}))[name] == 0 and validate(record(**{name: "NaN"}))[name] != validate(record(**{name: 1}))[name]
+    assert validate(record(cost=-1))["cost"] == -1, "money may be given back"
+
+
 def test_a_resource_needs_one_measurement():
     assert refusal(without(record("resource"), "watts")).reason == "missing_field"
     assert validate(without(record("resource", temperature_c=60), "watts"))["temperature_c"] == 60

@@ -247,7 +247,7 @@ class Tables:
         if window.as_of is not None:
             keep &= frame["arrived"] <= instant(window.as_of)
         for name, wanted in question.only:
-            keep &= frame[name] == wanted
+            keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
         return frame.loc[keep, list(question.columns or frame.columns.drop("arrived"))].tail(question.rows).reset_index(drop=True)
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:

@@ -18,6 +18,7 @@ WEEKDAY_DAYS = 28
 """Days of history from which weekdays have effects of their own."""
 METHOD = "local level"
 WITH_WEEKDAYS = "local level with weekdays"
+CONSTANT = "a constant, its interval as if one more day had been off by all of it,"
 Floats = NDArray[np.float64]
 
 
@@ -40,8 +41,9 @@ def sum_ahead(history: ArrayLike, days: int, confidence: float = 0.95) -> Foreca
     """The sum of the next `days` days after a history of days without gaps, oldest first; NaN is a day that is not known.
 
     Interval: Student's t with as many degrees of freedom as days are left when the estimated parameters are taken off (Harvey 1989, ch. 4, for
-    the state space form). A history that does not vary is taken to go on exactly so. Unknown below LEAST_DAYS days. Coverage is checked by
-    simulation in the tests.
+    the state space form). A history of n days that does not vary does not tell how much days may: one more day is taken to have been off by a whole
+    day's sum, so that each day to come has the variance mean² / (n + 1), and they share that of the mean. Unknown below LEAST_DAYS days. Coverage is
+    checked by simulation in the tests.
     """
     from scipy.special import stdtrit
 
@@ -54,9 +56,12 @@ def sum_ahead(history: ArrayLike, days: int, confidence: float = 0.95) -> Foreca
     weekly = known.size >= WEEKDAY_DAYS
     scale = float(known.std())
     if scale <= 1e-9 * max(float(np.abs(known).max()), 1e-300):
-        sums = known.mean() * np.arange(1, days + 1)
-        flat = np.stack([sums, sums, sums], axis=1)
-        return Forecast(float(sums[-1]), float(sums[-1]), float(sums[-1]), flat, METHOD, int(known.size))
+        ahead = np.arange(1, days + 1)
+        spread = np.abs(known.mean()) * np.sqrt((ahead + ahead**2 / known.size) / (known.size + 1))
+        reach = float(stdtrit(known.size, 0.5 + confidence / 2)) * spread
+        flat = np.stack([known.mean() * ahead, known.mean() * ahead - reach, known.mean() * ahead + reach], axis=1)
+        value, low, high = (float(each) for each in flat[-1])
+        return Forecast(value, low, high, flat, CONSTANT, int(known.size))
     means, variances, parameters = cumulated(series / scale, days, weekly)
     half = float(stdtrit(max(known.size - parameters, 2), 0.5 + confidence / 2)) * np.sqrt(variances)
     rows = scale * np.stack([means, means - half, means + half], axis=1)

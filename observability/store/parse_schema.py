@@ -181,7 +181,8 @@ def prediction_schema(plan: ModelPlan, defaults: Defaults) -> Schema:
     inner = TABLES["score"] if plan.task in (None, "multiclass") and plan.classes else -1
     put("score", OBJECT if plan.task == "multiclass" else NUMBER, NAN_ALLOWED, inner=inner, **score)
     for name in ("latency_ms", "energy_j", "cost", "base_value"):
-        put(name, NUMBER, NAN_ALLOWED)
+        least = fields[name].least
+        put(name, NUMBER, NAN_ALLOWED, low=-np.inf if least is None else least)
     largest = float(np.finfo(np.float64).max)
     put("threshold", NUMBER, low=-largest, high=largest)
     put("weight", NUMBER, low=5e-324, high=largest)

@@ -42,7 +42,8 @@ def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
     where, values = conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
     for place, (name, wanted) in enumerate(records.only):
-        where, values = f"{where} AND {quoted(name)} = $only_{place}", values | {f"only_{place}": wanted}
+        held = f"{quoted(name)} = $only_{place}" if isinstance(wanted, str) else f"list_contains($only_{place}::VARCHAR[], {quoted(name)})"
+        where, values = f"{where} AND {held}", values | {f"only_{place}": wanted if isinstance(wanted, str) else list(wanted)}
     at = quoted(moment_of(records.kind))
     table, ties = table_of(store, records.kind, window.model, values)
     nothing = no_rows({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})

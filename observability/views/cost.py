@@ -12,6 +12,7 @@ from observability.energy import RESOURCES, RUNS, served_question, use_question
 from observability.finding import Finding
 from observability.money import (
     ANNOTATIONS,
+    DATASETS,
     HUMAN_LABELS,
     WORDS,
     Part,
@@ -20,6 +21,7 @@ from observability.money import (
     labelling_part,
     priced_from,
     serving_part,
+    storage_part,
     total,
     training_between,
     training_part,
@@ -43,13 +45,17 @@ DAYS_UP_TO = 31
 """Windows up to so many days are drawn by day, longer ones by week."""
 EXAMPLES = (
     (
-        "What a unit costs, from when on (cpu_hour is an hour of one busy core; gpu_hour, kwh, request and label are understood too; gb_month is kept, but storage is not in these sums yet):",
+        "What a unit costs, from when on (cpu_hour is an hour of one busy core; gpu_hour, kwh, request, label and gb_month, a gigabyte of stored data and month, are understood too):",
         '{"kind":"price","from":"2026-01-01T00:00:00Z","resource":"cpu_hour","amount":0.05,"currency":"EUR"}',
     ),
     ("With each prediction, where the service knows it:", '{"kind":"prediction", …, "cost":0.0004}'),
     (
         "What people labelled, in a project of the model's name (or one that its settings name under `projects`); else labels with the source human count:",
         '{"kind":"annotation","project":"loan","item":"i7","annotator":"a2","at":"2026-03-01T10:00:00Z","label":1}',
+    ),
+    (
+        "How large the data are that its runs name as their dataset; each version is taken to be kept from then on:",
+        '{"kind":"dataset","dataset":"loans","version":"7","at":"2026-03-01T10:00:00Z","rows":120000,"bytes":48000000}',
     ),
 )
 """What to log, and an example line each."""
@@ -77,6 +83,7 @@ def spending(here: Here) -> Spending:
         training_between(runs, readings, prices, place, start, end),
         labelling_part(load.records(ANNOTATIONS, window), load.records(HUMAN_LABELS, window), prices, place),
         serving_part(served, use, resources, prices, place),
+        storage_part(load.records(DATASETS, window), runs, prices, place, start, end),
     ]
     return Spending(parts, [priced_from(each, prices, place, end) for each in parts], currencies(parts, here.model.settings), window)
 
@@ -155,7 +162,7 @@ def save(here: Here, amount: float | None, currency: str | None) -> None:
 
 
 def breakdown(spent: Spending) -> None:
-    """Training, labelling and serving by day or week as stacked bars, one chart for each currency."""
+    """Training, labelling, serving and storage by day or week as stacked bars, one chart for each currency."""
     for number, currency in enumerate(spent.currencies):
         start, end = whole_days(spent.window)
         by_day = daily(spent.parts, currency, start, end)
@@ -187,7 +194,7 @@ def parts_table(spent: Spending) -> None:
         column("part", "Part", strong=True), column("amount", "Cost", align="right"), column("units", "Units", align="right"),
         column("method", "Priced by", wide=True), column("source", "Its quantities are"),
     ]  # fmt: skip
-    of_units = {"training": "run", "labelling": "label", "serving": "prediction"}
+    of_units = {"training": "run", "labelling": "label", "serving": "prediction", "storage": "gigabyte-month"}
     rows, twin = [], []
     for part, since in zip(spent.parts, spent.priced, strict=True):
         held = within(part, naive(spent.window.start), naive(spent.window.end))
@@ -197,13 +204,20 @@ def parts_table(spent: Spending) -> None:
         cells: dict[str, Any] = {
             "part": {"t": part.name.capitalize()},
             "amount": {"t": "\n".join(money(amount, currency) for currency, amount in amounts.items()) or text.DASH},
-            "units": {"t": text.plural(round(units), of_units[part.name])}, "method": {"t": priced}, "source": {"t": part.source if amounts else text.DASH},
+            "units": {"t": amount_of(units, of_units[part.name])}, "method": {"t": priced}, "source": {"t": part.source if amounts else text.DASH},
         }  # fmt: skip
         rows.append(row(cells))
         twin += [[part.name, amount, currency, units, part.method, part.source] for currency, amount in amounts.items()]
     table("parts", "Cost by part", columns, rows, compact=True)
     names = ["part", "amount", "currency", "units", "priced_by", "source"]
     frame.download("cost-by-part.csv", lambda: as_csv(twin, names), "CSV", key="parts-csv")
+
+
+def amount_of(units: float, unit: str) -> str:
+    """How many units; of gigabyte-months less than a hundred with three digits, since most data are small."""
+    if unit != "gigabyte-month" or units == 0 or units >= 100:
+        return text.plural(round(units), unit)
+    return f"{units:.3g} {unit}s"
 
 
 def by_run(here: Here) -> None:

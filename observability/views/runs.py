@@ -154,7 +154,8 @@ def drawn(everything: Sequence[Judged]) -> dict[str, Drawn]:
     for each in everything:
         of_model.setdefault(each.run.model or "", []).append(each.run.name)
     always = Window("", EPOCH, load.now())
-    runs, resources = load.records(energy.RUNS, always), load.records(replace(energy.RESOURCES, ever=True), always)
+    named = (("run", tuple(sorted(each.run.name for each in everything))),)
+    runs, resources = (load.records(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
     found: dict[str, Drawn] = {}
     for model, names in of_model.items():
         place = Place(model, settings_of(model))

@@ -50,9 +50,12 @@ def test_a_shift_is_followed_and_more_days_are_less_sure() -> None:
     assert (np.diff(far.by_day[:, 2] - far.by_day[:, 1]) > 0).all()
 
 
-def test_what_never_varies_goes_on_and_few_days_are_unknown() -> None:
+def test_what_never_varies_goes_on_with_an_interval_and_few_days_are_unknown() -> None:
     flat = sum_ahead([3.0] * 20, 10)
-    assert (flat.value, flat.low, flat.high) == pytest.approx((30, 30, 30))
+    reach = 2.085963447265837 * 3 * np.sqrt((10 + 100 / 20) / 21)
+    assert (flat.value, flat.low, flat.high) == pytest.approx((30, 30 - reach, 30 + reach)) and flat.by_day is not None
+    assert np.all(np.diff(flat.by_day[:, 2] - flat.by_day[:, 1]) > 0)
+    assert sum_ahead([0.0] * 20, 10).high == 0
     few = sum_ahead([3.0] * 13, 10)
     assert few.value is None and few.n == 13
     assert sum_ahead([1.0, 2.0] * 10, 0).value == 0

@@ -1,10 +1,11 @@
-"""What does the model cost, in training, labelling and serving, and does it stay within the month's budget?
+"""What does the model cost, in training, labelling, serving and storage, and does it stay within the month's budget?
 
 Everything is about the model as a whole. Money in several currencies is never added up: the first of them (the budget's, else that of serving) is
 judged, and the others are named.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from observability.aggregate import Aggregate, By
@@ -15,6 +16,7 @@ from observability.energy import RESOURCES, RUNS, served_question, use_question
 from observability.finding import Basis, Finding
 from observability.money import (
     ANNOTATIONS,
+    DATASETS,
     HUMAN_LABELS,
     WORDS,
     Errors,
@@ -24,6 +26,7 @@ from observability.money import (
     labelling_part,
     priced_from,
     serving_part,
+    storage_part,
     total,
     training_between,
 )
@@ -40,7 +43,7 @@ CHANGE_DAYS = 28
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 ASK = (
     'No price is known: log `cost` with predictions, or records as {"kind":"price","from":"…","resource":"cpu_hour","amount":0.05,"currency":"EUR"} '
-    "(cpu_hour, gpu_hour, kwh, request, label)"
+    "(cpu_hour, gpu_hour, kwh, request, label, gb_month)"
 )
 
 
@@ -56,6 +59,7 @@ def needs(context: Context) -> dict[str, Ask]:
         "runs": Ask(RUNS, scope="model"),
         "prices": Ask(PRICES, scope="model"),
         "annotations": Ask(ANNOTATIONS, scope="model"),
+        "datasets": Ask(DATASETS, scope="model"),
         "labels": Ask(HUMAN_LABELS, scope="model"),
         "past served": Ask(served, span="past", days=PAST_DAYS, scope="model"),
         "past use": Ask(use, span="past", days=PAST_DAYS, scope="model"),
@@ -113,7 +117,7 @@ def spending_of(frames: Frames, context: Context) -> Spent:
 
 
 def parts_of(frames: Frames, context: Context, when: str) -> list[Part]:
-    """Training, labelling and serving of the window (when "") or of the days before it (when "past ")."""
+    """Training, labelling, serving and storage of the window (when "") or of the days before it (when "past ")."""
     import pandas as pd
 
     place = Place(context.model.name, context.model.settings)
@@ -125,6 +129,9 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[Part]:
         training_between(frames["runs"], known, prices, place, *((None, start) if when else (start, end))),
         labelling_part(frames[f"{when}annotations"], frames[f"{when}labels"], prices, place),
         serving_part(frames[f"{when}served"], frames[f"{when}use"], resources, prices, place),
+        storage_part(
+            frames["datasets"], frames["runs"], prices, place, *((start - timedelta(days=PAST_DAYS), start) if when else (start, end))
+        ),
     ]
 
 

@@ -16,10 +16,15 @@ def answers(n: int) -> str:
     return f"{n:,} {'answer' if n == 1 else 'answers'}"
 
 
+def predictions(n: int) -> str:
+    """`1 prediction`, `3 predictions`."""
+    return f"{n:,} {'prediction' if n == 1 else 'predictions'}"
+
+
 def because_rate(rate: float, before: float | None, n: int, hours: float) -> str:
     """How many requests came."""
     then = "" if before is None else f"; {PAST} had {number(before)} an hour"
-    return f"{n:,} {'prediction' if n == 1 else 'predictions'} came in {hours:,.3g} hours, {number(rate)} an hour{then}."
+    return f"{predictions(n)} came in {hours:,.3g} hours, {number(rate)} an hour{then}."
 
 
 def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: Change | None, model: bool) -> str:
@@ -29,8 +34,8 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: C
     ]
     told = f" ({', '.join(parts)})" if parts else ""
     if not told and not value.value:
-        return f"All {n:,} predictions were answered as they should be{held(side, model)}"
-    return f"{share(value.value)} of {n:,} predictions were not answered as they should be{told}{held(side, model)}"
+        return f"All {predictions(n)} were answered as they should be{held(side, model)}"
+    return f"{share(value.value)} of {predictions(n)} were not answered as they should be{told}{held(side, model)}"
 
 
 def because_latency(metric: str, value: Interval, n: int, side: Change | None, model: bool) -> str:

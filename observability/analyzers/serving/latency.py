@@ -14,12 +14,14 @@ from observability.aggregate import Aggregate, Bucket, By
 from observability.analyzer import Analyzer, Ask, Context, Frames, Span
 from observability.analyzers.serving import _levels, _slower
 from observability.analyzers.serving._latency_words import (
+    answers,
     because_errors,
     because_latency,
     because_level,
     because_rate,
     because_replica,
     because_small,
+    predictions,
 )
 from observability.analyzers.serving._slower import (
     MINIMUM_DAYS,
@@ -168,9 +170,7 @@ def about_version(now: Requests, past: Past, statuses: dict[str, int], context: 
         if more := missing(now, metric):
             what = METRICS[metric].title
             yield Claim(
-                replace(
-                    base, because=f"{what} cannot be told on {n:,} {'answers' if timed else 'predictions'}: it needs about {more:,} more."
-                ),
+                replace(base, because=f"{what} cannot be told on {answers(n) if timed else predictions(n)}: it needs about {more:,} more."),
                 None,
             )
             continue
@@ -313,7 +313,7 @@ def against_level(now: Requests, frames: Frames, context: Context) -> list[Findi
             undecided(context, "model", "latency_p99", now.timed, "level"), value=value.value, low=value.low, high=value.high, limit=limit
         )
         if more := missing(now, "latency_p99"):
-            found.append(replace(base, because=f"Latency p99 cannot be told on {now.timed:,} answers: it needs about {more:,} more."))
+            found.append(replace(base, because=f"Latency p99 cannot be told on {answers(now.timed)}: it needs about {more:,} more."))
         elif value.value is not None and value.low is not None:
             beyond = limit * (1 + RELATIVE_ERROR)
             severity: Severity = "act" if value.low > limit else "watch" if value.value > beyond else "ok"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.operations.cost import ANALYZER, money
-from observability.money import ANNOTATIONS, HUMAN_LABELS
+from observability.money import ANNOTATIONS, DATASETS, HUMAN_LABELS
 from observability.settings import ModelSettings
 from observability.window import Slice
 from tests.analyzers.worlds import context_for
@@ -26,13 +26,17 @@ def annotations(*rows: dict) -> pd.DataFrame:
     return records(ANNOTATIONS.columns or (), list(rows), ("at",), ())
 
 
+def datasets(*rows: dict) -> pd.DataFrame:
+    return records(DATASETS.columns or (), list(rows), ("at",), ("bytes",))
+
+
 def outcomes(matrix: list[list[int]]) -> pd.DataFrame:
     frame = pd.DataFrame([(j, i, n) for i, line in enumerate(matrix) for j, n in enumerate(line)], columns=["decision", "label", "n"])
     return frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float))
 
 
 def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, settings: ModelSettings | None = None, matrix=None, run=None, labelled=None,
-             usage=None, humans: int = 0, task: str = "binary") -> dict:  # fmt: skip
+             usage=None, humans: int = 0, task: str = "binary", kept=None) -> dict:  # fmt: skip
     context = context_for(None, task=task, settings=settings or ModelSettings())
     nothing = use("cost", [], [])
     before = served([]) if past is None else past.assign(period=past["period"] - timedelta(days=PAST_DAYS))
@@ -40,12 +44,26 @@ def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, setting
     frames = {
         "served": now, "use": nothing if usage is None else usage, "resources": resources(), "runs": runs() if run is None else run,
         "prices": prices(*price), "annotations": annotations() if labelled is None else labelled, "past served": before, "past use": nothing,
-        "past resources": resources(), "past annotations": annotations(), "past labels": people.iloc[:0], "labels": people,
+        "datasets": datasets() if kept is None else kept, "past resources": resources(), "past annotations": annotations(), "past labels": people.iloc[:0], "labels": people,
     }  # fmt: skip
     if task == "binary":
         frames["outcomes"] = outcomes([[600, 100], [60, 240]] if matrix is None else matrix)
     assert set(frames) == set(ANALYZER.needs(context))
     return {each.metric: each for each in ANALYZER.analyze(frames, context)}
+
+
+def test_storage_of_the_runs_data_is_part_of_the_cost() -> None:
+    now, run = (
+        traffic(HOURS, 1),
+        runs({"run": "a", "event": "start", "at": 0, "dataset": "loans 7"}, {"run": "a", "event": "end", "at": 60}),
+    )
+    kept = datasets(*({"dataset": "loans", "version": each, "at": START - timedelta(days=9), "bytes": 3e12} for each in ("7", "8")))
+    price = {"resource": "gb_month", "amount": 0.02, "from": -2400}
+    found = findings(now, traffic(24 * PAST_DAYS, 2), REQUEST, price, run=run, kept=kept)
+    parts = found["cost_per_correct_decision"].evidence["parts"]
+    assert parts["storage"] == pytest.approx(3000 * 0.02 * 7 / (365.25 / 12)), "the version that the run names, and no other"
+    assert found["cost_per_correct_decision"].value == pytest.approx((now["w"].sum() * 0.01 + parts["storage"]) / now["w"].sum() / 0.84)
+    assert found["cost_per_correct_decision"].basis == "estimated" and "storage" in found["cost_per_correct_decision"].because
 
 
 def test_costs_of_a_week_by_hand() -> None:
@@ -60,7 +78,7 @@ def test_costs_of_a_week_by_hand() -> None:
     assert found["cost_per_error_avoided"].value == pytest.approx(whole / now["w"].sum() / 0.14)
     assert found["cost_per_error_avoided"].evidence["majority"] == "0"
     assert found["cost_per_thousand"].evidence["parts"] == pytest.approx(
-        {"training": 4.0, "labelling": 3.0, "serving": now["w"].sum() * 0.01}
+        {"training": 4.0, "labelling": 3.0, "serving": now["w"].sum() * 0.01, "storage": 0.0}
     )
     assert {each.version for each in found.values()} == {None} and "EUR" in found["cost_per_correct_decision"].because
 
