@@ -5,6 +5,7 @@ out by its `Idempotency-Key` header; other channels cannot, and the page says so
 """
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -75,5 +76,15 @@ def by_apprise(address: str, message: Message) -> None:
         raise UsageError(
             "the address of the channel is not understood", where=message.channel, expected="an address of apprise, as jsons://host/path"
         )
-    if not channel.notify(body=message.text, title=message.title):
-        raise OSError("the channel did not take the message")
+    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as heard:
+        taken = channel.notify(body=message.text, title=message.title)
+        said = heard.getvalue()
+    if not taken:
+        raise OSError(f"the channel did not take the message{answer(said, address)}")
+
+
+def answer(said: str, address: str) -> str:
+    """The first thing that a channel answered, in brackets; nothing where it gives away a part of the address."""
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    secrets = [part for part in re.split(r"[^A-Za-z0-9]+", address.partition(":")[2]) if len(part) > 3]
+    return "" if not first or any(part in first for part in secrets) else f" ({first[:200]})"

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from observability import run
 from observability.aggregate import Aggregate
-from observability.alerts import kept, state
 from observability.catalog import Model
 from observability.finding import Finding, iso
 from observability.incidents import Incident
 from observability.review.agenda import ranked
+from observability.review.challengers import challengers
 from observability.review.items import items
 from observability.review.ledger import entries
+from observability.review.monitoring import monitoring
 from observability.review.promises import promises
 from observability.review.strip import COMPARED, strip
 from observability.review.week import ZONE, Week
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 1
+FORMAT = 2
 """Version of the frozen shape; a page that reads an older one says so."""
 KEPT_EVIDENCE = (
     "by_day",
@@ -76,6 +77,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
     say(1.0, "putting the agenda together")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
     models = [model_body(each) for each in judged_models]
+    happened = entries(store, week.start, week.end, as_of=week.end)
     promised = promises(store, week, earlier, frozen_at)
     return {
         "format": FORMAT,
@@ -90,31 +92,12 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
         "models": models,
         "promises": promised,
         "records": [frozen(each) for each in records if each.severity != "ok"],
-        "alerts": alerts_of(store, week),
-        "ledger": [each.to_json() for each in entries(store, week.start, week.end, as_of=week.end)],
+        "alerts": monitoring(store, week, models, happened),
+        "ledger": [each.to_json() for each in happened],
+        "challengers": challengers(store, week),
         "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
         "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier))],
     }
-
-
-def alerts_of(store: "Store", week: Week) -> Body:
-    """The alerts of the week as they stood at its end: opened in it or still open, and how often they were judged useful."""
-    said = [each for each in kept.said(store) if each["at"] < week.end]
-    standing = state.standing(said, week.end)
-    shown = [each for each in standing.values() if each.opened_at >= week.start or each.state != "resolved"]
-    found = state.precision(shown)
-    return {
-        "alerts": [
-            {
-                "incident": each.incident, "model": each.model, "title": each.title, "severity": each.severity, "state": each.state,
-                "opened_at": iso(each.opened_at), "until": iso(each.until) if each.until else None, "useful": each.useful, "told": each.told,
-            }
-            for each in sorted(shown, key=lambda one: (one.opened_at, one.incident))
-        ],
-        "useful": found.useful,
-        "judged": found.judged,
-        "sentence": found.sentence,
-    }  # fmt: skip
 
 
 def judged(store: "Store", model: Model, week: Week) -> Judged:

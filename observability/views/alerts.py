@@ -7,13 +7,14 @@ from typing import Any
 import streamlit as st
 
 from observability.alerts import kept
-from observability.alerts.config import FILE, Config, read
+from observability.alerts.config import Config, read
 from observability.alerts.kept import Message
+from observability.alerts.rules import uses
 from observability.alerts.send import TRIES, by_apprise
 from observability.alerts.state import Alert, precision
 from observability.errors import ObservabilityError
 from observability.store import written
-from observability.views import empty, links, load, load_review, person, text
+from observability.views import empty, links, load, load_review, person, rules, text
 from observability.views.choice import choose
 from observability.views.scope import Scope
 from observability.views.table import column, row, table
@@ -143,6 +144,15 @@ def useful(alerts: Sequence[Alert]) -> None:
     st.caption(text.plain(found.sentence) if found.all else "No alert was opened yet.")
 
 
+def by_rule(alerts: Sequence[Alert]) -> None:
+    """Which rules raised them, how many of them were useful, and which rules never raised one."""
+    found = uses(alerts)
+    fired = [each for each in found if each.fired]
+    if fired:
+        rules.used([{"rule": each.rule, "fired": each.fired, "useful": each.answers.useful, "judged": each.answers.judged, "useless": each.useless} for each in fired])  # fmt: skip
+    rules.silent([each.rule for each in found if not each.fired])
+
+
 def channels() -> None:
     """Where messages go, what waits, what failed."""
     try:
@@ -153,7 +163,7 @@ def channels() -> None:
     if not config.channels:
         empty.nothing(
             "No channel is set, so alerts are listed here and sent to nobody.",
-            f"Put {FILE} into the home folder: channels (mail, Slack, Teams, webhooks as apprise writes them), routes by owner, quiet hours.",
+            "Add one below: mail, Slack, Teams, webhooks, as apprise writes them; then who is told where, and the quiet hours.",
         )
         return
     sent = list(load_review.alert_messages().values())

@@ -23,6 +23,8 @@ from observability.views.choice import choose
 STEPS = ("Agenda", "Promises", "Fleet", "Incidents", "Performance", "Inputs", "Fairness", "Alerts", "Spending", "Changes", "Decide")
 SHORT = ("agenda", "promises", "fleet", "incidents", "performance", "inputs", "fairness", "alerts", "spending", "changes", "decide")
 """Steps as the address carries them."""
+WRITTEN = ("agenda", "promises", "incidents", "fairness", "decide")
+"""Steps in which somebody can write, so that a name is asked for."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,16 @@ def say(room: Room, records: list[dict[str, Any]]) -> bool:
         st.error(text.plain(str(error)))
         return False
     return True
+
+
+def turn_of(form: str) -> int:
+    """Which of its kind a form of this session is: part of its keys, so that it is a new one after it was sent, and stays while others write."""
+    return int(st.session_state.setdefault(f"turn-{form}", 0))
+
+
+def next_turn(form: str) -> None:
+    """The form was sent and kept."""
+    st.session_state[f"turn-{form}"] = turn_of(form) + 1
 
 
 def agenda_record(room: Room, item: str, does: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from observability.review.week import Week
 from observability.store import written
 from observability.views import links, text
 from observability.views.choice import choose
-from observability.views.review import Room, agenda_record, say
+from observability.views.review import Room, agenda_record, next_turn, say, turn_of
 from observability.views.table import column, row, table
 
 COLUMNS = (
@@ -75,6 +75,7 @@ def work_on(room: Room, item: Item) -> None:
             return
         arrange(room, item)
         finish(room, item)
+        remark(room, item)
 
 
 def said_word(does: str) -> str:
@@ -144,6 +145,17 @@ def finish(room: Room, item: Item) -> None:
                 return
             if say(room, records(room, item, does, words.strip(), more)):
                 st.rerun()
+
+
+def remark(room: Room, item: Item) -> None:
+    """Say something without ending the item. The box is a new one after each remark of this session; what others say meanwhile does not touch it."""
+    turn = turn_of(f"remark-{item.item}")
+    with st.expander("Add a remark", icon=":material/chat:"), st.form(f"remark-{item.item}-{turn}", border=False):
+        words = st.text_area("Remark", max_chars=4000, key=f"remark-text-{item.item}-{turn}")
+        sent = st.form_submit_button("Add", icon=":material/add:") and words.strip()
+        if sent and say(room, [agenda_record(room, item.item, "note", text=words.strip())]):
+            next_turn(f"remark-{item.item}")
+            st.rerun()
 
 
 def records(room: Room, item: Item, does: str, words: str, more: dict[str, Any]) -> list[dict[str, Any]]:

@@ -58,15 +58,13 @@ def as_row(each: dict[str, Any]) -> dict[str, Any]:
 
 def decide(room: Room) -> None:
     """The form of a decision. It needs one piece of evidence."""
-    items = {each.item: each for each in (*room.agenda.items, *room.agenda.folded)}
+    items = evidence_of(room)
     week = Week.parse(room.body["week"])
-    turn = st.session_state.setdefault("decisions-made", 0)  # a new form after each decision; one that is not taken keeps its words
+    turn = review.turn_of("decision")
     with st.form(f"decide-{turn}"):
         st.markdown("**Write a decision down**")
         statement = st.text_input("What was decided?", max_chars=400, key=f"decision-statement-{turn}")
-        evidence = st.multiselect(
-            "It rests on", list(items), format_func=lambda key: items[key].title.replace("`", "")[:90], key=f"decision-evidence-{turn}"
-        )
+        evidence = st.multiselect("It rests on", list(items), format_func=lambda key: items[key][:90], key=f"decision-evidence-{turn}")
         left, middle, right = st.columns(3)
         decider = left.text_input("Who decided?", value=room.author or "", max_chars=80, key=f"decision-decider-{turn}")
         model = middle.selectbox("Model", [each["model"] for each in room.body["models"]], index=None, placeholder="None in particular", key=f"decision-model-{turn}")  # fmt: skip
@@ -78,6 +76,7 @@ def decide(room: Room) -> None:
             placeholder="Not about one",
             key=f"decision-choice-{turn}",
         )
+        version = st.text_input("Which version?", max_chars=200, placeholder="Only where it is about one", key=f"decision-version-{turn}")
         options = st.text_input("What else was considered? (separate with ;)", max_chars=800, key=f"decision-options-{turn}")
         dissent = st.text_input("Who disagreed, and why?", max_chars=800, key=f"decision-dissent-{turn}")
         again = st.date_input("Look at it again on", value=None, min_value=week.start.date(), key=f"decision-revisit-{turn}")
@@ -85,21 +84,37 @@ def decide(room: Room) -> None:
             if not statement.strip() or not evidence:
                 st.warning("A decision needs a sentence and at least one item that it rests on.")
                 return
+            if choice and not (model and version.strip()):
+                st.warning("Promote, hold or reject: say the model and its version.")
+                return
             record = {
                 "kind": "decision", "decision": written.new_id(), "author": room.author, "statement": statement.strip(), "decider": decider.strip(),
-                "evidence": [f"{room.review}: {items[key].title.replace('`', '')}" for key in evidence], "model": model, "choice": choice,
+                "evidence": [f"{room.review}: {items[key]}" for key in evidence], "model": model, "choice": choice,
                 "options": [each.strip() for each in options.split(";") if each.strip()] or None, "dissent": dissent.strip(), "review": room.review,
+                "version": version.strip(),
                 "revisit": datetime.combine(again, time(), tzinfo=UTC) if again else None, "item": evidence[0],
             }  # fmt: skip
             if say(room, [record]):
-                st.session_state["decisions-made"] = turn + 1
+                review.next_turn("decision")
                 st.rerun()
+
+
+def evidence_of(room: Room) -> dict[str, str]:
+    """What a decision of this week can rest on, by id: items of the agenda, promises with what moved, versions that ask to be promoted."""
+    found = {each.item: each.title for each in (*room.agenda.items, *room.agenda.folded)}
+    for each in room.body["promises"]:
+        found.setdefault(f"action:{each['action']}", f"{each['text']} Did it move? {(each['moved'] or {}).get('answer', 'not asked')}")
+    for each in room.body.get("challengers", []):
+        found[f"challenger:{each['model']}:{each['version']}"] = (
+            f"{each['model']}: version {each['version']} beside version {each['serves']}"
+        )
+    return {key: words.replace("`", "") for key, words in found.items()}
 
 
 def sign(room: Room) -> None:
     """A risk owner accepts a state until a date: fairness above all."""
     week = Week.parse(room.body["week"])
-    turn = st.session_state.setdefault("signed", 0)
+    turn = review.turn_of("sign")
     with (
         st.expander("Accept a state until a date (risk owner)", icon=":material/draw:"),
         st.form(f"sign-{turn}", border=False),
@@ -118,7 +133,7 @@ def sign(room: Room) -> None:
                 "until": datetime.combine(until, time(), tzinfo=UTC),
             }  # fmt: skip
             if say(room, [record]):
-                st.session_state["signed"] = turn + 1
+                review.next_turn("sign")
                 st.toast("Signed. It comes back on the agenda before it lapses.", icon=":material/draw:")
 
 

@@ -5,162 +5,24 @@ from typing import Any
 
 import streamlit as st
 
-from observability.export_case import SOURCES, WRONG
 from observability.measure import HEADLINE
-from observability.review.week import Week
-from observability.views import charts_time, empty, frame, links, load_review, text
-from observability.views.review import Room
-from observability.views.scope import Scope
-from observability.views.table import Cell, column, row, table
-
-ANSWERS = {"yes": "ok", "no": "act", "cannot tell": "unknown"}
-FLEET = (
-    column("model", "Model", width="9rem", strong=True),
-    column("status", "Status", width="6.5rem"),
-    column("outcome", "Main metric", width="10rem"),
-    column("before", "Last week", width="6.5rem", help="And whether the two differ by more than chance"),
-    column("drift", "Inputs", width="8.5rem"),
-    column("fairness", "Fairness", width="7.5rem"),
-    column("latency", "p99", align="right"),
-    column("budget", "Error budget", align="right", help="How much of it is left"),
-    column("labels", "Labelled", align="right"),
-    column("cost", "Per 1,000", align="right", help="Cost, and energy below it"),
+from observability.views import (
+    charts_time,
+    empty,
+    frame,
+    links,
+    load_review,
+    review_challengers,
+    review_decide,
+    review_fleet,
+    review_incidents,
+    review_promises,
+    rules,
+    text,
 )
-
-
-def promises(room: Room) -> None:
-    """Last week's promises: owner, day, and whether the metric moved."""
-    found = room.body["promises"]
-    if not found:
-        empty.nothing(
-            "No action of an earlier week is open.",
-            "Actions that a review ends in stand here a week later, with whether their metric moved.",
-        )
-        return
-    columns = (
-        column("what", "What", wide=True),
-        column("who", "Owner", width="8rem"),
-        column("due", "Until", width="8rem"),
-        column("moved", "Did it move?", wide=True),
-    )
-    rows = []
-    for each in found:
-        moved = each["moved"]
-        rows.append(
-            row(
-                {
-                    "what": {"t": each["text"], "sub": f"{each['model'] or 'no model'}, promised in {each['since']}, {each['state']}"},
-                    "who": {"t": each["owner"] or text.DASH},
-                    "due": {"t": each["due"][:10] if each["due"] else text.DASH, **({"s": "act", "sub": "overdue"} if each["overdue"] else {})},
-                    "moved": {"s": ANSWERS[moved["answer"]], "t": moved["answer"].capitalize(), "sub": moved["sentence"]} if moved else {"t": text.DASH, "sub": each["why"]},
-                }
-            )
-        )  # fmt: skip
-    table("promises", "What was promised", columns, rows)
-
-
-def fleet(room: Room) -> None:
-    """One row a model."""
-    table("fleet", "The fleet in this week", FLEET, [fleet_row(room, each) for each in room.body["models"]])
-
-
-def fleet_row(room: Room, part: dict[str, Any]) -> dict[str, Any]:
-    """One model's cells."""
-    cells = part["strip"]
-    main = cells["performance"] if cells["performance"]["value"] is not None else cells["estimated"]
-    return row(
-        {
-            "model": {**links.link(part["model"], "model", scope_of(room, part["model"])), "sub": f"{text.short(part['served'])} served"},
-            "status": {"s": part["severity"], "t": text.STATUS_WORDS[part["severity"]], "sub": text.plural(len(part["incidents"]), "incident") if part["incidents"] else None},
-            "outcome": told(main, text.metric_title(main["metric"]) if main["metric"] else None),
-            "before": before(main),
-            "drift": counted(cells["drift"], "stable", "moved"),
-            "fairness": counted(cells["fairness"], "as before", "problems"),
-            "latency": told(cells["latency"], None, " ms"),
-            "budget": told(cells["error_budget"]),
-            "labels": told(cells["labels"]),
-            "cost": {**told(cells["cost"], None, f" {cells['cost']['currency'] or ''}"), **({"sub": text.amount(cells["energy"]["value"], "Wh")} if cells["energy"]["value"] is not None else {})},
-        }
-    )  # fmt: skip
-
-
-def told(cell: dict[str, Any], sub: str | None = None, unit: str = "") -> Cell:
-    """A frozen figure as a table's cell: its value, its mark unless it was measured, its interval and n in the tooltip."""
-    if cell["value"] is None:
-        return {"t": text.DASH}
-    reach = f"{text.amount(cell['low'], cell['unit'])} to {text.amount(cell['high'], cell['unit'])}, " if cell["low"] is not None else ""
-    return {
-        "t": f"{text.amount(cell['value'], cell['unit'])}{unit}".strip(),
-        "mark": cell["basis"] if sub or cell["basis"] != "measured" else None,
-        "sub": sub,
-        "title": f"{reach}n = {cell['n']:,}. {(cell['because'] or '').replace('`', '')}",
-    }
-
-
-def before(cell: dict[str, Any]) -> Cell:
-    """Last week's figure, and whether this week's is another."""
-    if not cell["before"]:
-        return {"t": text.DASH}
-    words = {"yes": "different", "no": "not different", "cannot tell": "cannot tell"}[cell["differs"]]
-    return {"t": text.amount(cell["before"]["value"], cell["unit"]), "sub": words}
-
-
-def counted(cell: dict[str, Any], good: str, bad: str) -> Cell:
-    """How many findings of a kind need a person."""
-    title = (cell["because"] or "").replace("`", "")
-    if cell["bad"]:
-        return {"s": cell["severity"], "t": f"{cell['bad']} of {cell['of']} {bad}", "title": title}
-    return {"s": cell["severity"], "t": good if cell["severity"] == "ok" else "cannot tell" if cell["of"] else "not judged", "title": title}
-
-
-def incidents(room: Room) -> None:
-    """What hurt, where it seems to come from, and the verdicts about single cases."""
-    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("since", "Since", width="9rem"))  # fmt: skip
-    rows = []
-    for part in room.body["models"]:
-        for each in part["incidents"]:
-            event = each["event"]
-            rows.append(
-                row(
-                    {
-                        "what": {"s": each["severity"], **links.link(each["sentence"], "findings", scope_of(room, part["model"])), "sub": f"{text.plural(len(each['findings']), 'finding')}" + (f"; after {event['what']}: {event['text']}" if event else "")},
-                        "model": {"t": part["model"]},
-                        "source": {"t": each["source"] or "unknown"},
-                        "since": {"t": each["onset"][:10] if each["onset"] else text.DASH},
-                    }
-                )
-            )  # fmt: skip
-    if rows:
-        table("incidents", "Incidents of the week", columns, rows)
-    else:
-        st.markdown(f"{text.status('ok')}: no incident this week.")
-    cases(room)
-
-
-def cases(room: Room) -> None:
-    """The single predictions that people looked into."""
-    found, sentence = load_review.verdicts_of_week(room.body["week"])
-    st.subheader("Bad cases that somebody looked into", anchor=False)
-    if not found:
-        target = links.link("Find a case of this week", "cases", None)
-        st.button(target["t"], type="tertiary", icon=":material/search:", key="go-cases", on_click=links.go, args=(target["go"],))
-        return
-    if sentence:
-        st.markdown(text.plain(sentence))
-    columns = (column("case", "Prediction", wide=True), column("model", "Model", width="9rem"), column("source", "Source", width="10rem"), column("severity", "How bad", width="7rem"), column("by", "By", width="8rem"))  # fmt: skip
-    rows = [
-        row(
-            {
-                "case": {**links.link(each.prediction, "case", None, id=each.prediction, model=each.model), "sub": each.note},
-                "model": {"t": each.model},
-                "source": {"t": SOURCES[each.source], "sub": "seen before" if each.recurring else "new"},
-                "severity": {"t": each.severity or text.DASH, "sub": WRONG.get(each.wrong or "")},
-                "by": {"t": each.author},
-            }
-        )
-        for each in found
-    ]
-    table("cases", "Verdicts about predictions of the week", columns, rows)
+from observability.views.review import Room
+from observability.views.review_fleet import scope_of, told
+from observability.views.table import Cell, column, row, table
 
 
 def performance(room: Room) -> None:
@@ -179,7 +41,15 @@ def performance(room: Room) -> None:
             )
         )
         draw(room, part, finding)
-    if not any(headline(room, part) for part in room.body["models"]):
+    if any(headline(room, part) for part in room.body["models"]):
+        st.subheader("Slices and estimates", anchor=False)
+        listed(
+            room,
+            ("serving/slices", "serving/why_changed", "serving/estimated_performance"),
+            "slices",
+            "No slice is worse than the rest, and no estimate needs a person.",
+        )
+    else:
         empty.nothing("No model's performance could be measured in this week.", "Log labels, or look at the estimates on the live pages.")
 
 
@@ -234,16 +104,22 @@ def fairness(room: Room) -> None:
     due = [each for each in room.body["agenda"] if each["sort"] in ("signature", "audit")]
     for each in due:
         st.markdown(f"{text.status(each['severity'])} {text.plain(each['title'])}")
+    if room.author is None:
+        st.caption("A risk owner can accept a state until a date: give your name above to sign.")
+    else:
+        review_decide.sign(room)
 
 
 def alerts(room: Room) -> None:
     """The alerts themselves: what was told, what became of it, was it useful."""
     found = room.body["alerts"]
+    missed(found.get("missed", []))
     if not found["alerts"]:
         empty.nothing(
             "No alert was open in this week.",
             "Live models are watched while the dashboard runs; the page Alerts says how, and where messages go.",
         )
+        rules_of(found)
         return
     columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("state", "State", width="9rem"), column("useful", "Useful?", width="6rem"))  # fmt: skip
     rows = [
@@ -259,6 +135,24 @@ def alerts(room: Room) -> None:
     ]  # fmt: skip
     table("alerts", "Alerts of the week", columns, rows)
     st.caption(text.plain(found["sentence"]))
+    rules_of(found)
+
+
+def missed(events: list[dict[str, Any]]) -> None:
+    """What people reported and no rule said."""
+    for each in events:
+        st.markdown(f"{text.status('watch', 'Missed')} {text.plain(each['model'])}: {text.plain(each['title'])}, reported {each['at'][:10]}; no finding of the week says act.")  # fmt: skip
+
+
+def rules_of(found: dict[str, Any]) -> None:
+    """The rules by what became of their alarms until the week's end, and those that never raised one."""
+    fired, silent = found.get("rules", []), found.get("silent", [])
+    if fired:
+        rules.used(fired)
+    if silent:
+        rules.silent(silent)
+    target = links.link("Change a rule, and see first what it would have said", "rules", None)
+    st.button(target["t"], type="tertiary", icon=":material/rule:", key="go-rules", on_click=links.go, args=(target["go"],))
 
 
 def spending(room: Room) -> None:
@@ -276,6 +170,10 @@ def spending(room: Room) -> None:
         "spending-findings",
         "Neither cost nor energy nor labels need a person.",
     )
+    if room.body["records"]:
+        st.subheader("Training and labelling", anchor=False)
+        for each in room.body["records"]:
+            st.markdown(f"{text.status(each['severity'])} {text.sentence(each['because'])}")
 
 
 def spent_before(cell: dict[str, Any]) -> str | None:
@@ -284,7 +182,8 @@ def spent_before(cell: dict[str, Any]) -> str | None:
 
 
 def changes(room: Room) -> None:
-    """What happened in the week and what is coming."""
+    """Versions that ask to be promoted, what happened in the week, and what is coming."""
+    review_challengers.draw(room)
     for name, title in (("ledger", "In this week"), ("coming", "Coming in the two weeks after it")):
         st.subheader(title, anchor=False)
         entries = room.body[name]
@@ -337,12 +236,6 @@ def listed(room: Room, analyzers: tuple[str, ...], key: str, good: str) -> None:
         st.markdown(f"{text.status('ok')}: {good}")
 
 
-def scope_of(room: Room, model: str) -> Scope:
-    """The frozen dates of a model, for a link to a live page."""
-    week = Week.parse(room.body["week"])
-    return Scope(model=model).at(week.start, week.end)
-
-
 def since(room: Room) -> None:
     """What later labels made of the frozen figures."""
     found = load_review.restated(room.review)
@@ -376,9 +269,9 @@ def counted_rows(cell: dict[str, Any]) -> Cell:
 
 
 DRAWN: dict[str, Callable[[Room], None]] = {
-    "promises": promises,
-    "fleet": fleet,
-    "incidents": incidents,
+    "promises": review_promises.promises,
+    "fleet": review_fleet.fleet,
+    "incidents": review_incidents.incidents,
     "performance": performance,
     "inputs": inputs,
     "fairness": fairness,
@@ -386,4 +279,4 @@ DRAWN: dict[str, Callable[[Room], None]] = {
     "spending": spending,
     "changes": changes,
 }
-"""The steps that only show."""
+"""What stands between the agenda and the decisions, by step."""

@@ -1,6 +1,6 @@
 """What has the owner of a model decided, which limits hold, and what would a change have said over the last weeks?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -228,3 +228,40 @@ def keep(here: Here, settings: ModelSettings, said: Sequence[str], key: str) -> 
             for note in notes:
                 st.toast(text.plain(note))
             st.rerun()
+
+
+USED = (
+    column("rule", "Rule", wide=True),
+    column("fired", "Alarms", align="right", width="6rem"),
+    column("useful", "Useful", width="12rem"),
+)
+
+
+def used(found: Sequence[Mapping[str, Any]]) -> None:
+    """Rules that raised alarms: how many, how many of the judged ones were useful. found: rule, fired, useful, judged, useless; in this order."""
+    rows = []
+    for each in found:
+        share = f"{each['useful']} of {each['judged']} judged" if each["judged"] else "not judged yet"
+        word = {"s": "watch", "sub": "mostly useless: raise its limit, or silence it"} if each["useless"] else {}
+        rows.append(
+            row(
+                {
+                    "rule": {"t": rule_title(each["rule"]), "sub": each["rule"]},
+                    "fired": {"t": f"{each['fired']:,}"},
+                    "useful": {"t": share, **word},
+                }
+            )
+        )
+    table("rules-used", "Rules that raised alarms", USED, rows, compact=True)
+
+
+def silent(names: Sequence[str]) -> None:
+    """Rules that never raised an alarm."""
+    with st.expander(f"Never fired: {text.plural(len(names), 'rule')}", icon=":material/notifications_off:"):
+        st.caption("No alert was ever opened by these. That may be health, or a limit that nothing reaches.")
+        st.markdown("; ".join(f"{text.plain(rule_title(each))} :gray[({text.plain(each)})]" for each in names))
+
+
+def rule_title(name: str) -> str:
+    """A rule's metric in words."""
+    return text.metric_title(name.rpartition("/")[2])

@@ -5,7 +5,7 @@ whether it was useful. Everything is kept with author and time; messages survive
 
 import streamlit as st
 
-from observability.views import alerts, empty, frame, load_review
+from observability.views import alerts, alerts_settings, empty, frame, load_review
 
 scope = frame.begin("alerts")
 alerts.watching()
@@ -18,5 +18,8 @@ else:
         "No alert was opened yet.", "An incident of a live model that needs somebody opens one within five minutes of being found."
     )
 alerts.useful(found)
+st.header("Rules", anchor=False)
+alerts.by_rule(found)
 st.header("Messages", anchor=False)
 alerts.channels()
+alerts_settings.draw()

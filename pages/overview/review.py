@@ -17,7 +17,7 @@ st.markdown(
 )
 review.steps(room)
 st.header(review.STEPS[review.SHORT.index(room.step)], anchor=False)
-if room.step in ("agenda", "decide"):
+if room.step in review.WRITTEN:
     room = replace(room, author=person.box())
 if room.step == "agenda":
     review_agenda.draw(room)

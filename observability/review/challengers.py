@@ -1,0 +1,68 @@
+"""Which versions ask to be promoted: how does each that answers in the shadow compare with the one that serves, on the same rows?"""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from observability.catalog import Model
+from observability.compare import asker, compare
+from observability.compare.difference import Difference
+from observability.errors import ObservabilityError
+from observability.measure import HEADLINE
+from observability.review.same_rows import answers, most
+from observability.review.week import Week
+from observability.window import Window
+
+if TYPE_CHECKING:
+    from observability.store.database import Store
+
+Body = dict[str, Any]
+SHOWN = 12
+"""Differences beyond chance that a card shows."""
+
+
+def challengers(store: "Store", week: Week) -> list[Body]:
+    """A card for each version that answered in the shadow in the week and does not serve, as known at its end. One that cannot be compared says why."""
+    return [card(store, model, week, name, then) for model in store.catalog().models for name, then in waiting(store, model, week)]
+
+
+def waiting(store: "Store", model: Model, week: Week) -> list[tuple[str, str]]:
+    """(version that answers in the shadow and does not serve, version that serves most), of one model."""
+    serves = answers(store, model, week, "production")
+    then = most(serves)
+    return [(name, then) for name in sorted(answers(store, model, week, "shadow")) if then is not None and name not in serves]
+
+
+def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
+    """The comparison as JSON. Positive changes are new less then."""
+    b = Window(model.name, week.start, week.end, version=then, as_of=week.end)
+    made: Body = {
+        "model": model.name,
+        "version": new,
+        "serves": then,
+        "pairs": None,
+        "headline": None,
+        "differences": [],
+        "sentence": "",
+        "notes": [],
+    }
+    try:
+        done = compare(asker(store), model, replace(b, version=new, environment="shadow"), b)
+    except ObservabilityError as error:
+        return made | {"sentence": error.what}
+    paired = next((each for each in done.differences if each.section == "pairs" and each.metric == HEADLINE.get(model.task or "")), None)
+    differing = [each for each in done.differences if each.verdict == "differs"]
+    return made | {
+        "pairs": asdict(done.pairs) if done.pairs else None,
+        "headline": difference(paired) if paired else None,
+        "differences": [difference(each) for each in differing[:SHOWN]],
+        "sentence": done.sentence,
+        "notes": list(done.notes),
+    }
+
+
+def difference(each: Difference) -> Body:
+    """One difference as JSON."""
+    return {
+        "section": each.section, "subject": each.subject, "metric": each.metric, "unit": each.unit, "verdict": each.verdict, "why": each.why,
+        "new": each.a.value, "then": each.b.value, "change": each.change.value, "low": each.change.low, "high": each.change.high, "distance": each.distance,
+    }  # fmt: skip

@@ -1,0 +1,127 @@
+"""What hurt in the week, why did it reach users, how was it noticed, and what do we learn from it?"""
+
+from typing import Any
+
+import streamlit as st
+
+from observability.export_case import SOURCES, WRONG
+from observability.views import links, load_review, text
+from observability.views.review import Room, agenda_record, say
+from observability.views.review_fleet import scope_of
+from observability.views.table import column, row, table
+
+
+def incidents(room: Room) -> None:
+    """What hurt, where it seems to come from, and the verdicts about single cases."""
+    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("since", "Since", width="9rem"))  # fmt: skip
+    rows = []
+    for part in room.body["models"]:
+        for each in part["incidents"]:
+            event = each["event"]
+            rows.append(
+                row(
+                    {
+                        "what": {"s": each["severity"], **links.link(each["sentence"], "findings", scope_of(room, part["model"])), "sub": f"{text.plural(len(each['findings']), 'finding')}" + (f"; after {event['what']}: {event['text']}" if event else "")},
+                        "model": {"t": part["model"]},
+                        "source": {"t": each["source"] or "unknown"},
+                        "since": {"t": each["onset"][:10] if each["onset"] else text.DASH},
+                    }
+                )
+            )  # fmt: skip
+    if rows:
+        table("incidents", "Incidents of the week", columns, rows)
+    else:
+        st.markdown(f"{text.status('ok')}: no incident this week.")
+    postmortems(room)
+    cases(room)
+
+
+def cases(room: Room) -> None:
+    """The single predictions that people looked into."""
+    found, sentence = load_review.verdicts_of_week(room.body["week"])
+    st.subheader("Bad cases that somebody looked into", anchor=False)
+    if not found:
+        target = links.link("Find a case of this week", "cases", None)
+        st.button(target["t"], type="tertiary", icon=":material/search:", key="go-cases", on_click=links.go, args=(target["go"],))
+        return
+    if sentence:
+        st.markdown(text.plain(sentence))
+    columns = (column("case", "Prediction", wide=True), column("model", "Model", width="9rem"), column("source", "Source", width="10rem"), column("severity", "How bad", width="7rem"), column("by", "By", width="8rem"))  # fmt: skip
+    rows = [
+        row(
+            {
+                "case": {**links.link(each.prediction, "case", None, id=each.prediction, model=each.model), "sub": each.note},
+                "model": {"t": each.model},
+                "source": {"t": SOURCES[each.source], "sub": "seen before" if each.recurring else "new"},
+                "severity": {"t": each.severity or text.DASH, "sub": WRONG.get(each.wrong or "")},
+                "by": {"t": each.author},
+            }
+        )
+        for each in found
+    ]
+    table("cases", "Verdicts about predictions of the week", columns, rows)
+
+
+LINES = ("Impact", "Trigger", "Detection", "What went well", "What went badly", "Where we were lucky")
+"""The lines of a postmortem; who did it is not one of them."""
+
+
+def postmortems(room: Room) -> None:
+    """Cards that people wrote about incidents of the week, and the form for one more. Blameless: what happened and why it could, not who."""
+    st.subheader("Postmortems", anchor=False)
+    known = {each.item: each for each in (*room.agenda.items, *room.agenda.folded) if each.sort == "incident"}
+    written = [each for each in room.said if each["does"] == "note" and str(each.get("text") or "").startswith(f"{LINES[0]}: ")]
+    newest = {each["item"]: each for each in written}
+    for item, each in newest.items():
+        with st.container(border=True):
+            st.markdown(f"**{text.sentence(known[item].title)}**" if item in known else "**An item of another week**")
+            for line in str(each["text"]).splitlines():
+                name, _, words = line.partition(": ")
+                st.markdown(f":gray[{text.plain(name)}] {text.plain(words)}")
+            st.caption(text.plain(f"{each['author']}, {text.minute(each['at'])} UTC" + again(sum(one["item"] == item for one in written))))
+    if not known:
+        st.caption("No incident of this week is on the agenda.")
+        return
+    with st.expander("Write a postmortem", icon=":material/edit_note:"):
+        if room.author is None:
+            st.caption("Give your name above to write.")
+            return
+        write(room, known)
+
+
+def again(times: int) -> str:
+    """How often a card was rewritten; earlier texts stay under the item on the agenda."""
+    return f"; written {times} times, each stands under the item" if times > 1 else ""
+
+
+def write(room: Room, known: dict[str, Any]) -> None:
+    """The form, filled with what is known by itself."""
+    chosen = st.selectbox("Incident", list(known), format_func=lambda key: known[key].title.replace("`", "")[:110], key="postmortem-item")
+    if chosen is None:
+        return
+    item = known[chosen]
+    with st.form(f"postmortem-{chosen}", border=False):
+        given = {
+            name: st.text_input(name, value, max_chars=600, key=f"postmortem-{name}-{chosen}")
+            for name, value in beginning(room, item).items()
+        }
+        if st.form_submit_button("Keep", icon=":material/check:"):
+            words = "\n".join(f"{name}: {' '.join(value.split()) or text.DASH}" for name, value in given.items())
+            if say(room, [agenda_record(room, chosen, "note", text=words, model=item.model)]):
+                st.rerun()
+
+
+def beginning(room: Room, item: Any) -> dict[str, str]:
+    """What the frozen week knows of an incident: how far it reaches, what came before it, which rule showed it."""
+    part = room.model(item.model) or {"incidents": [], "served": 0}
+    found = next((each for each in part["incidents"] if each["incident"] == item.about.get("incident")), None)
+    event = (found or {}).get("event")
+    share = f" About {text.share(item.exposure)} of the fleet's predictions." if item.exposure else ""
+    told = [each for each in room.body["alerts"]["alerts"] if each["incident"] == item.about.get("incident")]
+    noticed = f"an alert was told on {told[0]['opened_at'][:10]}" if told else "no alert was told"
+    rule = f"{item.about.get('analyzer')}, {text.metric_title(item.about['metric'])}" if item.about.get("metric") else ""
+    return dict.fromkeys(LINES, "") | {
+        "Impact": f"{item.title.replace('`', '')}{share}",
+        "Trigger": f"Not known; before it came {event['what']}: {event['text']}" if event else "",
+        "Detection": f"{rule}; {noticed}",
+    }

@@ -1,0 +1,190 @@
+"""The room as two people use it at once: nothing that anybody writes is lost, each word has its author, every step draws, alerts' settings are kept."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability import owner
+from observability.alerts import config, edit
+from observability.review import freeze
+from observability.store import said, written
+from observability.store.database import Store
+from observability.views import load
+from observability.views.review import SHORT
+from tests.review import world
+from tests.review.world import BETTER, BROKEN, MENDED
+from tests.test_pages import opened, tables, words
+
+NOW = BETTER.end + timedelta(days=7)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Two weeks frozen, with a promise in the first one that is open in the second; in the third a version serves beside the old one's shadow."""
+    with world.build(tmp_path_factory.mktemp("room")) as made:
+        freeze.freeze(made, BROKEN, author="ann", now=NOW)
+        action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "model": "eta", "metric": "mae", "review": str(BROKEN)}  # fmt: skip
+        written.write(made, [action])
+        freeze.freeze(made, MENDED, author="ann", now=NOW + timedelta(minutes=1))
+        freeze.freeze(made, BETTER, author="ann", now=NOW + timedelta(minutes=2))
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def owned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "current_store", lambda: store)
+    monkeypatch.setattr(load, "now", lambda: NOW + timedelta(hours=1))
+
+
+def enter(name: str, review: object, **parameters: str) -> AppTest:
+    """Somebody with a name in the room of a week."""
+    app = opened("review", review=str(review), **parameters)
+    app.text_input(key="person-box").input(name).run()
+    return app
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(each for each in app.button if each.label == label).click().run()
+    assert not app.exception, [each.message for each in app.exception]
+    return app
+
+
+@pytest.mark.parametrize("step", SHORT)
+def test_every_step_draws(step: str) -> None:
+    for week in (MENDED, BETTER):
+        assert len(opened("review", review=str(week), step=step).header) == 1
+
+
+def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
+    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    ann, bob = (enter(name, BROKEN, item=item) for name in ("Ann", "Bob"))
+    for app, text in ((ann, "It began on Monday"), (bob, "Only trucks")):
+        app.text_area(key=f"remark-text-{item}-0").input(text)
+    press(ann, "Add")
+    press(bob, "Add")
+    ended = [(ann, "accept", "A known fault"), (bob, "watch", "Not yet mended")]
+    for app, does, text in ended:
+        app.button_group(key=f"does-{item}").set_value(does).run()
+        app.text_area(key=f"text-{item}").input(text)
+    for app, _, _ in ended:
+        press(app, "Keep")
+    found = [(each["author"], each["does"], each["text"]) for each in freeze.said_about(store, str(BROKEN))]
+    assert found == [
+        ("Ann", "note", "It began on Monday"), ("Bob", "note", "Only trucks"), ("Ann", "accept", "A known fault"), ("Bob", "watch", "Not yet mended"),
+    ]  # fmt: skip
+    shown = words(enter("Carla", BROKEN, item=item))
+    for author, _, text in found:
+        assert author in shown
+        assert text in shown
+
+
+def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Store) -> None:
+    app = enter("Bob", MENDED, step="promises")
+    (promise,) = tables(app)["What was promised"]["rows"]
+    assert promise["cells"]["moved"]["t"] == "Yes"
+    app.selectbox(key="promise").set_value("a1").run()
+    app.button_group(key="promise-does-a1").set_value("extended").run()
+    press(app, "Keep")
+    assert "Say why" in words(app)
+    app.text_input(key="promise-reason-a1-0").input("The depot is closed")
+    press(app, "Keep")
+    (action,) = said.actions(store)
+    assert (action.state, action.last.author, action.fields["reason"]) == ("extended", "Bob", "The depot is closed")
+    assert action.fields["due"] > MENDED.end
+    app.button_group(key="promise-does-a1").set_value("done").run()
+    press(app, "Keep")
+    (action,) = said.actions(store)
+    assert (action.state, len(action.entries)) == ("done", 3)
+    assert "Since: done by Bob" in words(app)
+    assert "The depot is closed" in words(app)
+
+
+def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Store) -> None:
+    app = enter("Ann", BROKEN, step="incidents")
+    item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
+    app.selectbox(key="postmortem-item").set_value(item).run()
+    assert app.text_input(key=f"postmortem-Impact-{item}").value
+    assert "no alert was told" in app.text_input(key=f"postmortem-Detection-{item}").value
+    app.text_input(key=f"postmortem-Trigger-{item}").input("A <b>firmware</b> update")
+    press(app, "Keep")
+    assert "A <b>firmware</b> update" in words(app)
+    assert "Ann" in words(app)
+
+
+def test_a_risk_owner_signs_at_the_step_about_fairness(store: Store) -> None:
+    app = enter("Rita", BETTER, step="fairness")
+    app.text_input(key="sign-subject-0").input("fairness of region")
+    press(app, "Sign")
+    from observability.review.items import rows
+
+    assert [(each["author"], each["subject"], each["model"]) for each in rows(store, "signature")] == [
+        ("Rita", "fairness of region", "eta")
+    ]
+
+
+def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Store) -> None:
+    (card,) = freeze.found(store, str(BETTER))["challengers"]
+    assert (card["model"], card["version"], card["serves"]) == ("eta", "1", "2")
+    lines = world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    score = {each["id"]: each["score"] for each in lines if each["kind"] == "prediction"}
+    pairs = [(abs(score[f"{name}-old"] - value), abs(score[name] - value)) for name, value in label.items() if name.startswith(str(BETTER))]
+    assert card["pairs"]["labelled"] == len(pairs)
+    assert card["headline"]["new"] == pytest.approx(sum(new for new, _ in pairs) / len(pairs))
+    assert card["headline"]["then"] == pytest.approx(sum(then for _, then in pairs) / len(pairs))
+    assert card["pairs"]["only_a"] == sum(new < then for new, then in pairs)
+    app = opened("review", review=str(BETTER), step="changes")
+    assert "version 1 beside version 2" in words(app)
+    assert "differs" in words(app)
+
+
+def test_a_decision_about_a_version_names_it(store: Store) -> None:
+    app = enter("Ann", BETTER, step="decide")
+    app.text_input(key="decision-statement-0").input("Keep version 2")
+    app.multiselect(key="decision-evidence-0").set_value(["challenger:eta:1"])
+    app.selectbox(key="decision-choice-0").set_value("hold")
+    press(app, "Write down")
+    assert "say the model and its version" in words(app)
+    app.selectbox(key="decision-model-0").set_value("eta")
+    app.text_input(key="decision-version-0").input("1")
+    press(app, "Write down")
+    (decision,) = said.decisions(store)
+    assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
+
+
+def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store: Store) -> None:
+    path = store.home / config.FILE
+    app = opened("alerts")
+    assert "Never fired" in " ".join(each.label for each in app.expander)
+    turn = next(each.key for each in app.text_input if each.key and each.key.startswith("alerts-name-")).removeprefix("alerts-name-")
+    app.text_input(key="alerts-settings-box").input("Ann").run()
+    app.text_input(key=f"alerts-name-{turn}").input("team")
+    app.text_input(key=f"alerts-address-{turn}").input("slack://secret_a/secret_b/secret_c")
+    press(app, "Keep")
+    assert config.read(store.home).channels == {"team": "slack://secret_a/secret_b/secret_c"}
+    assert "secret_a" not in words(app)
+    turn = next(each.key for each in app.text_input if each.key and each.key.startswith("alerts-quiet-")).removeprefix("alerts-quiet-")
+    app.text_input(key=f"alerts-quiet-{turn}").input("10 at night")
+    press(app, "Keep")
+    assert "22:00-07:00" in words(app)
+    path.write_text(path.read_text() + '\n[alerts]\nleast = "watch"\n', encoding="utf-8")
+    app.text_input(key=f"alerts-quiet-{turn}").input("22:00-07:00")
+    press(app, "Keep")
+    assert "changed meanwhile" in words(app)
+    assert config.read(store.home).least == "watch"
+    press(app, "Take what it says now")
+    turn = next(each.key for each in app.text_input if each.key and each.key.startswith("alerts-quiet-")).removeprefix("alerts-quiet-")
+    app.text_input(key=f"alerts-quiet-{turn}").input("22:00-07:00")
+    press(app, "Keep")
+    assert edit.body_of(store.home)["alerts"] == {"least": "watch", "quiet": "22:00-07:00"}
+    assert [each["text"] for each in said_events(store)] == [
+        "Ann changed the alerts: channel team added.", "Ann changed the alerts: quiet is 22:00-07:00.",
+    ]  # fmt: skip
+
+
+def said_events(store: Store) -> list[dict]:
+    from observability.review.items import rows
+
+    return [each for each in rows(store, "event") if each["what"] == "note"]
