@@ -109,6 +109,16 @@ def group_by_itself(finding: Finding) -> bool:
     return not finding.evidence.get("standing") and abs(moved) < OWN * abs(finding.value - baseline)
 
 
+HELD, A_PART = 0.8, 0.6
+"""A change sits in a slice that holds so much of it, and is no larger a part of the rows."""
+
+
+def in_a_part(finding: Finding) -> bool:
+    """Whether it names one slice that holds nearly all of a change, and is a part of the rows only."""
+    coverage, share = finding.evidence.get("coverage"), finding.evidence.get("share")
+    return finding.analyzer == "serving/slices" and coverage is not None and coverage >= HELD and share is not None and share <= A_PART
+
+
 def known(finding: Finding) -> Known:
     """How its onset is known: "dated"; "open", it had begun before the first day that was looked at; "vague", its days do not tell."""
     if finding.evidence.get("standing"):

@@ -24,6 +24,7 @@ from observability.incident_rules import (
     explained,
     follows,
     group_by_itself,
+    in_a_part,
     known,
     loosely,
     lost,
@@ -250,7 +251,8 @@ def source_of(fault: Fault, lead: Finding) -> Source:
 
 def lead_of(fault: Fault, importance: Importance) -> Finding:
     """The finding that says best where the fault is: of the worst, one that names the place where only one place is named, what is broken before
-    what moved, the feature that carries most. Where scores or outcomes of the whole moved and one group of people alone did, that group is what it is about.
+    what moved, the feature that carries most. Where scores or outcomes of the whole moved and one group of people alone did, that group is what it is about; where
+    the change of a feature sits in one part of the rows, that part is said with it.
     """
     of_groups = [each for each in fault.others if group_by_itself(each)]
     if fault.stage in ("score", "outcome") and len({each.subject for each in of_groups}) == 1 and not any(map(place, fault.root)):
@@ -265,7 +267,9 @@ def lead_of(fault: Fault, importance: Importance) -> Finding:
         kind = 0 if each.analyzer.startswith("data/") else 1 if subject(each) else 2
         return own, kind, -strength(each) * (importance.get(each.subject, 0.0) if importance else 1.0), not named, each.id
 
-    return min(fault.root, key=key)
+    first = min(fault.root, key=key)
+    inside = [each for each in fault.members if each.subject == first.subject and each.severity == first.severity and in_a_part(each)]
+    return worst_first(inside)[0] if place(first) is None and len(set(map(place, inside))) == 1 else first
 
 
 def sentence(lead: Finding, rest: Sequence[Finding]) -> str:

@@ -91,6 +91,21 @@ def test_a_group_that_moved_by_itself_is_what_a_fall_of_the_whole_is_about() -> 
     assert broken.lead.subject == "income"
 
 
+def test_a_change_of_a_feature_that_sits_in_one_part_is_told_with_it() -> None:
+    whole = [finding("null_rate", "income"), finding("psi", "income", rank=15.0)]
+    here = {"coverage": 0.97, "share": 0.4}
+    (one,) = incidents(*whole, finding("null_rate", "income", analyzer="serving/slices", slice="sex=F", evidence=here))
+    assert (one.lead.subject, one.lead.slice, one.source, len(one.collateral)) == ("income", "sex=F", "input", 2)
+    for other in ({"coverage": 0.6, "share": 0.4}, {"coverage": 0.97, "share": 0.9}):
+        (one,) = incidents(*whole, finding("null_rate", "income", analyzer="serving/slices", slice="sex=F", evidence=other))
+        assert one.lead.slice is None
+    two = [finding("null_rate", "income", analyzer="serving/slices", slice=each, evidence=here) for each in ("sex=F", "region=south")]
+    (one,) = incidents(*whole, *two)
+    assert one.lead.slice is None, "two places are no place"
+    (one,) = incidents(*whole, finding("null_rate", "age", analyzer="serving/slices", slice="sex=F", evidence=here))
+    assert one.lead.slice is None, "another feature's place says nothing about this one"
+
+
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
     settled, _ = joined(unit_change(), IMPORTANCE)
