@@ -1,6 +1,6 @@
 """What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm where nothing is wrong?
 
-    python tests/benchmarks/bench_peers.py FOLDER --peer-python evidently=PATH --peer-python nannyml=PATH [--labs 2] [--share 1] [--only-tell] [--ours results.jsonl]
+    python tests/benchmarks/bench_peers.py FOLDER --peer-python evidently=PATH --peer-python nannyml=PATH [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
 
 The labs of bench_scoreboard.py (the same seeds give the same days) are written to FOLDER, each peer judges them in an environment of its own
 (peer_alarms.py), and what it says is held against the same key: the right thing, in the right area, within seven days of the first evidence. A peer's columns beyond
@@ -224,6 +224,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--labs", type=int, default=2, help="labs of each log, the first of the scoreboard's with the same options")
     parser.add_argument("--share", type=int, default=2)
+    parser.add_argument("--varied", action="store_true", help="days that share their luck, as bench_scoreboard.py --varied has them")
     parser.add_argument("--ours", type=Path, help="what bench_scoreboard.py --to wrote")
     parser.add_argument("--only-tell", action="store_true")
     options = parser.parse_args()
@@ -231,7 +232,7 @@ def main():
         rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
         with tempfile.TemporaryDirectory() as scratch:
             bases = Bases(scratch)
-            for turn, cell in labs(("credit", "flights-late"), rows, delays, options.labs, options.first):
+            for turn, cell in labs(("credit", "flights-late"), rows, delays, options.labs, options.first, options.varied):
                 written(bases, cell, part(list(FAULTS), turn, options.share), options.folder)
             bases.close()
         for name, python in (each.split("=", 1) for each in options.peer_python):
