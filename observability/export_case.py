@@ -1,4 +1,4 @@
-"""How does the evidence about one prediction leave the product: as one HTML file that prints, and as CSV?
+"""How does the evidence about one prediction leave the product: as one HTML file that prints, as CSV, and as Markdown for a ticket?
 
 Frozen: the file says when it was made and what each number is (measured, estimated, simulated); nothing in it runs or asks for anything. The
 subject and the values of sensitive columns are masked unless a person chooses otherwise, wherever they would stand.
@@ -18,6 +18,7 @@ from observability.case.saying import words as in_sentences
 from observability.export_csv import inert_csv
 from observability.store.said import Item
 from observability.views import text
+from observability.window import Slice
 
 if TYPE_CHECKING:
     from observability.catalog import Model
@@ -47,6 +48,7 @@ class Frozen:
     actions: tuple[Item, ...]
     at: datetime
     masked: frozenset[str] = frozenset()
+    what_ifs: tuple[Item, ...] = ()
 
 
 def file_name(prediction: str, at: datetime) -> str:
@@ -85,7 +87,8 @@ def page(frozen: Frozen) -> str:
             for each in case.counterfactuals or ()
         ],
         verdicts=[(each, WRONG.get(str(each.fields.get("wrong")), ""), SOURCES.get(str(each.fields["source"]), "")) for each in frozen.verdicts],
-        actions=[(each, DO.get(str(each.fields.get("do")), "Action")) for each in frozen.actions],
+        actions=[(each, DO.get(str(each.fields.get("do")), "Action"), wanted(each, case, masked)) for each in frozen.actions],
+        what_ifs=[(each, tried(each, masked)) for each in frozen.what_ifs],
         spoken=spoken,
         number=text.number,
         share=text.share,
@@ -106,9 +109,63 @@ def table(frozen: Frozen) -> str:
     rule = shown_rule(case.rule, masked)
     rows += [("rule", rule.text, rule.rate, rule.because)] if rule else []
     rows += [("triage", each.source, each.score, hidden(each.because, case, rule, masked)) for each in case.triage or ()]
-    rows += [(each.kind, each.id, each.state, "; ".join(f"{name}: {value}" for name, value in each.fields.items())) for each in (*frozen.verdicts, *frozen.actions)]  # fmt: skip
+    rows += [(each.kind, each.id, each.state, "; ".join(f"{name}: {value}" for name, value in shown_fields(each, case, masked).items())) for each in (*frozen.verdicts, *frozen.actions)]  # fmt: skip
+    rows += [
+        ("what_if", each.id, each.fields.get("score"), f"simulated; {tried(each, masked)}; {each.fields.get('note') or ''}")
+        for each in frozen.what_ifs
+    ]
     rows += [("missing", name, "", sentence) for name, sentence in case.why.items()]
     return inert_csv(pd.DataFrame(rows, columns=["section", "name", "value", "words"]).astype({"value": object}))
+
+
+def markdown(frozen: Frozen, address: str = "") -> str:
+    """The case in a few lines of Markdown, for a ticket or a chat; no text of a log is markup there. address: of the case's page."""
+    from observability.export_review import chat
+
+    case, masked = frozen.case, frozen.masked
+    rule, row = shown_rule(case.rule, masked), case.row
+    odd = [f"{each.feature} = {shown_value(each, masked)} ({', '.join(each.flags)})" for each in case.inputs or () if each.flags]
+    lines = [f"**Case {chat(row.id[:200])}** of {chat(row.model.name)} {chat(row.version.name)}, {text.minute(row.at)} UTC", ""]
+    lines += [chat(case.happened.sentence if case.happened else case.why.get("happened", "")), ""]
+    lines += [f"- Odd inputs: {chat('; '.join(odd[:6])) or 'none'}"]
+    lines += [
+        f"- Suspected: {SOURCES[each.source].lower()} ({text.number(each.score, 2)}): {chat(hidden(each.because, case, rule, masked)[:600])}"
+        for each in (case.triage or ())[:2]
+    ]
+    lines += [f"- Like it: {chat(rule.because)}"] if rule else []
+    lines += [
+        f"- Simulated: {chat(tried(each, masked)[:600])} gives {text.number(each.fields.get('score'))}" for each in frozen.what_ifs[:3]
+    ]
+    lines += [f"- {WRONG.get(str(each.fields.get('wrong')), 'Not decided')}; {SOURCES.get(str(each.fields['source']), '').lower()}: {chat(str(each.fields.get('note') or '')[:600])} ({chat(each.last.author[:80])})" for each in frozen.verdicts if each.state == "standing"]  # fmt: skip
+    lines += [
+        f"- To do: {DO.get(str(each.fields.get('do')), 'Action')}, {each.state}: {chat(wanted(each, case, masked)[:600])}"
+        for each in frozen.actions
+    ]
+    lines += [
+        "",
+        f"Frozen {text.minute(frozen.at)} UTC.{f' Masked: {chat(chr(44).join(sorted(masked)))}.' if masked else ''}{f' <{address}>' if address else ''}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tried(item: Item, masked: Collection[str]) -> str:
+    """The values of a what-if in words, those of masked columns hidden."""
+    changes = item.fields.get("changes") or {}
+    return ", ".join(f"{name} is {MASKED if name in masked else spoken(value)}" for name, value in changes.items())
+
+
+def wanted(item: Item, case: Case, masked: Collection[str]) -> str:
+    """What an action asks for; where it watches a slice of a masked column, without the words that would give the value away."""
+    return str(shown_fields(item, case, masked).get("text") or "")
+
+
+def shown_fields(item: Item, case: Case, masked: Collection[str]) -> dict[str, Any]:
+    """The fields of a verdict or an action, a slice of a masked column left out."""
+    fields = dict(item.fields)
+    part = Slice.parse(str(fields["slice"])) if fields.get("slice") else None
+    if part is not None and any(name in masked for name, _ in part.conditions):
+        fields |= {"text": "Watch a slice that speaks of a masked column.", "slice": MASKED}
+    return fields
 
 
 def facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:

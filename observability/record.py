@@ -273,6 +273,21 @@ _ALL = (
         ),
     ),
     Kind(
+        "what_if",
+        "Values that somebody tried on a prediction, and what the model said to them; a later record of the same id adds to it",
+        (text("what_if", "its own id"), AT, text("author", "who says it")),
+        (
+            MODEL,
+            text("prediction", "the id of the prediction"),
+            Field("changes", "object", "{feature: the value that was tried}"),
+            number("score", "the model's answer, simulated", finite=True),
+            number("before", "its answer to the stored input", finite=True),
+            text("answer", "what it would have decided"),
+            text("note"),
+            text("state", "absent, standing", "standing", "withdrawn"),
+        ),
+    ),
+    Kind(
         "review",
         "A week is frozen: the numbers that its meeting reads, which never change",
         (text("review", "the review's id, as 2013-W27"), AT, text("week", "the ISO week, in UTC"), text("author", "who froze it")),

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from observability import export_case
 from observability.case import case
@@ -54,7 +55,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     path.write_text(json.dumps(record), encoding="utf-8")
     assert load_files(world.store, [path], Defaults()).rejected == 0
     entry = {"kind": "verdict", "verdict": "v", "model": HOSTILE, "prediction": ATTACK, "author": "<b>Ada</b>", "source": "input", "wrong": "yes", "note": "=HYPERLINK(\"x\") <script>alert(2)</script>"}  # fmt: skip
-    written.write(world.store, [entry])
+    tried = {"kind": "what_if", "what_if": "w", "author": "<i>Ada</i>", "model": HOSTILE, "prediction": ATTACK, "score": 0.4, "before": 0.5, "changes": {"=cmd|' /C calc'!A0": "[x](javascript:alert(3))"}, "note": "=1+1 @channel https://evil.example"}  # fmt: skip
+    asked = {"kind": "action", "action": "a", "author": "=Ada", "model": HOSTILE, "prediction": ATTACK, "do": "monitor_slice", "text": "Watch where sex is F: <img src=y onerror=alert(4)>", "slice": "sex=F", "state": "done"}  # fmt: skip
+    written.write(world.store, [entry, tried, asked])
     yield world.store
     world.store.close()
 
@@ -62,7 +65,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def frozen(store: Store, prediction: str, model: str, masked: frozenset[str] | None = None, contrast: Contrast | None = None) -> Frozen:
     found = case(store, prediction, model=model)
     hidden = export_case.sensitive(found.row.model) if masked is None else masked
-    return Frozen(found, contrast, said.verdicts(store, model, prediction), said.actions(store, model, prediction), NOW, hidden)
+    people = said.verdicts(store, model, prediction), said.actions(store, model, prediction)
+    return Frozen(found, contrast, *people, NOW, hidden, said.what_ifs(store, model, prediction))
 
 
 def read(page: str) -> Tags:
@@ -121,11 +125,34 @@ def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Store
 
 def test_the_csv_holds_no_formula(store: Store) -> None:
     rows = list(csv.reader(io.StringIO(export_case.table(frozen(store, ATTACK, HOSTILE, frozenset())))))
-    assert rows[0] == ["section", "name", "value", "words"] and {each[0] for each in rows} >= {"fact", "input", "triage", "verdict"}
+    assert rows[0] == ["section", "name", "value", "words"]
+    assert {each[0] for each in rows} >= {"fact", "input", "triage", "verdict", "action", "what_if"}
     for row in rows:
         for cell in row:
             assert not cell.startswith(("=", "+", "@", "\t", "\r")), cell[:80]
     assert any(each[1].startswith("'=cmd|") for each in rows)
+
+
+def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Store) -> None:
+    made = frozen(store, ATTACK, HOSTILE, frozenset())
+    ticket = export_case.markdown(made, "http://localhost/case?id=1")
+    drawn = MarkdownIt("commonmark").render(ticket)
+    tags = read(drawn).tags
+    assert {name for name, _ in tags} <= {"p", "strong", "ul", "li", "a", "code", "em"}, tags
+    assert [attributes["href"] for name, attributes in tags if name == "a"] == ["http://localhost/case?id=1"], (
+        "only our own address is a link"
+    )
+    assert "https://evil" not in ticket and "@channel" not in ticket and ATTACK not in ticket and "\n#" not in ticket
+    body = json.loads(json.dumps(made.case.to_json()))
+    assert body["prediction"]["id"] == ATTACK and body["prediction"]["features"][LONG] == LONG
+
+
+def test_a_watched_slice_of_a_masked_column_is_masked_in_every_file(store: Store) -> None:
+    masked = frozen(store, ATTACK, HOSTILE, frozenset({"sex", "=cmd|' /C calc'!A0"}))
+    for file in (export_case.page(masked), export_case.table(masked), export_case.markdown(masked)):
+        assert "sex is F" not in file and "sex=F" not in file and "javascript" not in file
+    shown = frozen(store, ATTACK, HOSTILE, frozenset())
+    assert "sex is F" in export_case.page(shown) and "sex is F" in export_case.table(shown)
 
 
 def test_the_waterfall_drawn_ends_at_the_output(store: Store) -> None:

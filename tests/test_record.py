@@ -28,6 +28,7 @@ EXAMPLES = {
     "audit": {"model": "m", "version": "1", "at": AT, "audit": "membership", "results": {}},
     "verdict": {"verdict": "v", "at": AT, "model": "m", "prediction": "a", "author": "Ada", "source": "input"},
     "action": {"action": "c", "at": AT, "author": "Ada"},
+    "what_if": {"what_if": "w", "at": AT, "author": "Ada"},
     "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada"},
     "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin"},
     "decision": {"decision": "d", "at": AT, "author": "Ada"},

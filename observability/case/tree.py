@@ -18,6 +18,7 @@ from observability.case.rule import FEWEST_LABELLED, searched
 from observability.case.shapes import NotGivenError
 from observability.catalog import Column
 from observability.stats.interval import rate_interval
+from observability.store.search import OWN
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,7 +31,8 @@ MOST_LEVELS = 20
 @dataclass(frozen=True)
 class Node:
     """One node. parent: place of the node above, None of the root. text: the condition that leads here from it. n, errors, rate, low, high: of
-    rows that the tree was not grown on. coverage: share of all errors that lie here. on_path: the case lies here. leaf: nothing below.
+    rows that the tree was not grown on. coverage: share of all errors that lie here. on_path: the case lies here. leaf: nothing below. search: the
+    whole way here as the page Cases takes it; None of the root, and where a step cannot be typed (a number on a side that holds missing ones too).
     """
 
     place: int
@@ -45,6 +47,7 @@ class Node:
     coverage: float | None
     on_path: bool
     leaf: bool
+    search: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,17 @@ class Encoded:
             return f"{self.column.name} is {'given' if left else 'missing'}"
         return f"{self.column.name} is {'not ' if left else ''}{self.level}"
 
+    def search(self, cut: float, left: bool, with_missing: bool) -> str | None:
+        """The same as the page Cases takes it; None where it cannot be typed."""
+        own = self.column.reference.partition(".")[2]
+        name = self.column.reference if own in OWN else own
+        if with_missing or '"' in name + (self.level or ""):
+            return None
+        if self.level is None:
+            return f'"{name}" {"<=" if left else ">"} {cut!r}'
+        value = f'"{self.level}"' if self.level else "null"
+        return f'"{name}" {"!=" if left else "="} {value}'
+
 
 def tree(look: Look) -> tuple[Node, ...]:
     """The nodes, each behind the one above it. Raises NotGivenError where too little is labelled, or nothing or everything is an error."""
@@ -89,7 +103,7 @@ def tree(look: Look) -> tuple[Node, ...]:
     inside, path = (
         np.asarray(grown.decision_path(part).todense(), bool) for part in (matrix[~half].astype(np.float32), own.astype(np.float32))
     )
-    return tuple(nodes(grown.tree_, columns, matrix[half], inside, wrong[~half], path[0]))
+    return tuple(nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
 
 
 def encoded(look: Look, frame: "DataFrame") -> list[Encoded]:
@@ -123,10 +137,10 @@ def nodes(
     path: NDArray[np.bool_],
 ) -> list[Node]:
     """The nodes of a tree in its own order, in which a node stands behind the one above it."""
-    above: dict[int, tuple[int, str, int]] = {}
+    above: dict[int, tuple[int, str, int, str | None]] = {}
     found = []
     for place in range(grown.node_count):
-        parent, text, depth = above.get(place, (None, "all", 0))
+        parent, text, depth, way = above.get(place, (None, "all", 0, ""))
         left, right = int(grown.children_left[place]), int(grown.children_right[place])
         leaf = left == right
         if not leaf:
@@ -134,11 +148,15 @@ def nodes(
             column, cut = columns[number], float(grown.threshold[place])
             missing = column.level is None and bool(np.isnan(matrix[:, number]).any())
             to_left = bool(grown.missing_go_to_left[place])
-            above[left] = place, column.text(cut, True, missing and to_left), depth + 1
-            above[right] = place, column.text(cut, False, missing and not to_left), depth + 1
+            for below, side, with_missing in ((left, True, missing and to_left), (right, False, missing and not to_left)):
+                step = column.search(cut, side, with_missing)
+                whole = None if way is None or step is None else f"{way} and {step}" if way else step
+                above[below] = place, column.text(cut, side, with_missing), depth + 1, whole
         here = inside[:, place]
         n, errors = int(here.sum()), int(wrong[here].sum())
         rate = rate_interval(errors, n)
         coverage = errors / int(wrong.sum()) if wrong.any() else None
-        found.append(Node(place, parent, depth, text, n, errors, rate.value, rate.low, rate.high, coverage, bool(path[place]), leaf))
+        found.append(
+            Node(place, parent, depth, text, n, errors, rate.value, rate.low, rate.high, coverage, bool(path[place]), leaf, way or None)
+        )
     return found

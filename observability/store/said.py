@@ -20,7 +20,7 @@ from observability.window import Window
 if TYPE_CHECKING:
     from observability.store.database import Store
 
-What = Literal["verdict", "action", "decision"]
+What = Literal["verdict", "action", "decision", "what_if"]
 OWN = ("at", "author")
 """Fields that belong to an entry, not to the item."""
 ENOUGH = 10
@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """One verdict, action or decision as its entries, oldest first, make it. `fields` has the newest value said of each field."""
+    """One verdict, action, decision or what-if as its entries, oldest first, make it. `fields` has the newest value said of each field."""
 
     kind: What
     id: str
@@ -75,7 +75,7 @@ class Item:
 
     @property
     def state(self) -> str:
-        """Of a verdict or a decision standing or withdrawn, of an action open until something else is said."""
+        """Of a verdict, a decision or a what-if standing or withdrawn, of an action open until something else is said."""
         return str(self.fields.get("state") or ("open" if self.kind == "action" else "standing"))
 
     def said(self, field: str) -> Entry | None:
@@ -104,6 +104,11 @@ def actions(store: "Store", model: str | None = None, prediction: str | None = N
         for each in items(store, "action", None, as_of)
         if (model is None or each.fields.get("model") == model) and (prediction is None or each.fields.get("prediction") == prediction)
     )
+
+
+def what_ifs(store: "Store", model: str, prediction: str) -> tuple[Item, ...]:
+    """What-ifs of a prediction that somebody saved and nobody withdrew, the newest first."""
+    return tuple(each for each in items(store, "what_if", model, prediction=prediction) if each.state == "standing")
 
 
 def decisions(store: "Store", model: str | None = None, as_of: datetime | None = None) -> tuple[Item, ...]:

@@ -3,21 +3,22 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from observability.case import Happened, Row
+from observability.case import Happened, Mark, Row
 from observability.errors import NotFoundError
 from observability.finding import iso
 from observability.views import empty, frame, links, load, load_case, text
 from observability.views import scope as scopes
 from observability.views.load_case import Opened
 from observability.views.scope import Scope
-from observability.views.table import column, row, table
+from observability.views.table import Cell, column, row, table
+from observability.window import Slice
 
 LOG = logging.getLogger(__name__)
 MARKS = {
@@ -27,6 +28,8 @@ MARKS = {
 }  # fmt: skip
 OWN_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
 MOST_EVENTS = 5
+BESIDE = timedelta(days=3)
+"""How long before and after the case its device and replica are looked at."""
 TIMELINE = (
     column("at", "When (UTC)", width="9rem"),
     column("far", "From the prediction", width="9rem"),
@@ -150,11 +153,18 @@ def header(here: Here) -> None:
     left, right = st.columns([1, 1])
     with left, st.expander("The record as it was logged", icon=":material/data_object:"):
         st.code(json.dumps(jsonable(found.record()), indent=1, ensure_ascii=False), language=None, wrap_lines=True, height=320)
-    with right:
+    with right, st.container(horizontal=True, gap="small"):
         target = links.link("", "model", here.scope)["go"]
         st.button(
             "Open the model's page", type="tertiary", icon=":material/deployed_code:", on_click=links.go, args=(target,), key="to-model"
         )
+        for name in ("device", "replica"):
+            if value := found.stored.get(name):
+                scope = replace(here.scope, slice=Slice(((name, str(value)),))).at(found.at - BESIDE, found.at + BESIDE)
+                st.button(
+                    text.plain(f"Other answers of {name} {value}"[:80]), type="tertiary", icon=":material/router:", key=f"to-{name}", on_click=links.go,
+                    args=(links.link("", "latency", scope)["go"],),
+                )  # fmt: skip
 
 
 def standing(found: Row) -> str:
@@ -223,7 +233,7 @@ def timeline(here: Here) -> None:
             {
                 "at": {"t": text.minute(each.at)},
                 "far": {"t": distance(each.at - here.row.at), "quiet": True},
-                "what": {"t": MARKS.get(each.what, each.what.capitalize())},
+                "what": to_mark(here, each),
                 "text": {"t": each.text[:400]},
             },
             selected=each.what == "scored",
@@ -235,6 +245,15 @@ def timeline(here: Here) -> None:
         st.caption(f"The {MOST_EVENTS} nearest of {len(others)} events within a week; the findings page has all.")
     if happened.cost is None and happened.cost_why and here.row.wrong:
         st.caption(text.sentence(f"Cost: {happened.cost_why}"))
+
+
+def to_mark(here: Here, each: Mark) -> Cell:
+    """A mark's word: an event leads to the ledger of its days."""
+    word = MARKS.get(each.what, each.what.capitalize())
+    if each.what in OWN_MARKS and each.what != "complaint":
+        return {"t": word}
+    day = each.at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return links.link(word, "changes", here.scope.at(day - timedelta(days=1), day + timedelta(days=2)))
 
 
 def distance(span: timedelta) -> str:

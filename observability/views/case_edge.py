@@ -9,17 +9,15 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from observability.case.flips import Found
-from observability.case.modelled import Curve, Margin, Opposite, WhatIf
-from observability.catalog import Column
+from observability.case.modelled import Curve, Margin, Opposite
 from observability.errors import ObservabilityError
-from observability.views import charts_case, frame, links, load_case, text
+from observability.views import case_what_if, charts_case, frame, links, load_case, text
 from observability.views.case import Here
 from observability.views.case_inputs import in_words
 from observability.views.case_why import computed as asked_now
 from observability.views.case_why import step
 from observability.views.table import Cell, column, row, table
 
-SIMULATED = ":orange-badge[:material/science: simulated]"
 MOST_CHANGES = 8
 Answer = TypeVar("Answer")
 
@@ -35,7 +33,7 @@ def edge(here: Here) -> None:
         step(here)
         return
     flips(here)
-    what_if(here)
+    case_what_if.what_if(here)
     curves(here)
 
 
@@ -79,7 +77,7 @@ def flips(here: Here) -> None:
     found = computed(here, "flips", "Look for changes that flip it", lambda note: load_case.flips(here.opened, note))
     if found is None:
         return
-    st.markdown(f"{SIMULATED} {text.plain(f'Looked for: {found.goal.text}.')}")
+    st.markdown(f"{case_what_if.SIMULATED} {text.plain(f'Looked for: {found.goal.text}.')}")
     rows_of(here, found)
     locked = f"Locked, because nobody can change them: {', '.join(found.locked)}. " if found.locked else ""
     st.caption(text.plain(f"{locked}{found.asked:,} changed inputs were scored in {found.seconds:.1f} s. {found.note}".strip()))
@@ -115,72 +113,6 @@ def spoken(score: Any) -> str:
     return text.number(score) if isinstance(score, int | float) else text.DASH
 
 
-def what_if(here: Here) -> None:
-    """Boxes for the features that matter most; the model answers each change."""
-    st.subheader("What if?", anchor=False)
-    changes = asked(here)
-    if not changes:
-        st.caption("Move a value: the model answers as if the case had had it.")
-        return
-    found: WhatIf | None = said(lambda: load_case.what_if(here.opened, changes))
-    if found is None:
-        return
-    status = text.status("watch", "Another answer") if found.flips else text.status("ok", "The same answer")
-    words = (
-        f"{found.prediction}, score {text.number(found.score)} instead of {text.number(found.before)} ({found.score - found.before:+.3g})."
-    )
-    st.markdown(f"{SIMULATED} {status}: {text.plain(words)}")
-
-
-def asked(here: Here) -> dict[str, Any]:
-    """The boxes, and which values differ from the case's own. Features that nobody can change are shown and locked."""
-    names = load_case.top_features(here.opened)
-    columns = {each.name: each for each in here.row.model.features()}
-    changes: dict[str, Any] = {}
-    with st.container(horizontal=True, gap="medium", border=True):
-        for name in names:
-            known = columns.get(name)
-            if known is None:
-                continue
-            locked = name in here.row.model.settings.immutable
-            own = here.row.features.get(name)
-            value = box(here, known, own, locked=locked)
-            if value != own and not locked:
-                changes[name] = value
-    return changes
-
-
-def box(here: Here, known: Column, own: Any, *, locked: bool) -> Any:
-    """The box of one feature, on its own value at first; gives what is chosen."""
-    edges = here.row.version.edges.get(known.reference)
-    label = text.plain(known.name[:60]) + (" :material/lock:" if locked else "")
-    key = here.key(f"what-if-{known.id}")
-    if known.kind == "number":
-        start = float(own) if isinstance(own, int | float) and own == own else None
-        ends = [each for each in (edges.edges[:1] + edges.edges[-1:] if edges else ()) if each == each]
-        if len(ends) < 2 or ends[0] >= ends[1] or start is None:
-            return st.number_input(label, value=start, key=key, disabled=locked, width=210, placeholder="missing")
-        low, high = min(ends[0], start), max(ends[1], start)
-        step_ = float(f"{(high - low) / 100:.1g}")
-        moved = st.slider(label, low, high, start, key=key, disabled=locked, width=240, step=step_)
-        return own if abs(moved - start) < step_ / 2 else moved
-    if known.kind == "boolean":
-        options: list[Any] = [False, True]
-    else:
-        options = list(edges.levels[:200]) if edges else []
-    options = options if own in options or own is None else [own, *options]
-    return st.selectbox(
-        label,
-        options,
-        index=options.index(own) if own in options else None,
-        key=key,
-        disabled=locked,
-        width=210,
-        format_func=in_words,
-        placeholder="missing",
-    )
-
-
 def curves(here: Here) -> None:
     """The score along single features."""
     st.subheader("One feature at a time", anchor=False)
@@ -189,7 +121,7 @@ def curves(here: Here) -> None:
     )
     if not found:
         return
-    st.markdown(f"{SIMULATED} Everything else stays as it is; the diamond is this case.")
+    st.markdown(f"{case_what_if.SIMULATED} Everything else stays as it is; the diamond is this case.")
     for start in range(0, len(found), 3):
         for place, (each, side) in enumerate(zip(found[start : start + 3], st.columns(3), strict=False), start):
             with side:

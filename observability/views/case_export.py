@@ -6,13 +6,14 @@ import streamlit as st
 
 from observability import export_case
 from observability.export_case import Frozen
-from observability.views import case_why, frame, load_case, text
+from observability.views import case_why, frame, links, load_case, text
 from observability.views.case import Here
 
 
 def export(here: Here) -> None:
     """What is masked, and the two files; they are made when a button is pressed."""
-    hidden = export_case.sensitive(here.row.model)
+    row = here.row
+    hidden = export_case.sensitive(row.model)
     names = ", ".join(sorted(hidden - {"subject"})[:8])
     st.markdown(
         text.plain(
@@ -23,6 +24,10 @@ def export(here: Here) -> None:
     name = export_case.file_name(here.row.id, datetime.now(UTC))
     with st.container(horizontal=True, gap="small"):
         frame.download(f"{name}.html", lambda: export_case.page(frozen(here, shown=shown)), "HTML", key="case-html", kind="text/html")
+        frame.download(
+            f"{name}.md", lambda: export_case.markdown(frozen(here, shown=shown), links.permanent(row.id, row.model.name)), "Markdown for a ticket",
+            key="case-md", kind="text/markdown",
+        )  # fmt: skip
         frame.download(f"{name}.csv", lambda: export_case.table(frozen(here, shown=shown)), "CSV", key="case-csv")
 
 
@@ -36,4 +41,5 @@ def frozen(here: Here, *, shown: bool) -> Frozen:
         load_case.actions(row.model.name, row.id),
         datetime.now(UTC),
         frozenset() if shown else export_case.sensitive(row.model),
+        load_case.what_ifs(row.model.name, row.id),
     )

@@ -87,7 +87,7 @@ def as_row(each: Input, scope: Scope) -> dict[str, Any]:
     elif each.flags:
         severity, word, meaning = FLAGS.get(each.flags[0], ("watch", each.flags[0], ""))
         others = ", ".join(FLAGS[flag][1].lower() for flag in each.flags[1:] if flag in FLAGS)
-        cells["flag"] = {"s": severity, "t": word, "title": meaning, "sub": others or None}
+        cells["flag"] = {**links.link(word, "quality", scope), "s": severity, "title": meaning, "sub": others or None}
     if each.percentile is not None:
         about = "" if each.exact else "about "
         cells["place"] = {

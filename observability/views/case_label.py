@@ -37,7 +37,7 @@ def label(here: Here) -> None:
         st.markdown(f"{status}: {text.sentence(check.because)}")
         figures(check)
     neighbours(here)
-    if len(here.row.revisions) > 1:
+    if here.row.revisions:
         revisions(here)
     relabel(here)
 

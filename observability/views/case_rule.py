@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.case import Rate, Rule
+from observability.case.tree import Node
 from observability.errors import ObservabilityError
 from observability.views import case_say, charts_case, clicks, frame, links, load_case, text
 from observability.views.case import Here
-from observability.views.table import column, row, table
+from observability.views.table import Cell, column, row, table
 from observability.window import Slice
 
 if TYPE_CHECKING:
@@ -81,13 +82,24 @@ def tree(here: Here) -> None:
         if each.rate is not None:
             rate["interval"] = interval(each.rate, each.low, each.high, whole, nodes[0].rate)
         cells = {
-            "what": {"t": f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}", "mark": "this case" if each.on_path else None},
+            "what": {
+                **to_node(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}"),
+                "mark": "this case" if each.on_path else None,
+            },
             "rate": rate,
             "errors": {"t": f"{each.errors:,} of {each.n:,}"},
             "coverage": {"t": text.share(each.coverage) if each.coverage is not None else ""},
         }
         rows.append(row(cells, selected=each.on_path))
     table("tree", "The error tree with the path of this case", TREE, rows, compact=True)
+
+
+def to_node(here: Here, each: Node, words: str) -> Cell:
+    """A node's condition, which leads to the labelled predictions that lie in it, the largest losses first."""
+    if each.search is None:
+        return {"t": words}
+    scope = replace(here.scope.at(*here.opened.span()), version=here.row.version.name, slice=None)
+    return links.link(words, "cases", scope, q=f"{each.search} and label != null", order=clicks.LARGEST)
 
 
 def figures(name: str, each: Rule | Rate, whole: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Would another version have been right? What the others say to the same input, and how many decisions would change for cases like it."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -8,7 +9,9 @@ from observability.case.modelled import Answered, Churn, Regressed, Share
 from observability.views import links, load_case, text
 from observability.views.case import Here
 from observability.views.case_edge import computed, said, spoken
+from observability.views.case_inputs import around
 from observability.views.table import Cell, column, row, table
+from observability.window import Slice
 
 ROLES = {"this": "this one", "previous": "earlier", "next": "later", "challenger": "challenger", "baseline": "simple baseline"}
 SOURCES = {
@@ -62,13 +65,25 @@ def as_row(each: Answered, here: Here) -> dict[str, Any]:
     said_ = f"{each.prediction if each.prediction is not None else text.DASH}{score}"
     return row(
         {
-            "version": {"t": each.version, "sub": ROLES[each.role]},
+            "version": {**to_version(each, here), "sub": ROLES[each.role]},
             "said": {"t": said_ if each.source else "cannot answer", "mark": "simulated" if each.basis == "simulated" else None},
             "right": right,
             "how": {"t": how},
         },
         selected=each.role == "this",
     )
+
+
+def to_version(each: Answered, here: Here) -> Cell:
+    """A version: its own leads to the model's page, another one to the comparison of both about this time, in the slice of the rule."""
+    if each.role == "baseline":
+        return {"t": each.version}
+    scope = around(here)
+    if each.role == "this":
+        return links.link(each.version, "model", scope)
+    rule = here.part("rule")
+    scope = replace(scope, slice=Slice.parse(rule.slice) if rule is not None else None)
+    return links.link(each.version, "compare", scope, b_version=f"{each.version} in shadow" if each.role == "challenger" else each.version)
 
 
 def churn(here: Here, other: str) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 from observability.case.look import Progress
 from observability.case.modelled import AGAINST, Against, Contrast, Contrasts
 from observability.errors import ObservabilityError
-from observability.views import charts_case, explanations, frame, links, load_case, text
+from observability.views import charts_case, clicks, explanations, frame, links, load_case, text
 from observability.views.case import Here
 from observability.views.case_inputs import around, in_words
 
@@ -117,7 +117,9 @@ def drawn(here: Here, found: Contrast) -> None:
             alt=said,
             metrics=("attribution_share",),
             columns={"label": "What", "attribution": "Moves the output by", "start": "From", "end": "To", "error": "Standard error"},
+            on_select=lambda: to_feature(here, found, len(rows)),
         )
+        st.caption("A click on a bar shows how the model uses that feature, with this case marked.")
     for sentence in found.words:
         st.markdown(text.sentence(sentence))
     if found.stability:
@@ -137,9 +139,20 @@ def drawn(here: Here, found: Contrast) -> None:
         st.caption(text.sentence(found.note))
     first = next(iter(found.bars), None)
     if first is not None:
-        target = links.link("", "explanations", around(here), feature=first.feature)["go"]
+        target = links.link("", "explanations", around(here), feature=first.feature, id=here.row.id)["go"]
         label = f"How the model uses {text.plain(first.feature[:40])}"
         st.button(label, type="tertiary", icon=":material/lightbulb:", key=here.key("dependence"), on_click=links.go, args=(target,))
+
+
+def to_feature(here: Here, found: Contrast, count: int) -> None:
+    """After a click on a bar: how the model uses that feature, with this case marked. Base, residual and the others lead nowhere."""
+    chosen = st.session_state.get(f"waterfall-{found.against}") or {}
+    for point in chosen.get("selection", {}).get("points", []):
+        place = clicks.place(point, "y", count)
+        bar = count - 2 - place if place is not None else -1  # the first row is the base value
+        if 0 <= bar < min(len(found.bars), MOST_BARS):
+            links.go(links.link("", "explanations", around(here), feature=found.bars[bar].feature, id=here.row.id)["go"])
+            return
 
 
 def waterfall_rows(found: Contrast) -> "DataFrame":

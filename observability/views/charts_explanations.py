@@ -3,6 +3,7 @@
 Pure functions from frames to plotly figures. Points carry the id of their prediction in the hover text; missing values are grey.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,13 +130,18 @@ def marks(rank: Any) -> dict[str, Any]:
 
 def point_words(part: "DataFrame") -> list[list[str]]:
     """What a point says (the prediction, the value, the attribution), and the id of its prediction, whose case a click opens."""
+    return point_words_of(part.to_dict("records"))
+
+
+def point_words_of(rows: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
+    """The same of plain rows."""
     return [
         [
             f"{theme.label(each['id'], 40)}<br>{theme.label(each['feature'], 40)} = {theme.label(each['value'], 40)}"
             f"<br>attribution {text.number(each['attribution'])}<br>click: open its case",
             str(each["id"]),
         ]
-        for each in part.to_dict("records")
+        for each in rows
     ]
 
 
@@ -180,10 +186,11 @@ def over_time(frame: "DataFrame", *, features: list[str], step: str) -> "Figure"
     return figure
 
 
-def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str) -> "Figure":
+def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> "Figure":
     """How a feature's attribution goes with its value: numbers on an axis, levels side by side, missing values apart on the left.
 
-    frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature.
+    frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction (id, raw,
+    value, attribution) that is drawn as a diamond over the others.
     """
     import plotly.graph_objects as go
 
@@ -195,6 +202,7 @@ def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str) -> "Fi
         low, high = (float(x.min()), float(x.max())) if len(part) else (0.0, 1.0)
         aside = low - 0.08 * ((high - low) or 1.0)
         ticks: tuple[list[float], list[str]] | None = None
+        places: dict[Any, float] = {}
     else:
         names = list(part["raw"].value_counts().index[:MOST_LEVELS])
         part = part[part["raw"].isin(names)]
@@ -211,6 +219,15 @@ def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str) -> "Fi
             x=where, y=points["attribution"], mode="markers", name=name, showlegend=False, marker={"size": 5, "color": colour, "opacity": 0.6},
             customdata=point_words(points), hovertemplate="%{customdata[0]}<extra></extra>",
         )  # fmt: skip
+    if mark is not None:
+        gone = mark["raw"] is None or mark["raw"] != mark["raw"]
+        at_: Any = aside if gone else float(mark["raw"]) if kind == "number" else places.get(mark["value"])
+        if at_ is not None:
+            figure.add_scatter(
+                x=[at_], y=[mark["attribution"]], mode="markers", name="this case", showlegend=False,
+                marker={"symbol": "diamond", "size": 13, "color": theme.ACT, "line": {"width": 1.5, "color": theme.SURFACE}},
+                customdata=point_words_of([{**mark, "feature": feature}]), hovertemplate="%{customdata[0]}<extra></extra>",
+            )  # fmt: skip
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
     theme.themed(figure, height=340, x=theme.label(feature, 60), y=f"attribution ({unit})")
     if ticks is not None:

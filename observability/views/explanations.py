@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -12,10 +12,11 @@ from observability.aggregate import Aggregate, Attributions, Bucket, By
 from observability.analyzers.trust._attributions import PREFIX, Explained, explained, features_of, largest_first
 from observability.analyzers.trust.explanations import PAST_DAYS, ROWS
 from observability.catalog import Version
+from observability.errors import NotFoundError
 from observability.finding import Finding
 from observability.stats.attribution import importance
 from observability.store.attributions import State
-from observability.views import charts_explanations, distributions, empty, find, frame, load, text
+from observability.views import charts_explanations, distributions, empty, find, frame, load, load_case, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.window import Window
@@ -255,10 +256,17 @@ def dependence(here: Here, view: View) -> None:
         st.caption(text.plain(f"The values of {chosen} are not stored: it is named in logged attributions only."))
         return
     rows = points(here, view, [chosen], DEPENDENCE_ROWS)
+    mark = marked(here, chosen, view.now.link)
     kind = "number" if column.kind == "number" else "category"
     said = trend(rows, chosen, kind, view.unit)
     st.markdown(text.sentence(said))
-    figure = charts_explanations.dependence(rows, feature=chosen, kind=kind, unit=view.unit)
+    figure = charts_explanations.dependence(rows, feature=chosen, kind=kind, unit=view.unit, mark=mark)
+    if mark is not None:
+        st.caption(
+            text.plain(
+                f"The diamond is the case {mark['id']}: {chosen} = {mark['value']} moved its score by {signed(mark['attribution'])}."
+            )
+        )
     frame.chart(
         figure,
         rows.drop(columns=["raw", "rank"]),
@@ -267,6 +275,24 @@ def dependence(here: Here, view: View) -> None:
         metrics=("attribution_share",),
         on_select=find.opens("dependence", here.model.name),
     )
+
+
+def marked(here: Here, feature: str, link: str | None) -> dict[str, Any] | None:
+    """The prediction that the address names, as a point of the plot: id, raw, value, attribution; None where none is named or nothing is known of it."""
+    name = st.query_params.get("id")
+    if not name:
+        return None
+    try:
+        opened = load_case.opened(name, here.model.name)
+    except NotFoundError:
+        st.warning(text.plain(f"The link names the case {name[:80]}, which is not in {here.model.name}."), icon=":material/link_off:")
+        return None
+    found = load_case.known_contrast(opened)
+    bar = next((each for each in found.bars if each.feature == feature), None) if found is not None and found.link == link else None
+    if bar is None:
+        return None
+    raw = opened.look.row.features.get(feature)
+    return {"id": name, "raw": raw, "value": in_words(raw, known=True), "attribution": bar.attribution}
 
 
 def trend(rows: "DataFrame", feature: str, kind: str, unit: str) -> str:

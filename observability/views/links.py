@@ -23,7 +23,7 @@ DEFAULT_PAGE = "health"
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
-    "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed",
+    "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed", "what_if",
 )  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -61,9 +61,9 @@ def case(text: str, prediction: str, model: str, scope: Scope | None = None) -> 
     return link(text, "case", (scope or Scope()).about(model), id=prediction)
 
 
-def permanent(prediction: str, model: str) -> str:
-    """The whole address of a case file: nothing in it depends on what somebody looks at."""
-    return f"{root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model}, quote_via=quote)}"
+def permanent(prediction: str, model: str, **own: str) -> str:
+    """The whole address of a case file: nothing in it depends on what somebody looks at, but for `own` parameters."""
+    return f"{root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model, **own}, quote_via=quote)}"
 
 
 def remember(page: str) -> None:

@@ -188,6 +188,17 @@ def actions(model: str | None = None, prediction: str | None = None) -> tuple[sa
     return cached_said(load.stamp(), "action", model, prediction)
 
 
+def what_ifs(model: str, prediction: str) -> tuple[said.Item, ...]:
+    """What-ifs that people saved, the newest first."""
+    return cached_what_ifs(load.stamp(), model, prediction)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def cached_what_ifs(key: Stamp, model: str, prediction: str) -> tuple[said.Item, ...]:
+    """See `what_ifs`."""
+    return said.what_ifs(load.store(), model, prediction)
+
+
 def write(records: Sequence[Mapping[str, object]]) -> None:
     """Store what a person says; it shows at the next rerun. Raises UsageError, StoreBrokenError."""
     written.write(load.store(), records)

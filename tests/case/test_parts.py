@@ -303,6 +303,19 @@ def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> Non
     assert north.rate > 2 * root.rate
 
 
+def test_the_way_to_a_node_can_be_typed_and_holds_its_rows(case_world: World) -> None:
+    look = look_of(case_world, "loan-300")
+    frame = rows.labelled(look)
+    counted_on = frame[~searched(len(frame))]
+    nodes = tree(look)
+    typed = [each for each in nodes if each.search is not None]
+    assert typed and nodes[0].search is None
+    for each in typed:
+        found = search.matching(case_world.store, rows.around(look), search.parse(f"{each.search} and label != null"), 100_000)
+        inside = counted_on["id"].isin(found["id"])
+        assert inside.sum() == each.n, each.search
+
+
 def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> None:
     """Errors planted where income is missing or low: the text of the split and its count agree with a walk."""
     look = look_of(case_world, "loan-300")
