@@ -5,9 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from observability.case import Input
+from observability.case import Input, offline
+from observability.case.offline import Twin
 from observability.finding import Finding
-from observability.views import findings, links, text
+from observability.views import findings, links, load_case, text
 from observability.views.case import Here, missing
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, table
@@ -53,11 +54,31 @@ def inputs(here: Here) -> None:
     st.markdown(f"{status}: {text.plain(said)}")
     if not here.row.version.reference_rows:
         st.caption("There is no reference to hold the values against: register this version with held-out predictions.")
-    order = sorted(held, key=lambda each: (not is_odd(each), -extremeness(each)))
+    other = load_case.twin(here.opened)
+    differs = offline.differing(here.row, other) if other is not None else []
+    if other is not None:
+        both(here, other, differs)
+    order = sorted(held, key=lambda each: (not is_odd(each), each.feature not in differs, -extremeness(each)))
     whole = st.toggle(f"All {len(held)} inputs", key=here.key("inputs-all")) if len(held) > AT_FIRST else True
     scope = around(here)
-    table(
-        "inputs", "Inputs, odd ones first", COLUMNS, [as_row(each, scope) for each in (order if whole else order[:AT_FIRST])], compact=True
+    rows = [as_row(each, scope, other if each.feature in differs else None) for each in (order if whole else order[:AT_FIRST])]
+    table("inputs", "Inputs, odd ones first", COLUMNS, rows, compact=True)
+
+
+def both(here: Here, other: Twin, differs: list[str]) -> None:
+    """Whether the same request has equal values online and offline, with the way to the other record."""
+    status = text.status("watch", "Skew") if differs else text.status("ok", "The same on both sides")
+    names = f": {', '.join(differs[:6])}{' and others' if len(differs) > 6 else ''}" if differs else ""
+    said = f"{len(differs)} of {len(other.values)} values differ from those that were logged {other.side} for the same subject at the same time{names}."
+    st.markdown(f"{status}: {text.plain(said)}")
+    target = links.case("", other.id, here.row.model.name, here.scope)["go"]
+    st.button(
+        f"Open the {other.side} record",
+        type="tertiary",
+        icon=":material/compare_arrows:",
+        key=here.key("twin"),
+        on_click=links.go,
+        args=(target,),
     )
 
 
@@ -74,14 +95,16 @@ def extremeness(each: Input) -> float:
     return 1 - each.share if each.share is not None else 0.0
 
 
-def as_row(each: Input, scope: Scope) -> dict[str, Any]:
-    """One input; its name leads to its drift page at that date."""
+def as_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str, Any]:
+    """One input; its name leads to its drift page at that date. other: the record of the same request on the other side, where its value differs."""
     cells: dict[str, Cell] = {
         "feature": links.link(each.feature, "drift", scope, feature=each.feature),
         "value": {"t": in_words(each.value), "sub": f"read {text.minute(each.read_at)}" if each.read_at else None},
         "because": {"t": each.because},
         "flag": {"t": text.DASH, "quiet": True},
     }
+    if other is not None:
+        cells["value"] |= {"mark": "differs", "changed": True, "sub": f"{other.side}: {in_words(other.values[each.feature])}"}
     if each.flags and not is_odd(each):
         cells["flag"] = {"t": "missing, as often", "quiet": True}
     elif each.flags:

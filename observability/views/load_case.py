@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from observability import rules
-from observability.case import PARTS, Case, Look, edge, inboxes, known, open_case, relabel, replay, rows, why
+from observability.case import PARTS, Case, Look, edge, inboxes, known, offline, open_case, relabel, replay, rows, why
 from observability.case import churn as churning
 from observability.case import flips as flipping
 from observability.case import tree as growing
 from observability.case.flips import Found
 from observability.case.look import Progress
 from observability.case.modelled import Answered, Churn, Contrast, Contrasts, Curve, Margin, Opposite, WhatIf
+from observability.case.offline import Twin
 from observability.case.tree import Node
 from observability.errors import NotFoundError
 from observability.store import said, search, written
@@ -123,6 +124,14 @@ def asked_once(held: Opened, name: str, ask: Callable[[], Answer]) -> Answer:
     with held.lock, snapshot(held.look.store):
         found: Answer = held.look.shared(f"page:{name}", ask)
         return found
+
+
+def twin(held: Opened) -> Twin | None:
+    """The same request as it was logged offline (of an offline record: online); None where it was not."""
+    row = held.look.row
+    return asked_once(
+        held, "twin", lambda: offline.twin(held.look.store, row, [each for each in row.model.features() if each.name in row.features])
+    )
 
 
 def tree(held: Opened) -> tuple[Node, ...]:

@@ -30,17 +30,19 @@ def click_in(page: Page, key: str, across: float, down: float) -> None:
 
 
 def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + f"/drift?model={MODEL}&feature=dew_point_f&{DAYS}", height=3000, ready=False)
+    page = visit(fleet.url + f"/drift?model={MODEL}&feature=humidity_percent&{DAYS}", height=3000, ready=False)
     page.locator(".st-key-overlay .nsewdrag").first.wait_for(timeout=120_000)
     settle(page)
-    click_in(page, "overlay", 0.88, 0.9)
+    click_in(page, "overlay", 0.6, 0.9)
     page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
     settle(page)
     asked = parameters(page)
-    assert asked["q"].startswith('"dew_point_f" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
+    assert asked["q"].startswith('"humidity_percent" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
     low, high = (float(part.rpartition(" ")[2]) for part in asked["q"].split(" and "))
     rows = raw.predictions(MODEL)
-    inside = rows[(rows["at"] >= "2013-06-24") & (rows["at"] < "2013-07-01") & (rows["dew_point_f"] >= low) & (rows["dew_point_f"] < high)]
+    inside = rows[
+        (rows["at"] >= "2013-06-24") & (rows["at"] < "2013-07-01") & (rows["humidity_percent"] >= low) & (rows["humidity_percent"] < high)
+    ]
     assert len(inside) > 100
     said(page, "the first 100 predictions")
     page.go_back()

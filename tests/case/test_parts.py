@@ -1,7 +1,9 @@
 """Are the figures of a case those of scikit-learn, cleanlab and a count by hand?"""
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from observability.aggregate import Aggregate, Sample
-from observability.case import NotGivenError, case, conditions, labels, neighbours, open_case, rows
+from observability.case import NotGivenError, case, conditions, labels, neighbours, offline, open_case, rows
+from observability.case.find import opened
 from observability.case.inputs import out_of_range
 from observability.case.look import PARTS, Look
 from observability.case.rule import rule, searched
@@ -18,6 +21,9 @@ from observability.case.tree import tree
 from observability.catalog import Edges
 from observability.stats.edges import numeric_edges
 from observability.store import engine, search
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
 from observability.window import Slice
 from tests.case.world import HOSTILE, World, moment
 
@@ -339,3 +345,30 @@ def test_too_few_labels_make_no_tree(case_world: World) -> None:
         tree(look)
     with pytest.raises(NotGivenError, match="150"):
         rule(look)
+
+
+def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_path: Path) -> None:
+    at = datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+    def line(name: str, environment: str, subject: str | None, seconds: float, **features: object) -> dict[str, object]:
+        when = (at + timedelta(seconds=seconds)).isoformat()
+        return {"kind": "prediction", "id": name, "model": "m", "version": "1", "at": when, "received_at": when, "score": 0.5, "environment": environment, "subject": subject, "features": features}  # fmt: skip
+
+    lines = [
+        line("on", "production", "ada", 0, age=41.0, city="Bern", member=True, fee=None),
+        line("off", "validation", "ada", 0.4, age=42.0, city="Bern", member=False, fee=None),
+        line("later", "validation", "ada", 30, age=1.0, city="Oslo", member=True, fee=2.0),
+        line("other", "validation", "bob", 0, age=1.0, city="Oslo", member=True, fee=2.0),
+        line("nobody", "production", None, 0, age=41.0, city="Bern", member=True, fee=None),
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with Store.open(tmp_path / "home") as store:
+        assert load_files(store, [tmp_path / "log.jsonl"], Defaults()).rejected == 0
+        row = opened(store, "on")
+        columns = list(row.model.features())
+        found = offline.twin(store, row, columns)
+        assert found is not None and (found.id, found.side) == ("off", "offline")
+        assert sorted(offline.differing(row, found)) == ["age", "member"]
+        back = offline.twin(store, opened(store, "off"), columns)
+        assert back is not None and (back.id, back.side) == ("on", "online")
+        assert offline.twin(store, opened(store, "nobody"), columns) is None
