@@ -84,6 +84,26 @@ def iso(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
 
 
+def over_window(finding: Finding) -> Finding:
+    """The same metric over the whole window, where the claim is about its last days only (`evidence["windows"]`, one look each): what a page shows as the
+    window's figure. Severity, limit and sentence stay those of the claim.
+    """
+    looks = finding.evidence.get("windows") or []
+    whole = max(looks, key=lambda each: each["days"], default=None)
+    if whole is None or worst_look(finding) is None:
+        return finding
+    return replace(finding, **{name: whole[name] for name in ("value", "low", "high", "n")})
+
+
+def worst_look(finding: Finding) -> str | None:
+    """In which part of the window the claim holds, as `on the last day`, `in the last 3 days`; None where it is about all of it."""
+    looks = finding.evidence.get("windows") or []
+    days = finding.evidence.get("look_days")
+    if days is None or not looks or days == max(each["days"] for each in looks):
+        return None
+    return "on the last day" if days == 1 else f"in the last {days} days"
+
+
 def worst_first(findings: list[Finding]) -> list[Finding]:
     """Act, watch, unknown, ok; within each the highest rank first, then by subject and metric, so that the order is stable."""
     return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), -f.rank, f.model or "", f.analyzer, f.subject, f.metric, f.id))

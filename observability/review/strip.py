@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from observability.catalog import Model
-from observability.finding import Finding, Severity, worst_first
+from observability.finding import Finding, Severity, over_window, worst_first
 from observability.measure import HEADLINE
 from observability.stats.interval import Interval, difference_interval
 
@@ -77,9 +77,11 @@ def span(finding: Finding) -> Cell:
 
 
 def of(findings: Sequence[Finding], analyzer: str, metric: str) -> Finding | None:
-    """What an analyzer says of the whole model by one metric; None where it gives no value. Of several versions the one with the most rows."""
+    """What an analyzer says of the whole model by one metric, over the whole week; None where it gives no value. Of several versions the one with the most rows."""
     found = [
-        each for each in findings if (each.analyzer, each.metric, each.subject) == (analyzer, metric, "model") and each.value is not None
+        over_window(each)
+        for each in findings
+        if (each.analyzer, each.metric, each.subject) == (analyzer, metric, "model") and each.value is not None
     ]
     return max(found, key=lambda each: each.n) if found else None
 

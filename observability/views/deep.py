@@ -53,6 +53,13 @@ def findings(store: "Store", asked: Window, now: datetime, *, wait: bool = False
     return known.findings if known else ()
 
 
+def looking(store: "Store", asked: Window) -> bool:
+    """Whether a first answer about a window is being made."""
+    key = str(store.home), asked
+    with _lock:
+        return key in _under_way and key not in _said
+
+
 def judge(store: "Store", asked: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
     """Ask them, and keep what they say. Nothing where the store was closed meanwhile."""
     from observability import run

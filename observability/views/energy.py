@@ -63,7 +63,7 @@ def of_all_rows(here: Here) -> None:
 
 def findings_of(here: Here, name: str) -> list[Finding]:
     """What the analyzer says about the window, slice left out."""
-    with st.skeleton(height=260):
+    with frame.loading(260):
         return [each for each in load.findings(whole(here)) if each.analyzer == name]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.catalog import Model
-from observability.finding import SEVERITIES, Finding, Severity, worst_first
+from observability.finding import SEVERITIES, Finding, Severity, over_window, worst_first
 from observability.incidents import Incident, order
 from observability.measure import HEADLINE
 from observability.views import incidents, links, load, series, text
@@ -216,11 +216,12 @@ def outcome(each: Standing) -> Cell:
     days = series.of_metric(found)
     title = text.metric_title(found.metric)
     ripe = next((one for one in each.of("serving/performance") if one.metric == "label_maturity" and one.value is not None), None)
+    whole = over_window(found)
     cell: Cell = {
-        "t": text.amount(found.value, found.unit),
+        "t": text.amount(whole.value, whole.unit),
         "mark": found.basis,
         "sub": f"{title}, {text.share(ripe.value)} labelled" if ripe else title,
-        "title": f"{found.because.replace('`', '')} n = {found.n:,}",
+        "title": f"{found.because.replace('`', '')} n = {whole.n:,}",
     }
     if len(days) > 1:
         low, high = days["low"].tolist(), days["high"].tolist()

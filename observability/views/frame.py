@@ -3,7 +3,8 @@
 And around every chart: the sentence before it, the table behind it, its CSV, and what its metric means.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -182,6 +183,42 @@ def choose(page: str, scope: Scope) -> None:
         for each in load.catalog().models
     ]
     table("choose", "Models", [column("model", "Model", strong=True), column("task", "Task")], rows, compact=True)
+
+
+@contextlib.contextmanager
+def loading(height: int, name: str = "page") -> Iterator[None]:
+    """A skeleton while a page that was just opened works out what it shows first. Where the page stands already it stays as it is, so that nothing jumps.
+
+    name: tells apart several on one page.
+    """
+    drawn: set[str] = st.session_state.setdefault("drawn", set())
+    if name in drawn:
+        yield
+        return
+    with st.skeleton(height=height):
+        yield
+    drawn.add(name)
+
+
+def arrive(page: str) -> None:
+    """A person is on this page: where another was shown before, nothing of it is drawn yet."""
+    if st.session_state.get("shown") != page:
+        st.session_state.update(shown=page, drawn=set())
+
+
+def still_looking(windows: Sequence[Window]) -> None:
+    """Says that samples of single rows are still being looked at in some windows, and draws the page anew once they have been."""
+    if any(load.looking(each) for each in windows):
+        waiting(windows)
+
+
+@st.fragment(run_every="1s")
+def waiting(windows: Sequence[Window]) -> None:
+    """See `still_looking`."""
+    if not any(load.looking(each) for each in windows):
+        st.rerun()
+    with st.container(key="still-looking"):
+        st.caption(":material/hourglass_top: Samples of single rows are still being looked at; what they say is added here by itself.")
 
 
 def explain(*metrics: str) -> None:

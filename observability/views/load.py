@@ -173,6 +173,11 @@ def together(asked: Window, *, wait: bool = False) -> tuple[list[Finding], tuple
     return run.gathered(catalog(), [*counted.findings, *sampled])
 
 
+def looking(asked: Window) -> bool:
+    """Whether the analyzers that read samples still have to say something about a window for the first time."""
+    return deep.looking(store(), asked)
+
+
 def report(scope: Scope) -> Report:
     """Findings and incidents of the scope: of its model, or of every model in its own window, and about records of other kinds; worst first."""
     from observability import run

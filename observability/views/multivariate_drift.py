@@ -17,7 +17,7 @@ ANALYZER, METRIC = "serving/multivariate_drift", "domain_auc"
 def line(here: Here) -> None:
     """The sentence for the page about single columns, with the way to the page about all of them; the rest of that page does not wait for it."""
     st.header("All inputs together", anchor=False)
-    with st.skeleton(height=60):
+    with frame.loading(60, "together"):
         known = [each for each in load.findings(here.window, wait=True) if each.analyzer == ANALYZER]
     for each in known:
         st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")

@@ -9,7 +9,7 @@ import streamlit as st
 from observability.aggregate import Aggregate, Bucket
 from observability.catalog import Model
 from observability.export_csv import inert_csv
-from observability.finding import Finding
+from observability.finding import Finding, over_window, worst_look
 from observability.measure import HEADLINE, confusion_matrix, outcome_aggregates
 from observability.views import charts_outcomes, clicks, distributions, empty, frame, links, load, slices, text
 from observability.views.choice import choose as choose_one
@@ -58,7 +58,7 @@ def limit(finding: Finding) -> float | None:
 
 
 def rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """All metrics as a table's rows."""
+    """All metrics over the whole window as a table's rows; where the last days are worse than it, they are said under the status."""
     return [
         row(
             {
@@ -69,11 +69,36 @@ def rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
                 },
                 "baseline": {"t": text.amount(each.evidence.get("baseline"), each.unit), "title": each.against},
                 "n": {"t": f"{each.n:,}"},
-                "status": {"s": each.severity, "t": text.STATUS_WORDS[each.severity], "title": each.because.replace("`", "")},
+                "status": {
+                    "s": each.severity, "t": text.STATUS_WORDS[each.severity], "sub": look(claim), "title": each.because.replace("`", ""),
+                },
             }
         )
-        for each in found
+        for claim, each in ((claim, over_window(claim)) for claim in found)
+    ]  # fmt: skip
+
+
+def look(claim: Finding) -> str | None:
+    """The worst part of the window with its value, where the claim is about that."""
+    where = worst_look(claim)
+    return f"{where} {text.amount(claim.value, claim.unit)}" if where else None
+
+
+def all_metrics(found: Sequence[Finding]) -> None:
+    """The table of all metrics, and its CSV."""
+    table("metrics", "Measured metrics", COLUMNS, rows(found), compact=True)
+    frame.download("metrics.csv", lambda: inert_csv(as_frame(found)), "CSV of the table", key="metrics-csv")
+
+
+def as_frame(found: Sequence[Finding]) -> "DataFrame":
+    """What the table shows: metric, value, low, high, baseline and n of the window, severity; and the look that the severity is of."""
+    import pandas as pd
+
+    rows_ = [
+        [each.metric, each.value, each.low, each.high, each.evidence.get("baseline"), each.n, each.severity, worst_look(claim), claim.value]
+        for claim, each in ((claim, over_window(claim)) for claim in found)
     ]
+    return pd.DataFrame(rows_, columns=["metric", "value", "low", "high", "baseline", "n", "severity", "worst_look", "value_there"])
 
 
 def errors(here: Here) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from observability.views import links, sidebar
+from observability.views import frame, links, sidebar
 
 ASSETS = Path(__file__).parent / "assets"
 SECTIONS = {
@@ -50,6 +50,7 @@ def main() -> None:
     if corrected:
         st.switch_page(page, query_params=corrected)
     links.remember(page.url_path)
+    frame.arrive(page.url_path)
     sidebar.draw()
     page.run()
 

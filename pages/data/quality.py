@@ -9,7 +9,7 @@ from observability.views import charts_drift, charts_time, clicks, distributions
 from observability.views.table import table
 
 here = frame.begin_model("quality")
-with st.skeleton(height=240):
+with frame.loading(240):
     found = [each for each in load.findings(here.window) if each.analyzer == "data/quality"]
 
 st.header("Arrival", anchor=False)

@@ -8,7 +8,7 @@ import streamlit as st
 from observability.views import empty, findings, frame, load, text
 
 here = frame.begin_model("requests")
-with st.skeleton(height=240):
+with frame.loading(240):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == "data/requests"]
 if not found:
     empty.no_rows()

@@ -16,8 +16,8 @@ typed = st.text_input(
 )  # fmt: skip
 st.caption(text.plain(cases.window_words(scope)))
 if typed and typed.strip():
-    with st.skeleton(height=200):
+    with frame.loading(200):
         cases.results(scope, typed.strip())
 else:
-    with st.skeleton(height=320):
+    with frame.loading(320, "inbox"):
         cases.inbox(scope)

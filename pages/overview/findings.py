@@ -11,7 +11,7 @@ from observability.views.choice import choose
 from observability.views.table import table
 
 scope = frame.begin("findings")
-with st.skeleton(height=240):
+with frame.loading(240):
     report = frame.guarded(lambda: load.report(scope))
 everything = report.findings
 opened = incidents.chooser(report.incidents)

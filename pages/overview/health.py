@@ -16,7 +16,7 @@ scope = frame.begin("health")
 @st.fragment(run_every="30s")
 def overview() -> None:
     """Everything that refreshes itself."""
-    with st.skeleton(height=320):
+    with frame.loading(320):
         standings = fleet.neediest_first([fleet.standing(scope, each) for each in load.catalog().models])
     needy = [each for each in standings if each.severity in ("act", "watch")]
     st.markdown(

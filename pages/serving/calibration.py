@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import calibration, empty, findings, frame, load, text
 
 here = frame.begin_model("calibration")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = calibration.main_first([each for each in load.findings(here.window, wait=True) if each.analyzer == "serving/calibration"])
 known = [each for each in found if each.value is not None]
 if not known:

@@ -11,7 +11,7 @@ from observability.views import compare, compare_parts, export, frame, load
 
 here = frame.begin_model("compare")
 other = compare.choices(here)
-with st.skeleton(height=300):
+with frame.loading(300):
     found = frame.guarded(lambda: load.comparison(here.window, other))
 
 compare.sides(found)

@@ -8,7 +8,7 @@ import streamlit as st
 from observability.views import charts_drift, drift, empty, export, findings, frame, load, multivariate_drift, series, text
 
 here = frame.begin_model("drift")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "serving/drift"]
 judged = [each for each in found if each.value is not None]
 if not judged:

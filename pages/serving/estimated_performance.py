@@ -10,7 +10,7 @@ from observability.views import empty, estimated_performance, findings, frame, l
 from observability.views.table import table
 
 here = frame.begin_model("estimated_performance")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == "serving/estimated_performance"]
 metrics = estimated_performance.estimated(found)
 if not metrics:

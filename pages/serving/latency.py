@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import findings, frame, latency, load, service_level
 
 here = frame.begin_model("latency")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "serving/latency"]
 said = latency.sentence(found) if found else "Nothing can be said about service."
 

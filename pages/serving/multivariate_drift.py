@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import empty, findings, frame, load, multivariate_drift, text
 
 here = frame.begin_model("multivariate_drift")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == multivariate_drift.ANALYZER]
 for each in found:
     st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")

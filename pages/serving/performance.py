@@ -6,10 +6,9 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 import streamlit as st
 
 from observability.views import charts_time, clicks, empty, find, findings, frame, load, performance, series, text
-from observability.views.table import table
 
 here = frame.begin_model("performance")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "serving/performance"]
 metrics = performance.measured(found)
 ripe = next((each for each in found if each.metric == "label_maturity"), None)
@@ -52,5 +51,5 @@ with right:
     performance.slices_of(here, finding)
 
 st.header("All metrics", anchor=False)
-table("metrics", "Measured metrics", performance.COLUMNS, performance.rows(found), compact=True)
+performance.all_metrics(found)
 findings.downloads(found, "performance")

@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import empty, findings, frame, load, slice_search, text
 
 here = frame.begin_model("slices")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == slice_search.ANALYZER]
 named, summary = slice_search.parts(found)
 for each in named[: slice_search.SAID]:

@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import empty, findings, frame, load, text, why_changed
 
 here = frame.begin_model("why_changed")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == why_changed.ANALYZER]
 for each in found:
     st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")

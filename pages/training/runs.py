@@ -11,7 +11,7 @@ from observability.views import scope as scopes
 
 frame.heading("runs")
 scope = scopes.read(st.session_state)
-with st.skeleton(height=300):
+with frame.loading(300):
     window = frame.guarded(lambda: runs.window_of(scope))
     everything = load.training_runs(scope.model)
 if not everything:

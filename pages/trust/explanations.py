@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import explaining, explanations, findings, frame, load
 
 here = frame.begin_model("explanations")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "trust/explanations"]
 view = explanations.read(here)
 if view is None:

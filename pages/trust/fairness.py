@@ -9,7 +9,7 @@ import streamlit as st
 from observability.views import fairness, findings, frame, load
 
 here = frame.begin_model("fairness")
-with st.skeleton(height=300):
+with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "trust/fairness"]
 chosen = fairness.choices(here)
 if chosen is None:

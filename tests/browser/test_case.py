@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from tests import raw
 from tests.browser.conftest import Visit
-from tests.browser.pages import download, heading, said, settle, tables, words
+from tests.browser.pages import download, figure, heading, said, settle, tables, words
 from tests.browser.test_explanations import contributions
 from tests.running import Dashboard, dashboard
 from tests.sample_home import copied
@@ -64,32 +64,24 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
     assert parameters(page)["slice"] == "origin=JFK"
 
 
-@pytest.mark.xfail(reason="the page does not say simulated within the time that the test waits; it once did", strict=False)
 def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=6500)
     slider = page.get_by_role("slider").first
     slider.focus()
     for _ in range(3):
         slider.press("ArrowLeft")
-    page.get_by_text("instead of").first.wait_for(timeout=90_000)
-    assert "simulated" in words(page)
+    said(page, "simulated")
+    settle(page)
+    _, own_score = figure(r"simulated \w+ (?:Another|The same) answer: .*?score ([\d.]+) instead of ([\d.]+)", words(page))
+    rows = raw.predictions(MODEL)
+    assert float(own_score) == pytest.approx(rows.loc[rows["id"] == CASE, "score"].item(), abs=5e-4)
     page.get_by_role("button", name="Draw how the score goes with each feature").click()
     page.get_by_text("Everything else stays as it is").wait_for(timeout=90_000)
     settle(page)
     assert words(page).count("moves the score between") == 6 and "carrier moves the score" in words(page) and "locked" in words(page)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            each, marks=pytest.mark.xfail(reason="passed alone, failed beside another worker: the export came too late", strict=False)
-        )
-        if each == "ma-2016-10171"
-        else each
-        for each in WALKED
-    ],
-)
+@pytest.mark.parametrize("name", WALKED)
 def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
     fixed = next(each for part in FIXED.values() for each in part if each["id"] == name)
     page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)

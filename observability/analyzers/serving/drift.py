@@ -189,7 +189,8 @@ def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float
         "past_psi": worst.look.past and worst.look.past.psi,
         "standing": worst.standing,
         "standing_weeks": standing_weeks(moved, worst),
-        "windows": [row(each) for each in verdicts],
+        "look_days": worst.look.days,
+        "windows": [row(moved, each) for each in verdicts],
         "missing_share": after.missing_share,
         "missing_share_reference": before.missing_share,
         "importance": share,
@@ -217,11 +218,12 @@ def distances(axis: Axis, before: Side, after: Side) -> dict[str, float | None]:
     return found
 
 
-def row(each: Verdict) -> dict[str, Any]:
+def row(moved: Moved, each: Verdict) -> dict[str, Any]:
     """What one look says."""
     gap, past = each.look.reference, each.look.past
+    low, high = interval_of(moved.axis, moved.before, each.look.after)
     return {
-        "days": each.look.days, "value": gap.psi, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.null.quantile(VARIES),
+        "days": each.look.days, "value": gap.psi, "low": low, "high": high, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.null.quantile(VARIES),
         "p_value": gap.p_value, "p_adjusted": each.adjusted, "past": past and past.psi, "past_p_value": past and past.p_value, "severity": each.severity,
     }  # fmt: skip
 

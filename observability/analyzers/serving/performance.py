@@ -164,6 +164,7 @@ def judge(
             "past": stretch.past[metric].value if metric in stretch.past else None,
             "label_maturity": share if too_young is None else too_young,
             "measured": [on(stretch.days[0]).isoformat(), on(stretch.days[-1]).isoformat()],
+            "look_days": stretch.length,
             "windows": [row(each) for each in sorted(verdicts, key=lambda each: each.side.stretch.length)],
             "by_day": series,
         },
@@ -233,7 +234,7 @@ def row(each: Verdict) -> dict[str, Any]:
     """What one look says."""
     side = each.side
     return {
-        "days": side.stretch.length, "value": side.now.value, "n": round(side.now.n), "worse_by": side.worse, "limit": each.limit,
+        "days": side.stretch.length, "value": side.now.value, "low": side.now.low, "high": side.now.high, "n": round(side.now.n), "worse_by": side.worse, "limit": each.limit,
         "varies_up_to": side.varies, "p_value": side.p_value, "p_adjusted": each.adjusted, "past_worse_by": each.past and each.past.worse,
         "severity": each.severity,
     }  # fmt: skip
