@@ -88,10 +88,9 @@ def over_window(finding: Finding) -> Finding:
     """The same metric over the whole window, where the claim is about its last days only (`evidence["windows"]`, one look each): what a page shows as the
     window's figure. Severity, limit and sentence stay those of the claim.
     """
-    looks = finding.evidence.get("windows") or []
-    whole = max(looks, key=lambda each: each["days"], default=None)
-    if whole is None or worst_look(finding) is None:
+    if worst_look(finding) is None:
         return finding
+    whole = max(finding.evidence["windows"], key=lambda each: each["days"])
     return replace(finding, **{name: whole[name] for name in ("value", "low", "high", "n")})
 
 

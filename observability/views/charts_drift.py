@@ -20,7 +20,8 @@ ACT = 0.2
 def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
     """Horizontal bars, largest first, coloured by severity, with the interval and the limit of each; a limit of its own, where days vary much, is a stroke on its bar.
 
-    frame: subject, value, low, high, limit, severity, n; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
+    frame: subject, value, low, high, limit, severity, n, worst_look (`on the last day`, where only then it moved so far; a dot) and value_there; its first
+    MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
     """
     import plotly.graph_objects as go
 
@@ -55,6 +56,14 @@ def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
         unselected={"marker": {"opacity": 1}},
     )
     theme.themed(figure, height=max(140, 26 * len(rows) + 70), x="population stability index (nats)")
+    there = rows[rows["value_there"].notna()]
+    if len(there):
+        figure.add_scatter(
+            y=there.index, x=there["value_there"], mode="markers", showlegend=False,
+            marker={"symbol": "circle-open", "size": 9, "color": [theme.TONES[each] for each in there["severity"]], "line": {"width": 2}},
+            customdata=[[subject] for subject in there["subject"]],
+            hovertemplate=[f"{look}: PSI {text.number(value)}<extra></extra>" for look, value in zip(there["worst_look"], there["value_there"])],
+        )  # fmt: skip
     shared = set(rows["limit"].dropna().value_counts().index[:2])
     own = rows[rows["limit"].notna() & ~rows["limit"].isin(shared)]
     if len(own):

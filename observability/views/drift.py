@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from observability.finding import Finding
+from observability.finding import Finding, over_window, worst_look
 from observability.views import charts_drift, clicks, distributions, frame, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
@@ -29,13 +29,18 @@ def summary(judged: Sequence[Finding]) -> str:
 
 
 def ranking(judged: Sequence[Finding]) -> "DataFrame":
-    """What the bars draw: subject, value, low, high, limit, severity, n; in the order of the findings' ranks."""
+    """What the bars draw, of the whole window: subject, value, low, high, limit, severity, n; where only its last days moved so far, those (`worst_look`)
+    and the value there. In the order of the findings' ranks.
+    """
     import pandas as pd
 
-    rows = sorted(judged, key=lambda each: -each.rank)
     columns = ["subject", "value", "low", "high", "limit", "severity", "n"]
-    frame_ = pd.DataFrame([[getattr(each, name) for name in columns] for each in rows], columns=columns)
-    return frame_.astype({"value": float, "low": float, "high": float, "limit": float})
+    rows = [
+        [*(getattr(over_window(each), name) for name in columns), worst_look(each), each.value if worst_look(each) else None]
+        for each in sorted(judged, key=lambda one: -one.rank)
+    ]
+    frame_ = pd.DataFrame(rows, columns=[*columns, "worst_look", "value_there"])
+    return frame_.astype({"value": float, "low": float, "high": float, "limit": float, "value_there": float})
 
 
 def chosen(judged: Sequence[Finding]) -> Finding:
@@ -103,7 +108,10 @@ def effects(finding: Finding) -> str:
         "l_infinity": "L-infinity",
         "jensen_shannon_distance": "Jensen-Shannon",
     }
-    parts = [f"PSI {text.number(finding.value)} ({text.number(finding.low)} to {text.number(finding.high)})"]
+    whole, where = over_window(finding), worst_look(finding)
+    parts = [f"PSI {text.number(whole.value)} ({text.number(whole.low)} to {text.number(whole.high)})"]
+    if where:
+        parts[0] += f". {where.capitalize()} ({finding.n:,} predictions): PSI {text.number(finding.value)}"
     parts += [f"{word} {text.number(finding.evidence[key])}" for key, word in words.items() if finding.evidence.get(key) is not None]
     if finding.evidence.get("null_95") is not None:
         parts.append(f"chance alone stays under PSI {text.number(finding.evidence['null_95'])}")

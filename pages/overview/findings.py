@@ -33,6 +33,7 @@ shown = [
     and (not subject or each.subject == subject)
     and (opened is None or each.incident == opened.id)
 ]
+frame.still_looking([load.window(scope, each.name) for each in load.catalog().models if scope.model in (None, each.name)])
 counts = findings.count_by_severity(shown)
 st.markdown(
     " ".join(f"{text.status(severity, f'{n:,} {text.STATUS_WORDS[severity].lower()}')}" for severity, n in counts.items() if n) or "None."

@@ -19,10 +19,12 @@ def overview() -> None:
     with frame.loading(320):
         standings = fleet.neediest_first([fleet.standing(scope, each) for each in load.catalog().models])
     needy = [each for each in standings if each.severity in ("act", "watch")]
-    st.markdown(
-        f"**{text.plural(len(standings), 'model')}**, {text.plural(len(needy), 'needs', 'need')} a person. "
-        f":gray[:small[As of {text.plain(text.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{text.plural(len(standings), 'model')}**, {text.plural(len(needy), 'needs', 'need')} a person. "
+            f":gray[:small[As of {text.plain(text.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
+        )
+        frame.still_looking([each.window for each in standings])
     table("fleet", "Models, those that need a person first", fleet.COLUMNS, [fleet.as_row(each, scope) for each in standings])
     others = load.record_incidents(scope)
     left, right = st.columns(2, gap="large")

@@ -10,7 +10,9 @@ from observability.views import answers, card, fleet, frame, incidents
 here = frame.begin_model("model")
 standing = fleet.standing(here.scope, here.model)
 
-card.button(here.model)
+with st.container(horizontal=True, vertical_alignment="center"):
+    card.button(here.model)
+    frame.still_looking([standing.window])
 for question in answers.QUESTIONS:
     with st.container(border=True):
         question(here, standing)

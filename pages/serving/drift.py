@@ -28,6 +28,8 @@ st.header("Which moved most", anchor=False)
 bars = drift.ranking(judged)
 if here.model.settings.importance:
     st.caption("In the order of importance × drift: how far a column moved, and how much the model leans on it (a heuristic).")
+if bars["value_there"].notna().any():
+    st.caption("Bars are of the whole window. A ring is what its last days alone say, where they moved further than the window shows.")
 figure = charts_drift.ranked(bars, selected=chosen.subject)
 frame.chart(figure, bars, key="ranking", alt=drift.summary(judged), metrics=("psi",), on_select=drift.click("ranking"))
 

@@ -69,6 +69,12 @@ def settle(page: Page) -> None:
     page.wait_for_function(QUIET, timeout=PATIENCE, polling=50)
 
 
+def complete(page: Page) -> None:
+    """Wait until nothing is still to be added to the page by itself."""
+    page.wait_for_function("() => !document.querySelector('.st-key-still-looking')", timeout=PATIENCE, polling=100)
+    settle(page)
+
+
 def words(page: Page) -> str:
     """Everything that the page says outside its tables, on one line, invisible joiners left out."""
     return " ".join(page.get_by_test_id("stMain").inner_text().replace("\u2060", "").split())

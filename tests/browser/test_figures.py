@@ -21,7 +21,7 @@ from observability.views.links import page_files
 from observability.views.load import FRESH
 from tests import raw
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, row, settle, tables, words
+from tests.browser.pages import PATIENCE, complete, download, figure, row, settle, tables, words
 from tests.running import Dashboard, dashboard
 from tests.sample_home import copied
 
@@ -128,8 +128,8 @@ def drift(page: Page) -> dict[str, Any]:
 
 
 def performance(page: Page) -> dict[str, Any]:
-    found = {each["metric"]: each for each in json.loads(download(page, "performance-json"))}
-    return {name: found[name]["value"] for name in ("mae", "rmse", "bias", "r2")} | {"n": found["mae"]["n"]}
+    found = pd.read_csv(StringIO(download(page, "metrics-csv"))).set_index("metric")
+    return {name: found.loc[name, "value"] for name in ("mae", "rmse", "bias", "r2")} | {"n": found.loc["mae", "n"]}
 
 
 def fairness(page: Page) -> dict[str, Any]:
@@ -175,6 +175,7 @@ def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
     page = context.new_page()
     page.goto(changing.url)
     settle(page)
+    complete(page)
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 120)")
     yield page
     context.close()
@@ -211,27 +212,13 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
     assert read(visit(fleet.url + address)) == expected(page, served)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(
-            each,
-            marks=pytest.mark.xfail(
-                reason="a metric that is worst in the last day is shown of that day beside the others of the week (R² here)", strict=False
-            ),
-        )
-        if each == "performance"
-        else each
-        for each in PAGES
-    ],
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: Rows, changed: Rows) -> None:
     address, read = PAGES[page]
     assert expected(page, changed) != expected(page, served)
     assert read(visit(changing.url + address)) == expected(page, changed)
 
 
-@pytest.mark.xfail(reason="incidents made the page longer: it scrolls when it refreshes", strict=False)
 def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows) -> None:
     told = f"{len(raw.last_week(changed[MODEL])):,} predictions in"
     left_open.wait_for_function(

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import figure, heading, link_of, settle, tables, words
+from tests.browser.pages import complete, figure, heading, link_of, settle, tables, words
 from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -39,20 +39,14 @@ def seen(page: Page) -> dict[str, object]:
     return {"title": heading(page), "scope": scope, "sentences": [each[-160:] for each in sentences], "tables": tables(page)}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(each, marks=pytest.mark.xfail(reason="the model page dates what is new otherwise in absolute dates", strict=False))
-        if each == "model"
-        else each
-        for each in VIEWS
-    ],
-)
+@pytest.mark.parametrize("name", VIEWS)
 def test_a_copied_link_opens_the_same_view(name: str, fleet: Dashboard, visit: Visit) -> None:
     first = visit(fleet.url + VIEWS[name])
+    complete(first)
     link = link_of(first)
     assert link.startswith(fleet.url)
     again = visit(link)
+    complete(again)
     before, after = seen(first), seen(again)
     for part, value in before.items():
         assert after[part] == value, part

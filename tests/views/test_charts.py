@@ -64,7 +64,7 @@ def ranking() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "subject": [HOSTILE, "b"], "value": [0.4, 0.05], "low": [0.3, 0.0], "high": [0.5, 0.1], "limit": [0.25, 0.1], "severity": ["act", "ok"],
-            "n": [1000, 900],
+            "n": [1000, 900], "worst_look": ["on the last day", None], "value_there": [0.9, None],
         }
     )  # fmt: skip
 
@@ -76,6 +76,12 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
     assert list(bar.marker.color) == [theme.OK, theme.ACT]
     assert list(figure.layout.yaxis.ticktext) == ["<b>b</b>", "&lt;a href='https://evil.examp…"]
     assert sorted(shape.x0 for shape in figure.layout.shapes) == [0.1, 0.25]
+    ring = figure.data[1]
+    assert (list(ring.y), list(ring.x), ring.customdata[0][0]) == (
+        [1],
+        [0.9],
+        HOSTILE,
+    ) and "on the last day: PSI 0.9" in ring.hovertemplate[0]
 
 
 def test_squares_over_the_heatmap_carry_hover_and_click() -> None:

@@ -48,9 +48,11 @@ def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     begin = time.monotonic()
     assert load.findings(window) == []
     assert time.monotonic() - begin < 10
+    assert load.looking(window)
     GATE.set()
     assert [each.value for each in load.findings(window, wait=True)] == [10.0]
     assert [each.value for each in load.findings(window)] == [10.0]
+    assert not load.looking(window)
     load.cached_report.clear()
 
 

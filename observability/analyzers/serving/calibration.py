@@ -32,6 +32,8 @@ NAME = "serving/calibration"
 WATCH, ACT = 0.02, 0.05
 """The smallest error beyond that of a model without fault that matters: 2 points in the mean distance between score and truth for a watch, 5 for an
 act. At these limits a week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
+SURE_BY_ROWS = 1e-4
+"""An error as large as an act that only the variation of days may explain is shown as a watch from this chance by rows on, as in serving/performance."""
 DAY_MINIMUM = 20
 MATURE = 0.8
 PAST_DAYS, BASELINE_DAYS = 56, 28
@@ -137,8 +139,8 @@ def about_groups(
 ) -> Finding:
     """The finding about the ECE: has it grown since the reference?"""
     error = now.ece
-    act = context.model.settings.limits.get(f"{NAME}/ece", ACT)
-    watch, act = max(min(WATCH, act), varies), max(act, varies)
+    smallest = context.model.settings.limits.get(f"{NAME}/ece", ACT)
+    watch, act = max(min(WATCH, smallest), varies), max(smallest, varies)
     stood = max(before.judged.ece.excess, 0.0) if before else 0.0
     grown = error.excess - stood
     severity: Severity = "ok"
@@ -146,6 +148,10 @@ def about_groups(
         severity = "unknown"
     elif grown >= watch and adjusted <= context.budget:
         severity = "act" if grown >= act and adjusted <= context.budget * ACT_SHARE else "watch"
+    explained = (
+        severity == "ok" and adjusted is not None and grown >= smallest and adjusted <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
+    )
+    severity = "watch" if explained else severity
     late = young and severity in ("watch", "act")
     what = "Scores are" if context.model.task == "binary" else "Confidences are"
     said = f"{what} {points(error.value)} from what came true on average ({points(error.low, '')} to {points(error.high)})"
@@ -155,7 +161,7 @@ def about_groups(
     else:
         said += f", and {before.word} was at {points(before.judged.ece.value)}"
         said += " where it shows " + points(before.judged.ece.null_mean)
-    said += own_days(varies, WATCH)
+    said += own_days(varies, WATCH) + (", so this may be such days" if explained else "")
     return replace(
         context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
         value=error.value, low=error.low, high=error.high, limit=error.null_mean + stood + (act if severity == "act" else watch),

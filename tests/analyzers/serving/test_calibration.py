@@ -1,6 +1,7 @@
 """serving/calibration: is a calibrated model left alone, a fault found, sized and placed, and is what always stood no news?"""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from observability.analyzers.serving.calibration import ANALYZER
 from observability.finding import Finding
 from observability.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from tests.analyzers.worlds import answer, context_for, spread
+from tests.analyzers.worlds import START, answer, context_for, spread
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
@@ -94,6 +95,18 @@ def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
     found = findings(people(120_000, 7, 0.01), people(20_000, 8))
     assert {each.severity for each in found.values()} == {"ok"}
     assert found["ecce"].evidence["p_value"] < 0.001 and "too small to matter" in found["ecce"].because
+
+
+def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> None:
+    rng, months = np.random.default_rng(31), []
+    for day in range(28):
+        months.append(people(300, 3100 + day, float(rng.normal(0, 0.12))).assign(at=START - timedelta(days=28 - day, hours=-6)))
+    past = pd.concat(months, ignore_index=True)
+    said = findings(people(4000, 32, 0.08), people(20_000, 33), past)["ece"]
+    assert said.evidence["varies_up_to"] > said.evidence["grown"] > 0.05
+    assert said.severity == "watch" and "so this may be such days" in said.because
+    small = findings(people(4000, 34, 0.03), people(20_000, 33), past)["ece"]
+    assert small.severity == "ok" and "may be such days" not in small.because
 
 
 def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving.drift import ANALYZER
+from observability.finding import over_window, worst_look
 from observability.settings import ModelSettings
 from tests.analyzers.worlds import ABSENT_VALUE, context_for, frames_for, spread
 
@@ -125,6 +126,9 @@ def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None
     assert set(windows) == {1, 3, 7}
     assert windows[7]["severity"] != "act" and windows[1]["value"] == said.value and windows[7]["value"] < 0.1
     assert said.n == windows[1]["n"] == 500
+    whole = over_window(said)
+    assert (whole.value, whole.n) == (windows[7]["value"], 3500) and whole.low <= whole.value <= whole.high
+    assert worst_look(said) == "on the last day"
 
 
 def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:

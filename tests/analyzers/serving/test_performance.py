@@ -6,6 +6,7 @@ import pytest
 from sklearn import metrics
 
 from observability.analyzers.serving.performance import ANALYZER
+from observability.finding import over_window, worst_look
 from observability.settings import ModelSettings
 from tests.analyzers.worlds import context_for, frames_for, spread
 
@@ -163,6 +164,11 @@ def test_a_fault_of_yesterday_is_named_before_the_week_shows_it() -> None:
     assert said.severity == "act" and "on the last day" in said.because
     assert [each["days"] for each in said.evidence["windows"]] == [1, 3, 7]
     assert said.n == said.evidence["windows"][0]["n"] < 600
+    whole = over_window(said)
+    assert whole.n == 3500 and whole.value == pytest.approx(float((week["label"] == week["decision"]).mean()))
+    assert whole.low < whole.value < whole.high and whole.severity == "act" and worst_look(said) == "on the last day"
+    calm = findings(decided(3500, 29), decided(20_000, 30), before(decided(28_000, 31), 56))["accuracy"]
+    assert over_window(calm).n == 3500
 
 
 def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> None:
