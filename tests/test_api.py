@@ -72,7 +72,7 @@ class Site:
             else:
                 answer.body += message.get("body", b"")
 
-        asyncio.run(Starlette(routes=api.routes())(scope, receive, send))  # type: ignore[arg-type]
+        asyncio.run(Starlette(routes=api.routes())(scope, receive, send))
         return answer
 
 

@@ -102,7 +102,7 @@ def test_only_load_caches_what_the_store_says() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:  # noqa: F811
+def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
     app = opened(path.stem)
     assert len(app.title) == 1
     said = words(app)
@@ -115,7 +115,7 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:  # noqa: 
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
-def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> None:  # noqa: F811
+def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> None:
     app = opened(path.stem)
     models = tables(app)["Models"]["rows"]
     assert {row["cells"]["model"]["t"] for row in models} == {"loan", "price", HOSTILE}
@@ -124,7 +124,7 @@ def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> N
 
 @pytest.mark.parametrize("model", ["loan", "price", HOSTILE])
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_every_page_runs_for_every_model(path: Path, model: str, current: World) -> None:  # noqa: F811
+def test_every_page_runs_for_every_model(path: Path, model: str, current: World) -> None:
     app = opened(path.stem, model=model, **WHOLE)
     assert [each.value.replace("\\", "").replace("\u2060", "") for each in app.title] == [
         model if path.stem == "model" else links.about(path)[0]
@@ -151,7 +151,7 @@ def test_every_page_runs_for_every_model(path: Path, model: str, current: World)
         ({"model": "loan", "from": "2026-03-09T00:00", "to": "2026-03-02T00:00", "window": "Chosen dates"}, "the window ends before it starts"),
     ],
 )  # fmt: skip
-def test_what_a_link_names_and_is_not_there_is_said(path: Path, parameters, said, current: World) -> None:  # noqa: F811
+def test_what_a_link_names_and_is_not_there_is_said(path: Path, parameters, said, current: World) -> None:
     app = opened(path.stem, **parameters)
     assert said in words(app)
     if "slice" in parameters or parameters["model"] == "lona":
@@ -159,7 +159,7 @@ def test_what_a_link_names_and_is_not_there_is_said(path: Path, parameters, said
 
 
 @pytest.mark.parametrize("page", ["model", "quality", "drift", "performance", "findings"])
-def test_an_empty_window_says_so(page: str, current: World) -> None:  # noqa: F811
+def test_an_empty_window_says_so(page: str, current: World) -> None:
     app = opened(page, **{"model": "loan", "from": "2020-01-01T00:00", "to": "2020-01-08T00:00", "window": "Chosen dates"})
     assert any(
         each in words(app)
@@ -167,14 +167,14 @@ def test_an_empty_window_says_so(page: str, current: World) -> None:  # noqa: F8
     )
 
 
-def test_codes_dates_and_offsets_in_a_link_are_understood(current: World) -> None:  # noqa: F811
+def test_codes_dates_and_offsets_in_a_link_are_understood(current: World) -> None:
     app = opened("performance", **{"model": "loan", "from": "2026-03-02", "to": "2026-03-09T02:00:00+02:00"})
     assert app.session_state["from"] == datetime(2026, 3, 2) and app.session_state["to"] == datetime(2026, 3, 9)
     assert "2 to 8 Mar 2026 UTC" in words(app)
     assert "last 28 days" in words(opened("performance", model="loan", window="28d"))
 
 
-def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:  # noqa: F811
+def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     app = opened("health", window="Everything")
     fleet = tables(app)["Models, those that need a person first"]["rows"]
     assert fleet[0]["cells"]["model"]["t"] == "price" and fleet[0]["cells"]["status"]["t"] == "Act"
@@ -187,7 +187,7 @@ def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     assert "Models, those that need a person first" in tables(app) and "What needs a person" in tables(app)
 
 
-def test_links_of_the_health_page_open_pages_with_the_scope(current: World) -> None:  # noqa: F811
+def test_links_of_the_health_page_open_pages_with_the_scope(current: World) -> None:
     rows = tables(opened("health", window="Everything"))["Models, those that need a person first"]["rows"]
     cell = rows[0]["cells"]["model"]
     assert cell["href"] == "./model?model=price&window=Everything"
@@ -199,7 +199,7 @@ def test_links_of_the_health_page_open_pages_with_the_scope(current: World) -> N
     assert text.sentence(note["t"]).replace("\\", "") in words(app).replace('"', "") or note["t"].split("`")[1] in words(app)
 
 
-def test_the_performance_page_shows_the_figures_of_the_raw_rows(current: World) -> None:  # noqa: F811
+def test_the_performance_page_shows_the_figures_of_the_raw_rows(current: World) -> None:
     app = opened("performance", model="loan", metric="roc_auc", by="carrier", **WHOLE)
     raw = current.loan[current.loan["labelled"]]
     rows = {row["cells"]["metric"]["t"]: row["cells"] for row in tables(app)["Measured metrics"]["rows"]}
@@ -214,7 +214,7 @@ def test_the_performance_page_shows_the_figures_of_the_raw_rows(current: World) 
     assert levels[0]["cells"]["level"]["go"]["parameters"]["slice"] == f"carrier={part['carrier'].iloc[0]}"
 
 
-def test_a_click_on_the_drift_page_opens_the_overlay_of_that_column(current: World) -> None:  # noqa: F811
+def test_a_click_on_the_drift_page_opens_the_overlay_of_that_column(current: World) -> None:
     app = opened("drift", model="price", feature="age", **WHOLE)
     assert app.selectbox(key="feature").value == "age"
     assert "`age` moved" in words(app) and "Not drawn: null" in words(app)
@@ -223,7 +223,7 @@ def test_a_click_on_the_drift_page_opens_the_overlay_of_that_column(current: Wor
     assert "which is not among the columns that were judged" in words(opened("drift", model="price", feature="nope", **WHOLE))
 
 
-def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) -> None:  # noqa: F811
+def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) -> None:
     app = opened("findings", model="price", severity="act", **WHOLE)
     rows = tables(app)["Findings, worst first"]["rows"]
     assert rows and {row["cells"]["severity"]["t"] for row in rows} == {"Act"}
@@ -235,7 +235,7 @@ def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) ->
     assert "which is not in this list" in words(opened("findings", finding="0123456789abcdef"))
 
 
-def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(current: World) -> None:  # noqa: F811
+def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(current: World) -> None:
     app = opened("findings", model="price", **WHOLE)
     folded = tables(app)["Findings, worst first"]["rows"]
     leads = [row for row in folded if row["note"]]
@@ -250,7 +250,7 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
     assert "which is not in this window" in words(opened("findings", model="price", incident="0123456789abcdef", **WHOLE))
 
 
-def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:  # noqa: F811
+def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:
     found = tables(opened("health", **WHOLE))
     row = next(each for each in found["Models, those that need a person first"]["rows"] if each["cells"]["model"]["t"] == "price")
     said = found["What needs a person"]["rows"]
@@ -260,14 +260,14 @@ def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(curren
     assert all(each["cells"]["what"]["go"]["parameters"]["incident"] for each in mine)
 
 
-def test_rejected_lines_are_shown_as_text(current: World) -> None:  # noqa: F811
+def test_rejected_lines_are_shown_as_text(current: World) -> None:
     app = opened("store")
     frame = next(each.value for each in app.dataframe if "raw" in each.value.columns)
     assert "<script>alert(1)</script>" in frame["raw"].iloc[0]
     assert "<script>" not in "".join(each.value for each in app.markdown)
 
 
-def test_removing_a_model_needs_its_name(current: World) -> None:  # noqa: F811
+def test_removing_a_model_needs_its_name(current: World) -> None:
     app = opened("store")
     box = next(each for each in app.selectbox if each.label == "Model" and each.key != "model")
     box.select("loan")
@@ -278,7 +278,7 @@ def test_removing_a_model_needs_its_name(current: World) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_a_warm_rerun_is_quick(path: Path, current: World) -> None:  # noqa: F811
+def test_a_warm_rerun_is_quick(path: Path, current: World) -> None:
     app = opened(path.stem, model="price", **WHOLE)
     seconds = []
     for _ in range(5):
@@ -296,7 +296,7 @@ def test_a_warm_rerun_is_quick(path: Path, current: World) -> None:  # noqa: F81
         ("health", {}),
     ],
 )
-def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, parameters: dict[str, str], current: World) -> None:  # noqa: F811
+def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, parameters: dict[str, str], current: World) -> None:
     app = opened(page, **parameters)
     address = urlsplit(app.code[0].value)
     copied = {key: values[0] for key, values in parse_qs(address.query).items()}

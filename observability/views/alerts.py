@@ -141,7 +141,8 @@ def say(alert: Alert, author: str, says: str, note: str, **more: Any) -> None:
 def useful(alerts: Sequence[Alert]) -> None:
     """How often alerts were judged useful."""
     found = precision(alerts)
-    st.caption(text.plain(found.sentence) if found.all else "No alert was opened yet.")
+    if found.all:
+        st.caption(text.plain(found.sentence))
 
 
 def by_rule(alerts: Sequence[Alert]) -> None:

@@ -31,7 +31,7 @@ MOST_EVENTS = 5
 BESIDE = timedelta(days=3)
 """How long before and after the case its device and replica are looked at."""
 TIMELINE = (
-    column("at", "When (UTC)", width="9rem"),
+    column("at", "When (UTC)", width="9rem", short=True),
     column("far", "From the prediction", width="9rem"),
     column("what", "What", strong=True, width="9rem"),
     column("text", "", wide=True),

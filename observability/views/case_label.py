@@ -14,7 +14,7 @@ COLUMNS = (
     column("distance", "Distance", align="right", width="6rem", help="Standard deviations over numbers, and 1 for each other category"),
     column("label", "Label", width="8rem"),
     column("said", "Predicted", width="9rem"),
-    column("at", "When (UTC)", width="9rem"),
+    column("at", "When (UTC)", width="9rem", short=True),
 )
 QUEUE = "To be labelled again"
 """The inbox of the page Cases that lists what was sent."""

@@ -29,7 +29,7 @@ INBOXES = {
 """The inboxes (case/inboxes.py) and what their buttons say."""
 COLUMNS = (
     column("case", "Case", strong=True, width="13rem"),
-    column("at", "When (UTC)", width="8.5rem"),
+    column("at", "When (UTC)", width="8.5rem", short=True),
     column("said", "Predicted", width="9rem"),
     column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
@@ -63,9 +63,10 @@ def inbox(scope: Scope) -> None:
     st.header("Inboxes", anchor=False)
     if scope.model is None:
         st.markdown("Inboxes are of one model. Which one?")
-        for each in load.catalog().models:
-            target = links.link(each.name, "cases", scope.about(each.name))["go"]
-            st.button(text.plain(each.name), key=f"inbox-of-{each.key}", icon=":material/inbox:", on_click=links.go, args=(target,))
+        with st.container(horizontal=True):
+            for each in load.catalog().models:
+                target = links.link(each.name, "cases", scope.about(each.name))["go"]
+                st.button(text.plain(each.name), key=f"inbox-of-{each.key}", icon=":material/inbox:", on_click=links.go, args=(target,))
         return
     chosen = st.pills("Inbox", list(INBOXES.values()), key="inbox", bind=BIND, default=INBOXES["largest_loss"], required=True)
     name = next((code for code, title in INBOXES.items() if title == chosen), "largest_loss")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = (
-    column("at", "When (UTC)", width="9.5rem"),
+    column("at", "When (UTC)", width="9.5rem", short=True),
     column("sort", "What", width="8rem"),
     column("title", "In words", wide=True),
     column("model", "Model", width="9rem"),

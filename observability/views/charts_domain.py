@@ -50,7 +50,7 @@ def scale(frame: "DataFrame", *, null_low: float, null_high: float, limits: dict
             customdata=[hover[place] for place in part.index],
             hovertemplate="%{customdata}<extra></extra>",
         )
-    theme.themed(figure, height=90 + 34 * len(rows), x="AUC on rows held out (band: chance alone, 95 in 100)")
+    theme.themed(figure, height=90 + 34 * len(rows), x="AUC on rows held out; band: chance")
     least = min(0.45, *(rows["low"].fillna(rows["auc"]) - 0.01), null_low - 0.01)
     figure.update_xaxes(range=[least, 1.01], tickformat=".2~f", showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5)
     figure.update_yaxes(
@@ -81,7 +81,7 @@ def losses(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
         hovertemplate="%{customdata[1]}<extra></extra>",
         unselected={"marker": {"opacity": 1}},
     )
-    theme.themed(figure, height=max(120, 26 * len(rows) + 60), x="AUC that is lost where its values are shuffled")
+    theme.themed(figure, height=max(120, 26 * len(rows) + 60), x="AUC lost where shuffled")
     ticks = [f"<b>{name}</b>" if subject == selected else name for name, subject in zip(names, rows["subject"])]
     figure.update_yaxes(tickmode="array", tickvals=list(range(len(rows))), ticktext=ticks, showgrid=False, range=[-0.6, len(rows) - 0.4])
     figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.2~g")

@@ -104,7 +104,8 @@ def sentences(found: Sequence[Finding]) -> None:
             source = str(each.evidence.get("source") or each.basis)
             recorded = metric in PRICED and each.evidence.get("method") != "cost"
             mark = f" {badge(source, 'quantity' if recorded else '')}" if each.value is not None else ""
-            st.markdown(f"{text.status(each.severity)}: **{text.sentence(each.because)}**{mark}")
+            words = text.sentence(each.because)
+            st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if metric == ORDER[0] else words}{mark}")
 
 
 def how_to_log() -> None:

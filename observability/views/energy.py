@@ -89,7 +89,8 @@ def sentences(found: Sequence[Finding]) -> None:
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")
             mark = f" {badge(str(source))}" if source else ""
             version = f" :gray[version {text.plain(each.version)}]" if each.version else ""
-            st.markdown(f"{text.status(each.severity)}: **{text.sentence(each.because)}**{mark}{version}")
+            words = text.sentence(each.because)
+            st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if len(said) == 1 else words}{mark}{version}")
 
 
 def how_to_log() -> None:

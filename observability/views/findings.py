@@ -226,14 +226,14 @@ def as_frame(findings: Sequence[Finding]) -> "DataFrame":
     return pd.DataFrame(rows)
 
 
-def downloads(findings: Sequence[Finding], name: str) -> None:
-    """CSV and JSON of exactly these findings."""
+def downloads(findings: Sequence[Finding], name: str, *, what: str = "") -> None:
+    """CSV and JSON of exactly these findings. what: goes before the words on the buttons where others stand beside them."""
     with st.container(horizontal=True, gap="small"):
-        frame.download(f"{name}.csv", lambda: inert_csv(as_frame(findings)), "CSV", key=f"{name}-csv")
+        frame.download(f"{name}.csv", lambda: inert_csv(as_frame(findings)), f"{what}CSV", key=f"{name}-csv")
         frame.download(
             f"{name}.json",
             lambda: json.dumps([each.to_json() for each in findings], indent=1, default=str),
-            "JSON",
+            f"{what}JSON",
             key=f"{name}-json",
             kind="application/json",
         )

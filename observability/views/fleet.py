@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = (
-    column("model", "Model", width="10rem", strong=True),
-    column("status", "Status", width="6rem"),
-    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="8.5rem"),
-    column("latency", "Latency", help="99 of 100 answers took at most this long", width="6rem"),
-    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="7rem"),
-    column("drift", "Input drift", help="Features that moved away from the reference", width="8rem"),
-    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="10.5rem"),
-    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference", width="7rem"),
-    column("cost", "Cost", help="Of a thousand predictions: money, and energy below it", width="6.5rem"),
+    column("model", "Model", width="9.6rem", strong=True),
+    column("status", "Status", width="4.6rem"),
+    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="6rem"),
+    column("latency", "Latency", help="99 of 100 answers took at most this long", width="4.4rem", short=True),
+    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", short=True),
+    column("drift", "Input drift", help="Features that moved away from the reference", width="7.6rem", short=True),
+    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="9.4rem"),
+    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference", width="5.6rem", short=True),
+    column("cost", "Cost", help="Of a thousand predictions: money, and energy below it", width="4.6rem", short=True),
 )
 
 
@@ -136,7 +136,7 @@ def traffic_cell(each: Standing) -> Cell:
         "t": f"{text.short(total / days)} a day",
         "sub": failed(each),
         "title": f"{total:,.0f} predictions in {text.span(each.window.start, each.window.end)}",
-        "spark": spark(each.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in all", bars=True),
+        "spark": spark(each.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in all", bars=True, width=96),
     }
 
 

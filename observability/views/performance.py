@@ -11,7 +11,7 @@ from observability.catalog import Model
 from observability.export_csv import inert_csv
 from observability.finding import Finding, over_window, worst_look
 from observability.measure import HEADLINE, confusion_matrix, outcome_aggregates
-from observability.views import charts_outcomes, clicks, distributions, empty, frame, links, load, slices, text
+from observability.views import charts_outcomes, clicks, distributions, empty, findings, frame, links, load, slices, text
 from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
@@ -85,9 +85,11 @@ def look(claim: Finding) -> str | None:
 
 
 def all_metrics(found: Sequence[Finding]) -> None:
-    """The table of all metrics, and its CSV."""
+    """The table of all metrics, its CSV, and the findings behind it."""
     table("metrics", "Measured metrics", COLUMNS, rows(found), compact=True)
-    frame.download("metrics.csv", lambda: inert_csv(as_frame(found)), "CSV of the table", key="metrics-csv")
+    with st.container(horizontal=True, gap="small"):
+        frame.download("metrics.csv", lambda: inert_csv(as_frame(found)), "Table as CSV", key="metrics-csv")
+        findings.downloads(found, "performance", what="Findings as ")
 
 
 def as_frame(found: Sequence[Finding]) -> "DataFrame":

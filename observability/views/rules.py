@@ -91,14 +91,15 @@ def limits_box(model: Model) -> dict[str, float]:
         }
     )
     done = st.data_editor(
-        frame, hide_index=True, disabled=["Rule", "Analyzer", "Unit", "Usual limit", "Alerts judged useful"], key=f"limits-{model.name}", height=420,
+        frame, hide_index=True, disabled=["Rule", "Analyzer", "Unit", "Usual limit", "Alerts judged useful"], key=f"limits-{model.name}", height=420, placeholder="–",
+        column_order=["Rule", "Usual limit", "Own limit", "Unit", "Analyzer", "Alerts judged useful"],
         column_config={
             "Own limit": st.column_config.NumberColumn(min_value=0.0, format="%g", help="Empty: the usual limit holds"),
             "Usual limit": st.column_config.NumberColumn(format="%g", help="Empty: judged only where you state one"),
         },
     )  # fmt: skip
     st.caption(
-        "A limit is the smallest effect that somebody should act on; a watch begins at the analyzer's own smaller limit, never above yours."
+        "Write an own limit into the third column; empty, the usual one holds. A limit is the smallest effect that somebody should act on; a watch begins at the analyzer's own smaller limit, never above yours."
     )
     own = done["Own limit"].astype(float)
     return {rule.name: value for rule, value in zip(known, own, strict=True) if value == value}

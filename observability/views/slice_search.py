@@ -100,9 +100,10 @@ def changed(here: Here, summary: Finding, metric: str) -> None:
         return
     first, unit = rows.iloc[0], METRICS[metric].unit
     sure = int((rows["p_adjusted"] <= 0.05).sum())
+    beyond = f"{sure} of those shown" if sure else "none of those shown"
     alt = (
         f"{first['name']} became worse than the rest by most: {text.metric_title(metric)} {text.amount(first['value'], unit)}, "
-        f"{text.amount(first['before'], unit)} before; {text.plural(sure, 'slice')} of those shown moved by more than chance, all looks counted."
+        f"{text.amount(first['before'], unit)} before; {beyond} moved by more than chance, all looks counted."
     )
     st.markdown(text.plain(alt))
     drawn = rows.assign(sure=rows["p_adjusted"] <= 0.05)

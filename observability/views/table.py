@@ -38,11 +38,12 @@ def column(
     width: str | None = None,
     strong: bool = False,
     wide: bool = False,
+    short: bool = False,
 ) -> dict[str, Any]:
     """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; strong for names of things;
-    wide for sentences, which a narrow screen shows without their title.
+    wide for sentences, which a narrow screen shows without their title; short for a few words that stay on one line.
     """
-    return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide}
+    return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide, "short": short}
 
 
 def row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = False) -> dict[str, Any]:

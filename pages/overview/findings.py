@@ -52,6 +52,11 @@ columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
 leads = {each.lead.id: each for each in report.incidents}
 folds = not (opened or analyzer or subject)
 listed = findings.folded(shown, leads, chosen) if folds else shown
+hidden = len(shown) - len(listed)
+if hidden:
+    st.caption(
+        f"{text.plural(hidden, 'of these is', 'of these are')} folded under the incident that they are part of; the downloads hold them as well."
+    )
 table(
     "list",
     "Findings, worst first",
@@ -61,11 +66,6 @@ table(
         for each in listed[:100]
     ],
 )
-hidden = len(shown) - len(listed)
-if hidden:
-    st.caption(
-        f"{text.plural(hidden, 'finding is', 'findings are')} folded under the incident that they are part of; the downloads hold them as well."
-    )
 if len(listed) > 100:
     st.caption(f"The first 100 of {len(listed):,}; the downloads hold all of them.")
 findings.downloads(shown, "findings")

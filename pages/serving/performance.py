@@ -5,7 +5,7 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import charts_time, clicks, empty, find, findings, frame, load, performance, series, text
+from observability.views import charts_time, clicks, empty, find, frame, load, performance, series, text
 
 here = frame.begin_model("performance")
 with frame.loading(300):
@@ -52,4 +52,3 @@ with right:
 
 st.header("All metrics", anchor=False)
 performance.all_metrics(found)
-findings.downloads(found, "performance")

@@ -21,7 +21,7 @@ def write(home: str, fsync: str, seconds: float) -> None:
     sys.path.insert(0, str(ROOT))
     import observability as obs
 
-    log = obs.Logger(home, fsync=fsync)  # type: ignore[arg-type]
+    log = obs.Logger(home, fsync=fsync)
     clock, times = time.perf_counter_ns, []
     end = clock() + int(seconds * 1e9)
     while (start := clock()) < end:

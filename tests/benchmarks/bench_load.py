@@ -84,7 +84,7 @@ def new_store(home: Path) -> Store:
     with store.write() as writer:
         key = catalog_store.add_model(writer, "loan", task="binary", classes=("0", "1"))
         wanted = [("feature", name, "number") for name in NUMBERS] + [("feature", name, "category") for name in CATEGORIES]
-        columns = catalog_store.add_columns(writer, key, wanted, ["feature.category_0"])  # type: ignore[arg-type]
+        columns = catalog_store.add_columns(writer, key, wanted, ["feature.category_0"])
         bins = {reference: numbers if each.kind == "number" else Edges(levels=tuple(LEVELS)) for reference, each in columns.items()}
         catalog_store.save_version(writer, key, Version("1", START, (*NUMBERS, *CATEGORIES), bins))
     return store

@@ -62,7 +62,7 @@ def three_shapes(i: int, dice: random.Random) -> str:
     if i % 3 == 1:
         obj |= {"label": dice.randint(0, 1), "request": f"r{i}"}
     if i % 3 == 2:
-        obj["features"] = {name: each for k, (name, each) in enumerate(obj["features"].items()) if k % 5}  # type: ignore[attr-defined]
+        obj["features"] = {name: each for k, (name, each) in enumerate(obj["features"].items()) if k % 5}
     return json.dumps(obj)
 
 
@@ -111,7 +111,7 @@ def main(lines: int = 60_000) -> None:
 
             ours()
             base, fast = median(theirs), median(ours)
-            parsing.load_fast, kept = (lambda _lines: None), parsing.load_fast  # type: ignore[assignment]
+            parsing.load_fast, kept = (lambda _lines: None), parsing.load_fast
             exact = median(ours, 1)
             parsing.load_fast = kept
             print(

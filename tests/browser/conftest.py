@@ -49,6 +49,15 @@ def fleet(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
+@pytest.fixture(scope="session")
+def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run. Nobody relies on what
+    another leaves, and none writes predictions.
+    """
+    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("own") / "home")) as running:
+        yield running
+
+
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
     """Opens an address in a browser context of its own (nothing is remembered from before) and waits until the page is drawn.

@@ -1,6 +1,8 @@
 """How does a test read a page as a person sees it?"""
 
 import re
+import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request, Response, TimeoutError
@@ -90,6 +92,15 @@ def tables(page: Page) -> dict[str, list[Row]]:
     return {each["caption"]: each["rows"] for each in page.evaluate(TABLES)}
 
 
+def until(page: Page, caption: str, holds: Callable[[list[Row]], bool]) -> list[Row]:
+    """Wait until the rows of a table are as they should be, for as long as a rerun may take; gives them."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not holds(rows := tables(page).get(caption, [])):
+        assert time.monotonic() < end, rows
+        page.wait_for_timeout(100)  # between two looks
+    return rows
+
+
 def row(page: Page, caption: str, column: str, value: str) -> Row:
     """The first row of a table whose cell in a column begins with a text."""
     rows = tables(page)[caption]
@@ -104,7 +115,10 @@ def figure(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def download(page: Page, key: str) -> str:
-    """What the download button with this key gives."""
+    """What the download button with this key gives, once the page stands: a rerun replaces what a button offers, and a click on what was offered before
+    gives nothing.
+    """
+    settle(page)
     with page.expect_download(timeout=PATIENCE) as waiting:
         page.locator(f".st-key-{key} button").click()
     return waiting.value.path().read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from observability.views.links import page_files
 from tests.browser.conftest import Visit
-from tests.browser.pages import heading, settle
+from tests.browser.pages import PATIENCE, complete, heading, settle
 from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -56,7 +56,8 @@ STREAMLIT = {
 """Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. Nothing else is excused."""
 STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTransition && each.playState === 'running')"
 """Colours that are on their way from one theme to the other are not judged."""
-BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
+BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
+IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"
 
 
 def serious(page: Page) -> list[str]:
@@ -84,14 +85,16 @@ def test_every_page_is_looked_at() -> None:
     assert set(VIEWS) == set(page_files())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_page_is_accessible_and_fits_a_phone(name: str, scheme: str, fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + VIEWS[name], scheme=scheme)
+def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + VIEWS[name])
+    complete(page)
     assert heading(page)
-    background = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
-    assert background == BACKGROUNDS[scheme]
-    assert serious(page) == []
+    for scheme, background in BACKGROUNDS.items():
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(IN_COLOUR, arg=background, timeout=PATIENCE)
+        settle(page)
+        assert serious(page) == [], scheme
 
     page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     settle(page)

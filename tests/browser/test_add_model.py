@@ -33,7 +33,7 @@ def name_it(page: Page, model: str) -> None:
 def upload(page: Page, path: Path, place: int = 0) -> None:
     """Put a file into the page's first or second box for files."""
     page.locator('[data-testid="stFileUploader"] input[type=file]').nth(place).set_input_files(path)
-    page.wait_for_timeout(300)
+    page.get_by_test_id("stFileUploader").nth(place).get_by_text(path.name).first.wait_for(timeout=PATIENCE)
     settle(page)
 
 

@@ -4,7 +4,6 @@ The independent figures: LightGBM's own contributions to the row, and tests/case
 """
 
 import json
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,21 +16,13 @@ from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, said, settle, tables, words
 from tests.browser.test_explanations import contributions
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
 FIXED = json.loads((Path(__file__).parents[1] / "case" / "triage_cases.json").read_text(encoding="utf-8"))
 SOURCES = {"input": "The input was wrong", "label": "The label is wrong", "weak_slice": "A weak slice"}
 WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
-
-
-@pytest.fixture(scope="module")
-def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet, into which verdicts are written."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("cases") / "home")) as running:
-        yield running
 
 
 def parameters(page: Page) -> dict[str, str]:

@@ -1,9 +1,7 @@
 """Does the cost page show what predictions times the price give, forecast the month, and keep a budget that is set there?"""
 
 import json
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,19 +9,11 @@ import pytest
 from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, said, settle, words
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
 LATE, PRICE = "flights-late", 0.0002
 JULY = f"/cost?model={LATE}&from=2013-07-01&to=2013-07-20"
-
-
-@pytest.fixture(scope="module")
-def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet, whose settings this module changes."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("cost") / "home")) as running:
-        yield running
 
 
 def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fleet: Dashboard, visit: Visit) -> None:

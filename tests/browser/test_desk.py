@@ -9,7 +9,7 @@ import pytest
 from observability import rules
 from observability.store import written
 from tests.browser.conftest import Visit
-from tests.browser.pages import heading, said, settle, tables, words
+from tests.browser.pages import heading, said, settle, tables, until, words
 from tests.review import world
 from tests.review.world import A_DAY, BROKEN, WEEKS
 from tests.running import Dashboard, dashboard
@@ -51,9 +51,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
     name.press("Enter")
     settle(page)
     page.get_by_role("button", name="Acknowledge").click()
-    page.wait_for_timeout(500)
-    settle(page)
-    (row,) = tables(page)["Alerts, open ones first"]
+    (row,) = until(page, "Alerts, open ones first", lambda rows: rows[0]["State"]["text"] == "Acknowledged")
     assert (row["State"]["text"], row["State"]["sub"]) == ("Acknowledged", "by Bob")
     page.get_by_role("button", name="Yes").click()
     said(page, "1 of 1 judged alerts were useful")

@@ -4,9 +4,7 @@ The independent figure: mean |SHAP| from LightGBM's pred_contrib over the rows o
 """
 
 import hashlib
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 
 import lightgbm
 import numpy as np
@@ -18,20 +16,12 @@ from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, said, settle, words
 from tests.browser.test_accessible import serious
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
 PAGE = f"/explanations?model={MODEL}"
 PER_DAY = 100
-
-
-@pytest.fixture(scope="module")
-def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet, in which predictions are explained."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("explained") / "home")) as running:
-        yield running
 
 
 def sample() -> pd.DataFrame:

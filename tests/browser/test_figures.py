@@ -191,7 +191,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
         log(rows, model, str(changing.home))
         after = changing.wait_until_loaded(before)
     assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
-    time.sleep(FRESH)
+    time.sleep(FRESH)  # so long may a page be behind what arrives by itself; it is the promise, and nothing says when it is kept
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 

@@ -1,6 +1,5 @@
 """Does the latency page show what numpy finds in the Parquet file, compare the two workers, and hold the model against a level that is set in it?"""
 
-from collections.abc import Iterator
 from io import StringIO
 
 import numpy as np
@@ -51,15 +50,8 @@ def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: 
     assert "requests, all answered." in words(page)
 
 
-@pytest.fixture(scope="module")
-def own_fleet(fleet_home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard that this file's tests may change."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("latency") / "home")) as running:
-        yield running
-
-
-def test_a_service_level_is_set_on_the_page_and_judged(own_fleet: Dashboard, visit: Visit) -> None:
-    page = visit(f"{own_fleet.url}/latency?model={MODEL}")
+def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Visit) -> None:
+    page = visit(f"{own.url}/latency?model={MODEL}")
     assert "has no service level" in words(page)
     page.get_by_role("button", name="Set a service level").click()
     page.get_by_label("Share of requests answered").fill("99.9")

@@ -21,7 +21,7 @@ from observability.lab.scene import cast
 from observability.review.week import Week
 from observability.store.database import Store
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, words
+from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
 from tests.running import Dashboard, dashboard
 from tests.sample_home import ROOT, copied, environment
 
@@ -139,7 +139,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
         box = page.get_by_test_id("stPopoverBody").get_by_role("textbox", name=label)
         box.fill(text)
         box.press("Enter")
-        page.wait_for_timeout(400)
+        settle(page)
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Freeze", exact=True).click()
     page.wait_for_url(f"**review={FIRST}**", timeout=4 * PATIENCE)
     said(page, f"Week {FIRST}, 1 to 7 Jul 2013")
@@ -233,9 +233,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page.get_by_role("option").first.click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Write down").click()
-    page.wait_for_timeout(500)
-    settle(page)
-    (decision,) = tables(page)["Decisions"]
+    (decision,) = until(page, "Decisions", lambda rows: len(rows) == 1)
     assert (decision["Decision"]["text"], decision["Decided by"]["text"]) == ("Retrain before the holidays", "Carla")
     assert decision["Rests on"]["text"].startswith(FIRST)
     page = visit(f"{desk.url}/changes?window=Everything")

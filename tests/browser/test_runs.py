@@ -1,8 +1,6 @@
 """Does the page of training runs show what the training files say, open a run by its link, compare two, and follow one that goes on?"""
 
 import json
-import time
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -12,8 +10,7 @@ import pytest
 from observability import track_run
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, words
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -62,22 +59,14 @@ def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visi
     assert f"cell={step}" in page.url and int(step) % 4 == 0
 
 
-@pytest.fixture
-def alive(fleet_home: Path, tmp_path: Path) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet, to which a test logs a run."""
-    with dashboard(copied(fleet_home, tmp_path / "home")) as running:
-        yield running
-
-
-def test_a_run_that_goes_on_is_followed_until_it_ends(alive: Dashboard, visit: Visit) -> None:
-    before = alive.status()
-    with track_run(run="going", home=str(alive.home), params={"rate": 0.1}) as run:
+def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
+    before = own.status()
+    with track_run(run="going", home=str(own.home), params={"rate": 0.1}) as run:
         for step in range(1, 26):
             run.step(step, train_loss=1 / step)
         run.log.flush()
-        time.sleep(1.2)
-        alive.wait_until_loaded(before)
-        page = visit(f"{alive.url}/runs?run=going")
+        own.wait_until_loaded(before)
+        page = visit(f"{own.url}/runs?run=going")
         said(page, "going goes on: 25 steps")
         for step in range(26, 41):
             run.step(step, train_loss=1 / step)

@@ -249,7 +249,7 @@ def test_a_part_that_fails_stops_nothing_else(case_world: World, monkeypatch: py
     def broken(look: Look) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setitem(PARTS, "inputs", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(PARTS, "inputs", broken)
     body = case(case_world.store, "loan-300").to_json()
     assert body["inputs"] is None
     assert "planted" in body["why"]["inputs"]

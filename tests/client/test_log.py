@@ -58,9 +58,9 @@ def test_price_has_from_and_no_at(tmp_path: Path, records: Records) -> None:
 
 def test_ids_are_made_and_are_text(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
-        made = [log.prediction(model="m", version=3, features={}, score=1) for _ in range(3)]  # type: ignore[arg-type]
-        assert log.prediction(id=7, model="m", version="3", features={}, score=1) == "7"  # type: ignore[arg-type]
-        log.label(id=7, model="m", value=0)  # type: ignore[arg-type]
+        made = [log.prediction(model="m", version=3, features={}, score=1) for _ in range(3)]
+        assert log.prediction(id=7, model="m", version="3", features={}, score=1) == "7"
+        log.label(id=7, model="m", value=0)
     assert len(set(made)) == 3 and all(re.fullmatch("[0-9a-f]{32}", name) for name in made)
     assert [record["id"] for record in records()] == [*made, "7", "7"]
     assert {record.get("version") for record in records()} == {"3", None}
@@ -68,7 +68,7 @@ def test_ids_are_made_and_are_text(tmp_path: Path, records: Records) -> None:
 
 def test_names_are_text(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
-        log.annotation(project=1, item=2, annotator=3, label=4, guideline=5)  # type: ignore[arg-type]
+        log.annotation(project=1, item=2, annotator=3, label=4, guideline=5)
     (record,) = records()
     assert {name: record[name] for name in ("project", "item", "annotator", "label", "guideline")} == {
         "project": "1", "item": "2", "annotator": "3", "label": 4, "guideline": "5",
@@ -184,10 +184,10 @@ def test_threads_share_a_logger(tmp_path: Path, records: Records) -> None:
 def test_timed() -> None:
     log = obs.Logger("unused")
     with log.timed() as timer:
-        time.sleep(0.02)
+        time.sleep(0.02)  # what is timed
         assert timer.ms > 0
     taken = timer.ms
-    time.sleep(0.01)
+    time.sleep(0.01)  # after the end, so it must not count
     assert 20 <= taken < 2000 and timer.ms == taken
 
 

@@ -112,7 +112,7 @@ def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, 
     )
     start = time.monotonic()
     with obs.track_run(model="loan", version="1", home=tmp_path, power=True) as run:
-        time.sleep(0.35)
+        time.sleep(0.35)  # the run itself, of three and a half periods
     passed = time.monotonic() - start
     found = [each for each in records() if each["kind"] == "resource"]
     assert len(found) >= 2 and {each["run"] for each in found} == {run.run} and {each["model"] for each in found} == {"loan"}

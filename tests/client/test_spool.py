@@ -88,10 +88,10 @@ def test_fsync_modes(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module.os, "fdatasync", syncs.append)
     for fsync, few, many in (("never", 0, 0), ("always", 20, 22), ("background", 1, 6)):
         syncs.clear()
-        spool = Spool(landing, fsync=fsync)  # type: ignore[arg-type]
+        spool = Spool(landing, fsync=fsync)
         for _ in range(20):
             spool.append(b"1\n")
-        time.sleep(0.4)
+        time.sleep(0.4)  # the time in which few syncs may come, not a wait for them
         before_flush = len(syncs)
         spool.flush()
         assert few <= before_flush <= many, fsync

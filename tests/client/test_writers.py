@@ -56,7 +56,7 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
         pumps = [threading.Thread(target=lambda w=writer: outputs.__setitem__(w.pid, w.stdout.read())) for writer in writers]
         for pump in pumps:
             pump.start()
-        time.sleep(0.5)
+        time.sleep(0.5)  # they are killed in the middle of writing, wherever that is
         for writer in writers:
             time.sleep(chance.uniform(0, 0.2))
             writer.send_signal(signal.SIGKILL)

@@ -111,7 +111,7 @@ def test_a_stream_that_fails(tmp_path: Path, records: Records) -> None:
     assert next(iter(chunks)) == b'{"sc' and records() == []
     with pytest.raises(TimeoutError):
         next(iter(chunks))
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert stream.closed and [record["status"] for record in records()] == ["timeout"]
 
 

@@ -23,7 +23,7 @@ CLEAN = STREAM.day(1)
 
 def planted(name: str, strength: str = "weak", day: int = 1) -> Rows:
     """The first day with the fault (or a later one)."""
-    return Scenario(STREAM, SCENE, FAULTS[name], strength).planted(day, CLEAN)  # type: ignore[arg-type]
+    return Scenario(STREAM, SCENE, FAULTS[name], strength).planted(day, CLEAN)
 
 
 def moved(rows: Rows, name: str) -> float:

@@ -89,7 +89,7 @@ def test_runs() -> None:
     assert [(run.start, run.length) for run in runs] == [(0, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 3)]
     assert c.longest_run([1, 1, 2, 2, 3]) == c.Run(0, 2, 1)
     assert c.longest_run([None, float("nan")]) is None and c.runs_of_equal_values([]) == []
-    assert c.longest_run(np.array(["a", "b", "b"])).length == 2  # type: ignore[union-attr]
+    assert c.longest_run(np.array(["a", "b", "b"])).length == 2
 
 
 def test_needed_n_finds_the_effect_as_often_as_stated() -> None:

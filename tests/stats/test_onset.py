@@ -24,7 +24,7 @@ def planted(
         series = random.normal(0, 1, size) + effect * patterns[shape]
         if wild:
             series[random.integers(2, size - 1)] += random.choice([-1, 1]) * 8
-        said = onset(series, np.ones(size) if known else None, **more)  # type: ignore[arg-type]
+        said = onset(series, np.ones(size) if known else None, **more)
         assert said is not None
         found.append(said)
     return found

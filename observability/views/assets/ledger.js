@@ -32,8 +32,18 @@ function html(tag, name, text) {
   return element
 }
 
-function write(element, text) {
-  String(text).split("`").forEach((part, index) => element.append(index % 2 ? html("code", "", part) : part))
+function write(element, text, names) {
+  String(text).split("`").forEach((part, index) => {
+    if (index % 2) element.append(broken(html("code"), part))
+    else if (names) broken(element, part)
+    else element.append(part)
+  })
+  return element
+}
+
+// A name may be broken after its underscores.
+function broken(element, name) {
+  name.split("_").forEach((part, index) => element.append(...(index ? ["_", document.createElement("wbr"), part] : [part])))
   return element
 }
 
@@ -132,7 +142,7 @@ function interval(data) {
   return picture
 }
 
-function cell(content, go) {
+function cell(content, go, strong) {
   const box = html("div", "cell")
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
@@ -141,7 +151,7 @@ function cell(content, go) {
   if (SOURCES[content.source]) line.append(source(content.source))
   if (content.href) {
     const link = html("a")
-    write(link, content.t)
+    write(link, content.t, strong)
     link.href = content.href
     link.addEventListener("click", (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
@@ -150,7 +160,7 @@ function cell(content, go) {
     })
     line.append(link)
   } else if (content.t !== undefined) {
-    line.append(write(html("span", "text"), content.t))
+    line.append(write(html("span", "text"), content.t, strong))
   }
   if (content.mark) line.append(html("span", "badge", content.mark))
   if (line.childNodes.length) box.append(line)
@@ -171,6 +181,7 @@ function table(data, go) {
     title.scope = "col"
     if (column.help) title.title = column.help
     if (column.width) title.style.width = column.width
+    if (column.width && column.strong) title.style.minWidth = column.width
     titles.append(title)
   }
   head.append(titles)
@@ -179,10 +190,10 @@ function table(data, go) {
     const body = html("tbody", `${row.tone ?? ""}${row.note ? " noted" : ""}${row.selected ? " selected" : ""}`)
     const line = html("tr")
     data.columns.forEach((column, index) => {
-      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}`)
+      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}`)
       if (index === 0) place.scope = "row"
       place.dataset.label = column.label
-      place.append(cell(row.cells[column.key], go))
+      place.append(cell(row.cells[column.key], go, column.strong))
       line.append(place)
     })
     body.append(line)
