@@ -91,7 +91,7 @@ def over_window(finding: Finding) -> Finding:
     if worst_look(finding) is None:
         return finding
     whole = max(finding.evidence["windows"], key=lambda each: each["days"])
-    return replace(finding, **{name: whole[name] for name in ("value", "low", "high", "n")})
+    return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n))
 
 
 def worst_look(finding: Finding) -> str | None:

@@ -117,6 +117,7 @@ def filled(finding: Finding, judged: Judged, **changes: Any) -> Finding:
         "p_value": told and told.look.p_value,
         "p_adjusted": told and told.adjusted,
         "varies_up_to": told and told.look.varies,
+        "look_days": max((each.look.days for each in judged.windows), default=None) if not alarming or told is None else told.look.days,
         "windows": [row(each) for each in sorted(judged.windows, key=lambda each: each.look.days)],
     }
     return replace(
@@ -137,7 +138,7 @@ def row(told: Told) -> dict[str, Any]:
     """What one look says."""
     each = told.look
     return {
-        "days": each.days, "value": 1000.0 * each.value, "baseline": 1000.0 * each.before, "times_the_past": each.grown, "limit": told.limit,
+        "days": each.days, "value": 1000.0 * each.value, "low": 1000.0 * each.low, "high": 1000.0 * each.high, "baseline": 1000.0 * each.before, "times_the_past": each.grown, "limit": told.limit,
         "varies_up_to": each.varies, "p_value": each.p_value, "p_adjusted": told.adjusted, "severity": told.severity,
     }  # fmt: skip
 
