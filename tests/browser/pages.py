@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request, Response, TimeoutError
 
-PATIENCE = 45_000
+PATIENCE = 90_000
 """Milliseconds for a page to be drawn on a busy machine."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
