@@ -78,6 +78,13 @@ def folded(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Fin
     return [each for each in findings if each.id in leads or each.incident not in here or each is kept]
 
 
+def say_folded(hidden: int) -> None:
+    """Says how many of the counted findings are folded, so that the counts and the list agree."""
+    if hidden:
+        words = text.plural(hidden, "of these is", "of these are")
+        st.caption(f"{words} folded under the incident that they are part of; the downloads hold them as well.")
+
+
 def as_row(
     finding: Finding, scope: Scope, *, selected: bool = False, details: bool = False, incident: Incident | None = None
 ) -> dict[str, Any]:

@@ -52,11 +52,7 @@ columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
 leads = {each.lead.id: each for each in report.incidents}
 folds = not (opened or analyzer or subject)
 listed = findings.folded(shown, leads, chosen) if folds else shown
-hidden = len(shown) - len(listed)
-if hidden:
-    st.caption(
-        f"{text.plural(hidden, 'of these is', 'of these are')} folded under the incident that they are part of; the downloads hold them as well."
-    )
+findings.say_folded(len(shown) - len(listed))
 table(
     "list",
     "Findings, worst first",
