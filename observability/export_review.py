@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
 """Signs that print; the word always stands beside them."""
+VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "alike", "unknown": "cannot tell"}
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
 MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
@@ -43,7 +44,7 @@ def page(store: "Store", review: str, now: datetime) -> str:
     """A frozen week as one HTML file. Raises NotFoundError where it is not frozen."""
     body = found(store, review)
     words = said_about(store, review)
-    return rendered(body, arranged(items_of(body), words), outcomes(words), decided(store, review), restated(store, body, now))
+    return rendered(body, arranged(items_of(body), words), words, decided(store, review), restated(store, body, now))
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
@@ -63,13 +64,15 @@ def refused(url: str, *_: object, **__: object) -> dict[str, object]:
     raise ValueError(f"nothing is fetched for a report, not {url[:80]}")
 
 
-def rendered(body: Body, agenda: Arranged, ended: Mapping[str, Any], decisions: Sequence[Body], since: Sequence[Restated]) -> str:
+def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], decisions: Sequence[Body], since: Sequence[Restated]) -> str:
     """The page from its parts; equal parts give equal bytes."""
     template = environment().get_template("review.html")
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
-        outcomes={item: {**each, "at": iso(each["at"])} for item, each in ended.items()},
+        outcomes={item: {**each, "at": iso(each["at"])} for item, each in outcomes(words).items()},
+        notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
+        same_rows=on_the_same_rows,
         decisions=decisions,
         restated=since,
         charts={each["model"]: chart(each) for each in body["models"]},
@@ -100,6 +103,24 @@ def told(words: str) -> Markup:
     """A sentence with its names between backticks as code; everything else is escaped."""
     parts = words.split("`")
     return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 and part else part for place, part in enumerate(parts))
+
+
+def on_the_same_rows(each: dict[str, Any]) -> str:
+    """The paired part in a sentence."""
+    pairs, main = each["pairs"], each["headline"]
+    if not pairs or not pairs["n"]:
+        return "No row was answered by both, so they are not compared row by row."
+    words = [f"Both answered {text.count(pairs['n'])} requests, {text.count(pairs['labelled'])} of them labelled."]
+    if main and main["change"] is not None and main["low"] is not None:
+        title = text.metric_title(main["metric"])
+        words.append(
+            f"{title} on them: {text.amount(main['new'], main['unit'])} with the new version, {text.amount(main['then'], main['unit'])} with the one that serves "
+            f"(change {text.amount(main['low'], main['unit'])} to {text.amount(main['high'], main['unit'])}, 95 % interval): {VERDICTS[main['verdict']]}."
+        )
+    words.append(f"The new one is right alone in {text.count(pairs['only_a'])}, the other in {text.count(pairs['only_b'])}.")
+    if pairs["flips"] and pairs["flips"]["value"] is not None:
+        words.append(f"{text.share(pairs['flips']['value'])} of the decisions flip.")
+    return " ".join(words)
 
 
 def items_of(body: Body) -> list[Item]:

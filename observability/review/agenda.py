@@ -15,8 +15,9 @@ Change = Literal["new", "worse", "as before", "better", "due"]
 Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
 WEIGHT_OF_SEVERITY: dict[str, float] = {"act": 1.0, "watch": 0.35, "unknown": 0.1, "ok": 0.05}
-LEAST_EXPOSURE = 0.05
-"""An item about a model that serves little still counts as if it served this share of the fleet's predictions."""
+LEAST_EXPOSURE, LEAST_DUE = 0.05, 0.5
+"""An item about a model that serves little still counts as if it served this share of the fleet's predictions; what somebody promised, decided or signed,
+and is due, as if it concerned so much of the fleet: people's word does not weigh less where the traffic is small."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def ranked(items: Iterable[Item]) -> list[Item]:
 
 def score(item: Item) -> float:
     """Severity x change x exposure."""
-    return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, LEAST_EXPOSURE), 6)
+    least = LEAST_DUE if item.change == "due" else LEAST_EXPOSURE
+    return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, least), 6)
 
 
 def change_of(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:

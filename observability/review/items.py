@@ -113,7 +113,8 @@ def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float]) -> I
             continue
         model = fields.get("model")
         yield Item(
-            item, "decision", f"Look again at what was decided: {str(fields.get('statement')).rstrip('.')}.", "watch", "due",
+            item, "decision", f"Look again at what was decided: {str(fields.get('statement')).rstrip('.')}.",
+            "act" if again < week.end else "watch", "due",
             round(exposure.get(model or "", 0.0), 6), model,
             (f"Decided by {fields.get('decider') or each.first.author} on {each.first.at:%Y-%m-%d}, to look at again on {again:%Y-%m-%d}.",),
             about={"decision": each.id},

@@ -18,7 +18,8 @@ from observability.views.table import column, row, table
 COLUMNS = (
     column("place", "", width="2rem"),
     column("what", "What", wide=True),
-    column("end", "Outcome", width="15rem"),
+    column("model", "Model", width="9rem"),
+    column("end", "Outcome", width="12rem"),
 )
 CHANGES = {"new": "new", "worse": "worse", "as before": "as last week", "better": "better", "due": "due"}
 
@@ -29,7 +30,7 @@ def draw(room: Room) -> None:
     if not agenda.items:
         st.markdown(f"{text.status('ok')}: nothing needs a person this week.")
     else:
-        table("agenda", "Agenda", COLUMNS, [as_row(room, each, place) for place, each in enumerate(agenda.items, 1)])
+        table("agenda", "Agenda", COLUMNS, [as_row(room, each, place) for place, each in enumerate(agenda.items, 1)], large=True)
     if agenda.folded:
         with st.expander(f"Folded: {text.plural(len(agenda.folded), 'more item')}", icon=":material/unfold_more:"):
             table("folded", "Items that are not on the agenda", COLUMNS, [as_row(room, each, None) for each in agenda.folded], compact=True)
@@ -52,6 +53,7 @@ def as_row(room: Room, item: Item, place: int | None) -> dict[str, Any]:
         {
             "place": {"t": str(place) if place else ""},
             "what": {"s": item.severity, **links.link(item.title, "review", None, review=room.review, item=item.item), "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
+            "model": {"t": item.model or text.DASH},
             "end": {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"} if end else {"t": text.DASH},
         },
         selected=st.query_params.get("item") == item.item,

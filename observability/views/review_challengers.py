@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from observability.export_review import on_the_same_rows
 from observability.views import links, text
 from observability.views.review import Room
 from observability.views.review_fleet import scope_of
@@ -15,7 +16,6 @@ COLUMNS = (
     column("then", "Serves now", align="right", width="7rem"),
     column("change", "Change", align="right", width="12rem"),
 )
-VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "alike", "unknown": "cannot tell"}
 
 
 def draw(room: Room) -> None:
@@ -45,24 +45,6 @@ def card(room: Room, each: dict[str, Any]) -> None:
         st.button(
             target["t"], type="tertiary", icon=":material/compare_arrows:", key=f"go-{each['model']}-{each['version']}", on_click=links.go, args=(target["go"],)
         )  # fmt: skip
-
-
-def on_the_same_rows(each: dict[str, Any]) -> str:
-    """The paired part in a sentence."""
-    pairs, main = each["pairs"], each["headline"]
-    if not pairs or not pairs["n"]:
-        return "No row was answered by both, so they are not compared row by row."
-    words = [f"Both answered {text.count(pairs['n'])} requests, {text.count(pairs['labelled'])} of them labelled."]
-    if main and main["change"] is not None and main["low"] is not None:
-        title = text.metric_title(main["metric"])
-        words.append(
-            f"{title} on them: {text.amount(main['new'], main['unit'])} with the new version, {text.amount(main['then'], main['unit'])} with the one that serves "
-            f"(change {text.amount(main['low'], main['unit'])} to {text.amount(main['high'], main['unit'])}, 95 % interval): {VERDICTS[main['verdict']]}."
-        )
-    words.append(f"The new one is right alone in {text.count(pairs['only_a'])}, the other in {text.count(pairs['only_b'])}.")
-    if pairs["flips"] and pairs["flips"]["value"] is not None:
-        words.append(f"{text.share(pairs['flips']['value'])} of the decisions flip.")
-    return " ".join(words)
 
 
 def as_row(one: dict[str, Any]) -> dict[str, Any]:

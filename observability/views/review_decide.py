@@ -24,7 +24,7 @@ def draw(room: Room) -> None:
     """The decisions so far, the forms, the files."""
     made = load_review.decided(room.review)
     if made:
-        table("decisions", "Decisions", COLUMNS, [as_row(each) for each in made])
+        table("decisions", "Decisions", COLUMNS, [as_row(each) for each in made], large=True)
     else:
         st.caption("Nothing is decided yet.")
     undecided = [each for each in room.agenda.items if each.item not in room.ended]

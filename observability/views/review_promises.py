@@ -28,7 +28,7 @@ def promises(room: Room) -> None:
         )
         return
     columns = (
-        column("what", "What", wide=True),
+        column("what", "What", width="34%", wide=True),
         column("who", "Owner", width="8rem"),
         column("due", "Until", width="8rem"),
         column("moved", "Did it move?", wide=True),
@@ -46,7 +46,7 @@ def promises(room: Room) -> None:
                 }
             )
         )  # fmt: skip
-    table("promises", "What was promised", columns, rows)
+    table("promises", "What was promised", columns, rows, large=True)
     work_on(room)
 
 

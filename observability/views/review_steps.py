@@ -17,6 +17,7 @@ from observability.views import (
     review_fleet,
     review_incidents,
     review_promises,
+    review_spending,
     rules,
     text,
 )
@@ -40,6 +41,7 @@ def performance(room: Room) -> None:
                 words[cell["differs"]] + (f" {text.share(ripe['value'])} of the week is labelled." if ripe["value"] is not None else "")
             )
         )
+        beside(part)
         draw(room, part, finding)
     if any(headline(room, part) for part in room.body["models"]):
         st.subheader("Slices and estimates", anchor=False)
@@ -51,6 +53,16 @@ def performance(room: Room) -> None:
         )
     else:
         empty.nothing("No model's performance could be measured in this week.", "Log labels, or look at the estimates on the live pages.")
+
+
+def beside(part: dict[str, Any]) -> None:
+    """What was estimated where labels are not in, and what the search for slices says, under the measured figure."""
+    estimated = part["strip"]["estimated"]
+    if estimated["value"] is not None:
+        st.caption(f"{text.plain('Estimated:')} {text.sentence(estimated['because'] or '')}")
+    for each in part["findings"]:
+        if each["analyzer"] == "serving/slices" and each["subject"] == "model" and each["slice"] is None:
+            st.caption(f"{text.plain('Slices:')} {text.sentence(each['because'])}")
 
 
 def headline(room: Room, part: dict[str, Any]) -> dict[str, Any] | None:
@@ -161,7 +173,13 @@ def spending(room: Room) -> None:
     columns = [column("model", "Model", strong=True), *(column(name, {"labels": "Labelled", "cost": "Cost per 1,000", "energy": "Energy per 1,000"}[name], align="right") for name in fields)]  # fmt: skip
     rows = []
     for part in room.body["models"]:
-        cells = {name: {**told(part["strip"][name]), "sub": spent_before(part["strip"][name])} for name in fields}
+        cells = {
+            name: {
+                **told(part["strip"][name], None, f" {part['strip'][name]['currency'] or ''}"),
+                "sub": review_spending.spent_before(part["strip"][name]),
+            }
+            for name in fields
+        }
         rows.append(row({"model": links.link(part["model"], "cost", scope_of(room, part["model"])), **cells}))
     table("spending", "Labels, cost and energy", columns, rows)
     listed(
@@ -170,15 +188,11 @@ def spending(room: Room) -> None:
         "spending-findings",
         "Neither cost nor energy nor labels need a person.",
     )
+    review_spending.more_labels(room)
     if room.body["records"]:
         st.subheader("Training and labelling", anchor=False)
         for each in room.body["records"]:
             st.markdown(f"{text.status(each['severity'])} {text.sentence(each['because'])}")
-
-
-def spent_before(cell: dict[str, Any]) -> str | None:
-    """Last week's figure in words."""
-    return f"last week {text.amount(cell['before']['value'], cell['unit'])}" if cell["before"] else None
 
 
 def changes(room: Room) -> None:

@@ -51,15 +51,17 @@ def row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = Fa
     return {"cells": cells, "note": note, "selected": selected}
 
 
-def table(key: str, caption: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], *, compact: bool = False) -> None:
-    """Draw a table. caption names it for screen readers; key is unique on the page. Links in it go to their target without a reload."""
+def table(
+    key: str, caption: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], *, compact: bool = False, large: bool = False
+) -> None:
+    """Draw a table. caption names it for screen readers; key is unique on the page; large: to be read from across a table. Links in it go to their target without a reload."""
 
     def follow() -> None:
         target = st.session_state[key].go
         if target:
             links.go(target)
 
-    data = {"caption": caption, "columns": list(columns), "rows": list(rows), "compact": compact}
+    data = {"caption": caption, "columns": list(columns), "rows": list(rows), "size": "large" if large else "compact" if compact else ""}
     component()(key=key, data=data, on_go_change=follow)
 
 

@@ -23,6 +23,13 @@ def test_the_order_is_severity_times_change_times_exposure():
     assert by_name["small"] == pytest.approx(0.05)  # the least exposure counts
 
 
+def test_what_somebody_promised_weighs_as_much_where_the_traffic_is_small():
+    items = [item("busy", change="as before", exposure=0.9), item("promise", change="due", exposure=0.0), item("soon", "watch", "due", 0.0)]
+    ordered = ranked(items)
+    assert [each.item for each in ordered] == ["promise", "busy", "soon"]
+    assert ordered[0].score == pytest.approx(0.8 * 0.5)
+
+
 def test_what_nobody_decided_for_three_weeks_comes_first():
     first, second = ranked([item("new"), item("waits", severity="watch", change="as before", weeks=3)])
     assert first.item == "waits"

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability import owner
+from observability import export_review, owner
 from observability.alerts import config, edit
 from observability.review import freeze
 from observability.store import said, written
 from observability.store.database import Store
 from observability.views import load
 from observability.views.review import SHORT
+from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED
 from tests.test_pages import opened, tables, words
@@ -111,6 +112,9 @@ def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Store) -> Non
     press(app, "Keep")
     assert "A <b>firmware</b> update" in words(app)
     assert "Ann" in words(app)
+    html = export_review.page(store, str(BROKEN), NOW)
+    assert "Trigger: A &lt;b&gt;firmware&lt;/b&gt; update" in html
+    assert invalid(html) == []
 
 
 def test_a_risk_owner_signs_at_the_step_about_fairness(store: Store) -> None:
@@ -135,6 +139,9 @@ def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store
     assert card["headline"]["new"] == pytest.approx(sum(new for new, _ in pairs) / len(pairs))
     assert card["headline"]["then"] == pytest.approx(sum(then for _, then in pairs) / len(pairs))
     assert card["pairs"]["only_a"] == sum(new < then for new, then in pairs)
+    html = export_review.page(store, str(BETTER), NOW)
+    assert "eta: version 1 beside version 2" in html
+    assert invalid(html) == []
     app = opened("review", review=str(BETTER), step="changes")
     assert "version 1 beside version 2" in words(app)
     assert "differs" in words(app)

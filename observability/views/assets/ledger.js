@@ -172,7 +172,7 @@ function cell(content, go, strong) {
 }
 
 function table(data, go) {
-  const grid = html("table", data.compact ? "compact" : "")
+  const grid = html("table", data.size)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
   const titles = html("tr")
