@@ -1,0 +1,64 @@
+"""trust/fairness against fairlearn: are the rates of three attributes crossed, and each criterion's difference and ratio, the ones it gives?
+
+fairlearn is no part of the product. Here it is asked on few rows; tests/benchmarks/bench_fairness.py asks it, and times it, on a million.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.trust._criteria import CRITERIA, ratio_of, spread_of
+from observability.analyzers.trust._groups import Attribute, Groups, measure
+from observability.catalog import Model
+
+fairlearn = pytest.importorskip("fairlearn.metrics")
+SENSITIVE = ("sex", "race", "region")
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Decisions and labels of 4,000 people in 2 × 3 × 2 groups that are treated differently."""
+    rng, n = np.random.default_rng(20), 4000
+    frame = pd.DataFrame({"sex": rng.choice(["F", "M"], n), "race": rng.choice(list("ABC"), n, p=[0.6, 0.3, 0.1])})
+    frame["region"] = rng.choice(["north", "south"], n)
+    label = rng.random(n) < np.where(frame["race"] == "B", 0.3, 0.5)
+    decision = rng.random(n) < np.where(label, np.where(frame["sex"] == "F", 0.7, 0.8), np.where(frame["region"] == "south", 0.3, 0.2))
+    return frame.assign(label=label.astype(int), decision=decision.astype(int))
+
+
+@pytest.fixture(scope="module")
+def groups(rows: pd.DataFrame) -> Groups:
+    """What the product says of them, from counts."""
+    keys = {name: f"group.{name}" for name in SENSITIVE}
+    counts = rows.rename(columns=keys).groupby([*keys.values(), "decision", "label"]).size().rename("n").reset_index()
+    counts = counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float))
+    model = Model(1, "loan", "binary", ("0", "1"))
+    return measure(model, counts, [Attribute(name, key) for name, key in keys.items()])
+
+
+def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: Groups) -> None:
+    from sklearn.metrics import precision_score
+
+    wanted = {
+        "selection_rate": fairlearn.selection_rate, "true_positive_rate": fairlearn.true_positive_rate,
+        "false_positive_rate": fairlearn.false_positive_rate, "precision": precision_score,
+    }  # fmt: skip
+    theirs = fairlearn.MetricFrame(
+        metrics=wanted, y_true=rows["label"], y_pred=rows["decision"], sensitive_features=rows[list(SENSITIVE)]
+    ).by_group
+    assert len(groups.levels) == len(theirs) == 12
+    for rate in wanted:
+        ours = dict(zip(groups.levels, groups.metrics[rate].value, strict=True))
+        assert ours == pytest.approx(theirs[rate].to_dict(), rel=1e-12), rate
+
+
+@pytest.mark.parametrize("name", ["demographic_parity", "equalized_odds", "equal_opportunity"])
+def test_differences_are_fairlearns(name: str, rows: pd.DataFrame, groups: Groups) -> None:
+    theirs = getattr(fairlearn, f"{name}_difference")(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
+    ours = spread_of(CRITERIA[name], groups, np.ones(len(groups.levels), bool))
+    assert ours.difference == pytest.approx(theirs, rel=1e-12) and theirs > 0.05
+
+
+def test_the_ratio_of_selection_rates_is_fairlearns(rows: pd.DataFrame, groups: Groups) -> None:
+    theirs = fairlearn.demographic_parity_ratio(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
+    assert ratio_of(groups, np.ones(len(groups.levels), bool)).value == pytest.approx(theirs, rel=1e-12)
