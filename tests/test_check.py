@@ -134,6 +134,26 @@ def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield store
 
 
+def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_groups_as_unknown(opened: Store) -> None:
+    start, end = datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 2, 1, tzinfo=UTC)
+    found = run.check(opened, model="employment", start=start, end=end, only=("trust/fairness",), with_records=False).findings
+    month = raw.between(raw.predictions("employment"), "2018-01-01", "2018-02-01")
+    positives = month[month["label"] == 1].assign(found=lambda rows: rows["score"] >= raw.threshold("employment"))
+    rates = positives.groupby("SEX")["found"].mean()
+    gap = next(each for each in found if (each.subject, each.metric) == ("SEX", "equalized_odds_difference"))
+    shown = {each["level"]: each["true_positive_rate"] for each in gap.evidence["groups"]}
+    assert {level: rate[0] for level, rate in shown.items()} == pytest.approx(rates.to_dict(), rel=1e-9)
+    assert all(low < rate < high and high - low < 0.1 for rate, low, high, _ in shown.values())
+    assert gap.value is not None and gap.low is not None and gap.high is not None and gap.low < gap.value < gap.high
+    small = positives.groupby("RAC1P")["found"].agg(["mean", "size"]).query("size < 30")
+    unknown = {each.subject: each for each in found if each.subject.startswith("RAC1P=") and each.severity == "unknown"}
+    assert {f"RAC1P={level}" for level in small.index} <= set(unknown) and len(small)
+    for level, row in small.iterrows():
+        said = unknown[f"RAC1P={level}"]
+        assert (said.value, said.n) == (pytest.approx(row["mean"]), row["size"]) and "more" in said.because
+    assert {each.severity for each in found} <= {"ok", "unknown"}, "what the reference had already alarms nobody"
+
+
 def test_no_week_of_employment_in_2017_needs_a_person(opened: Store) -> None:
     acts = [
         f"{start:%G-W%V}: {finding.because}"

@@ -106,6 +106,8 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
         found = rows_of(model, window, streams(cursor, model.key))
         orders = {number: order for number, each in found.streams.items() if (order := order_of(cursor, model, each))}
         found = replace(found, streams={number: found.streams[number] for number in orders})
+        if not orders and not fields:
+            return nothing_stored(fallback)
         frame = joined(cursor, asked, found, orders, fields) if orders else nothing_explained(len(fields))
     versions = {number: version.name for number, version in found.streams.items()}
     columns: dict[str, Any] = {
@@ -175,6 +177,15 @@ def nothing_explained(fields: int) -> "DataFrame":
         ("id", "link", "method", "reproduces", *(f"x{place}" for place in range(fields))),
     )
     return no_rows({"at": "datetime64[us]", **numbers, **flags, **dict.fromkeys(texts, "object")})
+
+
+def nothing_stored(features: Iterable[str]) -> "DataFrame":
+    """The answer without rows and further columns."""
+    numbers, flags, texts = ("weight", *FIGURES), ("sampled", "adds_up"), ("id", "version", "link", "method", "reproduces")
+    types = dict.fromkeys(numbers, "float64") | dict.fromkeys(flags, "bool") | dict.fromkeys(texts, "object")
+    types |= {"at": "datetime64[us]", "class": "int64"}
+    order = ("id", "at", "weight", "version", "sampled", "class", *FIGURES, "link", "method", "adds_up", "reproduces")
+    return no_rows({name: types[name] for name in order} | {f"attribution.{name}": "float64" for name in features})
 
 
 def values_of(frame: "DataFrame", orders: Mapping[int, tuple[str, ...]], fallback: tuple[str, ...]) -> "DataFrame":

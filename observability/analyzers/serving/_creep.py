@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from observability.analyzer import Context
-from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, day_variation
+from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS
 from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, Ledger, Metrics, Stretch, row_error
 from observability.finding import Severity
 from observability.measure import HEADLINE
@@ -45,7 +45,7 @@ def creep(ledger: Ledger, whole: Stretch, reference: Metrics, context: Context) 
     known = [day for day in ledger.before(last + 1) if day >= start]
     base = [each for each in (reference.get(metric), ledger.measured(older).get(metric) if older.size >= WEEK else None)
             if each is not None and each.value is not None and each.n >= MINIMUM_LABELS]  # fmt: skip
-    varies = day_variation(ledger, metric, start, weekly=True)
+    varies = ledger.day_variation(metric, start, weekly=True)
     if not base or not known or varies is None or older.size < WEEK:
         return None
     sign = -1.0 if METRICS[metric].better == "high" else 1.0

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, Ledger, Metrics, Stretch, row_error
+from observability.analyzers.serving._stretches import WEEK, Ledger, Metrics, Stretch, row_error
 from observability.metrics import METRICS
-from observability.stats.dispersion import DOUBT, LEAST_DAYS, Variation, share_left, variation
+from observability.stats.dispersion import DOUBT, share_left
 from observability.stats.interval import Interval, difference_interval
 
 MINIMUM_LABELS = 100
@@ -59,17 +59,6 @@ class Compared:
         return self.limits[1] if act else self.limits[0]
 
 
-def day_variation(ledger: Ledger, metric: str, before: int, *, weekly: bool) -> Variation | None:
-    """What days add to a metric, from the days before a day; None where fewer than seven have labels to speak of."""
-    days, values, errors, n = ledger.series(metric)
-    recent = np.flatnonzero(days < before)[-BASELINE_DAYS:]
-    known = recent[np.isfinite(values[recent]) & np.isfinite(errors[recent]) & (errors[recent] > 0)]
-    if known.size < LEAST_DAYS:
-        return None
-    square = float(np.median(errors[known] ** 2 * n[known]))
-    return variation(values[known], square / n[known], days[known], weekly=weekly)
-
-
 def compared(
     ledger: Ledger, stretch: Stretch, before: Metrics, limits: Mapping[str, float], name: str, *, past: bool
 ) -> dict[str, Compared]:
@@ -101,7 +90,7 @@ def of_days(ledger: Ledger, stretch: Stretch, metric: str, now: Interval, then: 
     """The variance that days add to a change, and the degrees of freedom of that: from the days before, else a doubt that is stated."""
     length = float(stretch.days.size)
     weekly = past or stretch.length >= WEEK
-    known = day_variation(ledger, metric, int(stretch.days[0]), weekly=weekly)
+    known = ledger.day_variation(metric, int(stretch.days[0]), weekly=weekly)
     a_day = now.n / length
     before_days = float(np.clip(then.n / a_day, WEEK, MOST_REFERENCE_DAYS)) if a_day > 0 else float(WEEK)
     if known is None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from observability.aggregate import UNKNOWN
 from observability.analyzer import Context
 from observability.measure import Columns, columns_of, performance
+from observability.stats.dispersion import LEAST_DAYS, Variation, variation
 from observability.stats.interval import Interval
 from observability.window import EPOCH
 
@@ -85,6 +86,7 @@ class Ledger:
         self.of_counts, self.of_sums = (days_in(both[name]) for name in ("counts", "sums"))
         self.counts, self.sums = (columns_of(both[name]) for name in ("counts", "sums"))
         self.known: dict[int, Metrics] = {}
+        self.varies: dict[tuple[str, int, bool], Variation | None] = {}
         self.by_metric: dict[str, tuple[Days, Floats, Floats, Floats]] = {}
         self.first = (context.window.start - EPOCH).days
 
@@ -138,6 +140,19 @@ class Ledger:
             errors = np.array([row_error(one) for one in each], np.float64)
             self.by_metric[metric] = days, values, errors, np.array([one.n for one in each], np.float64)
         return self.by_metric[metric]
+
+    def day_variation(self, metric: str, before: int, *, weekly: bool) -> Variation | None:
+        """What days add to a metric, from the four weeks before a day; None where fewer than seven days have labels to speak of."""
+        asked = metric, before, weekly
+        if asked not in self.varies:
+            days, values, errors, n = self.series(metric)
+            recent = np.flatnonzero(days < before)[-BASELINE_DAYS:]
+            known = recent[np.isfinite(values[recent]) & np.isfinite(errors[recent]) & (errors[recent] > 0)]
+            self.varies[asked] = None
+            if known.size >= LEAST_DAYS:
+                square = float(np.median(errors[known] ** 2 * n[known]))
+                self.varies[asked] = variation(values[known], square / n[known], days[known], weekly=weekly)
+        return self.varies[asked]
 
     def before(self, day: int) -> list[int]:
         """The last four weeks of days before a day that have labels to speak of."""
