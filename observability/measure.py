@@ -66,7 +66,7 @@ def performance_by(
         yield value, performance(model, part, of_sums.get(value, sums.iloc[:0])), served, labelled
 
 
-def columns_of(frame: "DataFrame") -> Columns:
+def columns_of(frame: "DataFrame") -> dict[str, NDArray[Any]]:
     """The columns of an answer as arrays."""
     return {str(name): values.to_numpy() for name, values in frame.items()}
 

@@ -124,7 +124,7 @@ class Ledger:
     @cached_property
     def rows(self) -> list[tuple[Columns, dict[int, NDArray[np.int64]]]]:
         """Counts and sums, each with the places of the rows of each day."""
-        found = []
+        found: list[tuple[Columns, dict[int, NDArray[np.int64]]]] = []
         for columns, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
             order = np.argsort(of, kind="stable")
             days, first = np.unique(of[order], return_index=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.measure import Columns, columns_of
 from observability.stats.interval import Interval, rate_interval
 from observability.stats.quantile import LOG_EDGES, quantile_interval
 from observability.window import EPOCH, HOUR
@@ -123,17 +124,19 @@ def missing(requests: Requests, metric: str) -> int:
     return max(int(np.ceil(NEEDED[metric] - held)), 0)
 
 
-def requests_of(counts: "DataFrame", latencies: "DataFrame") -> Requests:
+def requests_of(counts: "DataFrame | Columns", latencies: "DataFrame | Columns") -> Requests:
     """Requests from an answer by period and status, and one that histograms `latency_ms` as well (they may be the same)."""
     periods = np.unique(np.concatenate([hours_in(counts), hours_in(latencies)]))
     scale = scale_of(counts)
-    place, w = np.searchsorted(periods, hours_in(counts)), counts["w"].to_numpy(np.float64) * scale
-    failed = (counts["status"] != "ok").to_numpy(np.float64)
-    kept = latencies[(latencies["bin"] >= 0) & latencies["status"].isin(ANSWERED)]
-    cell = np.searchsorted(periods, hours_in(kept)) * BINS + kept["bin"].to_numpy(np.int64)
-    bins = summed(cell, kept["w"].to_numpy(np.float64) * scale_of(kept), periods.size * BINS).reshape(periods.size, BINS)
-    rows, n = summed(place, w, periods.size), summed(place, counts["n"].to_numpy(np.float64), periods.size)
-    timed = summed(cell // BINS, kept["n"].to_numpy(np.float64), periods.size)
+    place, w = np.searchsorted(periods, hours_in(counts)), np.asarray(counts["w"], np.float64) * scale
+    failed = np.array([each != "ok" for each in counts["status"]], np.float64)
+    answered = np.array([each in ANSWERED for each in latencies["status"]], bool)
+    held = (np.asarray(latencies["bin"], np.int64) >= 0) & answered
+    kept = {name: np.asarray(latencies[name])[held] for name in ("period", "bin", "n", "w", "w2")}
+    cell = np.searchsorted(periods, hours_in(kept)) * BINS + kept["bin"].astype(np.int64)
+    bins = summed(cell, kept["w"].astype(np.float64) * scale_of(kept), periods.size * BINS).reshape(periods.size, BINS)
+    rows, n = summed(place, w, periods.size), summed(place, np.asarray(counts["n"], np.float64), periods.size)
+    timed = summed(cell // BINS, kept["n"].astype(np.float64), periods.size)
     return Requests(periods, rows, summed(place, w * failed, periods.size), bins, n, timed)
 
 
@@ -166,8 +169,14 @@ def summed(place: Ints, values: Floats, size: int) -> Floats:
 
 def by_level(frame: "DataFrame", field: str) -> dict[str, Requests]:
     """The requests of each replica or device, by its name; those that name none are left out."""
-    named = frame[frame[field].notna()]
-    return {str(level): requests_of(part, part) for level, part in named.groupby(field, sort=True)}
+    columns = columns_of(frame)
+    levels = columns.pop(field)
+    found = {}
+    for level in sorted({each for each in levels.tolist() if isinstance(each, str)}):
+        own = levels == level
+        part = {name: values[own] for name, values in columns.items()}
+        found[level] = requests_of(part, part)
+    return found
 
 
 def by_status(counts: "DataFrame") -> dict[str, int]:
@@ -176,15 +185,15 @@ def by_status(counts: "DataFrame") -> dict[str, int]:
     return {str(name): int(n) for name, n in sorted(found.items())}
 
 
-def hours_in(frame: "DataFrame") -> Ints:
+def hours_in(frame: "DataFrame | Columns") -> Ints:
     """The periods of an answer in hours from 1970."""
-    return np.asarray(frame["period"].to_numpy("datetime64[h]").astype(np.int64))
+    return np.asarray(frame["period"], "datetime64[us]").astype("datetime64[h]").astype(np.int64)
 
 
-def scale_of(frame: "DataFrame") -> float:
+def scale_of(frame: "DataFrame | Columns") -> float:
     """By which weights are multiplied, so that they add up to the effective n; 1 where rows are unweighted."""
-    squares = float(frame["w2"].sum())
-    return float(frame["w"].sum()) / squares if squares > 0 else 1.0
+    squares = float(np.asarray(frame["w2"]).sum())
+    return float(np.asarray(frame["w"]).sum()) / squares if squares > 0 else 1.0
 
 
 def hour_number(instant: datetime, *, up: bool = False) -> int:
