@@ -5,6 +5,7 @@ The part of `load` that is about single predictions: it asks the store, and cach
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +22,7 @@ from observability.case.look import Progress
 from observability.case.modelled import Answered, Churn, Contrast, Contrasts, Curve, Margin, Opposite, WhatIf
 from observability.case.offline import Twin
 from observability.case.tree import Node
-from observability.errors import NotFoundError
+from observability.errors import NotFoundError, ObservabilityError
 from observability.store import said, search, written
 from observability.store.source import snapshot
 from observability.views import load
@@ -86,8 +87,13 @@ def holder(prediction: str) -> str | None:
 
 def known_contrast(held: Opened) -> Contrast | None:
     """The attributions that were logged, explained ahead, or computed for anybody since; None where there are none."""
-    with held.lock, snapshot(held.look.store):
-        return held.look.known.get(COMPUTED) or known.known(held.look.store, held.look.row)
+    store, row = held.look.store, held.look.row
+    with held.lock, snapshot(store):
+        found = held.look.known.get(COMPUTED) or known.known(store, row)
+        if found is None:
+            with suppress(ObservabilityError):  # nobody asked the model yet, and without a worker nobody does now
+                found = held.look.known[COMPUTED] = why.computed(store, row, None, None)
+        return found
 
 
 def average(held: Opened, progress: Progress) -> Contrast:

@@ -1,0 +1,72 @@
+"""Is a case useful at once where nothing is stored of its explanation, does the waterfall follow with progress, and is it three clicks away?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from observability.store.database import Store
+from tests.browser.conftest import Visit
+from tests.browser.pages import settle, tables
+from tests.running import Dashboard, dashboard
+from tests.sample_home import copied
+
+pytestmark = pytest.mark.browser
+MODEL = "flights-late"
+SEEN = """() => {
+  const marks = {
+    concluded: () => [...document.querySelectorAll('h2')].some((each) => each.innerText.includes('Take it along')),
+    progress: () => [...document.querySelectorAll('[data-testid="stProgress"]')].length > 0,
+    waterfall: () => document.querySelector('.st-key-waterfall-average .js-plotly-plot') !== null,
+  }
+  window.seen = {}
+  const look = () => {
+    for (const [name, there] of Object.entries(marks)) if (!(name in window.seen) && there()) window.seen[name] = performance.now()
+    requestAnimationFrame(look)
+  }
+  document.addEventListener('DOMContentLoaded', look)
+}"""
+"""Notes when each part of the page is there for the first time."""
+
+
+@pytest.fixture(scope="module")
+def fresh(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str]]:
+    """A dashboard over a copy of the fleet, and a prediction of which no explanation is stored."""
+    home = copied(fleet_home, tmp_path_factory.mktemp("first") / "home")
+    with Store.open(home) as store:
+        key = store.catalog().model(MODEL).key
+        ((name,),) = (
+            store.cursor()
+            .execute(
+                f"SELECT id FROM predictions_{key} WHERE id NOT IN (SELECT id FROM attributions_{key}) ORDER BY sample_hash DESC LIMIT 1"
+            )
+            .fetchall()
+        )
+    with dashboard(home) as running:
+        yield running, name
+
+
+def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
+    running, name = fresh
+    page = visit(running.url, height=2400)
+    page.add_init_script(f"({SEEN})()")
+    page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
+    page.get_by_role("heading", name="Take it along").wait_for(timeout=120_000)
+    assert tables(page)["Suspected sources, best first"], "what needs no model is there before the model is asked"
+    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
+    seen = page.evaluate("window.seen")
+    assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
+    again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)
+    again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
+    assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
+
+
+def test_from_the_first_page_to_a_waterfall_in_three_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
+    running, _ = fresh
+    page = visit(running.url, height=2400)
+    page.get_by_role("link", name="Find a case").click()
+    page.get_by_role("button", name=MODEL, exact=True).click()
+    settle(page)
+    shown = tables(page)["Largest loss among new labels"]
+    page.get_by_role("link", name=shown[0]["Case"]["text"]).first.click()
+    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
