@@ -64,6 +64,7 @@ change_from_relation | Change from another relation | as the metric | low | How 
 change_from_label_mix | Change from the label mix | as the metric | low | How much of the change of the mean loss other shares of the labels would explain alone; it overlaps with the other two. | Σ (q - p) mean loss of the label | Kitagawa 1955
 slices_named | Slices that stand out | count | low | How many slices changed otherwise than the rest, of all that were looked at. | count | ours; Benjamini and Yekutieli 2001
 domain_auc | Domain classifier AUC | 0 to 1 | low | How well a classifier tells the window's inputs, all together, from the reference's; 0.5 is not at all. | AUC on held-out rows | Lopez-Paz and Oquab 2017
+rank_correlation | Rank correlation | -1 to 1 | | How two numbers go together: 1 where one always rises with the other, 0 where they have nothing to do with each other. | correlation of ranks | Spearman 1904; Bonett and Wright 2000
 accuracy | Accuracy | share | high | Share of decisions that were right. | right / labelled | scikit-learn
 precision | Precision | share | high | Share of positive decisions that were right. | TP / (TP + FP) | scikit-learn
 recall | Recall | share | high | Share of positives that were found. | TP / (TP + FN) | scikit-learn

@@ -37,7 +37,7 @@ class Separation:
     auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: of the AUC where labels are permuted and the
     classifier is fitted again. p_value: one-sided, by a normal law with these. additive_auc: without products, one feature at a time.
     importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose rank correlation
-    contributes most, with it in both samples; None where no pair does.
+    contributes most, with it in both samples; None where no pair does. scores, reference_scores: of held-out rows, in their order; higher: more like current.
     """
 
     auc: float
@@ -50,6 +50,8 @@ class Separation:
     importance: tuple[tuple[str, float], ...]
     pair: tuple[str, str, float, float] | None
     rows: tuple[int, int]
+    scores: Floats = field(repr=False)
+    reference_scores: Floats = field(repr=False)
 
     @property
     def null_95(self) -> float:
@@ -125,6 +127,8 @@ def separate(
         importance=importance(design, weights, scores[:, 0], is_current, fold, rng),
         pair=strongest_pair(design, weights, is_current),
         rows=(sizes[0], sizes[1]),
+        scores=scores[is_current, 0],
+        reference_scores=scores[~is_current, 0],
     )
 
 

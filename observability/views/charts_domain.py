@@ -86,3 +86,35 @@ def losses(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
     figure.update_yaxes(tickmode="array", tickvals=list(range(len(rows))), ticktext=ticks, showgrid=False, range=[-0.6, len(rows) - 0.4])
     figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.2~g")
     return figure
+
+
+def pairs(frame: "DataFrame") -> "Figure":
+    """How each two numbers go together in the reference (a ring) and now (a dot), one row a pair, those that changed most surely first.
+
+    frame: pair, reference, value (rank correlations), low, high, n, severity.
+    """
+    import plotly.graph_objects as go
+
+    rows = frame.head(MOST_BARS).iloc[::-1].reset_index(drop=True)
+    figure = go.Figure()
+    for row in rows.itertuples():
+        figure.add_scatter(
+            x=[row.reference, row.value], y=[row.Index, row.Index], mode="lines", line={"color": theme.QUIET, "width": 2}, hoverinfo="skip"
+        )
+    figure.add_scatter(
+        x=rows["reference"], y=rows.index, mode="markers", marker={"size": 11, "color": theme.NEUTRAL, "symbol": "circle-open"},
+        customdata=list(rows["pair"]), hovertemplate="%{customdata}<br>reference %{x:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=rows["value"], y=rows.index, mode="markers", marker={"size": 11, "color": [theme.TONES[each] for each in rows["severity"]]},
+        customdata=[[pair, f"{n:,}"] for pair, n in zip(rows["pair"], rows["n"])],
+        hovertemplate="%{customdata[0]}<br>now %{x:.2f} over %{customdata[1]} sampled predictions<extra></extra>",
+    )  # fmt: skip
+    theme.themed(figure, height=90 + 28 * len(rows), x="Rank correlation (ring: reference, dot: now)")
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(range=[-1.05, 1.05], tickformat=".2~f", showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5)
+    figure.update_yaxes(
+        tickmode="array", tickvals=list(range(len(rows))), ticktext=theme.labels(list(rows["pair"]), 40), showgrid=False,
+        range=[-0.6, len(rows) - 0.4],
+    )  # fmt: skip
+    return figure

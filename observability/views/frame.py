@@ -44,6 +44,9 @@ COLUMN_WORDS = {
     "estimated": "Estimated",
     "error": "Estimate less truth",
     "null_95": "Chance stays below",
+    "pair": "Pair",
+    "days": "Days",
+    "limit": "Limit",
 }
 """What the columns of charts' tables are called on the screen; the CSV keeps the short names."""
 

@@ -11,7 +11,7 @@ from observability.views.frame import Here
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ANALYZER, METRIC = "serving/multivariate_drift", "domain_auc"
+ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_correlation"
 
 
 def line(here: Here) -> None:
@@ -72,6 +72,26 @@ def by_which(here: Here, finding: Finding) -> None:
         st.caption(text.plain(said))
     first = str(lost["subject"].iloc[0])
     way(here, "drift", f"{text.plain(first)} alone, reference and current", feature=first)
+
+
+def pairs_of(finding: Finding) -> "DataFrame":
+    """pair, days, reference, value, n, limit (of the change), severity: each two numbers of a finding, those that changed most surely first."""
+    import pandas as pd
+
+    columns = ["one", "other", "days", "reference", "value", "n", "limit", "severity"]
+    rows = pd.DataFrame(finding.evidence["pairs"], columns=columns)
+    return rows.assign(pair=rows["one"] + " and " + rows["other"])[["pair", *columns[2:]]]
+
+
+def go_together(finding: Finding) -> None:
+    """Each two numbers in the reference and now, in the look that says most of them."""
+    rows = pairs_of(finding)
+    first = rows.iloc[0]
+    alt = f"{first['pair']}: {text.number(first['reference'])} in the reference, {text.number(first['value'])} now."
+    st.caption(
+        text.plain(f"{alt} {finding.evidence['looked_at']} pairs were looked at, a sample by hash; the table says over how many days.")
+    )
+    frame.chart(charts_domain.pairs(rows), rows, key="pairs", alt=alt, metrics=(PAIRS,))
 
 
 def way(here: Here, page: str, label: str, **own: str) -> None:

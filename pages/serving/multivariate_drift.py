@@ -1,7 +1,8 @@
 """Multivariate drift :material/hub:
 Do all inputs together look as they did in the reference, where each of them alone may? A classifier learns to tell rows of this window from rows of the
 reference and is judged on rows that it did not see: an AUC of 0.5 is no better than chance, 1 is perfect. The band is what chance alone gives, found by
-fitting anew on shuffled labels. It sees what single features cannot show: two that used to go together and no longer do.
+fitting anew on shuffled labels. It sees what single features cannot show: two that used to go together and no longer do. Each two numbers are also
+looked at by themselves, over the window and its last days.
 """
 
 import streamlit as st
@@ -13,7 +14,7 @@ with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == multivariate_drift.ANALYZER]
 for each in found:
     st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
-known = [each for each in found if each.value is not None]
+known = [each for each in found if each.value is not None and each.metric == multivariate_drift.METRIC]
 if not known:
     empty.nothing(
         "Nothing can be compared yet.",
@@ -27,6 +28,11 @@ st.header("How well they are told apart", anchor=False)
 multivariate_drift.on_scale(known[0])
 st.header("By which inputs", anchor=False)
 multivariate_drift.by_which(here, known[0])
+
+for each in found:
+    if each.metric == multivariate_drift.PAIRS:
+        st.header("Which numbers go together", anchor=False)
+        multivariate_drift.go_together(each)
 
 st.header("Findings", anchor=False)
 findings.listed("findings", "Findings about all inputs together", [each for each in found if each.severity != "ok"], here.scope)

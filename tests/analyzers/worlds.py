@@ -135,7 +135,9 @@ def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
     columns = {"id": pd.Series([f"p{place:07}" for place in range(len(some))], dtype=object)}
     for reference in sample.columns:
         name = reference.partition(".")[2] or reference
-        if name in some:
+        if name == "at" and name in some:
+            columns[name] = some[name].dt.tz_localize(None)
+        elif name in some:
             values = some[name].map(lambda each: None if each in (ABSENT_VALUE, WRONG_VALUE) else each)
             texts = any(isinstance(each, str) for each in values)
             columns[reference] = values.astype(object).where(values.notna(), None) if texts else values.astype(float)

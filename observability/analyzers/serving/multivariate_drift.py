@@ -1,11 +1,13 @@
 """Do all inputs together look as they did in the reference, where each of them alone may?
 
 A bounded sample of both sides goes to a domain classifier (stats/domain.py). It speaks up where it tells them apart by more than chance and by
-enough to matter, and where single features that moved (serving/drift) do not already say so: one move is one alarm.
+enough to matter, and where single features that moved (serving/drift) do not already say so: one move is one alarm. Beside it each two numbers are
+looked at (_pairs.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named by its features.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,17 +15,21 @@ from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Sample
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import drift
+from observability.analyzers.serving import _pair_claims, drift
+from observability.analyzers.serving._pairs import Together, prepared
 from observability.finding import Finding, Severity
+from observability.since import Since, since
 from observability.stats import domain
 from observability.stats.domain import Separation
+from observability.stats.multiple import benjamini_hochberg
+from observability.window import EPOCH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME, METRIC = "serving/multivariate_drift", "domain_auc"
-ROWS = 2000
-"""Rows of each side, those with the smallest hashes of their ids."""
+ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
+"""Rows of each side, those with the smallest hashes of their ids; and of the own past."""
 LEAST_DAYS = 1.0
 WATCH, ACT = 0.55, 0.65
 """An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
@@ -41,11 +47,12 @@ class Judged:
     moved: tuple[str, ...]
     act: float
     budget: float
+    adjusted: float
 
     @property
     def beyond_chance(self) -> bool:
-        """More than the null explains."""
-        return self.found.auc > self.found.null_95 and self.found.p_value <= self.budget
+        """More than the null explains, all looks of the run counted."""
+        return self.found.auc > self.found.null_95 and self.adjusted <= self.budget
 
     @property
     def adds(self) -> bool:
@@ -67,8 +74,13 @@ def needs(context: Context) -> dict[str, Ask]:
     columns = asked(context)
     if not columns or not context.version.reference_rows or context.window.days < LEAST_DAYS:
         return {"volume": Ask(Aggregate("predictions"))}
-    sample = Sample("predictions", ("id", *columns), ROWS)
-    return {**drift.needs(context), "current_rows": Ask(sample), "reference_rows": Ask(sample, span="reference")}
+    dated = ("id", "at", *columns)
+    return {
+        **drift.needs(context),
+        "current_rows": Ask(Sample("predictions", dated, ROWS)),
+        "past_rows": Ask(Sample("predictions", dated, PAST_ROWS), span="past", days=PAST_DAYS),
+        "reference_rows": Ask(Sample("predictions", ("id", *columns), ROWS), span="reference"),
+    }
 
 
 def asked(context: Context) -> tuple[str, ...]:
@@ -78,7 +90,7 @@ def asked(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """The finding about all inputs together."""
+    """The finding about all inputs together, and one about each two numbers."""
     if "volume" in frames:
         n = int(frames["volume"]["n"].sum())
         if not context.version.reference_rows or not asked(context):
@@ -103,8 +115,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [unknown(context, n, "The inputs do not vary, so there is nothing by which they could be told from the reference.")]
     singly = drift.analyze(frames, context)
     moved = tuple(each.subject for each in singly if each.severity in ("watch", "act") and each.evidence.get("column") != "score")
-    judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget)
-    severity = judged.severity
+    together = numbers(frames, context)
+    pairs = [each for each in together.pairs(context.budget) if not set(each.names) & set(moved)] if together else []
+    adjusted, _ = benjamini_hochberg([found.p_value, *(each.p_value for each in pairs)], context.budget)
+    judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
+    of_pairs = [_pair_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
+    return [about_all(judged, context, n, frames), *of_pairs]
+
+
+def about_all(judged: Judged, context: Context, n: int, frames: Frames) -> Finding:
+    """The finding about all inputs together."""
+    found, severity = judged.found, judged.severity
+    when = since_when(found, frames, context) if severity in ("watch", "act") else None
     finding = replace(
         unknown(context, n, ""),
         value=found.auc,
@@ -113,10 +135,44 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         limit=judged.act if severity == "act" else min(WATCH, judged.act),
         severity=severity,
         likely_source="input" if severity in ("watch", "act") else None,
+        onset=when.at if when else None,
         rank=max(2 * found.auc - 1, 0.0),
-        evidence=evidence(judged),
+        evidence=evidence(judged) | (when.evidence if when else {}),
     )
-    return [replace(finding, because=sentence(judged, finding))]
+    return replace(finding, because=sentence(judged, finding))
+
+
+def since_when(found: Separation, frames: Frames, context: Context) -> Since:
+    """The day from which rows are told from the reference: by the classifier's mean score of each day's rows, that were held out."""
+    scores, days = found.scores, day_numbers(frames["current_rows"])
+    names = np.unique(days)
+    parts = [scores[days == day] for day in names]
+    errors = [float(each.std(ddof=1) / np.sqrt(each.size)) if each.size > 1 else float("nan") for each in parts]
+    before = (float(found.reference_scores.mean()), float(found.reference_scores.std(ddof=1) / np.sqrt(found.reference_scores.size)))
+    return since(
+        [np.datetime64(int(day), "D") for day in names], [float(each.mean()) for each in parts], errors, start=context.window.start,
+        before=before, worse=1,
+    )  # fmt: skip
+
+
+def numbers(frames: Frames, context: Context) -> Together | None:
+    """The numbers of all samples; None where there are fewer than two."""
+    current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
+    wanted = [each for each in asked(context) if all(frame[each].dtype != object for frame in (current, reference))]
+    if len(wanted) < 2:
+        return None
+    held = [reference, current, past if len(past) and all(past[each].dtype != object for each in wanted) else current.iloc[:0]]
+    samples = [columns_of(frame, wanted) for frame in held]
+    days = [np.zeros(len(reference), np.int64), day_numbers(current), day_numbers(held[2])]
+    last = (context.window.end - timedelta(microseconds=1) - EPOCH).days
+    of_reference, now, before = prepared(samples, days)
+    return Together(tuple(samples[0]), of_reference, now, before, last, context.window.days)
+
+
+def day_numbers(rows: "DataFrame") -> NDArray[np.int64]:
+    """The day of each row of a sample since 1970, in the order of the ids."""
+    ordered = rows.sort_values("id", kind="stable")
+    return np.asarray(ordered["at"].to_numpy("datetime64[D]").astype(np.int64))
 
 
 def columns_of(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:
@@ -143,6 +199,7 @@ def evidence(judged: Judged) -> dict[str, Any]:
     return {
         "n_reference": found.rows[0],
         "p_value": found.p_value,
+        "p_adjusted": judged.adjusted,
         "null_95": found.null_95,
         "null_mean": found.null_mean,
         "null_sd": found.null_sd,
@@ -195,5 +252,9 @@ def unknown(context: Context, n: int, because: str) -> Finding:
 
 
 ANALYZER = Analyzer(
-    NAME, "Do all inputs together look as they did in the reference, where each of them alone may?", needs, analyze, limits={METRIC: ACT}
+    NAME,
+    "Do all inputs together look as they did in the reference, where each of them alone may?",
+    needs,
+    analyze,
+    limits={METRIC: ACT, _pair_claims.METRIC: _pair_claims.ACT},
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from observability.analyzers.serving import drift
 from observability.analyzers.serving.multivariate_drift import ANALYZER
@@ -15,10 +16,56 @@ from tests.analyzers.worlds import context_for, frames_for
 
 
 def together(current: pd.DataFrame, reference: pd.DataFrame | None, **options) -> Finding:
-    """The one finding."""
+    """The finding about all inputs together."""
+    return both(current, reference, **options)[0]
+
+
+def both(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> list[Finding]:
+    """The finding about all inputs together, and the one about each two numbers."""
     context = context_for(reference, features=FEATURES, **options)
-    (found,) = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference), context)
-    return found
+    return ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
+
+
+def month(seed: int, tie: float, strays: float = 0.0) -> pd.DataFrame:
+    """Four weeks before the window, whose correlation strays from day to day by so much."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for day in range(28):
+        at = pd.Timestamp("2026-03-02", tz="UTC") + pd.Timedelta(days=day - 28)
+        parts.append(tied(140, seed + day, float(np.clip(tie + strays * rng.normal(), -0.99, 0.99))).assign(at=at))
+    return pd.concat(parts, ignore_index=True).sample(frac=1.0, random_state=1, ignore_index=True)
+
+
+def week(seed: int, tie: float, last: float) -> pd.DataFrame:
+    """A window whose last day has another correlation; rows in no order, as a sample by hash has them."""
+    frame, late = tied(2000, seed, tie), tied(2000, seed + 1, last)
+    frame = pd.concat([frame[frame["at"] < frame["at"].iloc[-286]], late[late["at"] >= frame["at"].iloc[-286]]], ignore_index=True)
+    return frame.sample(frac=1.0, random_state=2, ignore_index=True)
+
+
+def test_a_correlation_that_broke_on_the_last_day_is_told_on_that_day_by_its_features() -> None:
+    reference, current, past = tied(3000, 90, 0.7), week(91, 0.7, 0.1), month(500, 0.7)
+    whole, pair = both(current, reference, past)
+    assert whole.severity == "ok" and (pair.severity, pair.metric) == ("act", "rank_correlation")
+    assert pair.onset == pd.Timestamp("2026-03-08", tz="UTC").to_pydatetime() and pair.evidence["features"] == ["age", "income"]
+    last = current[current["at"] >= pd.Timestamp("2026-03-08", tz="UTC")]
+    assert pair.value == pytest.approx(stats.spearmanr(last["age"], last["income"])[0], abs=0.02) and pair.n == len(last)
+    assert pair.low <= pair.value <= pair.high < pair.limit and "on the last day" in pair.because
+
+
+def test_a_correlation_that_strays_or_stood_so_is_no_news() -> None:
+    reference, current = tied(3000, 92, 0.7), week(93, 0.7, 0.3)
+    assert both(current, reference, month(600, 0.7))[1].severity == "act"
+    straying = both(current, reference, month(700, 0.6, strays=0.35))[1]
+    assert straying.severity == "ok" and "none surely changed" in straying.because
+    stood = both(tied(2000, 94, 0.3), reference, month(800, 0.3))[1]
+    assert stood.severity == "watch" and "as in the past four weeks" in stood.because and stood.onset is None
+
+
+def test_of_clean_weeks_no_pair_is_named() -> None:
+    reference = tied(3000, 95, 0.6)
+    said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 430)]
+    assert set(said) == {"ok"}
 
 
 def tied(n: int, seed: int, age_and_income: float) -> pd.DataFrame:
