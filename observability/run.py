@@ -139,7 +139,7 @@ def record_findings(
             window = record_window(store, analyzer, model, start, end, as_of, limit, days)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
             marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
-            findings += [with_event(each, marks) for each in judged(store, analyzer, context)]
+            findings += [with_event(dated(each), marks) for each in judged(store, analyzer, context)]
     return findings
 
 
@@ -271,7 +271,7 @@ def findings_of(store: "Store | Answers", model: Model, asked: list[tuple[Analyz
     window = asked[0][1].window
     span = window.start - timedelta(days=EVENT_DAYS), window.end
     marks = store.events(model.name, *span) if isinstance(store, Answers) else engine.events(store, model.name, *span)
-    return [with_event(each, marks) for each in found]
+    return [with_event(dated(each), marks) for each in found]
 
 
 def asked_together(store: "Store | Answers", asked: list[tuple[Analyzer, Context]]) -> Known:
@@ -407,6 +407,15 @@ def unique(findings: list[Finding]) -> list[Finding]:
     return list({each.id: each for each in findings}.values())
 
 
+def dated(finding: Finding) -> Finding:
+    """The finding with an onset, where it is an act: what its analyzer cannot date has held since the window's start at the latest, and says that no day
+    stands out.
+    """
+    if finding.severity != "act" or finding.onset is not None:
+        return finding
+    return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})
+
+
 def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     """The finding with the nearest event before its onset (where that is not known, before the window's end).
 
@@ -415,8 +424,8 @@ def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     """
     if finding.severity not in ("act", "watch") or marks.empty:
         return finding
-    dated = finding.onset if finding.evidence.get("onset_known") != "vague" else None
-    when = (dated or finding.end).replace(tzinfo=None)
+    known = finding.onset if finding.evidence.get("onset_known") != "vague" else None
+    when = (known or finding.end).replace(tzinfo=None)
     before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
     changes = before[before["what"].isin(CHANGES)]
     near = before[before["at"] > when - timedelta(days=NOTE_DAYS)] if changes.empty else changes

@@ -50,8 +50,8 @@ class Separation:
     importance: tuple[tuple[str, float], ...]
     pair: tuple[str, str, float, float] | None
     rows: tuple[int, int]
-    scores: Floats = field(repr=False)
-    reference_scores: Floats = field(repr=False)
+    scores: Floats = field(repr=False, compare=False)
+    reference_scores: Floats = field(repr=False, compare=False)
 
     @property
     def null_95(self) -> float:

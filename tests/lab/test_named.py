@@ -1,5 +1,7 @@
 """Are faults named whose naming can be relied on, by the right key and by no other? The whole board: tests/benchmarks/bench_scoreboard.py."""
 
+from datetime import timedelta
+
 import pytest
 
 from observability.lab.base import Stream
@@ -10,6 +12,7 @@ from tests.lab_key import BY_LABELS, KEY, first_evidence, judged, right
 from tests.lab_world import credit
 
 SEED, DAY = 2, 3
+MONTH = timedelta(days=28)
 RELIABLE = (
     "unit_change", "null_surge", "unseen_category", "covariate_shift", "resends", "renamed_feature", "wrong_type", "volume_drop", "errors_everywhere",
     "slow_replica", "failing_replica", "concept_drift", "miscalibration",
@@ -34,6 +37,14 @@ def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Lab,
     other = Scenario(lab.stream, scene, FAULTS["time_zone_shift" if name != "time_zone_shift" else "null_surge"])
     assert judged(day, right(other)) == "missed"
     assert sum(each.severity == "act" for each in day.incidents) <= 2
+    undated = [each for each in day.findings if each.severity == "act" and each.onset is None]
+    assert not undated, [each.because for each in undated]
+    early = [
+        each
+        for each in day.findings
+        if each.severity == "act" and each.evidence.get("onset_known") == "dated" and each.onset < lab.stream.onset - MONTH
+    ]
+    assert not early, [each.because for each in early]
 
 
 def test_nothing_is_named_where_nothing_is_planted(lab: Lab, scene: Scene) -> None:

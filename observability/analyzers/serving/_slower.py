@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observability.analyzers.serving._traffic import QUANTILES, Requests, Tail, at_hour, together
 from observability.settings import ModelSettings
 from observability.stats.interval import Interval, interval
-from observability.stats.quantile import RELATIVE_ERROR
+from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR
 from observability.stats.rate_change import dispersion, higher_rate_test, surest_segment
 
 NAME = "serving/latency"
@@ -217,4 +217,12 @@ def onset(change: Change) -> datetime | None:
     """When the slow or failed answers began to be surely more than before: the start of the surest run of periods (days in a long window)."""
     tail = change.slow if change.slow.periods.size <= SETTLED_HOURS else change.slow.by_day()
     found = surest_segment(tail.hits, tail.rows, change.usual)
+    return None if found is None else at_hour(int(tail.periods[found[0]]))
+
+
+def since_above(now: Requests, limit_ms: float) -> datetime | None:
+    """When more than one answer in a hundred surely began to take longer than a stated latency."""
+    tail = now.slower(int(np.searchsorted(LOG_EDGES, limit_ms, side="left")))
+    tail = tail if tail.periods.size <= SETTLED_HOURS else tail.by_day()
+    found = surest_segment(tail.hits, tail.rows, 1 - QUANTILES["latency_p99"])
     return None if found is None else at_hour(int(tail.periods[found[0]]))

@@ -38,6 +38,7 @@ from observability.analyzers.serving._slower import (
     measured,
     onset,
     rose_less,
+    since_above,
 )
 from observability.analyzers.serving._traffic import (
     DAY,
@@ -318,7 +319,9 @@ def against_level(now: Requests, frames: Frames, context: Context) -> list[Findi
             beyond = limit * (1 + RELATIVE_ERROR)
             severity: Severity = "act" if value.low > limit else "watch" if value.value > beyond else "ok"
             source: Source | None = "system" if severity != "ok" else None
-            found.append(replace(base, severity=severity, because=because_level(value, now.timed, limit), likely_source=source, rank=10.0))
+            when = since_above(now, limit) if severity != "ok" else None
+            because = because_level(value, now.timed, limit)
+            found.append(replace(base, severity=severity, because=because, likely_source=source, rank=10.0, onset=when))
     if limit or settings.service_level_availability is not None:
         spans = [requests_of(frames[span], frames[f"{span} latency"]) for span in ("past", "current")]
         for each in _levels.objectives(together(spans), context):

@@ -1,7 +1,7 @@
 """Which explained predictions may be compared, how much does each stand for, and what do their features' shares come to?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ class Explained:
     """Explained predictions of one window: values (rows, features) with the number of predictions that each row stands for.
 
     days: days on which some were explained; served_days, served: days with predictions that the model answered, and how many. left_out: rows that do not add up.
-    other_link: rows in another space, which cannot be mixed with these. mismatched, matched: for how many the artifact gives another, or the same, score.
+    other_link: rows in another space, which cannot be mixed with these. of_day: the day of each row since 1970 (none of a reference). mismatched, matched: for how many the artifact gives another, or the same, score.
     """
 
     names: tuple[str, ...]
@@ -35,6 +35,22 @@ class Explained:
     other_link: int = 0
     mismatched: int = 0
     matched: int = 0
+    of_day: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def along(self, direction: Floats, kept: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+        """The features' shares along a direction (their weighted sum), of some rows, and its standard error (the linearised one of a ratio)."""
+        chosen = np.ones(self.n, bool) if kept is None else kept
+        sizes, w = np.abs(self.values[chosen]), self.weights[chosen]
+        total, along = sizes.sum(axis=1), sizes @ direction
+        whole = float(w @ total)
+        if not whole > 0:
+            return float("nan"), float("nan")
+        value = float(w @ along) / whole
+        return value, float(np.sqrt(np.sum((w * (along - value * total)) ** 2))) / whole
+
+    def by_day(self, direction: Floats) -> list[tuple[int, float, float]]:
+        """(day, value, standard error) of the same on each day."""
+        return [(int(day), *self.along(direction, self.of_day == day)) for day in np.unique(self.of_day)]
 
     @property
     def n(self) -> int:
@@ -89,7 +105,7 @@ def explained(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, 
     weights = np.where(held > 0, weights * stands / np.maximum(held, 1e-12), 0.0)
     return Explained(
         names, values, weights, link, int(day.nunique()), int((totals["n"] > 0).sum()), int(totals["n"].sum()), found.left_out,
-        found.other_link, found.mismatched, found.matched,
+        found.other_link, found.mismatched, found.matched, day.to_numpy("datetime64[D]").astype(np.int64),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from observability.analyzers.trust._attributions import (
 )
 from observability.finding import Against, Finding, Severity
 from observability.metrics import METRICS
+from observability.since import Since, since
 from observability.stats.attribution import Change, Compared, attribution_change, needed_rows
 from observability.stats.interval import rate_interval
 from observability.stats.multiple import benjamini_hochberg
@@ -135,6 +136,9 @@ def judged(context: Context, now: Explained, before: Explained, change: Change, 
             base, "attribution_ndcg", change.ndcg, lowest, order, ranked(now, before, change, against, order, lowest), float(adjusted[1]), common
         ),
     ]  # fmt: skip
+    if moved in ("watch", "act"):
+        when = began(now, before, change, context)
+        found[0] = replace(found[0], onset=when.at, evidence=found[0].evidence | when.evidence)
     p_values = benjamini_hochberg(change.p_values, context.budget)[0]
     for place, name in enumerate(now.names):
         is_moved = moved in ("watch", "act") and abs(change.shares[place]) >= FEATURE and p_values[place] <= context.budget
@@ -160,6 +164,19 @@ def judged(context: Context, now: Explained, before: Explained, change: Change, 
             )
         )  # fmt: skip
     return found
+
+
+def began(now: Explained, before: Explained, change: Change, context: Context) -> Since:
+    """The day from which the features' shares lie where they moved to: along the direction of the whole move, the days of the past first where they
+    are known.
+    """
+    length = float(np.linalg.norm(change.shares))
+    direction = change.shares / length if length > 0 else change.shares
+    rows = [*before.by_day(direction), *now.by_day(direction)]
+    return since(
+        [np.datetime64(day, "D") for day, *_ in rows], [value for _, value, _ in rows], [error for *_, error in rows], start=context.window.start,
+        before=None if before.of_day.size else before.along(direction), worse=1,
+    )  # fmt: skip
 
 
 def severity_of(breached: bool, adjusted: float, too_small: bool, context: Context) -> Severity:

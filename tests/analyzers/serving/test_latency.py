@@ -293,6 +293,11 @@ def test_latency_is_held_against_its_stated_level_and_its_past_is_a_watch_at_mos
         found["model", "latency_p99", "level"].severity == "act" and "beyond the 400 ms" in found["model", "latency_p99", "level"].because
     )
     assert found["model", "latency_p99", "past"].severity == "watch"
+    assert START <= found["model", "latency_p99", "level"].onset < START + DAY
+    late = requests(18, an_hour=60)
+    late.loc[late["day"] >= 5, "latency_ms"] *= 5
+    since = by_claim(said(late, context(LEVEL)))["model", "latency_p99", "level"]
+    assert since.severity == "act" and abs(since.onset - (START + 5 * DAY)) <= timedelta(hours=2)
 
 
 def test_the_owner_may_accept_a_slower_answer() -> None:

@@ -77,6 +77,17 @@ def test_a_planted_change_is_told_with_who_rose_and_fell(rng: np.random.Generato
     assert {each.severity for each in calm.values()} == {"ok"}
 
 
+def test_what_moved_is_dated_by_the_days(rng: np.random.Generator) -> None:
+    before, after = attributions(rng, 1400), attributions(rng, 1400, np.array([1.0, 5.0, 1.0, 0.5]))
+    late = (before["at"] >= before["at"].min() + timedelta(days=4)).to_numpy()
+    mixed = pd.concat([before[~late], after[late]], ignore_index=True)
+    found = said(mixed, attributions(rng, 1000))["model", "attribution_distance"]
+    assert found.severity in ("watch", "act") and found.evidence["onset_known"] == "dated"
+    assert found.onset == START + timedelta(days=4)
+    throughout = said(after, attributions(rng, 1000))["model", "attribution_distance"]
+    assert throughout.severity == "act" and throughout.evidence["onset_known"] == "open" and throughout.onset == START
+
+
 def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
     wild = np.array([40.0, 40, 40, 40])
     small = attributions(rng, 110)
