@@ -112,7 +112,7 @@ def day_correlation(rest: Floats, between: Floats, noise: Floats, days: NDArray[
     share = float(np.mean(np.maximum(between[known], 0.0) / total[known]))
     if share < 0.1:
         return 0.0
-    together = float(np.mean(scaled[pairs] * scaled[pairs + 1]))
+    together = float(np.mean(scaled[pairs] * scaled[pairs + 1])) / max(float(np.mean(scaled**2)), 1e-12)
     return float(np.clip(together / share, 0.0, MOST_CORRELATED))
 
 

@@ -100,3 +100,21 @@ def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> Non
             beyond[level] += p_value <= level
     for level, count in beyond.items():
         assert stats.binom.sf(count - 1, runs, level) > 0.01, (level, count)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.02, 0.05, 0.2])
+@pytest.mark.parametrize("skew", [0.0, 1.0])
+def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlation: float, skew: float) -> None:
+    """Ten quantities over four weeks, an AR(1) process by day made lognormal by `skew`, half as much noise of rows on top."""
+    rng, found = np.random.default_rng(17), []
+    for _ in range(60):
+        steps = rng.normal(size=(78, 10))
+        days = np.zeros((78, 10))
+        for day in range(1, 78):
+            days[day] = correlation * days[day - 1] + np.sqrt(1 - correlation**2) * steps[day]
+        days = days[50:]
+        if skew:
+            days = (np.exp(skew * days) - np.exp(skew**2 / 2)) / np.sqrt((np.exp(skew**2) - 1) * np.exp(skew**2))
+        values = days + rng.normal(size=(28, 10)) * np.sqrt(0.5)
+        found.append(variation(values, np.full((28, 10), 0.5), np.arange(28)).correlation)
+    assert correlation - 0.03 < np.mean(found) < correlation + (0.12 if skew else 0.06)
