@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import logging
 import queue
 import threading
 from collections.abc import AsyncIterator
@@ -151,6 +152,11 @@ def warm() -> None:
 
 
 def parts() -> dict[str, Any]:
-    """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port."""
+    """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port.
+
+    The pages' modules are read before Streamlit's runtime is there. It tells of each of their caches that it is kept in memory, which is where they are
+    meant to be; nobody who starts the dashboard needs to read that.
+    """
+    logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda each: "No runtime found" not in each.getMessage())
     routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *api.routes(), *redirects(), *documents()]
     return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

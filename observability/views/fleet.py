@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = (
-    column("model", "Model", width="9.6rem", strong=True),
+    column("model", "Model", width="10.5rem", strong=True),
     column("status", "Status", width="4.6rem"),
     column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="6rem"),
     column("latency", "Latency", help="99 of 100 answers took at most this long", width="4.4rem", short=True),

@@ -215,13 +215,13 @@ def still_looking(windows: Sequence[Window]) -> None:
         waiting(windows)
 
 
-@st.fragment(run_every="1s")
+@st.fragment(run_every="2s")
 def waiting(windows: Sequence[Window]) -> None:
     """See `still_looking`."""
     if not any(load.looking(each) for each in windows):
         st.rerun()
     with st.container(key="still-looking"):
-        st.caption(":material/hourglass_top: Samples of single rows are still being looked at; what they say is added here by itself.")
+        st.caption(":material/hourglass_top: Single rows are still being looked at; more may be added.")
 
 
 def explain(*metrics: str) -> None:
