@@ -5,7 +5,17 @@ import pytest
 from scipy import stats
 
 from observability.stats import distance
-from observability.stats.dispersion import DOUBT_DAYS, Null, Variation, design_effect, psi_null, share_left, trimmed_variance, variation
+from observability.stats.dispersion import (
+    DOUBT_DAYS,
+    Null,
+    Variation,
+    design_effect,
+    psi_null,
+    residuals,
+    share_left,
+    trimmed_variance,
+    variation,
+)
 
 DAYS = np.arange(20_000, 20_056)
 
@@ -17,6 +27,17 @@ def test_the_trimmed_variance_is_that_of_a_normal_with_and_without_a_fault() -> 
     rest[:400] += 50
     assert (trimmed_variance(rest) < 6.5).all()
     assert trimmed_variance(rest, kept=1.0)[0] > 100
+
+
+@pytest.mark.parametrize("days", [DAYS, DAYS[:30], DAYS[[0, 1, 2, 5, 7, 8, 14, 21, 22, 28, 29, 35, 40, 41, 50]]])
+def test_each_day_is_held_against_the_middle_of_its_weekday(days: np.ndarray) -> None:
+    values = np.random.default_rng(7).normal(size=(days.size, 3))
+    left = residuals(values, days, weekly=True)
+    for day, row, found in zip(days, values, left, strict=True):
+        own = values[days % 7 == day % 7]
+        alone = len(own) == 1
+        middle, scale = np.median(values if alone else own, axis=0), 1.0 if alone else np.sqrt(len(own) / (len(own) - 1))
+        assert found == pytest.approx((row - middle) * scale, rel=1e-14)
 
 
 def test_what_days_add_is_found_and_the_pattern_of_the_week_is_left_out() -> None:

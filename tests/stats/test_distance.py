@@ -25,6 +25,13 @@ def test_by_hand() -> None:
     assert d.hellinger([1, 1], [1, 0]) == pytest.approx(math.sqrt(1 - math.sqrt(0.5)))
 
 
+def test_the_psi_of_many_rows_is_that_of_each() -> None:
+    rows = np.random.default_rng(1).integers(0, 30, (40, P.size)).astype(float)
+    rows[3] = 0
+    assert d.psi_each(P, rows) == pytest.approx([d.psi(P, row) for row in rows], rel=1e-14, nan_ok=True)
+    assert np.isnan(d.psi_each(np.zeros(4), rows)).all() and np.isnan(d.psi_each(P, rows)[3])
+
+
 def test_as_scipy() -> None:
     assert d.jensen_shannon_distance(P, Q) == pytest.approx(scipy.spatial.distance.jensenshannon(P, Q, base=2), rel=1e-12)
     table = scipy.stats.chi2_contingency(np.array([P, Q]), correction=False)

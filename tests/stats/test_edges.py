@@ -1,5 +1,7 @@
 """Do the edges hold their promises for any reference, and are distances from binned counts those of the raw values?"""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -137,6 +139,8 @@ def test_atoms_are_zero_the_mode_and_heavy_values() -> None:
     singles = {float(made.edges[i - 1]) for i in np.flatnonzero(mask)}
     assert {0.0, 1.5} <= singles
     assert atom_bins([]).size == 0
+    odd = np.array([-1.7e308, -1.0, after(-1.0), -1e-310, 0.0, after(0.0), 2.0, after(2.0), 3.0, 1.7976931348623157e308])
+    assert atom_bins(odd).tolist() == [False, *(after(a) >= b for a, b in itertools.pairwise(odd)), False]
 
 
 def test_one_outlier_moves_neither_scale_nor_width() -> None:

@@ -42,6 +42,9 @@ def test_labels_of_a_model_and_only_some_of_them(store: Store) -> None:
         pd.testing.assert_frame_equal(records.fetch(store, question, window), reference_engine.records(store, question, window))
     assert len(records.fetch(store, Records("label", ("at", "id")), window)) > 300
     assert len(records.fetch(store, Records("step", ("run",), only=(("rank", "2"),)), WEEK)) == 60
+    several = records.fetch(store, Records("step", ("rank",), only=(("rank", ("2", "3", "none")),)), WEEK)
+    assert several["rank"].value_counts().to_dict() == {"2": 60, "3": 60}
+    assert records.fetch(store, Records("step", ("rank",), only=(("rank", ()),)), WEEK).empty
 
 
 def test_there_is_something_to_find(store: Store) -> None:

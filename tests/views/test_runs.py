@@ -57,6 +57,14 @@ def page(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
+def test_only_the_readings_of_the_listed_runs_are_read(page: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, records = [], load.records
+    monkeypatch.setattr(load, "records", lambda question, window: asked.append(question) or records(question, window))
+    opened("runs")
+    of_runs = [dict(each.only).get("run") for each in asked if each.kind == "resource"]
+    assert of_runs and all(names is not None and {"going", "plain-1"} <= set(names) for names in of_runs)
+
+
 def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Store) -> None:
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}

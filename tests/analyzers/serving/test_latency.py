@@ -206,6 +206,10 @@ def test_few_requests_alarm_nobody_and_say_how_many_more_are_needed() -> None:
     assert not alarms(found)
     p99 = by_claim(found)["model", "latency_p99", "past"]
     assert p99.severity == "unknown" and "more" in p99.because and p99.n < 100
+    single = few[(few["day"] < 0) | (few.index == few.index[(few["day"] >= 0) & (few["status"] == "ok")][0])]
+    alone = by_claim(said(single, context(LEVEL)))
+    assert "cannot be told on 1 answer: it needs about" in alone["model", "latency_p99", "past"].because
+    assert "cannot be told on 1 answer: it needs about" in alone["model", "latency_p99", "level"].because
 
 
 def test_a_version_without_a_past_is_held_against_the_model_and_a_young_model_says_what_it_needs() -> None:

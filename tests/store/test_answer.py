@@ -1,0 +1,66 @@
+"""Are parts of an answer added up as pandas would, in order of their keys, whatever the keys are; and is what a snapshot remembers forgotten with it?"""
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.store.answer import added_up, order_of
+from observability.store.source import remembered, snapshot
+
+FIGURES = ("n", "w", "total", "low", "high")
+
+
+def part(seed: int, size: int, *, wide: bool) -> dict[str, np.ndarray]:
+    """Rows with a text that may be missing, a number and figures; wide: numbers too far apart to be put into one."""
+    rng = np.random.default_rng(seed)
+    texts = np.array(["b", "a", None, "ä", "A"], object)[rng.integers(0, 5, size)]
+    numbers = rng.integers(-3, 3, size) * (2**60 if wide else 1)
+    n = rng.integers(-1, 3, size)
+    low = np.where(rng.random(size) < 0.2, np.nan, rng.normal(size=size))
+    return {"k0": texts, "k1": numbers, "k2": -numbers, "n": n, "w": n * 0.5, "total": rng.normal(size=size), "low": low, "high": low + 1}
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("keys", [["k0", "k1", "k2"], ["k1", "k0"], []])
+@pytest.mark.parametrize("sizes", [(200,), (150, 90, 3)])
+def test_parts_are_added_up_as_pandas_does(sizes: tuple[int, ...], keys: list[str], wide: bool) -> None:
+    parts = [part(seed, size, wide=wide) for seed, size in enumerate(sizes)]
+    frame = pd.concat([pd.DataFrame(each).astype({"k0": object}) for each in parts], ignore_index=True)
+    if len(parts) == 1:
+        frame = frame.drop_duplicates(keys) if keys else frame.head(1)
+        parts = [{name: frame[name].to_numpy() for name in frame}]
+    how = {"n": "sum", "w": "sum", "total": "sum", "low": "min", "high": "max"}
+    wanted = frame.groupby(keys, dropna=False).agg(how).reset_index() if keys else frame.agg(how).to_frame().T
+    wanted = wanted[wanted["n"] != 0]
+    wanted = wanted.sort_values(keys, na_position="last", kind="stable") if keys else wanted
+    found = pd.DataFrame(added_up(parts, keys, FIGURES))
+    for name in (*keys, *FIGURES):
+        theirs = wanted[name].to_numpy()
+        if name == "k0":
+            assert [each if isinstance(each, str) else None for each in found[name]] == [
+                each if isinstance(each, str) else None for each in theirs
+            ]
+        else:
+            np.testing.assert_allclose(found[name].to_numpy(float), theirs.astype(float), rtol=1e-12, atol=1e-12)
+
+
+def test_no_parts_and_no_rows_are_no_rows() -> None:
+    assert added_up([], ["k0"], ("n",))["k0"].size == 0
+    assert order_of([np.zeros(0, np.int64)], 0).size == 0 and order_of([], 3).tolist() == [0, 1, 2]
+
+
+def test_a_snapshot_remembers_and_a_question_that_fails_makes_it_ask_anew(store) -> None:
+    asked = []
+
+    def read() -> int:
+        asked.append(1)
+        return len(asked)
+
+    with snapshot(store):
+        assert [remembered(store, "what", read), remembered(store, "what", read), remembered(store, "other", read)] == [1, 1, 2]
+        with pytest.raises(duckdb.Error), snapshot(store) as cursor:
+            cursor.execute("SELECT * FROM there_is_no_such_table")
+        assert remembered(store, "what", read) == 3, "the state may be a newer one"
+    with snapshot(store):
+        assert remembered(store, "what", read) == 4
