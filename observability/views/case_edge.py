@@ -74,7 +74,9 @@ def opposite(here: Here) -> None:
 def flips(here: Here) -> None:
     """Counterfactuals beside the original."""
     st.subheader("What would have changed the answer", anchor=False)
-    found = computed(here, "flips", "Look for changes that flip it", lambda note: load_case.flips(here.opened, note))
+    found = None if here.key("flips") in st.session_state else load_case.known_flips(here.opened)
+    if found is None:
+        found = computed(here, "flips", "Look for changes that flip it", lambda note: load_case.flips(here.opened, note))
     if found is None:
         return
     st.markdown(f"{case_what_if.SIMULATED} {text.plain(f'Looked for: {found.goal.text}.')}")

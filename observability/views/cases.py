@@ -108,7 +108,7 @@ def to_relabel(scope: Scope, model: str) -> None:
     waiting = [each for each in held if each.state == "open"]
     st.markdown(
         text.plain(
-            f"{text.plural(len(waiting), 'prediction')} of {model} wait for a new label, whenever they were made; {len(held) - len(waiting)} are done or cancelled."
+            f"{text.plural(len(waiting), 'prediction')} of {model} wait for a new label, whenever they were made; {text.plural(len(held) - len(waiting), 'other')} done or cancelled."
         )
     )
     if not held:

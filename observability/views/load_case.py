@@ -155,6 +155,13 @@ def flips(held: Opened, progress: Progress) -> Found:
     return flipping.search(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
 
 
+def known_flips(held: Opened) -> Found | None:
+    """Changes that were found for anybody before, under the same settings; None where nobody looked yet, or nothing was found."""
+    with held.lock, snapshot(held.look.store), suppress(ObservabilityError):
+        return flipping.search(held.look.store, held.look.row)
+    return None
+
+
 def what_if(held: Opened, changes: Mapping[str, Any]) -> WhatIf:
     """The model's answer to the case with some values changed."""
     return edge.what_if(held.look.store, held.look.row, changes, worker=shared_worker())
