@@ -65,11 +65,15 @@ def form(body: edit.Body, turn: str) -> edit.Body | None:
         st.markdown("**Who is told where**")
         st.caption("A channel that is added now can be chosen after it is kept.")
         routes = {}
-        for owner in owners(body):
+        for owner in owners(body) if channels else ():
             given = listed(body["routes"].get(owner, []))
             chosen = st.multiselect(owner, channels, [each for each in given if each in channels], key=f"alerts-route-{owner}-{turn}", placeholder="As all others")  # fmt: skip
             routes[owner] = [each for each in chosen if each in known]
-        default = st.multiselect("All others", channels, listed(own.get("default", [])), key=f"alerts-default-{turn}", placeholder="Nobody")
+        default = (
+            st.multiselect("All others", channels, listed(own.get("default", [])), key=f"alerts-default-{turn}", placeholder="Nobody")
+            if channels
+            else []
+        )
         first, second, third = st.columns(3)
         least = first.selectbox("From which severity on", list(LEAST), list(LEAST).index(own.get("least", "act")), format_func=lambda key: LEAST[key], key=f"alerts-least-{turn}")  # fmt: skip
         quiet = second.text_input("Quiet hours", own.get("quiet", ""), placeholder="22:00-07:00", key=f"alerts-quiet-{turn}")

@@ -59,7 +59,7 @@ def beside(part: dict[str, Any]) -> None:
     """What was estimated where labels are not in, and what the search for slices says, under the measured figure."""
     estimated = part["strip"]["estimated"]
     if estimated["value"] is not None:
-        st.caption(f"{text.plain('Estimated:')} {text.sentence(estimated['because'] or '')}")
+        st.caption(text.sentence(estimated["because"] or ""))
     for each in part["findings"]:
         if each["analyzer"] == "serving/slices" and each["subject"] == "model" and each["slice"] is None:
             st.caption(f"{text.plain('Slices:')} {text.sentence(each['because'])}")
