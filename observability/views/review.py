@@ -4,7 +4,7 @@ The room reads one frozen week; nothing in it is computed anew, so a step is dra
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -20,6 +20,7 @@ from observability.store import written
 from observability.views import empty, frame, load, load_review, person, text
 from observability.views.choice import choose
 
+HALF_A_WEEK = timedelta(days=3.5)
 STEPS = ("Agenda", "Promises", "Fleet", "Incidents", "Performance", "Inputs", "Fairness", "Alerts", "Spending", "Changes", "Decide")
 SHORT = ("agenda", "promises", "fleet", "incidents", "performance", "inputs", "fairness", "alerts", "spending", "changes", "decide")
 """Steps as the address carries them."""
@@ -100,10 +101,10 @@ def begin(frozen: list[Frozen]) -> None:
 
 
 def newest_week() -> Week | None:
-    """The week of the newest record of any model."""
+    """The newest week of whose seven days the records of some model cover the first half: one in which they end on Monday would be frozen all but empty."""
     seen = load.activity()
     rows = seen[seen["environment"] == "production"]
-    return None if rows.empty else Week.of(rows["last"].max().to_pydatetime().replace(tzinfo=UTC))
+    return None if rows.empty else Week.before_now(rows["last"].max().to_pydatetime().replace(tzinfo=UTC) + HALF_A_WEEK)
 
 
 def freeze_now(text_of_week: str, author: str) -> None:

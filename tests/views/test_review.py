@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,7 +13,7 @@ from observability.review import freeze
 from observability.store import said, written
 from observability.store.database import Store
 from observability.views import load
-from observability.views.review import SHORT
+from observability.views.review import SHORT, newest_week
 from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED
@@ -195,3 +196,9 @@ def said_events(store: Store) -> list[dict]:
     from observability.review.items import rows
 
     return [each for each in rows(store, "event") if each["what"] == "note"]
+
+
+@pytest.mark.parametrize(("newest", "offered"), [("2018-12-31T20:00", "2018-W52"), ("2019-01-03T11:00", "2018-W52"), ("2019-01-03T13:00", "2019-W01"), ("2019-01-06T23:00", "2019-W01")])  # fmt: skip
+def test_the_week_that_is_offered_is_one_that_the_records_fill(newest: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
+    assert str(newest_week()) == offered
