@@ -1,4 +1,7 @@
-"""What is to be said now about the incidents that there are, and to whom? Pure: one message a fault, none for what is acknowledged or snoozed."""
+"""What is to be said now about the incidents that there are, and to whom? Pure: one message a fault, none for what is acknowledged or snoozed.
+
+A fault is known again by what its findings are about, for the day that it seems to have begun on, and so its incident's id, may be another at each look.
+"""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from observability.alerts.config import Config
-from observability.alerts.state import Alert, worse
+from observability.alerts.state import Alert, after, opened, worse
+from observability.finding import Finding
 from observability.incidents import Incident
 
 DASHBOARD = "the dashboard"
@@ -18,52 +22,85 @@ SETTLE = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Decided:
-    """Records to keep before anything is sent: `alert` and `message`."""
+    """Records to keep before anything is sent: `alert` and `message`. there: the ids of the alerts whose incidents are there."""
 
     records: tuple[dict[str, Any], ...] = ()
+    there: frozenset[str] = frozenset()
 
 
 def decide(
-    incidents: Sequence[Incident], alerts: Mapping[str, Alert], seen: Mapping[str, datetime], judged: Collection[str | None],
+    incidents: Sequence[Incident], alerts: Mapping[str, Alert], seen: Mapping[str, datetime], judged: Collection[str],
     owners: Mapping[str | None, str | None], config: Config, now: datetime,
 ) -> Decided:  # fmt: skip
     """What is to be kept now.
 
-    alerts: as they stand; seen: when each incident was last there (one that is not named: since the alert changed); judged: the models (None: records of none) that this check looked at, for only
-    they can be resolved; owners: by model.
+    alerts: as they stand, by id (of the incident that opened them); seen: when each was last there (one that is not named: since it changed); judged: the ids of those that
+    this check looked at, for only they can be resolved; owners: by model.
     """
     records: list[dict[str, Any]] = []
+    standing = {name: each for name, each in alerts.items() if each.state != "resolved"}
+    there: set[str] = set()
     for each in incidents:
+        known = same_fault(each, standing)
+        name = known.incident if known else each.id
+        there.add(name)
         if each.severity != "act" and not (each.severity == "watch" and config.least == "watch"):
             continue
-        says = news(each, alerts.get(each.id))
+        says = news(each, known)
         if says:
-            record = told(each, says, owners.get(each.model), now)
-            told_before = alerts[each.id].told if each.id in alerts else 0
+            record = told(each, name, says, owners.get(each.model), now)
+            told_before = alerts[name].told if name in alerts else 0
             records += [record, *messages(record, told_before + 1, config, now)]
-    there = {each.id for each in incidents}
+            standing[name] = after(known, record) if known else opened(record)
     for alert in alerts.values():
         gone = now - seen.get(alert.incident, alert.changed_at)
-        if alert.state != "resolved" and alert.incident not in there and alert.model in judged and gone >= SETTLE:
+        if alert.state != "resolved" and alert.incident not in there and alert.incident in judged and gone >= SETTLE:
             records.append(
                 {"kind": "alert", "incident": alert.incident, "at": now, "author": DASHBOARD, "says": "resolved", "model": alert.model}
             )
-    return Decided(tuple(records))
+    return Decided(tuple(records), frozenset(there))
+
+
+def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | None:
+    """The alert that stands for the fault of an incident, the oldest where there are several; None where it is a new one.
+
+    It is the same id, or the lead is among what the alert told; or the alert's own lead is told with a lead of the same analyzer now, as two
+    columns that moved together lead by turns. What another analyzer finds and nobody was told of is news, even where it comes with a known fault.
+    """
+    if incident.id in standing:
+        return standing[incident.id]
+    own = sorted((each for each in standing.values() if each.model == incident.model), key=lambda each: (each.opened_at, each.incident))
+    now = claims(incident)
+    named = (each for each in own if now[0] in each.claims)
+    turned = (each for each in own if each.claims and each.claims[0] in now and each.claims[0].startswith(f"{incident.lead.analyzer}|"))
+    return next(named, None) or next(turned, None)
+
+
+def claims(incident: Incident) -> list[str]:
+    """What an incident is about, whatever the days: the claim of its lead, then of the others that are as bad as the incident."""
+    return [claim(incident.lead), *(claim(each) for each in incident.collateral if each.severity == incident.severity)]
+
+
+def claim(finding: Finding) -> str:
+    """Analyzer, subject, metric and slice of a finding, in one text."""
+    return "|".join([finding.analyzer, finding.subject, finding.metric, finding.slice or ""])
 
 
 def news(incident: Incident, alert: Alert | None) -> str | None:
-    """What is new about an incident: that it is there, that it is back, that it got worse; None where everybody concerned knows."""
-    if alert is None or alert.state == "resolved":
+    """What is new about an incident: that it is there (again), that it got worse, that its snooze is over; None where everybody concerned knows."""
+    if alert is None:
         return "opened"
-    return "worse" if worse(incident.severity, alert.severity) else None
+    if worse(incident.severity, alert.severity):
+        return "worse"
+    return "woken" if alert.woke else None
 
 
-def told(incident: Incident, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
-    """The record of an alert."""
+def told(incident: Incident, name: str, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
+    """The record of an alert. name: the id that it has kept since it was opened."""
     return {
-        "kind": "alert", "incident": incident.id, "at": now, "author": DASHBOARD, "says": says, "model": incident.model, "severity": incident.severity,
+        "kind": "alert", "incident": name, "at": now, "author": DASHBOARD, "says": says, "model": incident.model, "severity": incident.severity,
         "title": incident.sentence, "source": incident.source, "owner": owner,
-        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}",
+        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}", "claims": claims(incident),
     }  # fmt: skip
 
 
@@ -85,7 +122,7 @@ def key_of(incident: str, told_times: int, channel: str) -> str:
 def title_of(alert: Mapping[str, Any]) -> str:
     """The subject of a message."""
     word = {"act": "Act", "watch": "Watch"}.get(str(alert["severity"]), str(alert["severity"]))
-    what = {"opened": "", "worse": ", worse than before"}[alert["says"]]
+    what = {"opened": "", "worse": ", worse than before", "woken": ", still there after its snooze"}[alert["says"]]
     return f"{word}{what}: {alert['model'] or 'records'}"
 
 

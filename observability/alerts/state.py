@@ -12,14 +12,15 @@ from observability.finding import SEVERITIES
 from observability.stats.interval import Interval, rate_interval
 
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
-SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "reopened", "useful", "not_useful", "note")
-"""What can be said about an alert; the first three are said by the dashboard too."""
+SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note")
+"""What can be said about an alert; the first three are said by the dashboard too, `woken` (a snooze is over and the incident still there) by it alone."""
 
 
 @dataclass(frozen=True)
 class Alert:
     """One alert. state: as of the last word, a snooze that is over being open again. severity: the worst that was told. told: how many times somebody
-    was told (opened, worse), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last. rule: analyzer/metric of the finding that led it.
+    was told (opened, worse, woken), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last. rule: analyzer/metric of the finding that led it.
+    claims: what its findings were about when it was told last, the leading one first; woke: its snooze is over and nobody was told yet.
     """
 
     incident: str
@@ -36,6 +37,8 @@ class Alert:
     told: int = 1
     owner: str | None = None
     rule: str | None = None
+    claims: tuple[str, ...] = ()
+    woke: bool = False
 
 
 def standing(said: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
@@ -57,6 +60,7 @@ def opened(said: Mapping[str, Any]) -> Alert:
     return Alert(
         said["incident"], said.get("model"), str(said.get("title") or said["incident"]), str(said.get("source") or "unknown"),
         str(said.get("severity") or "act"), "open", said["at"], said["at"], by=said["author"], owner=said.get("owner"), rule=said.get("rule"),
+        claims=tuple(said.get("claims") or ()),
     )  # fmt: skip
 
 
@@ -74,14 +78,19 @@ def after(alert: Alert, said: Mapping[str, Any]) -> Alert:
         return replace(moved, state="snoozed", until=said.get("until"))
     if says == "resolved":
         return replace(moved, state="resolved")
-    told = replace(moved, state="open", told=alert.told + 1) if says in ("opened", "worse") else replace(moved, state="open")
-    return replace(told, severity=said.get("severity") or alert.severity, title=said.get("title") or alert.title)
+    told = replace(moved, state="open", told=alert.told + 1) if says in ("opened", "worse", "woken") else replace(moved, state="open")
+    return replace(
+        told,
+        severity=said.get("severity") or alert.severity,
+        title=said.get("title") or alert.title,
+        claims=tuple(said.get("claims") or alert.claims),
+    )
 
 
 def awake(alert: Alert, now: datetime) -> Alert:
     """A snooze whose time is over is open again."""
     if alert.state == "snoozed" and alert.until is not None and alert.until <= now:
-        return replace(alert, state="open", until=None)
+        return replace(alert, state="open", until=None, woke=True)
     return alert
 
 

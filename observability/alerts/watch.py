@@ -1,6 +1,6 @@
 """Who looks at the models while nobody does: checks them every few minutes, opens and resolves alerts, sends messages, freezes Monday's week?
 
-A thread of the owner. Models whose newest record is older than 30 days are not watched: their silence is no news.
+A thread of the owner. Models and records that are older than 30 days are not watched: their silence is no news.
 """
 
 import logging
@@ -16,6 +16,7 @@ from observability.alerts import config as configs
 from observability.alerts import kept
 from observability.alerts.decide import decide
 from observability.alerts.send import Notify, deliver
+from observability.analyzer import discover
 from observability.errors import ObservabilityError
 from observability.review import freeze
 from observability.review.week import Week
@@ -31,12 +32,14 @@ FIRST_WAIT, PAUSE = 20.0, 10.0
 CHECK_EVERY = timedelta(minutes=5)
 REVIEW_HOURS = timedelta(hours=7)
 """Monday's review is frozen at 07:00 UTC."""
+RECORDS_LIVE = timedelta(days=1)
+"""Runs and other records are judged up to now, or in the days that end with the newest of them; those that ended longer ago are no news."""
 DASHBOARD = "the dashboard"
 
 
 @dataclass
 class Watching:
-    """What the thread knows and how it fares. seen: when each incident was last there; checked_at: the last check; failure: the last one in words."""
+    """What the thread knows and how it fares. seen: when the incident of each alert was last there; checked_at: the last check; failure: the last one in words."""
 
     seen: dict[str, datetime] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -67,25 +70,32 @@ def in_background(store: "Store", state: Watching, stopping: threading.Event, *,
 
 def look(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
     """One round: check what is due, keep what was decided, send what may leave, freeze the week that is over."""
-    config = configs.read(store.home)
-    if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
-        check(store, state, config, now)
-        state.checked_at = now
-    deliver(store, config, now, notify)
-    freeze_last_week(store, now)
+    try:
+        config = configs.read(store.home)
+        if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
+            check(store, state, config, now)
+            state.checked_at = now
+        deliver(store, config, now, notify)
+    finally:  # a mistake in the settings of alerts is no reason to leave Monday's meeting without its week
+        freeze_last_week(store, now)
 
 
 def check(store: "Store", state: Watching, config: configs.Config, now: datetime) -> None:
-    """Judge every live model, then open, worsen and resolve alerts. What is decided is on disk before anything is sent."""
+    """Judge every live model and what is logged beside them, then open, worsen and resolve alerts. What is decided is on disk before anything is sent."""
     models = live(store, now)
-    incidents = [one for name in models for one in run.check(store, model=name, now=now, with_records=False).incidents]
-    state.seen |= {each.id: now for each in incidents}
+    about_records = {each.name for each in discover() if each.about == "records"}
+    incidents = [one for name in models for one in run.check(store, model=name, now=now).incidents]
+    beside = [each for each in run.record_findings(store, None, now=now) if each.model not in models]
+    incidents += run.gathered(store.catalog(), beside)[1]
+    incidents = [each for each in incidents if each.lead.analyzer not in about_records or now - each.lead.end < RECORDS_LIVE]
     known = kept.alerts(store, now)
     seen = {name: state.seen.get(name, state.started) for name in known}
+    judged = {name for name, each in known.items() if each.model in models or (each.rule or "").rpartition("/")[0] in about_records}
     owners: dict[str | None, str | None] = {each.name: each.settings.owner for each in store.catalog().models}
-    records = decide(incidents, known, seen, models, owners, config, now).records
-    if records:
-        written.write(store, records)
+    decided = decide(incidents, known, seen, judged, owners, config, now)
+    state.seen |= dict.fromkeys(decided.there, now)
+    if decided.records:
+        written.write(store, decided.records)
 
 
 def live(store: "Store", now: datetime) -> list[str]:

@@ -21,7 +21,7 @@ from observability.views.table import column, row, table
 
 STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
 SAYS = {
-    "opened": "Opened", "worse": "Got worse", "resolved": "Resolved", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "reopened": "Opened again",
+    "opened": "Opened", "worse": "Got worse", "resolved": "Resolved", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "woken": "Snooze over", "reopened": "Opened again",
     "useful": "Useful", "not_useful": "Not useful", "note": "Note",
 }  # fmt: skip
 COLUMNS = (

@@ -19,16 +19,20 @@ CONFIG = Config(
 )
 
 
-def incident(name="i1", severity="act", model="m"):
-    finding = Finding(
-        "data/quality", model, "1", "age", "null_rate", 0.4, 500, severity, "`age` is null in 40 %.", NOW, NOW, "reference", unit="share"
+def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", model="m"):
+    return Finding(
+        analyzer, model, "1", subject, metric, 0.4, 500, severity, f"`{subject}` is null in 40 %.", NOW, NOW, "reference", unit="share"
     )
-    return Incident(name, model, "input", finding, (), severity, None, None, "`age` is null in 40 %.")
 
 
-def decided(incidents, said=(), *, now=NOW, config=CONFIG, seen=None, judged=("m",)):
+def incident(name="i1", severity="act", model="m", lead=None, beside=()):
+    first = lead or finding(severity=severity, model=model)
+    return Incident(name, model, "input", first, tuple(beside), severity, None, None, first.because)
+
+
+def decided(incidents, said=(), *, now=NOW, config=CONFIG, seen=None, judged=None):
     alerts = standing(said, now)
-    return decide(incidents, alerts, seen or {}, judged, {"m": "ann"}, config, now).records
+    return decide(incidents, alerts, seen or {}, alerts if judged is None else judged, {"m": "ann"}, config, now).records
 
 
 def person(says, at, **more):
@@ -80,9 +84,53 @@ def test_what_is_gone_for_hours_is_resolved_and_told_again_when_it_comes_back():
     assert back[1]["message"] != message["message"]
 
 
+def told_over(looks, said=()):
+    """What is told over looks a day apart, with the alerts that stand in the end."""
+    said, told = list(said), []
+    for day, found in enumerate(looks):
+        now = NOW + day * 24 * HOUR
+        records = decided(found, said, now=now)
+        said += [each for each in records if each["kind"] == "alert"]
+        told += [each for each in records if each["kind"] == "message"]
+    return told, standing(said, now)
+
+
+def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about_it():
+    told, alerts = told_over([[incident(f"dated {day}")] for day in range(6)])
+    assert len(told) == 1
+    assert list(alerts) == ["dated 0"]
+    (alert, _) = decided([incident()])
+    for says in ("acknowledged", "snoozed"):
+        told, alerts = told_over([[incident("i7")], []], [alert, person(says, NOW, until=NOW + 100 * HOUR)])
+        assert not told
+        assert alerts["i1"].state == "resolved"
+
+
+def test_columns_that_lead_by_turns_are_one_fault():
+    age, income, plan = (finding(name, "serving/drift", "psi") for name in ("age", "income", "plan"))
+    told, _ = told_over([
+        [incident("i1", lead=age, beside=[income])], [incident("i2", lead=income, beside=[age])], [incident("i3", lead=plan, beside=[age])],
+        [incident("i4", lead=income), incident("i5", lead=age)],
+    ])  # fmt: skip
+    assert len(told) == 1
+
+
+def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
+    age, income = finding("age", "serving/drift", "psi"), finding("income")
+    told, alerts = told_over([[incident("i1", lead=age)], [incident("i2", lead=income, beside=[age])]])
+    assert len(told) == 2
+    assert set(alerts) == {"i1", "i2"}
+    assert len(told_over([[incident("i1")], [incident("i1"), incident("i2", model="n", lead=finding(model="n"))]])[0]) == 2
+
+
+def test_two_incidents_of_one_fault_are_told_once_in_one_check():
+    age, income = (finding(name, "serving/drift", "psi") for name in ("age", "income"))
+    assert len(told_over([[incident("i1", lead=age, beside=[income]), incident("i2", lead=income)]])[0]) == 1
+
+
 def test_a_model_that_was_not_judged_is_not_resolved():
     (alert, _) = decided([incident()])
-    assert decided([], [alert], now=NOW + 2 * SETTLE, judged=("another",)) == ()
+    assert decided([], [alert], now=NOW + 2 * SETTLE, judged=("i2",)) == ()
 
 
 def test_a_snooze_ends_by_itself():
@@ -90,6 +138,20 @@ def test_a_snooze_ends_by_itself():
     said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
     assert standing(said, NOW + 4 * HOUR)["i1"].state == "snoozed"
     assert standing(said, NOW + 5 * HOUR)["i1"].state == "open"
+
+
+def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
+    (alert, message) = decided([incident()])
+    said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
+    assert decided([incident()], said, now=NOW + 4 * HOUR) == ()
+    assert decided([], said, now=NOW + 5 * HOUR) == ()
+    (woken, again) = decided([incident("i9")], said, now=NOW + 5 * HOUR)
+    assert (woken["says"], woken["incident"]) == ("woken", "i1")
+    assert again["title"] == "Act, still there after its snooze: m"
+    assert again["message"] != message["message"]
+    assert decided([incident()], [*said, woken], now=NOW + 6 * HOUR) == ()
+    second = [*said, woken, person("snoozed", NOW + 7 * HOUR, until=NOW + 9 * HOUR)]
+    assert [each.get("says") for each in decided([incident()], second, now=NOW + 9 * HOUR)] == ["woken", None]
 
 
 def test_useful_is_asked_once_and_adds_up():

@@ -1,12 +1,14 @@
 """Who watches: a fault opens one alert and sends one message, its end resolves it, and Monday's week freezes itself."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from observability.alerts import kept, watch
 from observability.alerts.config import FILE
 from observability.review import freeze
+from observability.store import written
+from observability.store.database import Store
 from tests.review import world
 from tests.review.world import BROKEN, MENDED
 
@@ -48,9 +50,29 @@ def test_from_the_fault_to_its_end(store):
 
 def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(store, monkeypatch):
     (store.home / FILE).write_text("[chanels]\n", encoding="utf-8")
-    state, stopping = watch.Watching(), _Stops(2)
+    state, stopping, said = watch.Watching(), _Stops(2), len(kept.said(store))
+    frozen = []
+    monkeypatch.setattr(watch, "freeze_last_week", lambda _store, now: frozen.append(now))
     watch.in_background(store, state, stopping, first_wait=0.0)
     assert "unknown table" in state.failure
+    assert len(kept.said(store)) == said
+    assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"
+
+
+def test_a_run_that_diverges_is_told_and_an_old_one_is_not(tmp_path):
+    with Store.open(tmp_path) as store:
+        now = datetime.now(UTC).replace(microsecond=0)
+        for name, end in (("old", now - timedelta(days=60)), ("new", now)):
+            starts = end - timedelta(hours=3)
+            lines = [{"kind": "run", "run": name, "at": starts, "event": "start"}]
+            losses = [*(2.0 / (1 + step) for step in range(30)), *(["NaN"] * 10)]
+            lines += [{"kind": "step", "run": name, "at": starts + timedelta(minutes=place), "step": place, "metrics": {"loss": loss}}
+                      for place, loss in enumerate(losses)]  # fmt: skip
+            written.write(store, lines)
+            watch.look(store, watch.Watching(), now, lambda *_: None)
+            told = [each.title for each in kept.alerts(store, now).values()]
+            assert bool(told) is (name == "new"), told
+        assert all("`new`" in each or "new" in each for each in told)
 
 
 class _Stops:
