@@ -160,7 +160,9 @@ def parser() -> Parser:
     )
     relabel.add_argument("--model", help="default: every model")
     relabel.add_argument("--all", action="store_true", help="list what is done or cancelled, too")
-    relabel.add_argument("--out", type=path, metavar="FILE.csv", help="the open ones with their inputs, without label and score")
+    relabel.add_argument(
+        "--out", type=path, metavar="FILE", help=".csv or .jsonl: the open ones with their inputs, without label and score"
+    )
     relabel.add_argument("--json", action="store_true")
 
     token = add("token", "Make, list or revoke tokens for the HTTP interface.", "token create --scope read --name grafana")

@@ -16,6 +16,8 @@ from observability.errors import UsageError
 from observability.finding import iso
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from observability.case import Case
     from observability.store.database import Store
 
@@ -92,7 +94,7 @@ def inert(text: str) -> str:
 def relabel(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """What waits to be labelled again; as a worksheet where a file is named."""
     from observability.case import relabel as relabelling
-    from observability.export_csv import inert_csv
+    from observability.export_csv import inert_csv, unaltered
 
     if said.model:
         store.catalog().model(said.model)
@@ -106,14 +108,27 @@ def relabel(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     ]
     if said.out:
         table = relabelling.worksheet(store, every, datetime.now(UTC))
+        lined = said.out.endswith(".jsonl")
+        kept = table if lined else unaltered(table, "id")
         try:
-            Path(said.out).write_text(inert_csv(table), encoding="utf-8")
+            Path(said.out).write_text(lines_to_fill(kept) if lined else inert_csv(kept), encoding="utf-8")
         except OSError as error:
             raise UsageError("the worksheet cannot be written", got=error.strerror, attempt="Check --out") from None
-        lines.append(
-            f"Wrote {len(table)} to {said.out}. Fill in value and annotator, then: python -m observability load {said.out} --kind label"
-        )
+        how = f"python -m observability load {said.out}{'' if lined else ' --kind label'}"
+        lines.append(f"Wrote {len(kept)} to {said.out}. Fill in value and annotator, then: {how}")
+        if len(kept) < len(table):
+            lines.append(
+                f"{len(table) - len(kept)} were left out: their ids begin like a formula of a spreadsheet. Name a .jsonl file for all of them."
+            )
     return answered([relabelling.as_json(each) for each in shown_], lines or ["Nothing waits to be labelled again."], said.json)
+
+
+def lines_to_fill(table: "DataFrame") -> str:
+    """The worksheet as label records, one a line; whoever fills it in writes `value` and `annotator`."""
+    return "".join(
+        f"{json.dumps({'kind': 'label', **row}, default=str)}\n"
+        for row in table.astype(object).where(table.notna(), None).to_dict("records")
+    )
 
 
 def text_of(labels: int) -> str:

@@ -24,6 +24,11 @@ def inert_csv(frame: "DataFrame") -> str:
     return inert.to_csv(index=False)
 
 
+def unaltered(frame: "DataFrame", column: str) -> "DataFrame":
+    """The rows whose text in a column leaves as it is: an id that gets an apostrophe is another id when the table comes back."""
+    return frame[[inert_text(each) == each for each in frame[column]]]
+
+
 def inert_text(value: Any) -> Any:
     """A text that no spreadsheet takes for a formula; what is no text stays as it is."""
     if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):

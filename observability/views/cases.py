@@ -8,7 +8,7 @@ import streamlit as st
 from observability.case.relabel import PEOPLE
 from observability.catalog import Model
 from observability.errors import ObservabilityError
-from observability.export_csv import inert_csv
+from observability.export_csv import inert_csv, inert_text, unaltered
 from observability.store.search import OWN, is_filter
 from observability.views import clicks, empty, find, frame, links, load, load_case, text
 from observability.views.case_label import QUEUE
@@ -134,7 +134,13 @@ def to_relabel(scope: Scope, model: str) -> None:
             "The worksheet is blind: inputs, and neither label nor score. Filled in, `python -m observability load FILE --kind label` takes it, "
             "and what has a new label is done."
         )
-        frame.download(f"relabel-{model}.csv", lambda: inert_csv(load_case.worksheet(waiting)), "Worksheet", key="relabel-csv")
+        frame.download(
+            f"relabel-{model}.csv", lambda: inert_csv(unaltered(load_case.worksheet(waiting), "id")), "Worksheet", key="relabel-csv"
+        )
+        if odd := sum(inert_text(each.prediction) != each.prediction for each in waiting):
+            st.caption(
+                f"{text.plural(odd, 'id')} that begin like a formula are left out of it; `python -m observability relabel --out FILE.jsonl` writes all."
+            )
 
 
 def by_name(scope: Scope, typed: str) -> None:

@@ -75,6 +75,35 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
         assert relabel.queue(store, "mail", "q3")[0].state == "open", "asked again: the label that came before does not count"
 
 
+def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_path: Path, command: Command) -> None:
+    odd = {
+        "kind": "prediction",
+        "id": "@user",
+        "model": "mail",
+        "at": START.isoformat(),
+        "version": "1",
+        "features": {"words": 3},
+        "prediction": "spam",
+    }
+    with Store.open(home) as store:
+        written.write(store, [odd])
+        ask(store, "a", "@user")
+        ask(store, "b", "q4")
+    sheet, lines = tmp_path / "sheet.csv", tmp_path / "sheet.jsonl"
+    said = command(home, "relabel", "--out", str(sheet))
+    assert pd.read_csv(sheet)["id"].tolist() == ["q4"] and "1 were left out" in said.out
+    assert command(home, "relabel", "--out", str(lines)).code == 0
+    records = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [each["id"] for each in records] == ["@user", "q4"] and records[0]["feature.words"] == 3
+    filled = [{**each, "value": "ham", "annotator": "ada"} for each in records]
+    lines.write_text("\n".join(map(json.dumps, filled)), encoding="utf-8")
+    assert command(home, "load", str(lines)).code == 0
+    assert {each["prediction"]: each["state"] for each in json.loads(command(home, "relabel", "--all", "--json").out)} == {
+        "@user": "done",
+        "q4": "done",
+    }
+
+
 def test_the_command_lists_it_and_writes_the_worksheet(home: Path, tmp_path: Path, command: Command) -> None:
     with Store.open(home) as store:
         ask(store, "a", "q2", text="\x1b[31mred")
