@@ -46,17 +46,26 @@ class Around:
     end: datetime
 
 
-def leads(key: str, of: Callable[[Point], Cases | None]) -> Callable[[], None]:
-    """What a click on the chart `key` does: go to the predictions that `of` says the first mark that was clicked stands for."""
+@dataclass(frozen=True)
+class Leads:
+    """What a click on the chart `key` does: go to the predictions that `of` says the first mark that was clicked stands for. hint: says so beside the chart."""
 
-    def go() -> None:
-        chosen = st.session_state.get(key) or {}
+    key: str
+    of: Callable[[Point], Cases | None]
+    hint: str = "Click a mark for its predictions"
+
+    def __call__(self) -> None:
+        """Called by Streamlit after the click."""
+        chosen = st.session_state.get(self.key) or {}
         for point in chosen.get("selection", {}).get("points", []):
-            if found := of(point):
+            if found := self.of(point):
                 links.go(links.link("", "cases", found.scope, q=found.q, order=found.order)["go"])
                 return
 
-    return go
+
+def leads(key: str, of: Callable[[Point], Cases | None]) -> Leads:
+    """What `frame.chart` takes as `on_select` of the chart `key`."""
+    return Leads(key, of)
 
 
 def period(here: Here | Around, point: Point, periods: "Series[Any]", q: str | None, order: str = LARGEST) -> Cases | None:

@@ -247,13 +247,13 @@ def chart(
 ) -> None:
     """A chart with its table, its CSV (exactly what is drawn) and what its metrics mean.
 
-    alt: the takeaway, in one plain sentence. on_select: called after a click on a mark; read `st.session_state[key]` there.
+    alt: the takeaway, in one plain sentence. on_select: called after a click on a mark; read `st.session_state[key]` there; its `hint` (views/clicks.py) is said beside the chart.
     """
     with st.container(gap=None):
         st.plotly_chart(
             figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt, on_select=on_select or "ignore", selection_mode="points"
         )
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if metrics:
                 explain(*metrics)
             with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}-table", width="content"):
@@ -262,6 +262,8 @@ def chart(
                     column_config={name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {}),
                 )  # fmt: skip
             download(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv")
+            if hint := getattr(on_select, "hint", None):
+                st.markdown(f":gray[:material/ads_click: :small[{hint}]]", width="content")
 
 
 def download(name: str, data: Callable[[], str], label: str, *, key: str, kind: str = "text/csv") -> None:

@@ -1,21 +1,24 @@
 """Does the case page say what the raw rows say, does each part stand alone, and does what a person writes show at once and stay?"""
 
+import csv
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability import owner, run
-from observability.case import Rule
+from observability.case import Rule, relabel
 from observability.errors import StoreBrokenError
-from observability.store import listing, said, written
+from observability.export_csv import inert_csv, unaltered
+from observability.store import listing, said, search, written
 from observability.views import load
-from observability.window import Slice
+from observability.window import Slice, Window
 from tests.test_pages import opened, tables, words
-from tests.views.world import END, HOSTILE, World, build
+from tests.views.world import END, HOSTILE, START, World, build
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +207,28 @@ def test_a_hostile_case_is_inert(mine: World, tmp_path: Path) -> None:
     assert "<b>" not in shown.replace("\\<", "") and "<script" not in shown.replace("\\<", "") and "<img" not in shown.replace("\\<", "")
     assert "https://evil" not in shown and ":red[z]" not in shown and "$x" not in shown
     assert words(opened("cases", q=record["id"], model=HOSTILE)).count("The case of this id") >= 1
+
+
+def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(mine: World) -> None:
+    name, wish = "=1+1 <img src=x onerror=alert(1)>", "<script>alert(2)</script> :red[z] [x](https://evil.example)"
+    record = {
+        "kind": "prediction", "id": name, "model": HOSTILE, "version": "1", "at": END.isoformat(), "received_at": END.isoformat(), "score": 0.5,
+        "features": {"plain": "@SUM(A1)", "\u202ename": "x" * 5000}, "subject": "=s",
+    }  # fmt: skip
+    asked = {"kind": "action", "action": "r", "author": "=Ada", "model": HOSTILE, "prediction": name, "do": "relabel", "text": wish}
+    written.write(mine.store, [record, asked])
+    for parameters in ({"q": 'plain = "@SUM(A1)"', "window": "Everything"}, {"q": "=s"}, {"inbox": "To be labelled again"}):
+        app = opened("cases", model=HOSTILE, **parameters)
+        assert not app.exception
+        shown = "\n".join(
+            each.value for kind in ("title", "header", "markdown", "caption", "warning", "error") for each in getattr(app, kind)
+        )
+        inert = shown.replace("\\<", "").replace("\\:", "").replace("\\[", "")
+        assert "<script" not in inert and "<img" not in inert and ":red[" not in inert and "https://evil" not in inert
+    assert name in words(opened("cases", q=name, model=HOSTILE))
+    found = search.matching(mine.store, Window(HOSTILE, START, END + timedelta(days=1)), search.parse('plain = "@SUM(A1)"'), 10)
+    sheet = relabel.worksheet(mine.store, relabel.queue(mine.store, HOSTILE), END)
+    assert found["id"].tolist() == sheet["id"].tolist() == [name] and unaltered(sheet, "id").empty
+    for table in (found, sheet):
+        for row in csv.reader(StringIO(inert_csv(table))):
+            assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))]
