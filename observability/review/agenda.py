@@ -25,8 +25,9 @@ class Item:
     """One thing to talk about.
 
     item: its id, the same from week to week. title: one sentence. reasons: why it stands here, one short text each. score: severity x change x
-    exposure, the order. exposure: share of the fleet's predictions of the week that it may concern. weeks: how many weeks running it has been on
-    an agenda without a decision, this one included. about: ids of what it rests on (incident, finding, action, model, slice).
+    exposure x weight, the order. exposure: share of the fleet's predictions of the week that it may concern. weight: how much of it hurts, 1 where
+    somebody gets wrong, late or unequal answers, less for inputs that moved by themselves. rank: of its leading finding, for ties. weeks: how many
+    weeks running it has been on an agenda without a decision, this one included. about: ids of what it rests on (incident, finding, action, slice).
     """
 
     item: str
@@ -40,6 +41,8 @@ class Item:
     score: float = 0.0
     weeks: int = 1
     about: dict[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+    rank: float = 0.0
 
     @property
     def overdue(self) -> bool:
@@ -57,15 +60,15 @@ class Item:
 
 
 def ranked(items: Iterable[Item]) -> list[Item]:
-    """Scored, most worth talking about first: what nobody decided for three weeks, then by score."""
+    """Scored, most worth talking about first: what nobody decided for three weeks, then by score; of equals what hurts most, then the higher rank."""
     scored = [replace(each, score=score(each)) for each in items]
-    return sorted(scored, key=lambda each: (not each.overdue, -each.score, each.model or "", each.item))
+    return sorted(scored, key=lambda each: (not each.overdue, -each.score, -each.weight, -each.rank, each.model or "", each.item))
 
 
 def score(item: Item) -> float:
-    """Severity x change x exposure."""
+    """Severity x change x exposure x weight."""
     least = LEAST_DUE if item.change == "due" else LEAST_EXPOSURE
-    return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, least), 6)
+    return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, least) * item.weight, 6)
 
 
 def change_of(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:

@@ -45,7 +45,7 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
         raise UsageError(f"week {week} is not over", got=f"it ends {week.end:%Y-%m-%d} 00:00 UTC", attempt=f"Freeze {week.back()}, or wait")
     if (found := body_of(store, str(week))) is not None:
         return found
-    body = snapshot(store, week, frozen_at=now, earlier=before(store, week), progress=progress)
+    body = snapshot(store, week, frozen_at=now, earlier=before(store, week, now), progress=progress)
     head = {"kind": "review", "review": str(week), "week": str(week), "at": now, "author": author}
     parts = [{**head, "model": part["model"], "body": part} for part in body["models"]]
     written.write(store, [{**head, "body": {**body, "models": []}}, *parts])
@@ -92,13 +92,13 @@ def found(store: "Store", review: str) -> Body:
     return body
 
 
-def before(store: "Store", week: Week) -> list[Body]:
-    """The frozen weeks before one, newest first, each with `outcomes`: what its items ended in, by item."""
+def before(store: "Store", week: Week, known: datetime) -> list[Body]:
+    """The frozen weeks before one, newest first, each with `outcomes`: what its items ended in, by item. known: what was frozen and said until then."""
     bodies = []
-    for each in [one for one in frozen_weeks(store) if one.week < week][:EARLIER]:
+    for each in [one for one in frozen_weeks(store) if one.week < week and one.frozen_at <= known][:EARLIER]:
         body = body_of(store, each.review)
         if body is not None:
-            bodies.append({**body, "outcomes": outcomes(said_about(store, each.review))})
+            bodies.append({**body, "outcomes": outcomes([one for one in said_about(store, each.review) if one["at"] <= known])})
     return bodies
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from observability.aggregate import Records
 from observability.record_values import AFTER_LAST, FIRST
-from observability.review.agenda import Item, change_of
+from observability.review.agenda import Item
+from observability.review.found import of_incidents, shared
+from observability.review.promises import DASHBOARD, as_of
 from observability.review.week import DAYS, Week
 from observability.store import records, said
 from observability.window import Window
@@ -19,66 +21,24 @@ Body = dict[str, Any]
 AUDIT_DAYS = timedelta(days=14)
 
 
-def items(store: "Store", week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body]) -> list[Item]:
-    """Everything that could be talked about, not ranked yet. models: their parts of the frozen week; earlier: frozen weeks, newest first."""
+def items(
+    store: "Store", week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
+) -> list[Item]:
+    """Everything that could be talked about, not ranked yet. models: their parts of the frozen week; earlier: frozen weeks, newest first.
+
+    known: what was said until then counts, and what was said in the review of an earlier week: a week that is made anew comes out the same.
+    """
     total = sum(each["served"] for each in models) or 1
     exposure = {each["model"]: each["served"] / total for each in models}
     last = next((each for each in earlier if each["week"] == str(week.back())), None)
     found = [
-        *(item for each in models for item in of_incidents(each, exposure[each["model"]], last)),
+        *shared([item for each in models for item in of_incidents(each, exposure[each["model"]], last)]),
         *of_promises(promised, exposure),
-        *of_decisions(store, week, exposure),
-        *of_signatures(store, week, exposure),
-        *of_audits(store, week, exposure),
+        *of_decisions(store, week, exposure, known),
+        *of_signatures(store, week, exposure, known),
+        *of_audits(store, week, exposure, known),
     ]
     return [replace(each, weeks=max(each.weeks, waited(each, earlier))) for each in found]
-
-
-def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
-    """Incidents that need a person, with why."""
-    before = incidents_of(last, part["model"])
-    findings = {each["id"]: each for each in part["findings"]}
-    for each in part["incidents"]:
-        if each["severity"] not in ("act", "watch"):
-            continue
-        change = change_of(each["severity"], each["value"], before.get(claim(each)))
-        lead = findings.get(each["lead"], {})
-        coverage = lead.get("evidence", {}).get("coverage")
-        yield Item(
-            f"incident:{part['model']}:{claim(each)}",
-            "incident",
-            each["sentence"],
-            each["severity"],
-            change,
-            round(share * coverage, 6) if isinstance(coverage, int | float) else round(share, 6),
-            part["model"],
-            reasons(change, last is not None, part, share, len(each["findings"]) - 1),
-            about={"incident": each["incident"], "finding": each["lead"], "analyzer": each["analyzer"], "metric": each["metric"],
-                   "subject": each["subject"], **({"slice": each["slice"]} if each["slice"] else {})},
-        )  # fmt: skip
-
-
-def reasons(change: str, has_last: bool, part: Body, share: float, collateral: int) -> tuple[str, ...]:
-    """Why an incident stands on the agenda, for people."""
-    first = {
-        "new": "New this week." if has_last else "No earlier week is frozen.",
-        "worse": "Worse than last week.",
-        "better": "Better than last week.",
-    }
-    others = f"{collateral:,} other finding{'s' if collateral != 1 else ''} with it." if collateral else ""
-    served = f"{part['model']} served {part['served']:,} predictions, {share:.0%} of the fleet's."
-    return tuple(filter(None, (first.get(change, "As last week."), served, others)))
-
-
-def incidents_of(body: Body | None, model: str) -> Mapping[str, Body]:
-    """The incidents of a model in a frozen week, by what they are about."""
-    part = next((each for each in (body or {}).get("models", ()) if each["model"] == model), None)
-    return {claim(each): each for each in part["incidents"]} if part else {}
-
-
-def claim(incident: Body) -> str:
-    """What an incident is about, whatever the week: a fault that lasts may be dated otherwise in each week's window."""
-    return "/".join([incident["analyzer"], incident["subject"], incident["metric"], incident["slice"] or ""])
 
 
 def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iterable[Item]:
@@ -103,13 +63,16 @@ def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iter
             )  # fmt: skip
 
 
-def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iterable[Item]:
+def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Standing decisions whose day to look at them again has come, or comes within the coming week, until an item about that day has an outcome."""
-    seen = {row["item"] for row in rows(store, "agenda") if row["does"] in ("accept", "watch", "act") and row["review"] < str(week)}
-    for each in said.decisions(store):
+    seen = ended(store, week, known)
+    for whole in said.decisions(store):
+        each = as_of(whole, known)
+        if each is None or not before(each.fields.get("review"), week):
+            continue
         fields, again = each.fields, each.fields.get("revisit")
         item = f"decision:{each.id}:{again:%Y-%m-%d}" if again else ""
-        if again is None or again >= week.end + DAYS or each.state != "standing" or item in seen or fields.get("review") == str(week):
+        if again is None or again >= week.end + DAYS or each.state != "standing" or item in seen:
             continue
         model = fields.get("model")
         yield Item(
@@ -121,27 +84,41 @@ def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float]) -> I
         )  # fmt: skip
 
 
-def of_signatures(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iterable[Item]:
-    """States that a risk owner accepted until a date that is over, or ends within the coming week: the newest signature of each counts."""
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows(store, "signature"):
-        newest[row["model"], row["subject"]] = row
-    for (model, subject), row in newest.items():
-        until = row["until"]
-        if until < stored(week.end + DAYS):
+def of_signatures(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
+    """States that a risk owner accepted until a date that is over, or ends within the coming week: the newest signature of each counts, until an
+    item about its last day has an outcome.
+    """
+    seen = ended(store, week, known)
+    for row in standing(each for each in rows(store, "signature", known) if before(each["review"], week)):
+        model, subject, until = row["model"], row["subject"], row["until"]
+        item = f"signature:{model}:{same(subject)}:{until:%Y-%m-%d}"
+        if until < stored(week.end + DAYS) and item not in seen:
             over = until < stored(week.end)
             yield Item(
-                f"signature:{model}:{subject}", "signature",
+                item, "signature",
                 f"{row['author']} accepted {subject} of {model} until {until:%Y-%m-%d}: sign again, or open an action.",
                 "act" if over else "watch", "due", round(exposure.get(model, 0.0), 6), model,
                 (f"The signature {'lapsed' if over else 'lapses'} on {until:%Y-%m-%d}.",), about={"subject": subject},
             )  # fmt: skip
 
 
-def of_audits(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iterable[Item]:
+def standing(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest signature of each state of each model, from records oldest first. Capitals and spaces make no other state."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in signed:
+        newest[row["model"], same(row["subject"])] = row
+    return list(newest.values())
+
+
+def same(subject: str) -> str:
+    """A subject as it is compared."""
+    return " ".join(subject.split()).casefold()
+
+
+def of_audits(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Audits that have expired or do within two weeks: the newest of each kind and version counts."""
     newest: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in rows(store, "audit"):
+    for row in rows(store, "audit", min(known, week.end)):
         newest[row["model"], row["version"], row["audit"]] = row
     for (model, version, audit), row in newest.items():
         expires = row["expires"]
@@ -153,10 +130,24 @@ def of_audits(store: "Store", week: Week, exposure: Mapping[str, float]) -> Iter
             )  # fmt: skip
 
 
-def rows(store: "Store", kind: str) -> list[dict[str, Any]]:
-    """Every record of a kind, oldest first."""
+def ended(store: "Store", week: Week, known: datetime) -> set[str]:
+    """Items that had an outcome in the review of an earlier week."""
+    return {
+        row["item"] for row in rows(store, "agenda", known) if row["does"] in ("accept", "watch", "act") and before(row["review"], week)
+    }
+
+
+def before(review: Any, week: Week) -> bool:
+    """Whether something was said in the review of an earlier week, or in none."""
+    return not isinstance(review, str) or review < str(week)
+
+
+def rows(store: "Store", kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
+    """Records of a kind, oldest first. known: what was said until then; what the dashboard says when a week is frozen is known from then on."""
     frame = records.fetch(store, Records(kind, ever=True), Window("", FIRST, AFTER_LAST))
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    found = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    until = None if known is None else stored(known)
+    return [each for each in found if until is None or each["at"] < until or (each["at"] == until and each.get("author") != DASHBOARD)]
 
 
 def stored(instant: datetime) -> datetime:

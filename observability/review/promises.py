@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 CLOSED = ("done", "cancelled")
+SHOWN_CLOSED = 2
+"""Reviews that show an action after it was closed."""
 DASHBOARD = "the dashboard"
 """Who speaks where nobody does."""
 PERFORMANCE = "serving/performance"
 
 
 def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
-    """Actions of the weeks before this one that are open, or were closed in the last week; the one due first comes first. known: what was said until then.
+    """Actions of the weeks before this one that are open, or were closed lately; the one due first comes first. known: what was said until then.
+
+    A closed one stays for two reviews, however old it is, so that people see whether it worked.
 
     Each has its fields, `since` (its week), `overdue`, `entries` (who said what when), `moved` (None where it names no metric, with `why`), `weeks` (how
     many reviews running nobody could tell whether it moved, this one included; 0 where it can be told), and `escalated`.
@@ -38,7 +42,7 @@ def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetim
         if item is None:
             continue
         fields, since = item.fields, week_of(item)
-        if since >= week or (item.state in CLOSED and since < week.back()):
+        if since >= week or settled(item, week, earlier):
             continue
         due = fields.get("due")
         body: Body = {
@@ -61,8 +65,17 @@ def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetim
     return sorted(found, key=lambda each: (each["due"] is None, each["due"] or "", each["action"]))
 
 
+def settled(item: said.Item, week: Week, earlier: Sequence[Body]) -> bool:
+    """Whether an action was closed before the last week began, or two reviews have shown it closed: past weeks may be reviewed long after."""
+    if item.state not in CLOSED:
+        return False
+    closed = item.said("state")
+    shown = sum(any(one["action"] == item.id and one["state"] in CLOSED for one in body["promises"]) for body in earlier)
+    return shown >= SHOWN_CLOSED or (closed is not None and closed.at < week.back().start)
+
+
 def as_of(item: said.Item, known: datetime) -> said.Item | None:
-    """The action as it was known at an instant: None where it was not. What the dashboard says when a week is frozen is known from then on."""
+    """An action or a decision as it was known at an instant: None where it was not. What the dashboard says when a week is frozen is known from then on."""
     entries = tuple(each for each in item.entries if each.at < known or (each.at == known and each.author != DASHBOARD))
     return replace(item, entries=entries) if entries else None
 

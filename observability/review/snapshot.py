@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from observability import run
 from observability.aggregate import Aggregate
 from observability.catalog import Model
-from observability.finding import Finding, iso
+from observability.finding import SEVERITIES, Finding, iso
+from observability.incident_rules import STAGES, stage
 from observability.incidents import Incident
 from observability.review.agenda import ranked
 from observability.review.challengers import challengers
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 2
+FORMAT = 3
 """Version of the frozen shape; a page that reads an older one says so."""
 KEPT_EVIDENCE = (
     "by_day",
@@ -96,7 +97,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
         "ledger": [each.to_json() for each in happened],
         "challengers": challengers(store, week),
         "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
-        "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier))],
+        "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier, frozen_at))],
     }
 
 
@@ -128,8 +129,16 @@ def model_body(each: Judged) -> Body:
         "settings": settings_of(each.model),
         "incidents": [incident_body(one) for one in each.incidents],
         "findings": [frozen(one) for one in list(shown.values())[:MOST_FINDINGS]],
-        "counts": {name: sum(one.severity == name for one in each.findings) for name in ("act", "watch", "unknown", "ok")},
+        "counts": counts(each.findings),
+        "judged": {
+            name: counts([one for one in each.findings if one.analyzer == name]) for name in sorted({one.analyzer for one in each.findings})
+        },
     }
+
+
+def counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """How many findings have each severity."""
+    return {name: sum(one.severity == name for one in findings) for name in SEVERITIES}
 
 
 def severity(each: Judged) -> str:
@@ -168,5 +177,7 @@ def incident_body(incident: Incident) -> Body:
         "subject": incident.lead.subject,
         "metric": incident.lead.metric,
         "analyzer": incident.lead.analyzer,
+        "rank": incident.lead.rank,
+        "stages": [name for name in STAGES if name in {stage(each) for each in incident.findings}],
         "findings": [incident.lead.id, *(each.id for each in incident.collateral)],
     }

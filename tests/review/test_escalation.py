@@ -104,16 +104,37 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
     item = on_agenda(store, WEEKS[3], "decision:d1")
     assert "Keep version 1" in item["title"]
     assert "carla" in item["reasons"][0]
-    written.write(store, [{"kind": "agenda", "review": str(WEEKS[3]), "item": item["item"], "author": "ann", "does": "accept"}])
+    written.write(
+        store,
+        [
+            {
+                "kind": "agenda",
+                "review": str(WEEKS[3]),
+                "item": item["item"],
+                "author": "ann",
+                "does": "accept",
+                "at": NOW + timedelta(hours=12),
+            }
+        ],
+    )
     freeze.freeze(store, WEEKS[4], author="ann", now=NOW + timedelta(days=1))
     assert on_agenda(store, WEEKS[4], "decision:d1") is None
 
 
 def test_a_week_is_made_anew_as_it_was_frozen(store):
     body = freeze.found(store, str(WEEKS[3]))
-    earlier = freeze.before(store, WEEKS[3])
-    anew = snapshot(store, WEEKS[3], frozen_at=NOW + (WEEKS[3].start - WEEKS[0].start) / 1000, earlier=earlier)
+    then = NOW + (WEEKS[3].start - WEEKS[0].start) / 1000
+    later = {"author": "ann", "model": "eta", "at": then + timedelta(hours=1)}
+    written.write(store, [
+        {**later, "kind": "decision", "decision": "d8", "statement": "Said after it", "decider": "eve", "model": None, "revisit": WEEKS[2].start},
+        {**later, "kind": "decision", "decision": "d9", "statement": "Of a later review", "decider": "eve", "model": None, "revisit": WEEKS[2].start,
+         "review": str(WEEKS[4]), "at": NOW},
+        {**later, "kind": "signature", "subject": "bias", "until": NOW + timedelta(days=300)},
+        {**later, "kind": "agenda", "review": str(WEEKS[2]), "item": body["agenda"][0]["item"], "does": "accept"},
+    ])  # fmt: skip
+    anew = snapshot(store, WEEKS[3], frozen_at=then, earlier=freeze.before(store, WEEKS[3], then))
     assert anew["promises"] == body["promises"]
+    assert anew["agenda"] == body["agenda"]
 
 
 @pytest.mark.parametrize("words", ["keep VERSION", "carla", "dan wants", "f-77", "roll back", "eta"])

@@ -87,7 +87,7 @@ def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_recor
 
 def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):
     assert freeze.freeze(store, BROKEN, author="zoe", now=NOW + timedelta(days=1)) == broken
-    anew = snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.before(store, BROKEN))
+    anew = snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.before(store, BROKEN, NOW))
     assert freeze.canonical(anew) == freeze.canonical(broken)
 
 
