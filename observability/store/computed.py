@@ -6,6 +6,7 @@ answer as JSON. It is a memory, no record: losing one costs a second, so a write
 
 import json
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from observability.store.schema import model_table
 from observability.store.source import snapshot, stored
 
 if TYPE_CHECKING:
+    import duckdb
+
     from observability.store.database import Store
 
 LOG = logging.getLogger(__name__)
@@ -50,3 +53,12 @@ def keep(store: "Store", model: Model, prediction: str, part: str, asked: str, b
             )
     except ObservabilityError as error:
         LOG.info("an answer about %s was not kept: %s", prediction[:80], error)
+
+
+def forget(writer: "duckdb.DuckDBPyConnection", key: int, ids: Iterable[str]) -> int:
+    """Deletes the answers about some predictions, in the transaction that forgets these; gives how many."""
+    ((count,),) = writer.execute(
+        f"DELETE FROM {model_table('computed', key)} WHERE id_hash IN (SELECT hash(unnest($ids::VARCHAR[]))) AND id IN (SELECT unnest($ids::VARCHAR[]))",
+        {"ids": list(ids)},
+    ).fetchall()
+    return int(count)

@@ -69,6 +69,10 @@ def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monk
     for place in range(6):
         computed.keep(store, model, "r-1", "score", str(place), "[1]")
     assert [computed.find(store, model, "r-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
+    computed.keep(store, model, "r-9", "score", "x", "[9]")
+    with store.write() as writer:
+        assert computed.forget(writer, model.key, ["r-9", "nobody"]) == 1
+    assert computed.find(store, model, "r-9", "score", "x") is None and computed.find(store, model, "r-1", "score", "5") == [1]
     monkeypatch.setattr(computed, "MOST_OF_ALL", 2)
     computed.keep(store, model, "r-2", "score", "x", "[2]")
     ((held,),) = store.cursor().execute(f"SELECT count(*) FROM computed_{model.key}").fetchall()
