@@ -96,7 +96,7 @@ def answer(alert: Alert, author: str) -> None:
     """Acknowledge, snooze, resolve, open again; useful or not, asked once."""
     note = st.text_input("Note", key=f"note-{alert.incident}", max_chars=1000, placeholder="May stay empty")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if alert.state in ("open", "snoozed") and st.button("Acknowledge", icon=":material/visibility:", type="primary", key="acknowledge"):
+        if alert.state in ("open", "snoozed") and st.button("Acknowledge", icon=":material/visibility:", key="acknowledge"):
             say(alert, author, "acknowledged", note)
         if alert.state in ("open", "acknowledged"):
             with st.popover("Snooze", icon=":material/snooze:"):

@@ -80,7 +80,7 @@ def form(body: edit.Body, turn: str) -> edit.Body | None:
         zones = sorted(available_timezones() | {str(own.get("timezone", "UTC"))})
         zone = third.selectbox("Time zone", zones, zones.index(str(own.get("timezone", "UTC"))), key=f"alerts-zone-{turn}")
         dashboard = st.text_input("Address of this dashboard, for links in messages", own.get("dashboard", ""), placeholder="https://models.example.org", key=f"alerts-dashboard-{turn}")  # fmt: skip
-        if not st.form_submit_button("Keep", type="primary", icon=":material/save:"):
+        if not st.form_submit_button("Keep", icon=":material/save:"):
             return None
     settings = {"default": [each for each in default if each in known], "least": least, "quiet": quiet.strip(), "timezone": zone, "dashboard": dashboard.strip()}  # fmt: skip
     usual = {"default": [], "least": "act", "quiet": "", "timezone": "UTC", "dashboard": ""}

@@ -148,7 +148,7 @@ def steps(room: Room) -> None:
             "Back", icon=":material/arrow_back:", shortcut="Left", key="step-back", disabled=place == 0, on_click=to, args=(SHORT[max(place - 1, 0)],)
         )  # fmt: skip
         st.button(
-            "Next", icon=":material/arrow_forward:", shortcut="Right", key="step-next", type="primary", disabled=place == len(SHORT) - 1,
+            "Next", icon=":material/arrow_forward:", shortcut="Right", key="step-next", disabled=place == len(SHORT) - 1,
             on_click=to, args=(SHORT[min(place + 1, len(SHORT) - 1)],),
         )  # fmt: skip
         st.session_state["step-box"] = room.step

@@ -141,7 +141,7 @@ def finish(room: Room, item: Item) -> None:
             more["metric"] = right.selectbox("Metric it should move", names, index=0 if names else None, format_func=text.metric_title, key=f"metric-{item.item}")  # fmt: skip
             more["goal"] = left.number_input("Goal (may stay empty)", value=None, key=f"goal-{item.item}", format="%g")
             more["due"] = datetime.combine(due, time(), tzinfo=UTC) if due else None
-        if st.form_submit_button("Keep", type="primary", icon=":material/check:"):
+        if st.form_submit_button("Keep", icon=":material/check:"):
             if does == "act" and not words.strip():
                 st.warning("Say what has to be done.")
                 return

@@ -80,7 +80,7 @@ def decide(room: Room) -> None:
         options = st.text_input("What else was considered? (separate with ;)", max_chars=800, key=f"decision-options-{turn}")
         dissent = st.text_input("Who disagreed, and why?", max_chars=800, key=f"decision-dissent-{turn}")
         again = st.date_input("Look at it again on", value=None, min_value=week.start.date(), key=f"decision-revisit-{turn}")
-        if st.form_submit_button("Write down", type="primary", icon=":material/gavel:"):
+        if st.form_submit_button("Write down", icon=":material/gavel:"):
             if not statement.strip() or not evidence:
                 st.warning("A decision needs a sentence and at least one item that it rests on.")
                 return

@@ -10,18 +10,22 @@ from observability.views.review import Room, agenda_record, say
 from observability.views.review_fleet import scope_of
 from observability.views.table import column, row, table
 
+CHANGES: dict[str | None, str] = {None: "", "new": "New; ", "worse": "Recurring, worse; ", "as before": "Recurring; ", "better": "Recurring, better; ", "due": ""}  # fmt: skip
+"""How an incident stands to last week's, before what else is said of it."""
+
 
 def incidents(room: Room) -> None:
     """What hurt, where it seems to come from, and the verdicts about single cases."""
     columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("since", "Since", width="9rem"))  # fmt: skip
+    known = {each.about.get("incident"): each.change for each in (*room.agenda.items, *room.agenda.folded)}
     rows = []
     for part in room.body["models"]:
         for each in part["incidents"]:
-            event = each["event"]
+            event, seen = each["event"], known.get(each["incident"])
             rows.append(
                 row(
                     {
-                        "what": {"s": each["severity"], **links.link(each["sentence"], "findings", scope_of(room, part["model"])), "sub": f"{text.plural(len(each['findings']), 'finding')}" + (f"; after {event['what']}: {event['text']}" if event else "")},
+                        "what": {"s": each["severity"], **links.link(each["sentence"], "findings", scope_of(room, part["model"])), "sub": f"{CHANGES[seen]}{text.plural(len(each['findings']), 'finding')}" + (f"; after {event['what']}: {event['text']}" if event else "")},
                         "model": {"t": part["model"]},
                         "source": {"t": each["source"] or "unknown"},
                         "since": {"t": each["onset"][:10] if each["onset"] else text.DASH},

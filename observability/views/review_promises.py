@@ -97,7 +97,7 @@ def close(room: Room, item: Item) -> None:
         owner = None
         if does == "escalated":
             owner = st.text_input("To whom?", max_chars=80, key=f"promise-owner-{item.id}-{turn}").strip() or None
-        if st.form_submit_button("Keep", type="primary", icon=":material/check:"):
+        if st.form_submit_button("Keep", icon=":material/check:"):
             if does != "done" and not reason.strip():
                 st.warning("Say why: who reads it in a month will ask.")
                 return

@@ -147,9 +147,7 @@ def ask(here: Here, settings: ModelSettings) -> None:
         st.markdown(f"- {text.plain(each)}")
     key = f"preview-{here.model.name}"
     seen = st.session_state.get(key)
-    if st.button(
-        "See what it would have said", icon=":material/history:", type="primary" if not seen or seen[0] != settings else "secondary"
-    ):
+    if st.button("See what it would have said", icon=":material/history:"):
         looked = look(here, settings)
         if looked is None:
             return

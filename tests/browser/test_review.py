@@ -20,8 +20,10 @@ from observability.lab.road import lines
 from observability.lab.scene import cast
 from observability.review.week import Week
 from observability.store.database import Store
+from observability.views.review import SHORT
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
+from tests.browser.test_accessible import serious
 from tests.running import Dashboard, dashboard
 from tests.sample_home import ROOT, copied, environment
 
@@ -218,6 +220,17 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
     assert (was, now) == pytest.approx((accuracy(desk, BROKEN), accuracy(desk, MENDED)), abs=0.0005)
     assert 0 < low < better < high
     assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_step_is_accessible(scheme: str, desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/review?review={BROKEN}", scheme=scheme)
+    for step in SHORT:
+        assert serious(page) == [], step
+        if step != SHORT[-1]:
+            page.keyboard.press("ArrowRight")
+            page.wait_for_url(f"**step={SHORT[SHORT.index(step) + 1]}**", timeout=PATIENCE)
+            settle(page)
 
 
 def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Visit) -> None:
