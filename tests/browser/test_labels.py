@@ -1,0 +1,24 @@
+"""Does the page about labels count those that the raw files hold?"""
+
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, figure, heading, words
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_labelled_predictions_of_a_week_are_those_of_the_raw_file(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/labels?model=flights-delay")
+    assert heading(page) == "Labels"
+    rows = raw.last_week(raw.predictions("flights-delay"))
+    labelled, served = figure(r"([\d,]+) of ([\d,]+) predictions of this window are labelled", words(page))
+    assert (int(labelled.replace(",", "")), int(served.replace(",", ""))) == (int(rows["label"].notna().sum()), len(rows))
+    drawn = pd.read_csv(StringIO(download(page, "labels-csv")), parse_dates=["period"]).tail(7)
+    by_day = rows.groupby(rows["at"].dt.tz_localize(None).dt.floor("D"))["label"].agg(["size", "count"])
+    assert drawn["served"].tolist() == by_day["size"].tolist() and drawn["labelled"].tolist() == by_day["count"].tolist()
