@@ -158,15 +158,18 @@ def since_when(found: Separation, frames: Frames, context: Context) -> Since:
 def numbers(frames: Frames, context: Context) -> Together | None:
     """The numbers of all samples; None where there are fewer than two."""
     current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
-    wanted = [each for each in asked(context) if all(frame[each].dtype != object for frame in (current, reference))]
-    if len(wanted) < 2:
+    samples = [columns_of(frame, asked(context)) for frame in (reference, current, past)]
+    names = [name for name, values in samples[0].items() if values.dtype.kind == "f" and samples[1][name].dtype.kind == "f"]
+    if len(names) < 2:
         return None
-    held = [reference, current, past if len(past) and all(past[each].dtype != object for each in wanted) else current.iloc[:0]]
-    samples = [columns_of(frame, wanted) for frame in held]
+    held = [reference, current, past]
+    if not len(past) or any(samples[2][name].dtype.kind != "f" for name in names):
+        held[2], samples[2] = current.iloc[:0], {name: np.empty(0) for name in names}
     days = [np.zeros(len(reference), np.int64), day_numbers(current), day_numbers(held[2])]
+    chosen = [{name: each[name] for name in names} for each in samples]
     last = (context.window.end - timedelta(microseconds=1) - EPOCH).days
-    of_reference, now, before = prepared(samples, days)
-    return Together(tuple(samples[0]), of_reference, now, before, last, context.window.days)
+    of_reference, now, before = prepared(chosen, days)
+    return Together(tuple(names), of_reference, now, before, last, context.window.days)
 
 
 def day_numbers(rows: "DataFrame") -> NDArray[np.int64]:

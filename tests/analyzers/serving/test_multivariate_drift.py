@@ -62,9 +62,18 @@ def test_a_correlation_that_strays_or_stood_so_is_no_news() -> None:
     assert stood.severity == "watch" and "as in the past four weeks" in stood.because and stood.onset is None
 
 
+def test_texts_of_any_kind_are_no_numbers() -> None:
+    reference, current = tied(3000, 96, 0.7), week(97, 0.7, 0.1)
+    context = context_for(reference, features=FEATURES)
+    frames = frames_for(ANALYZER.needs(context), context, current, reference, month(950, 0.7))
+    of_texts = {name: frame.astype({"feature.region": "str"}) if name.endswith("_rows") else frame for name, frame in frames.items()}
+    pair = ANALYZER.analyze(of_texts, context)[1]
+    assert pair.severity == "act" and pair.evidence["features"] == ["age", "income"] and pair.evidence["looked_at"] == 1
+
+
 def test_of_clean_weeks_no_pair_is_named() -> None:
     reference = tied(3000, 95, 0.6)
-    said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 430)]
+    said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 412)]
     assert set(said) == {"ok"}
 
 
