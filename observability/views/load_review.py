@@ -83,6 +83,16 @@ def ledger(model: str | None, start: datetime, end: datetime) -> "list[Entry]":
     return cached_ledger(stamp(), model, start, end)
 
 
+def signatures() -> list[dict[str, Any]]:
+    """The newest signature of each state of each model."""
+    return cached_signatures(stamp())
+
+
+def today() -> datetime:
+    """Now, as the store's frames hold instants: UTC without a zone."""
+    return now().replace(tzinfo=None)
+
+
 def actions() -> "dict[str, Item]":
     """Every action as it stands, by its id."""
     return cached_actions(stamp())
@@ -168,6 +178,14 @@ def cached_ledger(key: Stamp, model: str | None, start: datetime, end: datetime)
     from observability.review.ledger import entries
 
     return entries(store(), start, end, model=model)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def cached_signatures(key: Stamp) -> list[dict[str, Any]]:
+    """See `signatures`."""
+    from observability.review.items import rows, standing
+
+    return standing(rows(store(), "signature"))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -66,6 +66,8 @@ def enter() -> Room:
     """The week of the address, or the choice of one; stops where none is frozen."""
     frozen = load_review.reviews()
     names = [each.review for each in frozen]
+    if "week" in st.query_params:  # as people spell it who know the command's --week
+        st.query_params["review"] = spelled(st.query_params.pop("week"))
     if names and "review" not in st.query_params:
         st.query_params["review"] = names[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -84,15 +86,32 @@ def enter() -> Room:
     return Room(body, step_of(st.query_params.get("step")), tuple(load_review.review_said(str(chosen))), None)
 
 
+def spelled(week: str) -> str:
+    """A week as reviews are named; what is no week stays as it is, and is said to be none."""
+    try:
+        return str(Week.parse(week))
+    except ObservabilityError:
+        return week
+
+
+def asked(frozen: set[str]) -> Week | None:
+    """The week that the address names and nobody froze yet; None where it names none, or one that is frozen."""
+    named = spelled(st.query_params.get("review", ""))
+    try:
+        return None if named in frozen else Week.parse(named)
+    except ObservabilityError:
+        return None
+
+
 def begin(frozen: list[Frozen]) -> None:
     """Freeze a week: the last one that is over where it is not frozen yet, or any other."""
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
     newest = newest_week()
-    offered = last if newest is None or newest >= last else newest
+    offered = asked(known) or (last if newest is None or newest >= last else newest)
     with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
         st.markdown("The numbers of a frozen week never change. What labels say later stands apart, as *restated since*.")
-        week = st.text_input("Week", str(offered), key="freeze-week", help="An ISO week, Monday to Sunday in UTC, as 2013-W27")
+        week = st.text_input("Week", str(offered), key=f"freeze-week-{offered}", help="An ISO week, Monday to Sunday in UTC, as 2013-W27")
         author = person.box("freeze")
         if str(offered) in known:
             st.caption(f"{offered} is frozen already.")

@@ -8,10 +8,12 @@ import streamlit as st
 from observability.export_review import ENDS
 from observability.metrics import METRICS
 from observability.review.agenda import Item
+from observability.review.promises import CLOSED
 from observability.review.week import Week
 from observability.store import written
-from observability.views import links, text
+from observability.views import links, load_review, text
 from observability.views.choice import choose
+from observability.views.drafts import held
 from observability.views.review import Room, agenda_record, next_turn, say, turn_of
 from observability.views.table import column, row, table
 
@@ -53,7 +55,7 @@ def as_row(room: Room, item: Item, place: int | None) -> dict[str, Any]:
         {
             "place": {"t": str(place) if place else ""},
             "what": {"s": item.severity, **links.link(item.title, "review", None, review=room.review, item=item.item), "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
-            "model": {"t": item.model or text.DASH},
+            "model": {"t": item.model or text.DASH, "sub": f"and {item.about['also'].replace(',', ', ')}" if item.about.get("also") else None},
             "end": {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"} if end else {"t": text.DASH},
         },
         selected=st.query_params.get("item") == item.item,
@@ -115,55 +117,60 @@ def arrange(room: Room, item: Item) -> None:
         if item.item not in agenda.pinned and st.button("Pin", icon=":material/keep:", type="tertiary", key="pin"):
             _ = say(room, [agenda_record(room, item.item, "pin")]) and st.rerun()
         if item.item in room.ended and st.button("Open again", icon=":material/undo:", type="tertiary", key="reopen"):
-            _ = say(room, [agenda_record(room, item.item, "reopen")]) and st.rerun()
+            _ = say(room, [agenda_record(room, item.item, "reopen"), *given_up(room, item, "The item was opened again.")]) and st.rerun()
 
 
 def finish(room: Room, item: Item) -> None:
-    """Accept, watch or act, with owner, day, and the metric that it should move."""
+    """Accept, watch or act, with owner, day, and the metric that it should move. The boxes are new ones once an outcome was kept."""
     finding = room.finding(item.about.get("finding"))
     week = Week.parse(room.body["week"])
+    form = f"finish-{room.review}-{item.item}"
+    turn = turn_of(form)
     does = st.segmented_control(
         "How does it end?",
         list(ENDS),
         format_func=lambda key: {"accept": "Accept", "watch": "Watch", "act": "Act"}[key],
-        key=f"does-{item.item}",
+        **held(f"does-{form}-{turn}"),
     )
     if does is None:
         return
-    with st.form(f"finish-{item.item}", border=False):
-        words = st.text_area("What was said" if does != "act" else "What has to be done", max_chars=4000, key=f"text-{item.item}")
-        more: dict[str, Any] = {}
-        if does == "act":
-            left, middle, right = st.columns(3)
-            more["owner"] = left.text_input("Owner", value=owner(room, item), max_chars=80, key=f"owner-{item.item}")
-            due = middle.date_input("Until", value=(week.end + timedelta(days=7)).date(), key=f"due-{item.item}")
-            names = metrics(finding)
-            more["metric"] = right.selectbox("Metric it should move", names, index=0 if names else None, format_func=text.metric_title, key=f"metric-{item.item}")  # fmt: skip
-            more["goal"] = left.number_input("Goal (may stay empty)", value=None, key=f"goal-{item.item}", format="%g")
-            more["due"] = datetime.combine(due, time(), tzinfo=UTC) if due else None
-        if st.form_submit_button("Keep", icon=":material/check:"):
-            if does == "act" and not words.strip():
-                st.warning("Say what has to be done.")
-                return
-            if say(room, records(room, item, does, words.strip(), more)):
-                st.rerun()
+    words = st.text_area("What was said" if does != "act" else "What has to be done", max_chars=4000, **held(f"text-{form}-{turn}"))
+    more: dict[str, Any] = {}
+    if does == "act":
+        names = metrics(finding)
+        left, middle, right = st.columns(3)
+        more["owner"] = left.text_input("Owner", max_chars=80, **held(f"owner-{form}-{turn}", owner(room, item))).strip()
+        due = middle.date_input("Until", **held(f"due-{form}-{turn}", (week.end + timedelta(days=7)).date()))
+        more["due"] = datetime.combine(due, time(), tzinfo=UTC) if due else None
+        more["metric"] = right.selectbox(
+            "Metric it should move", names, format_func=text.metric_title, **held(f"metric-{form}-{turn}", names[0], names)
+        )
+        more["goal"] = left.number_input("Goal (may stay empty)", value=None, format="%g", **held(f"goal-{form}-{turn}"))
+    if st.button("Keep", icon=":material/check:", key=f"keep-{form}-{turn}"):
+        if does == "act" and not words.strip():
+            st.warning("Say what has to be done.")
+            return
+        if say(room, records(room, item, does, words.strip(), more)):
+            next_turn(form)
+            st.rerun()
 
 
 def remark(room: Room, item: Item) -> None:
     """Say something without ending the item. The box is a new one after each remark of this session; what others say meanwhile does not touch it."""
-    turn = turn_of(f"remark-{item.item}")
-    with st.expander("Add a remark", icon=":material/chat:"), st.form(f"remark-{item.item}-{turn}", border=False):
-        words = st.text_area("Remark", max_chars=4000, key=f"remark-text-{item.item}-{turn}")
-        sent = st.form_submit_button("Add", icon=":material/add:") and words.strip()
+    form = f"remark-{room.review}-{item.item}"
+    turn = turn_of(form)
+    with st.expander("Add a remark", icon=":material/chat:"):
+        words = st.text_area("Remark", max_chars=4000, **held(f"{form}-{turn}"))
+        sent = st.button("Add", icon=":material/add:", key=f"add-{form}-{turn}") and words.strip()
         if sent and say(room, [agenda_record(room, item.item, "note", text=words.strip())]):
-            next_turn(f"remark-{item.item}")
+            next_turn(form)
             st.rerun()
 
 
 def records(room: Room, item: Item, does: str, words: str, more: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records that end an item: its outcome and, where somebody acts, the action."""
+    """The records that end an item: its outcome and, where somebody acts, the action. Where it had ended in an action before and does not now, that is given up."""
     if does != "act":
-        return [agenda_record(room, item.item, does, text=words)]
+        return [agenda_record(room, item.item, does, text=words), *given_up(room, item, "The item ended otherwise.")]
     action = written.new_id()
     about = {name: item.about.get(name) for name in ("incident", "finding", "slice")}
     made = {
@@ -177,6 +184,15 @@ def records(room: Room, item: Item, does: str, words: str, more: dict[str, Any])
         **more,
     }
     return [agenda_record(room, item.item, "act", text=words, action=action), made]
+
+
+def given_up(room: Room, item: Item, reason: str) -> list[dict[str, Any]]:
+    """The record that gives up the action that an item had ended in; none where there is no such action, or it is closed."""
+    end = room.ended.get(item.item)
+    action = load_review.actions().get(str(end.get("action"))) if end else None
+    if action is None or action.state in CLOSED:
+        return []
+    return [{"kind": "action", "action": action.id, "author": room.author, "state": "cancelled", "reason": reason}]
 
 
 def owner(room: Room, item: Item) -> str:
@@ -197,8 +213,13 @@ def add(room: Room) -> None:
         if room.author is None:
             st.caption("Give your name above to write.")
             return
-        with st.form("add-item", border=False, clear_on_submit=True):
-            words = st.text_input("What should be talked about?", max_chars=400)
-            model = st.selectbox("Model", [each["model"] for each in room.body["models"]], index=None, placeholder="None in particular")
-            if st.form_submit_button("Add", icon=":material/add:") and words.strip():
-                _ = say(room, [agenda_record(room, f"added:{written.new_id()}", "add", text=words.strip(), model=model)]) and st.rerun()
+        turn = turn_of(f"add-{room.review}")
+        key = f"add-item-{room.review}-{turn}"
+        names = [each["model"] for each in room.body["models"]]
+        words = st.text_input("What should be talked about?", max_chars=400, **held(f"{key}-words"))
+        model = st.selectbox("Model", names, index=None, placeholder="None in particular", **held(f"{key}-model", among=names))
+        if st.button("Add", icon=":material/add:", key=key) and words.strip():
+            record = agenda_record(room, f"added:{written.new_id()}", "add", text=words.strip(), model=model)
+            if say(room, [record]):
+                next_turn(f"add-{room.review}")
+                st.rerun()

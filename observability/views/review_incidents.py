@@ -6,7 +6,8 @@ import streamlit as st
 
 from observability.export_case import SOURCES, WRONG
 from observability.views import links, load_review, text
-from observability.views.review import Room, agenda_record, say
+from observability.views.drafts import held
+from observability.views.review import Room, agenda_record, next_turn, say, turn_of
 from observability.views.review_fleet import scope_of
 from observability.views.table import column, row, table
 
@@ -74,15 +75,18 @@ def postmortems(room: Room) -> None:
     """Cards that people wrote about incidents of the week, and the form for one more. Blameless: what happened and why it could, not who."""
     st.subheader("Postmortems", anchor=False)
     known = {each.item: each for each in (*room.agenda.items, *room.agenda.folded) if each.sort == "incident"}
-    written = [each for each in room.said if each["does"] == "note" and str(each.get("text") or "").startswith(f"{LINES[0]}: ")]
-    newest = {each["item"]: each for each in written}
-    for item, each in newest.items():
+    texts: dict[str, list[dict[str, Any]]] = {}
+    for each in room.said:
+        if each["does"] == "note" and str(each.get("text") or "").startswith(f"{LINES[0]}: "):
+            texts.setdefault(each["item"], []).append(each)
+    for item, versions in texts.items():
         with st.container(border=True):
             st.markdown(f"**{text.sentence(known[item].title)}**" if item in known else "**An item of another week**")
-            for line in str(each["text"]).splitlines():
-                name, _, words = line.partition(": ")
-                st.markdown(f":gray[{text.plain(name)}] {text.plain(words)}")
-            st.caption(text.plain(f"{each['author']}, {text.minute(each['at'])} UTC" + again(sum(one["item"] == item for one in written))))
+            card(versions[-1])
+            if len(versions) > 1:
+                with st.expander(f"Earlier texts: {len(versions) - 1}", icon=":material/history:"):
+                    for each in reversed(versions[:-1]):
+                        card(each)
     if not known:
         st.caption("No incident of this week is on the agenda.")
         return
@@ -90,29 +94,55 @@ def postmortems(room: Room) -> None:
         if room.author is None:
             st.caption("Give your name above to write.")
             return
-        write(room, known)
+        write(room, known, texts)
 
 
-def again(times: int) -> str:
-    """How often a card was rewritten; earlier texts stay under the item on the agenda."""
-    return f"; written {times} times, each stands under the item" if times > 1 else ""
+def lines_of(note: dict[str, Any]) -> dict[str, str]:
+    """The lines of a card by their names."""
+    return {name: words for name, _, words in (line.partition(": ") for line in str(note["text"]).splitlines())}
 
 
-def write(room: Room, known: dict[str, Any]) -> None:
-    """The form, filled with what is known by itself."""
-    chosen = st.selectbox("Incident", list(known), format_func=lambda key: known[key].title.replace("`", "")[:110], key="postmortem-item")
+def card(note: dict[str, Any]) -> None:
+    """One text with its author and time."""
+    for name, words in lines_of(note).items():
+        st.markdown(f":gray[{text.plain(name)}] {text.plain(words)}")
+    st.caption(text.plain(f"{note['author']}, {text.minute(note['at'])} UTC"))
+
+
+def write(room: Room, known: dict[str, Any], texts: dict[str, list[dict[str, Any]]]) -> None:
+    """The form, filled with the newest text about the incident, else with what is known by itself."""
+    chosen = st.selectbox(
+        "Incident",
+        list(known),
+        format_func=lambda key: known[key].title.replace("`", "")[:110],
+        **held("postmortem-item", among=list(known)),
+    )
     if chosen is None:
         return
-    item = known[chosen]
-    with st.form(f"postmortem-{chosen}", border=False):
-        given = {
-            name: st.text_input(name, value, max_chars=600, key=f"postmortem-{name}-{chosen}")
-            for name, value in beginning(room, item).items()
-        }
-        if st.form_submit_button("Keep", icon=":material/check:"):
-            words = "\n".join(f"{name}: {' '.join(value.split()) or text.DASH}" for name, value in given.items())
-            if say(room, [agenda_record(room, chosen, "note", text=words, model=item.model)]):
-                st.rerun()
+    item, form = known[chosen], f"postmortem-{room.review}-{chosen}"
+    written = texts.get(chosen, [])
+    turn = fresh(form, len(written))
+    begun = beginning(room, item)
+    if written:
+        begun |= {name: "" if words == text.DASH else words for name, words in lines_of(written[-1]).items() if name in LINES}
+        st.caption(text.plain(f"The newest words are {written[-1]['author']}'s; every text stays."))
+    given = {name: st.text_input(name, max_chars=600, **held(f"{form}-{name}-{turn}", value)) for name, value in begun.items()}
+    if st.button("Keep", icon=":material/check:", key=f"{form}-keep-{turn}"):
+        words = "\n".join(f"{name}: {' '.join(value.split()) or text.DASH}" for name, value in given.items())
+        if say(room, [agenda_record(room, chosen, "note", text=words, model=item.model)]):
+            next_turn(form)
+            st.rerun()
+
+
+def fresh(form: str, texts: int) -> int:
+    """The turn of the form: another one where somebody else wrote since it was drawn and nothing was typed into it, so that it begins with the newest words."""
+    turn = turn_of(form)
+    began = st.session_state.setdefault(f"began-{form}-{turn}", texts)
+    typed = any(str(key).startswith(f"draft-{form}-") and str(key).endswith(f"-{turn}") for key in st.session_state)
+    if texts == began or typed:
+        return turn
+    next_turn(form)
+    return fresh(form, texts)
 
 
 def beginning(room: Room, item: Any) -> dict[str, str]:

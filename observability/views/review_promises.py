@@ -8,6 +8,7 @@ import streamlit as st
 from observability.review.week import Week
 from observability.store.said import Item
 from observability.views import empty, load_review, text
+from observability.views.drafts import held
 from observability.views.review import Room, next_turn, say, turn_of
 from observability.views.table import column, row, table
 
@@ -59,7 +60,8 @@ def work_on(room: Room) -> None:
     """One promise with what was said about it since, and the form that ends it, puts it off, or passes it up."""
     found = {each["action"]: each for each in room.body["promises"]}
     chosen = st.selectbox(
-        "Work on a promise", list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose a promise", key="promise"
+        "Work on a promise", list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose a promise",
+        **held("promise", among=list(found)),
     )  # fmt: skip
     item = load_review.actions().get(chosen or "")
     if item is None:
@@ -85,29 +87,30 @@ def history(item: Item) -> None:
 
 def close(room: Room, item: Item) -> None:
     """What becomes of it. Putting off needs a later day, and all but done a reason."""
-    does = st.segmented_control("What becomes of it?", list(WORDS), format_func=lambda key: WORDS[key], key=f"promise-does-{item.id}")
+    turn = turn_of(f"promise-{item.id}")
+    does = st.segmented_control(
+        "What becomes of it?", list(WORDS), format_func=lambda key: WORDS[key], **held(f"promise-does-{item.id}-{turn}")
+    )
     if does is None:
         return
-    turn = turn_of(f"promise-{item.id}")
-    with st.form(f"promise-{item.id}-{turn}", border=False):
-        reason = st.text_input("What was learned?" if does == "done" else "Why?", max_chars=1000, key=f"promise-reason-{item.id}-{turn}")
-        due, later = None, Week.parse(room.body["week"]).end + timedelta(days=14)
-        if does == "extended":
-            due = st.date_input("Until", value=later.date(), key=f"promise-due-{item.id}-{turn}")
-        owner = None
-        if does == "escalated":
-            owner = st.text_input("To whom?", max_chars=80, key=f"promise-owner-{item.id}-{turn}").strip() or None
-        if st.form_submit_button("Keep", icon=":material/check:"):
-            if does != "done" and not reason.strip():
-                st.warning("Say why: who reads it in a month will ask.")
-                return
-            record = {
-                "kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner,
-                "due": datetime.combine(due, time(), tzinfo=UTC) if due else None,
-            }  # fmt: skip
-            if say(room, [record]):
-                next_turn(f"promise-{item.id}")
-                st.rerun()
+    reason = st.text_input("What was learned?" if does == "done" else "Why?", max_chars=1000, **held(f"promise-reason-{item.id}-{turn}"))
+    due, later = None, Week.parse(room.body["week"]).end + timedelta(days=14)
+    if does == "extended":
+        due = st.date_input("Until", **held(f"promise-due-{item.id}-{turn}", later.date()))
+    owner = None
+    if does == "escalated":
+        owner = st.text_input("To whom?", max_chars=80, **held(f"promise-owner-{item.id}-{turn}")).strip() or None
+    if st.button("Keep", icon=":material/check:", key=f"promise-keep-{item.id}-{turn}"):
+        if does != "done" and not reason.strip():
+            st.warning("Say why: who reads it in a month will ask.")
+            return
+        record = {
+            "kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner,
+            "due": datetime.combine(due, time(), tzinfo=UTC) if due else None,
+        }  # fmt: skip
+        if say(room, [record]):
+            next_turn(f"promise-{item.id}")
+            st.rerun()
 
 
 def standing(room: Room, promise: dict[str, Any]) -> str | None:

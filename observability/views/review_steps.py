@@ -16,6 +16,7 @@ from observability.views import (
     review_decide,
     review_fleet,
     review_incidents,
+    review_judged,
     review_promises,
     review_spending,
     rules,
@@ -116,10 +117,7 @@ def fairness(room: Room) -> None:
     due = [each for each in room.body["agenda"] if each["sort"] in ("signature", "audit")]
     for each in due:
         st.markdown(f"{text.status(each['severity'])} {text.plain(each['title'])}")
-    if room.author is None:
-        st.caption("A risk owner can accept a state until a date: give your name above to sign.")
-    else:
-        review_decide.sign(room)
+    review_decide.sign(room)
 
 
 def alerts(room: Room) -> None:
@@ -246,8 +244,7 @@ def listed(room: Room, analyzers: tuple[str, ...], key: str, good: str) -> None:
         table(key, "Findings that need a person", columns, rows[:40])
         if len(rows) > 40:
             st.caption(f"The first 40 of {len(rows):,}; the JSON holds all of them.")
-    else:
-        st.markdown(f"{text.status('ok')}: {good}")
+    review_judged.told(room, analyzers, None if rows else good)
 
 
 def since(room: Room) -> None:

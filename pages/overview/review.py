@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import streamlit as st
 
+from observability.review.snapshot import FORMAT
 from observability.views import frame, person, review, review_agenda, review_decide, review_steps, text
 
 frame.begin("review")
 room = review.enter()
 st.markdown(
     f"**Week {text.plain(review.words_of(review.Week.parse(room.body['week'])))}** ({room.body['zone']}), frozen "
-    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end."
+    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end, by the settings and limits of that moment."
 )
+if room.body["format"] < FORMAT:
+    st.caption("An earlier version of the product froze this week: what it did not keep is not shown.")
 review.steps(room)
 st.header(review.STEPS[review.SHORT.index(room.step)], anchor=False)
 if room.step in review.WRITTEN:

@@ -63,13 +63,13 @@ def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
     item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
     ann, bob = (enter(name, BROKEN, item=item) for name in ("Ann", "Bob"))
     for app, text in ((ann, "It began on Monday"), (bob, "Only trucks")):
-        app.text_area(key=f"remark-text-{item}-0").input(text)
+        app.text_area(key=f"remark-{BROKEN}-{item}-0").input(text)
     press(ann, "Add")
     press(bob, "Add")
     ended = [(ann, "accept", "A known fault"), (bob, "watch", "Not yet mended")]
     for app, does, text in ended:
-        app.button_group(key=f"does-{item}").set_value(does).run()
-        app.text_area(key=f"text-{item}").input(text)
+        app.button_group(key=f"does-finish-{BROKEN}-{item}-0").set_value(does).run()
+        app.text_area(key=f"text-finish-{BROKEN}-{item}-0").input(text)
     for app, _, _ in ended:
         press(app, "Keep")
     found = [(each["author"], each["does"], each["text"]) for each in freeze.said_about(store, str(BROKEN))]
@@ -82,12 +82,26 @@ def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
         assert text in shown
 
 
+def test_fine_is_said_of_what_was_judged_alone(store: Store) -> None:
+    assert freeze.found(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
+    shown = words(opened("review", review=str(BETTER), step="fairness"))
+    assert "cannot tell for 1 of 1 model" in shown
+    assert "No group is treated less alike than before" not in shown
+
+
+def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store: Store) -> None:
+    assert f"Week {MENDED}" in words(opened("review", week=str(MENDED)))
+    app = opened("review", week="2026-W01")
+    assert "not frozen here" in words(app)
+    assert app.text_input(key="freeze-week-2026-W01").value == "2026-W01"
+
+
 def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Store) -> None:
     app = enter("Bob", MENDED, step="promises")
     (promise,) = tables(app)["What was promised"]["rows"]
     assert promise["cells"]["moved"]["t"] == "Yes"
     app.selectbox(key="promise").set_value("a1").run()
-    app.button_group(key="promise-does-a1").set_value("extended").run()
+    app.button_group(key="promise-does-a1-0").set_value("extended").run()
     press(app, "Keep")
     assert "Say why" in words(app)
     app.text_input(key="promise-reason-a1-0").input("The depot is closed")
@@ -95,7 +109,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Store) -
     (action,) = said.actions(store)
     assert (action.state, action.last.author, action.fields["reason"]) == ("extended", "Bob", "The depot is closed")
     assert action.fields["due"] > MENDED.end
-    app.button_group(key="promise-does-a1").set_value("done").run()
+    app.button_group(key="promise-does-a1-1").set_value("done").run()
     press(app, "Keep")
     (action,) = said.actions(store)
     assert (action.state, len(action.entries)) == ("done", 3)
@@ -107,9 +121,9 @@ def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Store) -> Non
     app = enter("Ann", BROKEN, step="incidents")
     item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     app.selectbox(key="postmortem-item").set_value(item).run()
-    assert app.text_input(key=f"postmortem-Impact-{item}").value
-    assert "no alert was told" in app.text_input(key=f"postmortem-Detection-{item}").value
-    app.text_input(key=f"postmortem-Trigger-{item}").input("A <b>firmware</b> update")
+    assert app.text_input(key=f"postmortem-{BROKEN}-{item}-Impact-0").value
+    assert "no alert was told" in app.text_input(key=f"postmortem-{BROKEN}-{item}-Detection-0").value
+    app.text_input(key=f"postmortem-{BROKEN}-{item}-Trigger-0").input("A <b>firmware</b> update")
     press(app, "Keep")
     assert "A <b>firmware</b> update" in words(app)
     assert "Ann" in words(app)
@@ -120,13 +134,20 @@ def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Store) -> Non
 
 def test_a_risk_owner_signs_at_the_step_about_fairness(store: Store) -> None:
     app = enter("Rita", BETTER, step="fairness")
-    app.text_input(key="sign-subject-0").input("fairness of region")
     press(app, "Sign")
+    assert "Say of which model" in words(app)
+    app.selectbox(key=f"sign-{BETTER}-model-0").set_value("eta").run()
+    assert {"calibration", "performance"} <= set(app.selectbox(key=f"sign-{BETTER}-subject-0").options)
+    app.selectbox(key=f"sign-{BETTER}-subject-0").set_value("performance").run()
+    press(app, "Sign")
+    (standing,) = tables(app)["Accepted by a risk owner"]["rows"]
+    assert (standing["cells"]["what"]["t"], standing["cells"]["who"]["t"]) == ("performance", "Rita")
     from observability.review.items import rows
 
-    assert [(each["author"], each["subject"], each["model"]) for each in rows(store, "signature")] == [
-        ("Rita", "fairness of region", "eta")
-    ]
+    assert [(each["author"], each["subject"], each["model"]) for each in rows(store, "signature")] == [("Rita", "performance", "eta")]
+    written.write(store, [{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
+    (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
+    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "lapsed"}, "capitals and spaces make no other state"
 
 
 def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Store) -> None:
@@ -150,15 +171,18 @@ def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store
 
 def test_a_decision_about_a_version_names_it(store: Store) -> None:
     app = enter("Ann", BETTER, step="decide")
-    app.text_input(key="decision-statement-0").input("Keep version 2")
-    app.multiselect(key="decision-evidence-0").set_value(["challenger:eta:1"])
-    app.selectbox(key="decision-choice-0").set_value("hold")
+    app.text_input(key=f"decision-{BETTER}-statement-0").input("Keep version 2")
+    app.multiselect(key=f"decision-{BETTER}-evidence-0").set_value(["challenger:eta:1"])
+    app.selectbox(key=f"decision-{BETTER}-choice-0").set_value("hold")
     press(app, "Write down")
     assert "say the model and its version" in words(app)
-    app.selectbox(key="decision-model-0").set_value("eta")
-    app.text_input(key="decision-version-0").input("1")
+    app.selectbox(key=f"decision-{BETTER}-model-0").set_value("eta")
+    app.text_input(key=f"decision-{BETTER}-version-0").input("1")
     press(app, "Write down")
+    (cell,) = [each["cells"]["rests"] for each in tables(app)["Decisions"]["rows"]]
+    assert cell["go"]["parameters"] == {"review": str(BETTER), "step": "changes"}
     (decision,) = said.decisions(store)
+    assert decision.fields["evidence"] == [f"{BETTER}: eta: version 1 beside version 2 [challenger:eta:1]"]
     assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
 
 
@@ -202,3 +226,41 @@ def said_events(store: Store) -> list[dict]:
 def test_the_week_that_is_offered_is_one_that_the_records_fill(newest: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
     assert str(newest_week()) == offered
+
+
+def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Store) -> None:
+    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    form = f"finish-{BROKEN}-{item}"
+    app = enter("Ann", BROKEN, item=item)
+    app.button_group(key=f"does-{form}-0").set_value("act").run()
+    app.text_area(key=f"text-{form}-0").input("Ask the depot").run()
+    press(press(app, "Next"), "Back")
+    assert app.button_group(key=f"does-{form}-0").value == "act"
+    assert app.text_area(key=f"text-{form}-0").value == "Ask the depot"
+    press(app, "Keep")
+    assert not [each for each in app.button if each.label == "Keep"], "an empty form, with nothing to keep twice"
+    (action,) = [each for each in said.actions(store) if each.fields.get("text") == "Ask the depot"]
+    assert action.state == "open"
+    press(app, "Open again")
+    app.button_group(key=f"does-{form}-1").set_value("accept").run()
+    press(app, "Keep")
+    (action,) = [each for each in said.actions(store) if each.id == action.id]
+    assert (action.state, action.last.author, action.fields["reason"]) == ("cancelled", "Ann", "The item was opened again.")
+
+
+def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: Store) -> None:
+    item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
+    form = f"postmortem-{BROKEN}-{item}"
+    ann, bob = (enter(name, BROKEN, step="incidents") for name in ("Ann", "Bob"))
+    for app in (ann, bob):
+        app.selectbox(key="postmortem-item").set_value(item).run()
+    ann.text_input(key=f"{form}-Trigger-0").input("A firmware update").run()
+    press(ann, "Keep")
+    bob.run()
+    assert bob.text_input(key=f"{form}-Trigger-1").value == "A firmware update"
+    bob.text_input(key=f"{form}-Trigger-1").input("Two firmware updates").run()
+    press(bob, "Keep")
+    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier texts: 2"], "one of the test before"
+    shown = words(bob)
+    assert "Two firmware updates" in shown
+    assert "] A firmware update" in shown
