@@ -40,6 +40,7 @@ RUNS_A_WEEK = 7
 """The budget of false discoveries is spent per model and week, over a check a day, the model's versions and the analyzers, in equal parts."""
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """An event is named beside a finding when it came at most so long before: what may have caused it, and what is only noted."""
+NEEDS_A_PERSON = ("act", "watch")
 CHANGES = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model sees or does."""
 
@@ -85,7 +86,7 @@ def check(
     now = (now or datetime.now(UTC)).astimezone(UTC)
     catalog = store.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
-    activity = engine.activity(store, as_of)
+    activity = engine.activity(store, as_of, model)
     findings: list[Finding] = []
     windows: dict[str, Window] = {}
     notes: list[str] = []
@@ -138,8 +139,11 @@ def record_findings(
                 continue
             window = record_window(store, analyzer, model, start, end, as_of, limit, days)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
-            marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
-            findings += [with_event(dated(each), marks) for each in judged(store, analyzer, context)]
+            found = [dated(each) for each in judged(store, analyzer, context)]
+            if any(each.severity in NEEDS_A_PERSON for each in found):
+                marks = engine.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
+                found = [with_event(each, marks) for each in found]
+            findings += found
     return findings
 
 
@@ -265,13 +269,13 @@ def asked_in(
 
 def findings_of(store: "Store | Answers", model: Model, asked: list[tuple[Analyzer, Context]], known: Known) -> list[Finding]:
     """What analyzers say in one window, each with the event that came before it."""
-    found = [each for analyzer, context in asked for each in judged(store, analyzer, context, known)]
-    if not found:
-        return []
+    found = [dated(each) for analyzer, context in asked for each in judged(store, analyzer, context, known)]
+    if not any(each.severity in NEEDS_A_PERSON for each in found):
+        return found
     window = asked[0][1].window
     span = window.start - timedelta(days=EVENT_DAYS), window.end
     marks = store.events(model.name, *span) if isinstance(store, Answers) else engine.events(store, model.name, *span)
-    return [with_event(dated(each), marks) for each in found]
+    return [with_event(each, marks) for each in found]
 
 
 def asked_together(store: "Store | Answers", asked: list[tuple[Analyzer, Context]]) -> Known:
@@ -299,6 +303,8 @@ def serving_versions(store: "Store | Answers", model: Model, window: Window) -> 
     if window.version is not None:
         wanted = model.version(window.version)
         return [wanted] if wanted else []
+    if len(model.versions) == 1:
+        return list(model.versions)
     served = put(store, Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
     found = [each for each in model.versions if each.name in set(served["version"])]
     if found or not model.versions:
@@ -422,7 +428,7 @@ def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     A change that somebody made counts for two weeks; a note such as a public holiday, a complaint or an export only where no such change came,
     and for a day.
     """
-    if finding.severity not in ("act", "watch") or marks.empty:
+    if finding.severity not in NEEDS_A_PERSON or marks.empty:
         return finding
     known = finding.onset if finding.evidence.get("onset_known") != "vague" else None
     when = (known or finding.end).replace(tzinfo=None)

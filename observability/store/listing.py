@@ -18,7 +18,7 @@ from observability.store.outcomes import SCORE_PLAN
 from observability.store.query import no_rows
 from observability.store.raw import used
 from observability.store.references import Field, find_field
-from observability.store.schema import OUTCOMES, PREDICTION_COLUMNS, model_table
+from observability.store.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
 from observability.store.source import Rows, from_clause, rows_of, snapshot, stored
 from observability.window import Window
 
@@ -190,8 +190,8 @@ def events(store: "Store", model: str | None, start: datetime, end: datetime) ->
     return frame.astype({"at": "datetime64[us]"})
 
 
-def activity(store: "Store", as_of: datetime | None = None) -> "DataFrame":
-    """Every version in every environment that has rows: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour
+def activity(store: "Store", as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+    """Every version in every environment that has rows, of one model or of all: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour
     of the oldest and of the newest prediction, naive UTC), `last_arrived` (the newest arrival of a prediction or label, rounded up to the
     hour).
 
@@ -203,14 +203,19 @@ def activity(store: "Store", as_of: datetime | None = None) -> "DataFrame":
     found: list[tuple[Any, ...]] = []
     limit = 2**31 - 1 if as_of is None else int(as_of.timestamp() // 3600)
     with snapshot(store) as cursor:
-        for model in store.catalog().models:
-            of_stream = {number: key for key, number in streams(cursor, model.key).items()}
+        catalog = store.catalog()
+        for each in catalog.models if model is None else (catalog.model(model),):
+            of_stream = {number: key for key, number in streams(cursor, each.key).items()}
+            table = model_table("counts", each.key)
             counted = cursor.execute(
-                f"""SELECT stream, sum(n)::BIGINT, min(period), max(period), max(arrived) FROM {model_table("counts", model.key)}
-                WHERE measure = {OUTCOMES} AND slice = 0 AND arrived <= ? GROUP BY stream HAVING sum(n) > 0 ORDER BY stream""",
-                [limit],
+                f"""SELECT stream, n, first, last, arrived FROM (
+                    SELECT stream, sum(n)::BIGINT AS n, min(period) AS first, max(period) AS last FROM {table}
+                    WHERE measure = {LATENCY} AND slice = 0 AND arrived <= $limit GROUP BY stream HAVING sum(n) > 0)
+                JOIN (SELECT stream, max(arrived) AS arrived FROM {table} WHERE measure = {OUTCOMES} AND slice = 0 AND arrived <= $limit GROUP BY stream)
+                USING (stream) ORDER BY stream""",
+                {"limit": limit},
             )
-            found += [(model.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
+            found += [(each.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
     frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
     timeless = (frame["environment"] == "reference").to_numpy(bool)
     for name in ("first", "last", "last_arrived"):
