@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 HATCH = {"measured": "", "estimated": "/", "assumed": "x"}
-COLOURS = {"training": theme.PRIMARY, "labelling": theme.WATCH, "serving": theme.OK}
+COLOURS = {"training": theme.PRIMARY, "labelling": theme.WATCH, "serving": theme.OK, "storage": theme.PURPLE}
 Say = Callable[[float | None], str]
 
 
@@ -59,7 +59,7 @@ def runs(frame: "DataFrame", *, name: str, say: Say) -> "Figure":
 
 
 def parts(frame: "DataFrame", *, currency: str, say: Say) -> "Figure":
-    """Money by week or day, stacked by part. frame: period, and the columns training, labelling and serving."""
+    """Money by week or day, stacked by part. frame: period, and the columns training, labelling, serving and storage."""
     import plotly.graph_objects as go
 
     figure = go.Figure()

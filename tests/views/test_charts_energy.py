@@ -7,6 +7,7 @@ import pytest
 
 from observability.analyzers.operations.cost import money
 from observability.energy import with_prefix
+from observability.money import PARTS
 from observability.views import charts_energy, text, theme
 
 WH = partial(with_prefix, unit="Wh")
@@ -31,9 +32,10 @@ def test_runs_stand_by_source_with_inert_names() -> None:
 
 
 def test_parts_are_stacked_and_only_those_that_cost_something() -> None:
-    rows = pd.DataFrame({"period": DAYS[:2], "training": [1.0, 0.0], "labelling": [0.0, 0.0], "serving": [2.0, 3.0]})
+    rows = pd.DataFrame({"period": DAYS[:2], "training": [1.0, 0.0], "labelling": [0.0, 0.0], "serving": [2.0, 3.0], "storage": [0.1, 0.1]})
     figure = charts_energy.parts(rows, currency="EUR", say=partial(money, currency="EUR"))
-    assert [trace.name for trace in figure.data] == ["training", "serving"] and figure.layout.barmode == "stack"
+    assert [trace.name for trace in figure.data] == ["training", "serving", "storage"] and figure.layout.barmode == "stack"
+    assert set(charts_energy.COLOURS) == set(PARTS)
     assert figure.data[1].customdata[1] == "serving: EUR 3.00" and figure.data[0].marker.color == theme.PRIMARY
 
 
