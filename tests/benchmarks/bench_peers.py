@@ -1,8 +1,8 @@
 """What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm where nothing is wrong?
 
-    python tests/benchmarks/bench_peers.py FOLDER --peer-python evidently=PATH --peer-python nannyml=PATH [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
+    python tests/benchmarks/bench_peers.py [--folder FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH] [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
 
-The labs of bench_scoreboard.py (the same seeds give the same days) are written to FOLDER, each peer judges them in an environment of its own
+The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again), each peer judges them in an environment of its own
 (peer_alarms.py), and what it says is held against the same key: the right thing, in the right area, within seven days of the first evidence. A peer's columns beyond
 the features are given to it as well (latency, energy, cost, status), and count as the service's figure. It is judged at the end of days 1, 3 and 7 after the first evidence.
 Ordered are its alarms by how far they are beyond their limit, performance first. `--ours` prints the product's figures on the same scenarios.
@@ -217,8 +217,14 @@ def tell(folder, ours):
 def main():
     """Reads the options, writes the labs, runs the peers, tells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PATH", help="evidently=PATH or nannyml=PATH")
+    parser.add_argument("--folder", type=Path, help="keep the labs and what was said there")
+    parser.add_argument(
+        "--peer-python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="evidently=PATH or nannyml=PATH; none: this environment's Evidently",
+    )
     parser.add_argument("--rows", default="500,2000,5000")
     parser.add_argument("--delays", default="0,7,30")
     parser.add_argument("--first", type=int, default=0)
@@ -228,18 +234,18 @@ def main():
     parser.add_argument("--ours", type=Path, help="what bench_scoreboard.py --to wrote")
     parser.add_argument("--only-tell", action="store_true")
     options = parser.parse_args()
-    if not options.only_tell:
-        rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
-        with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch) / "labs"
+        if not options.only_tell:
+            rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
             bases = Bases(scratch)
             for turn, cell in labs(("credit", "flights-late"), rows, delays, options.labs, options.first, options.varied):
-                written(bases, cell, part(list(FAULTS), turn, options.share), options.folder)
+                written(bases, cell, part(list(FAULTS), turn, options.share), folder)
             bases.close()
-        for name, python in (each.split("=", 1) for each in options.peer_python):
-            command = [python, str(Path(__file__).parent / "peer_alarms.py"), name, str(options.folder)]
-            quiet = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}
-            subprocess.run(command, check=False, env={**os.environ, **quiet})
-    tell(options.folder, options.ours)
+            for name, python in (each.split("=", 1) for each in options.peer_python or [f"evidently={sys.executable}"]):
+                command = [python, str(Path(__file__).parent / "peer_alarms.py"), name, str(folder)]
+                subprocess.run(command, check=False, env={**os.environ, "DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"})
+        tell(folder, options.ours)
 
 
 if __name__ == "__main__":
