@@ -75,7 +75,7 @@ def page(frozen: Frozen) -> str:
         masked=sorted(masked),
         facts=facts(case, masked),
         marks=[(each, MASKED if each.what == "complaint" and masked else each.text) for each in case.happened.timeline] if case.happened else [],
-        inputs=[(each, shown_value(each, masked)) for each in case.inputs or ()],
+        inputs=[(each, shown_value(each, masked)) for each in shown_inputs(case, masked)],
         contrast=contrast,
         against=AGAINST,
         waterfall=waterfall(contrast),
@@ -102,7 +102,9 @@ def table(frozen: Frozen) -> str:
     case, masked = frozen.case, frozen.masked
     rows: list[tuple[str, str, Any, str]] = [("fact", name, value, "") for name, value in facts(case, masked)]
     rows += [("timeline", each.what, each.at.isoformat(), MASKED if each.what == "complaint" and masked else each.text) for each in (case.happened.timeline if case.happened else ())]  # fmt: skip
-    rows += [("input", each.feature, shown_value(each, masked), "; ".join([*each.flags, each.because])) for each in case.inputs or ()]
+    rows += [
+        ("input", each.feature, shown_value(each, masked), "; ".join([*each.flags, each.because])) for each in shown_inputs(case, masked)
+    ]
     contrast = shown_contrast(frozen.contrast, masked)
     rows += [("attribution", each.feature, each.attribution, spoken(each.value)) for each in (contrast.bars if contrast else ())]
     rows += [("neighbour", each.id, each.distance, f"label {each.label}, predicted {each.prediction}") for each in case.neighbours or ()]
@@ -124,7 +126,7 @@ def markdown(frozen: Frozen, address: str = "") -> str:
 
     case, masked = frozen.case, frozen.masked
     rule, row = shown_rule(case.rule, masked), case.row
-    odd = [f"{each.feature} = {shown_value(each, masked)} ({', '.join(each.flags)})" for each in case.inputs or () if each.flags]
+    odd = [f"{each.feature} = {shown_value(each, masked)} ({', '.join(each.flags)})" for each in shown_inputs(case, masked) if each.flags]
     lines = [f"**Case {chat(row.id[:200])}** of {chat(row.model.name)} {chat(row.version.name)}, {text.minute(row.at)} UTC", ""]
     lines += [chat(case.happened.sentence if case.happened else case.why.get("happened", "")), ""]
     lines += [f"- Odd inputs: {chat('; '.join(odd[:6])) or 'none'}"]
@@ -192,6 +194,14 @@ def shown_value(given: Input, masked: Collection[str]) -> str:
     return MASKED if given.feature in masked else spoken(given.value)
 
 
+def shown_inputs(case: Case, masked: Collection[str]) -> list[Input]:
+    """The inputs; of a masked one nothing that depends on its value: a percentile, a share or a flag says what it is nearly as well."""
+    return [
+        replace(each, value=MASKED, percentile=None, share=None, flags=(), because=f"{MASKED}.") if each.feature in masked else each
+        for each in case.inputs or ()
+    ]
+
+
 def spoken(value: Any) -> str:
     """A value for a person."""
     if value is None:
@@ -224,8 +234,11 @@ def hidden(sentence: str, case: Case, rule: Rule | None, masked: Collection[str]
         sentence = sentence.replace(case.rule.text, rule.text)
     for each in case.inputs or ():
         if each.feature in masked and each.because:
+            sentence = sentence.replace(f"{each.feature} ({', '.join(each.flags)}): {each.because}", f"A masked column: {MASKED}.")
             sentence = sentence.replace(each.because, f"{MASKED}.")
-    return sentence
+    before, told, names = sentence.partition("outside of the reference in ")
+    listed, colon, after = names.partition(": ")
+    return f"{before}{told}{', '.join('a masked column' if name in masked else name for name in listed.split(', '))}{colon}{after}"
 
 
 def waterfall(contrast: Contrast | None) -> Markup:

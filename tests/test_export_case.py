@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from observability import export_case
-from observability.case import case
+from observability.case import Triage, case
 from observability.case.modelled import Bar, Contrast
 from observability.case.saying import words
 from observability.export_case import Frozen
@@ -109,7 +110,30 @@ def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Store)
     page, table = export_case.page(hidden), export_case.table(hidden)
     assert "sex = F" not in page and "sex is F" not in page and "sex = masked" in page and "Masked: sex, subject" in page
     row = next(each for each in csv.reader(io.StringIO(table)) if each[:2] == ["input", "sex"])
-    assert row[2] == "masked"
+    assert row[2] == "masked" and row[3] == "masked."
+
+
+def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Store) -> None:
+    made = frozen(store, "l40", "loan", frozenset({"age", "sex", "subject"}))
+    given = made.case.inputs or ()
+    odd = tuple(replace(each, flags=("out_of_range",)) if each.feature == "age" else each for each in given)
+    because = next(each.because for each in odd if each.feature == "age")
+    triage = (
+        Triage("input", 0.7, f"age (out_of_range): {because}"),
+        Triage("far_from_reference", 0.5, "0.3 % lie as far; it is outside of the reference in age, size: 30 % are errors."),
+    )
+    made = replace(made, case=replace(made.case, inputs=odd, triage=triage))
+    for file in (export_case.page(made), export_case.table(made), export_case.markdown(made)):
+        text = " ".join(" ".join(read(file).text).split())
+        assert because not in text
+        assert "out_of_range" not in text
+        assert "reference in age" not in text
+        assert "reference in a masked column, size" in text
+    rows = [each for each in csv.reader(io.StringIO(export_case.table(made))) if each[:2] == ["input", "age"]]
+    assert rows == [["input", "age", "masked", "masked."]]
+
+
+def test_the_subject_is_masked_unless_chosen(store: Store) -> None:
     assert "ab12" not in export_case.page(frozen(store, ATTACK, HOSTILE))
     assert "ab12" in export_case.page(frozen(store, ATTACK, HOSTILE, frozenset()))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.aggregate import Records, Sample
-from observability.case.labels import FAR_OUT, FEWEST_LABELLED, confident_class, thresholds
+from observability.case.labels import FAR_OUT, FEWEST_LABELLED, MEASURED, percent, suspected, thresholds
 from observability.case.shapes import NotGivenError
 from observability.catalog import Model, Version
 from observability.compare import pairs
@@ -116,18 +116,36 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         positive = frame["score"].to_numpy(np.float64)
         shares = frame[list(chances)].to_numpy(np.float64) if chances else np.stack([1 - positive, positive], axis=1)
         labels, places = frame["label"].to_numpy(np.int64), np.arange(len(frame))
-        limits = thresholds(shares, labels)
-        other = confident_class(shares, np.where(np.isnan(limits), np.inf, limits))
-        suspect, by = (other >= 0) & (other != labels), "by how much more another class got than the label's"
+        other = suspected(shares, labels, thresholds(shares, labels))
+        suspect, by = other >= 0, "by how much more another class got than the label's"
         rank = np.where(suspect, shares[places, np.maximum(other, 0)] - shares[places, labels], 0.0)
         said = [
-            f"the model gives {model.classes[label]} {shares[place, label]:.2f} and {model.classes[max(wins, 0)]} {shares[place, max(wins, 0)]:.2f}"
+            f"the model gives the label, {model.classes[label]}, a chance of {percent(shares[place, label])}, and {model.classes[wins]} one of {percent(shares[place, wins])}"
+            if wins >= 0
+            else ""
             for place, label, wins in zip(places, labels, other, strict=True)
         ]
     found = shaped(frame.assign(model=model.name), model, rank, said)[suspect]
     found = found.sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
-    looked = f"{int(suspect.sum()):,} of {len(frame):,} labels that were looked at {span(window)} are suspect"
-    return Inbox("suspect_labels", "Suspected label errors", f"{looked}; {by}.", found)
+    sure = measured(store, window, model, found["id"].tolist())
+    found = found.assign(
+        because=[f"{each}{'; it was measured' if own in sure else ''}" for own, each in zip(found["id"], found["because"], strict=True)]
+    )
+    looked = f"{int(suspect.sum()):,} of {len(frame):,} labels that were looked at {span(window)} are unlikely for the model; {by}"
+    if sure:
+        which = "Those listed" if len(sure) == len(found) else f"{len(sure)} of the {len(found)} listed"
+        looked += f". {which} were measured, so a hard case is more likely than a wrong label"
+    return Inbox("suspect_labels", "Suspected label errors", f"{looked}.", found)
+
+
+def measured(store: "Store", window: Window, model: Model, ids: list[str]) -> set[str]:
+    """Of some predictions those whose current label was measured, or put right already (its newest revision says so)."""
+    if not ids:
+        return set()
+    asked = Records("label", columns=("id", "source"), ever=True, only=(("id", tuple(ids)),))
+    ever = replace(window, model=model.name, end=datetime.max.replace(tzinfo=EPOCH.tzinfo), version=None, slice=None)
+    newest = records.fetch(store, asked, ever).drop_duplicates("id", keep="last")
+    return set(newest.loc[newest["source"].isin(MEASURED), "id"])
 
 
 def regressions(store: "Store", window: Window, limit: int = MOST) -> Inbox:

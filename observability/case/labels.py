@@ -2,7 +2,9 @@
 
 Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class is the mean
 probability that the model gives to c over rows labelled c. A label is suspect where, of the classes whose probability reaches their own threshold, the
-most probable one is another class. Numbers: the label lies far outside of what its neighbours' labels spread over, while the score does not.
+most probable one is another class, and the label is not what the model finds most probable of all; and few neighbours have it. It is suspect as well where
+the neighbours speak against it by a large majority and the model believes it less than usual. What was measured stays measured: of such a label the
+evidence only says that it is unlikely (`measured`). Numbers: the label lies far outside of what its neighbours' labels spread over, while the score does not.
 """
 
 from collections import Counter
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FEWEST_LABELLED = 30
+TOLERANCE = 1e-6
+"""Probabilities that are nearer to each other are equal, as in cleanlab."""
+MEASURED = ("outcome", "correction")
+"""Sources of a label that nobody judged, or that somebody put right already: evidence against it speaks of a hard case rather than of a wrong label."""
+FEW_AGREE = 0.2
+"""At most this share of the neighbours has the label where they disagree by a large majority: and less than half as many as such labels are at large."""
 FAR_OUT = 4.0
 """Robust standard deviations from which a number is far outside of its neighbours' labels."""
 
@@ -61,9 +69,18 @@ def thresholds(chances: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArr
 
 
 def confident_class(chances: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Of each row (n, classes) the most probable class among those whose probability reaches their threshold; -1 where none does."""
-    reached = np.where(chances >= limits - 1e-6, chances, -np.inf)  # cleanlab's own tolerance
-    return np.where(np.isfinite(reached.max(axis=1)), reached.argmax(axis=1), -1)
+    """Of each row (n, classes) the class whose probability reaches its threshold, the most probable one of all where several do; -1 where none does."""
+    reached = chances >= limits - TOLERANCE
+    several = np.where(reached.sum(axis=1) > 1, chances.argmax(axis=1), reached.argmax(axis=1))
+    return np.where(reached.any(axis=1), several, -1)
+
+
+def suspected(chances: NDArray[np.float64], labels: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Of each row (n, classes) the class that the model is confident of instead of its label; -1 where its label is not suspect."""
+    instead = confident_class(chances, np.where(np.isnan(limits), np.inf, limits))
+    favoured = chances.copy()
+    favoured[np.arange(len(labels)), labels] += TOLERANCE
+    return np.where((instead == labels) | (favoured.argmax(axis=1) == labels), -1, instead)
 
 
 def class_check(look: Look, cast: "Counter[str]") -> LabelCheck:
@@ -72,35 +89,58 @@ def class_check(look: Look, cast: "Counter[str]") -> LabelCheck:
     assert row.label is not None
     own = own_probabilities(row)
     labelled = rows.labelled_rows_of(look)
-    confidence, limit, instead = None, None, None
+    given = labelled["label"].to_numpy(np.int64)
+    confidence, limit, instead, first = None, None, None, False
     sentences = []
     if own is not None and len(labelled) >= FEWEST_LABELLED:
         chances = probabilities(labelled, row)
         usable = np.isfinite(chances).all(axis=1)
-        limits = thresholds(chances[usable], labelled["label"].to_numpy(np.int64)[usable])
+        limits = thresholds(chances[usable], given[usable])
         confidence, limit = float(own[row.label_code]), none_if_nan(limits[row.label_code])
-        other = int(confident_class(own[None, :], np.where(np.isnan(limits), np.inf, limits))[0])
-        instead = names[other] if other not in (-1, row.label_code) else None
-        sentences.append(
-            f"The model gives {row.label.value} {confidence:.2f}, while rows labelled so get {limit:.2f} on average"
-            if limit is not None
-            else f"The model gives {row.label.value} {confidence:.2f}"
-        )
+        first = int(own.argmax()) == row.label_code
+        other = int(suspected(own[None, :], np.array([row.label_code]), limits)[0])
+        instead = names[other] if other != -1 else None
+        sentences.append(f"The model gives the label, {row.label.value}, a chance of {percent(confidence)}")
+        sentences[-1] += f" (rows with this label get {percent(limit)} on average)" if limit is not None else ""
         if instead is not None:
-            sentences[-1] += f"; {instead} gets {own[other]:.2f}, at least the {limits[other]:.2f} of rows labelled so"
+            sentences[-1] += f", and {instead} one of {percent(own[other])} (rows labelled {instead} get {percent(limits[other])})"
     around = near(look).frame
     same = int((around["label"] == row.label_code).sum())
+    agree = same / len(around)
     sentences.append(f"{same} of the {len(around)} nearest labelled rows have the same label")
-    agree = cast[row.label.value] if cast else None
-    if agree is not None:
-        sentences.append(f"{agree} of {sum(cast.values())} annotators said {row.label.value}")
-    outvoted = agree is not None and cast.most_common(1)[0][1] > agree
-    few = 2 * same < len(around)
-    suspect = outvoted or (instead is not None and few)
-    ending = (
-        "so the label is suspect" if suspect else "so nothing speaks against the label" if instead is None else "so the label is plausible"
-    )
-    return LabelCheck(suspect, f"{'; '.join(sentences)}: {ending}.", confidence, limit, instead, dict(cast), same / len(around))
+    voted = cast[row.label.value] if cast else None
+    if voted is not None:
+        sentences.append(f"{voted} of {sum(cast.values())} annotators said {row.label.value}")
+    outvoted = voted is not None and cast.most_common(1)[0][1] > voted
+    at_large = float((given == row.label_code).mean()) if given.size else 0.0
+    against = agree <= FEW_AGREE and agree < at_large / 2
+    unlikely = confidence is not None and limit is not None and confidence < limit and not first
+    suspect = outvoted or (instead is not None and agree < 0.5) or (against and unlikely)
+    current = next((each for each in row.revisions if each.current), None)
+    measured = not outvoted and current is not None and current.source in MEASURED
+    unclear = not suspect and (against or (instead is not None and agree <= 0.5))
+    if against and suspect and not outvoted:
+        sentences[-1] += f", where {percent(at_large)} of all rows have it"
+    return LabelCheck(
+        suspect, f"{'; '.join(sentences)}: {concluded(suspect, measured, unclear)}.", confidence, limit, instead, dict(cast), agree,
+        measured=measured, unclear=unclear,
+    )  # fmt: skip
+
+
+def concluded(suspect: bool, measured: bool, unclear: bool) -> str:
+    """What follows for a label, in words."""
+    if suspect:
+        return (
+            "so the label is unlikely for the model, but it was measured, so a hard case is more likely than a wrong label"
+            if measured
+            else "so the label is suspect"
+        )
+    return "which speaks against the label, but not enough to call it suspect" if unclear else "so nothing speaks against the label"
+
+
+def percent(share: float) -> str:
+    """A chance in words, as `5 %`; below one in a hundred with a digit that says something."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
 
 
 def number_check(look: Look, cast: "Counter[str]") -> LabelCheck:
@@ -118,8 +158,9 @@ def number_check(look: Look, cast: "Counter[str]") -> LabelCheck:
     because = f"The label {value:.6g} lies {abs(away):.1f} robust standard deviations from its neighbours' median {middle:.6g}"
     if score_away is not None:
         because += f", the score {abs(score_away):.1f}"
-    ending = "so the label is suspect" if suspect else "so nothing speaks against the label"
-    return LabelCheck(suspect, f"{because}: {ending}.", away=abs(away), votes=dict(cast))
+    current = next((each for each in row.revisions if each.current), None)
+    measured = current is not None and current.source in MEASURED
+    return LabelCheck(suspect, f"{because}: {concluded(suspect, measured, False)}.", away=abs(away), votes=dict(cast), measured=measured)
 
 
 def usual_error(look: Look) -> float:

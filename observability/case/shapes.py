@@ -103,6 +103,8 @@ class LabelCheck:
     """Is it the label that is wrong? self_confidence: how much the evidence believes the given label, 0 to 1. threshold: what a label of this
     class gets on average (confident learning). instead: the class that the model is confident of. agree: share of the nearest labelled rows that
     have the same label. away: of a number, robust standard deviations from the neighbours' median. votes: what annotators said, label: count.
+    measured: the label was measured or put right already, so evidence against it rather speaks of a hard case. unclear: something speaks against the label,
+    too little to call it suspect.
     """
 
     suspect: bool
@@ -114,6 +116,8 @@ class LabelCheck:
     agree: float | None = None
     away: float | None = None
     basis: Basis = "estimated"
+    measured: bool = False
+    unclear: bool = False
 
 
 @dataclass(frozen=True)

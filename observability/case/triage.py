@@ -151,7 +151,7 @@ def label(look: Look) -> Iterator[Triage]:
     if len(check.votes) > 1:
         score = 0.9
     elif check.agree is not None:
-        score = 0.55 + 0.35 * (1 - check.agree)
+        score = (0.55 if check.instead is not None else 0.45) + 0.35 * (1 - check.agree)
     else:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
     score *= OUTCOME_DISCOUNT.get(current.source if current else None, 1.0)

@@ -33,13 +33,19 @@ def label(here: Here) -> None:
     elif check is None:
         missing(here, "label_check")
     else:
-        status = text.status("watch", "Suspect") if check.suspect else text.status("ok", "Plausible")
-        st.markdown(f"{status}: {text.sentence(check.because)}")
+        st.markdown(f"{standing(check)}: {text.sentence(check.because)}")
         figures(check)
     neighbours(here)
     if here.row.revisions:
         revisions(here)
     relabel(here)
+
+
+def standing(check: LabelCheck) -> str:
+    """The status of a label: what was measured is never called suspect, and what neighbours speak against is not called plausible."""
+    if check.suspect:
+        return text.status("unknown", "Unlikely for the model, but measured") if check.measured else text.status("watch", "Suspect")
+    return text.status("unknown", "Cannot tell") if check.unclear else text.status("ok", "Plausible")
 
 
 def figures(check: LabelCheck) -> None:

@@ -42,7 +42,7 @@ def rule(here: Here) -> None:
     if found is None:
         st.markdown(f"{text.status('unknown', 'No rule')}: {text.sentence(here.opened.why('rule') or 'This could not be worked out.')}")
         return
-    status = text.status("watch", "A pattern") if found.weak else text.status("ok", "Just this one")
+    status = text.status("watch", "A pattern") if found.weak else text.status("unknown", "Cannot tell: no pattern beyond chance")
     st.markdown(f"{status}: {text.sentence(found.because)}")
     st.caption(
         text.sentence(f"The rule was searched for on one half of the labelled rows and counted on the other. An error is {found.error}.")

@@ -112,11 +112,32 @@ def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
     chances, given = labels.probabilities(frame, look.row), frame["label"].to_numpy()
     limits = labels.thresholds(chances, given)
     assert limits == pytest.approx(get_confident_thresholds(given, chances), abs=2e-6)
-    confident = labels.confident_class(chances, limits)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
-    ours = (confident != -1) & (confident != given)
     assert issues.sum() > 0
-    assert (ours & (chances.argmax(axis=1) != given)).tolist() == issues.tolist()
+    assert (labels.suspected(chances, given, limits) != -1).tolist() == issues.tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_labels_of_rare_classes_are_suspected_as_cleanlab_does(classes: int) -> None:
+    from cleanlab.filter import find_label_issues
+
+    rng = np.random.default_rng(classes)
+    chances = np.round(rng.dirichlet([6.0, *[1.0] * (classes - 1)], 4000), 2)
+    chances /= chances.sum(axis=1, keepdims=True)
+    given = np.array([rng.choice(classes, p=each) for each in chances])
+    limits = labels.thresholds(chances, given)
+    issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
+    own = chances.argmax(axis=1) == given
+    confident = labels.confident_class(chances, limits)
+    assert (own & (confident != -1) & (confident != given)).sum() > 20, "rows that only the model's own first choice clears"
+    assert (labels.suspected(chances, given, limits) != -1).tolist() == issues.tolist()
+
+
+def test_what_is_said_of_a_label() -> None:
+    said = [labels.concluded(*each) for each in ((True, False, False), (True, True, False), (False, False, True), (False, False, False))]
+    assert ["suspect" in each for each in said] == [True, False, True, False]
+    assert "measured" in said[1]
+    assert "not enough" in said[2]
 
 
 def test_a_label_against_all_evidence_is_suspect(case_world: World) -> None:
