@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,12 +16,15 @@ from observability.aggregate import Question
 from observability.catalog import Model, Version
 from observability.finding import Against, Finding
 from observability.metrics import METRICS
-from observability.window import Window
+from observability.window import EPOCH, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Span = Literal["current", "reference", "past"]
+DAY = timedelta(days=1)
+NIGHT = timedelta(hours=3)
+"""Hours at the end of a day that may lack where the newest record is older than they are: few models serve all night."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,17 @@ class Context:
     now: datetime
     budget: float = 0.1
     counters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def whole_days(self) -> tuple[int, int]:
+        """Numbers (since 1970) of the first and the last day of the window that are whole: the days that its last 1, 3 and 7 are counted among.
+
+        Half a day holds other hours than a day does, and looks moved wherever hours differ. What `now` cuts is a half day too, but for the last hours of
+        a night in which nothing came. The last is before the first where no day is whole.
+        """
+        start, end = self.window.start, self.window.end
+        until = end if self.now >= end - NIGHT else max(self.now, start)
+        return -((EPOCH - start) // DAY), (until - EPOCH) // DAY - 1
 
     def undecided(
         self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False

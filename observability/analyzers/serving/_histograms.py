@@ -134,6 +134,21 @@ class Daily:
     w2: NDArray[np.float64]
     rows: NDArray[np.int64]
 
+    def at(self, kept: NDArray[np.bool_]) -> "Daily":
+        """Some of the days."""
+        return Daily(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
+
+    def joined(self, later: "Daily") -> "Daily":
+        """Two series as one; a day that both have a part of is their sum."""
+        numbers, place = np.unique(np.concatenate([self.numbers, later.numbers]), return_inverse=True)
+        counts = np.zeros((numbers.size, self.counts.shape[1]))
+        np.add.at(counts, place, np.concatenate([self.counts, later.counts]))
+        w, w2, rows = (
+            np.bincount(place, np.concatenate(each), numbers.size)
+            for each in ((self.w, later.w), (self.w2, later.w2), (self.rows, later.rows))
+        )
+        return Daily(numbers, counts, w, w2, rows.astype(np.int64))
+
     def over(self, kept: NDArray[np.bool_]) -> Side:
         """Some days together."""
         return Side(

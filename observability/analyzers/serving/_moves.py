@@ -1,8 +1,9 @@
 """How far is a column from the reference, and from its own past, in the window and in its last days; and how far does it stray by itself?
 
 The window, its last 1, 3 and 7 days are looked at side by side, from the same counts by day: a fault of yesterday shows in the last day while the
-week still dilutes it. Each look has its own null: what rows give by chance, and what days of the past add to that (stats/dispersion.py). Looks shorter
-than a week are held against the same weekdays of the past.
+week still dilutes it. Each look has its own null: what rows give by chance, and what days of the past add to that (stats/dispersion.py). Last days are
+whole days, for half a day holds other hours; looks shorter than a week are held against the same weekdays of the past. A column that the rows of a day
+share (the weekday, the month, the weather) moves with the calendar: it has to go farther from the reference than as many days of the past went.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,27 @@ MINIMUM_ROWS = 100
 LEAST_SHARE = 1e-3
 """Of a group, so that one that was empty does not decide alone on which day it began."""
 MOST_REFERENCE_DAYS = 90
+OF_THE_DAY = 0.5
+"""A column whose values within a usual day are at most so diverse as those of the reference is one of the day: its rows say the same over and over."""
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which days a window has, as numbers since 1970. start: the one that it starts in; first, last: the first and the last whole one; length: of the window."""
+
+    start: int
+    first: int
+    last: int
+    length: float
+
+    def whole(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which days are whole ones of the window."""
+        return (numbers >= self.first) & (numbers <= self.last)
+
+    def past(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which days are whole ones of the past: where the window starts within a day, so does the past."""
+        return (numbers >= self.first - PAST_DAYS) & (numbers < self.start)
 
 
 @dataclass(frozen=True)
@@ -42,20 +63,25 @@ class Gap:
 
 @dataclass(frozen=True)
 class Look:
-    """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown."""
+    """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown.
+
+    usual: the farthest that as many days of the past were from the reference, of a column that the rows of a day share; None of another.
+    """
 
     days: int
     whole: bool
     after: Side
     reference: Gap
     past: Gap | None
+    usual: float | None = None
 
 
 @dataclass(frozen=True)
 class Moved:
     """What was measured of one column (name: the subject of its finding). known_days: of past that tell how far it strays by itself (0: none).
 
-    by_day: (day number, PSI against the reference, rows) of the window's days; weeks: the PSI of each whole week before the window, newest first.
+    by_day: (day number, PSI against the reference, rows) of the window's whole days (of all where none is); weeks: the PSI of each whole week before the
+    window, newest first; days, past: whole days, where the one in which both meet is in `days`.
     """
 
     reference: str
@@ -146,6 +172,23 @@ class Baseline:
         """The days of the own past by group; no days where there is none."""
         return self.now_groups[:0] if self.past is None else distance.merge_bins(self.past.counts, self.axis.group)
 
+    @cached_property
+    def of_the_day(self) -> bool:
+        """Whether the rows of a day share the column's value, by two weeks of past or more."""
+        if self.past is None or self.past.numbers.size < 2 * WEEK:
+            return False
+        shares = self.past_groups / np.maximum(self.past_groups.sum(axis=1, keepdims=True), 1e-12)
+        within, whole = 1 - np.sum(shares**2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
+        return bool(np.median(within) <= OF_THE_DAY * whole)
+
+    def usual(self, days: int) -> float | None:
+        """The farthest from the reference that as many days of the past were (a week of a longer window); None where that is no matter of days."""
+        if self.past is None or not self.of_the_day:
+            return None
+        length, numbers = min(days, WEEK), self.past.numbers
+        kept = [(numbers > end - length) & (numbers <= end) for end in numbers.tolist() if end - length + 1 >= numbers[0]]
+        return max((distance.psi(self.base, self.past_groups[each].sum(axis=0)) for each in kept), default=None)
+
     def gap(self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
         """The distance of two sides with its null. base, counts: of both by group; n: effective rows of the other side."""
         value, groups = distance.psi(base, counts), distance.occupied(base, counts)
@@ -156,32 +199,32 @@ class Baseline:
         return Gap(value, groups, null, null.p_value(value), n)
 
 
-def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, last_day: int) -> Moved | None:
-    """One column in the window against the reference and its own past; None where a side is empty. last_day: the number of the window's last day."""
+def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, days: Days) -> Moved | None:
+    """One column in the window against the reference and its own past; None where a side is empty."""
     of = daily(now, axis.size)
     if before.n <= 0 or of.w.sum() <= 0:
         return None
-    known = None if past is None or not past["n"].size else daily(past, axis.size)
+    everything = None if past is None or not past["n"].size else daily(past, axis.size)
+    known = None if everything is None else everything.at(days.past(everything.numbers))
+    known = None if known is None or not known.numbers.size else known
     side = Baseline(axis, before, of, known)
-    held = [look(side, of, known, np.ones(of.numbers.size, bool), max(last_day - int(of.numbers.min()) + 1, 1), whole=True)]
+    length = min(int(of.numbers.max()) - int(of.numbers.min()) + 1, max(round(days.length), 1))
+    held = [look(side, of, known, np.ones(of.numbers.size, bool), length, whole=True)]
     if known is not None and known.numbers.size >= 2 * WEEK:
-        for days in LOOKS:
-            kept = of.numbers > last_day - days
-            if days < held[0].days and of.rows[kept].sum() >= MINIMUM_ROWS:
-                held.append(look(side, of, known, kept, days, whole=False))
-    by_day = zip(of.numbers.tolist(), distance.psi_each(side.base, side.now_groups).tolist(), of.rows.tolist(), strict=True)
-    return Moved(
-        reference,
-        name,
-        axis,
-        before,
-        tuple(held),
-        tuple(by_day),
-        weeks_of(side, int(of.numbers.min())),
-        side.weekly.days,
-        of,
-        known,
+        for short in LOOKS:
+            kept = (of.numbers > days.last - short) & days.whole(of.numbers)
+            if short < length and of.rows[kept].sum() >= MINIMUM_ROWS:
+                held.append(look(side, of, known, kept, short, whole=False))
+    whole = days.whole(of.numbers)
+    shown = whole if whole.any() else np.ones(of.numbers.size, bool)
+    by_day = zip(
+        of.numbers[shown].tolist(), distance.psi_each(side.base, side.now_groups[shown]).tolist(), of.rows[shown].tolist(), strict=True
     )
+    shared = everything is not None and days.first > days.start and bool((of.numbers == days.start).any()) and whole.any()
+    dated = of.at(shown)
+    if shared and everything is not None:
+        dated = everything.at(everything.numbers == days.start).joined(of.at(of.numbers == days.start)).joined(dated)
+    return Moved(reference, name, axis, before, tuple(held), tuple(by_day), weeks_of(side, days.start), side.weekly.days, dated, known)
 
 
 def began(moved: Moved, at: Look, start: datetime) -> Since:
@@ -219,7 +262,7 @@ def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_]
         if past.rows[alike].sum() >= MINIMUM_ROWS:
             base, n = side.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
             own = side.gap(base, n, counts, after, days, max(float(alike.sum()), 1.0), weekly=True)
-    return Look(days, whole, after, against, own)
+    return Look(days, whole, after, against, own, side.usual(days))
 
 
 def weeks_of(side: Baseline, first: int) -> tuple[float, ...]:

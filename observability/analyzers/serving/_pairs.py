@@ -106,7 +106,7 @@ def prepared(samples: Sequence[Mapping[str, NDArray[np.float64]]], days: Sequenc
 
 @dataclass(frozen=True)
 class Together:
-    """How each two of some numbers go together: in the reference, now, and in the own past by day. last: number of the window's last day."""
+    """How each two of some numbers go together: in the reference, now, and in the own past by day. last: number of the window's last whole day."""
 
     names: tuple[str, ...]
     reference: Rows
@@ -141,7 +141,7 @@ class Together:
         left, right = left[strongest[:MOST_PAIRS]], right[strongest[:MOST_PAIRS]]
         found = []
         for days in (self.window, *(each for each in LOOKS if each < self.window)):
-            kept = (self.now.day > self.last - days) | (days == self.window)
+            kept = ((self.now.day > self.last - days) & (self.now.day <= self.last)) | (days == self.window)
             after, n = self.now.at(kept).correlations()
             for i, j in zip(left.tolist(), right.tolist(), strict=True):
                 if np.isnan(after[i, j] + before[i, j]) or min(n[i, j], n_before[i, j]) < LEAST_ROWS:

@@ -2,7 +2,7 @@
 
 Labels come late. Where most of the window's are still to come, the last seven days that have theirs are measured instead, which may lie before the window,
 and the finding says which. The days before those that are measured are the model's own past; stretches shorter than a week are held against the same
-weekdays of it.
+weekdays of it. Last days are whole days, whatever the hour in which the window ends.
 """
 
 from collections.abc import Mapping
@@ -89,6 +89,8 @@ class Ledger:
         self.varies: dict[tuple[str, int, bool], Variation | None] = {}
         self.by_metric: dict[str, tuple[Days, Floats, Floats, Floats]] = {}
         self.first = (context.window.start - EPOCH).days
+        self.last = context.whole_days[1]
+        self.length = max(round(context.window.days), 1)
 
     @cached_property
     def days(self) -> Days:
@@ -113,6 +115,11 @@ class Ledger:
     def measured(self, days: Days) -> Metrics:
         """Every metric over some days."""
         return performance(self.model, part(self.counts, np.isin(self.of_counts, days)), part(self.sums, np.isin(self.of_sums, days)))
+
+    @property
+    def window(self) -> Metrics:
+        """Every metric over the window to the minute, whose first and last day may be cut."""
+        return performance(self.model, *(columns_of(self.now[name]) for name in ("counts", "sums")))
 
     def of_day(self, day: int) -> Metrics:
         """Every metric of one day."""
@@ -181,10 +188,10 @@ class Ledger:
         found = [self.stretch(whole, whole=True, late=late)]
         known = self.days[self.days < whole[0]]
         if known.size >= 2 * WEEK and (late or not young):
-            last = int(whole[-1])
+            last = int(whole[-1]) if late else min(int(whole[-1]), self.last)
             for length in LOOKS:
-                part = whole[whole > last - length]
-                if length < found[0].length and part.size and self.labels(part) >= least:
+                part = whole[(whole > last - length) & (whole <= last)]
+                if length < min(found[0].length, self.length if not late else WEEK) and part.size and self.labels(part) >= least:
                     found.append(self.stretch(part, whole=False, late=late and length == WEEK))
         return found
 
@@ -197,7 +204,8 @@ class Ledger:
         past = self.days[(self.days < days[0]) & (self.days >= days[0] - BASELINE_DAYS)]
         if days[-1] - days[0] + 1 < WEEK and self.days[0] <= days[0] - 2 * WEEK:
             past = self.days[(self.days < days[0]) & np.isin(self.days % WEEK, days % WEEK)]
-        return Stretch(days, whole, late, self.measured(days), self.measured(past) if past.size else {})
+        own = self.window if whole and not late else self.measured(days)
+        return Stretch(days, whole, late, own, self.measured(past) if past.size else {})
 
 
 def part(columns: Columns, kept: NDArray[Any]) -> Columns:

@@ -15,7 +15,7 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, fine_groups, grouped, mean_shift, side_of
-from observability.analyzers.serving._moves import PAST_DAYS, Gap, Look, Moved, began, measure
+from observability.analyzers.serving._moves import PAST_DAYS, Days, Gap, Look, Moved, began, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
@@ -27,6 +27,8 @@ WATCH, ACT = 0.1, 0.25
 """PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). Where its own days stray further, the limit is what they stray to."""
 VARIES = 0.99
 """What a clean window stays under in so many of the cases is what a column varies up to by itself."""
+FARTHER = 1.1
+"""A column that the rows of a day share is news where it is a tenth farther from the reference than as many days of its past ever were."""
 MINIMUM_ROWS = 100
 DAYS_KEPT = 62
 
@@ -83,7 +85,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def columns_of(frames: Frames, context: Context) -> list[Moved]:
     """Every column that has bins and was seen on both sides."""
     now, then, past = (by_column(frames[name]) for name in ("current", "reference", "past"))
-    last_day = (context.window.end - timedelta(microseconds=1) - EPOCH).days
+    window = context.window
+    days = Days((window.start - EPOCH).days, *context.whole_days, window.days)
     found = []
     for column in asked(context):
         if column not in now or column not in then:
@@ -92,7 +95,7 @@ def columns_of(frames: Frames, context: Context) -> list[Moved]:
         if axis is None:
             continue
         before = side_of(then[column], axis.size)
-        found.append(measure(column, context.model.subject(column), axis, before, now[column], past.get(column), last_day))
+        found.append(measure(column, context.model.subject(column), axis, before, now[column], past.get(column), days))
     return [each for each in found if each is not None]
 
 
@@ -118,13 +121,20 @@ def limits(gap: Gap, context: Context) -> tuple[float, float]:
 
 def is_news(look: Look, context: Context, severity: Severity) -> bool:
     """Whether the column also moved from its own past; where there is none, everything is news. A look of a few days has to move as far from the same
-    weekdays of its past as from the reference: single days differ more.
+    weekdays of its past as from the reference: single days differ more. What the calendar moves has to go farther than it went in the past.
     """
     past = look.past
+    if as_usual(look):
+        return False
     if past is None:
         return True
     sure = severity == "act" and not look.whole
     return past.psi >= limits(past, context)[sure] and past.p_value <= context.budget * (ACT_SHARE if sure else 1.0)
+
+
+def as_usual(look: Look) -> bool:
+    """Whether a column that the rows of a day share is where as many days of its past were: the calendar moved it."""
+    return look.usual is not None and look.reference.psi <= look.usual * FARTHER
 
 
 def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
@@ -187,6 +197,7 @@ def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float
         "varies_up_to": gap.null.quantile(VARIES),
         "days_of_past": moved.known_days,
         "past_psi": worst.look.past and worst.look.past.psi,
+        "usual_psi": worst.look.usual,
         "standing": worst.standing,
         "standing_weeks": standing_weeks(moved, worst),
         "look_days": worst.look.days,
@@ -255,7 +266,8 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
     limit = f"(limit {worst.limit:.2g}{why(worst)})"
     if worst.standing:
         weeks = standing_weeks(moved, worst)
-        since = f" as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", and hardly from its own past"
+        settled = ", no farther than days of its past" if as_usual(look) else ", and hardly from its own past"
+        since = f" as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else settled
         past = f", {look.past.psi:.2f} from its own past {PAST_DAYS} days" if look.past else ""
         return f"`{moved.name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {change(moved, look)}."
     when, beside = "", ""

@@ -7,7 +7,6 @@ looked at (_pairs.py): a correlation that broke yesterday shows in the last day 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from observability.since import Since, since
 from observability.stats import domain
 from observability.stats.domain import Separation
 from observability.stats.multiple import benjamini_hochberg
-from observability.window import EPOCH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -167,9 +165,8 @@ def numbers(frames: Frames, context: Context) -> Together | None:
         held[2], samples[2] = current.iloc[:0], {name: np.empty(0) for name in names}
     days = [np.zeros(len(reference), np.int64), day_numbers(current), day_numbers(held[2])]
     chosen = [{name: each[name] for name in names} for each in samples]
-    last = (context.window.end - timedelta(microseconds=1) - EPOCH).days
     of_reference, now, before = prepared(chosen, days)
-    return Together(tuple(names), of_reference, now, before, last, context.window.days)
+    return Together(tuple(names), of_reference, now, before, context.whole_days[1], context.window.days)
 
 
 def day_numbers(rows: "DataFrame") -> NDArray[np.int64]:

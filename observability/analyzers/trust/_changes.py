@@ -144,11 +144,11 @@ def watched(model: Model, criterion: Criterion) -> tuple[str, ...]:
 def side_of(
     model: Model, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None", last: str, length: float
 ) -> Side:
-    """Groups in the window, its last days, the reference and the past. frame, past: counts by day; last: the window's last day; length: its days."""
+    """Groups in the window, its last days, the reference and the past. frame, past: counts by day; last: the window's last whole day; length: its days."""
     back = int(np.datetime64(last, "D").astype(np.int64)) - frame["period"].to_numpy("datetime64[D]").astype(np.int64)
     looks = [Look(length, True, now)]
     for days in LOOKS:
-        inside = back < days
+        inside = (back >= 0) & (back < days)
         if days < length and inside.any():
             looks.append(Look(days, False, measure(model, frame[inside], [attribute]).aligned(now.levels)))
     days_now, kept = days_of(model, frame, attribute, now), past is not None and len(past) > 0

@@ -23,6 +23,7 @@ from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.metrics import METRICS
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.window import EPOCH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -93,7 +94,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def sided(context: Context, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None") -> Side:
     """Everything that the groups of one attribute are held against."""
-    last = (context.window.end - timedelta(microseconds=1)).date().isoformat()
+    last = (EPOCH + timedelta(days=context.whole_days[1])).date().isoformat()
     return side_of(context.model, attribute, now, before, frame, past, last, context.window.days)
 
 

@@ -1,0 +1,81 @@
+"""A live model is looked at twice a day: what the clock and the calendar do is no fault, and a fault is told once however often its onset is estimated."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability import run
+from observability.alerts import kept, watch
+from observability.alerts.config import Config
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
+from observability.store.register import Request, register
+
+FEATURES = ("hour", "weekday", "month", "day", "load", "amount")
+FIRST = datetime(2026, 5, 18, tzinfo=UTC)
+BROKEN = datetime(2026, 6, 30, tzinfo=UTC)
+LOOKS = tuple(BROKEN + timedelta(days=day, hours=hour) for day in (1, 3, 5) for hour in (12, 21))
+"""Over the end of a month, a Wednesday, a Friday and a Sunday."""
+HOURS = np.array([0, 0, 0, 0, 0, 1, 3, 5, 6, 5, 4, 4, 4, 4, 4, 5, 7, 8, 8, 6, 4, 3, 2, 1.0])
+WEEKDAYS = np.array([1.1, 1.1, 1.0, 1.0, 1.2, 0.7, 0.5])
+
+
+def rows(start: datetime, days: int, seed: int, a_day: int = 260) -> pd.DataFrame:
+    """Requests with an own pattern of the day and of the week; the error is larger in the evening and at the weekend."""
+    rng = np.random.default_rng(seed)
+    size = rng.poisson(a_day * WEEKDAYS[(start.weekday() + np.arange(days)) % 7])
+    day, hour = np.repeat(np.arange(days), size), rng.choice(24, size.sum(), p=HOURS / HOURS.sum())
+    at = pd.Timestamp(start) + pd.to_timedelta(day * 86_400 + hour * 3600 + rng.uniform(0, 3600, day.size), unit="s")
+    frame = pd.DataFrame({
+        "at": at, "hour": hour.astype(float), "weekday": at.strftime("%a").astype(object), "month": at.month.astype(float),
+        "day": at.day.astype(float), "load": HOURS[hour] * rng.lognormal(0, 0.2, day.size), "amount": rng.lognormal(3, 0.6, day.size),
+    })  # fmt: skip
+    hard = np.where((hour >= 18) | (at.weekday >= 5), 1.6, 1.0)
+    frame["score"] = 20 + 2 * frame["load"] + 0.3 * frame["amount"]
+    frame["label"] = frame["score"] + 4 * hard * rng.normal(0, 1, day.size)
+    return frame.sort_values("at", ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    home = tmp_path_factory.mktemp("calendar")
+    with Store.open(home, threads=2) as opened:
+        for name, seed in (("clean", 1), ("broken", 2)):
+            known = rows(datetime(2025, 9, 1, tzinfo=UTC), 91, 10 + seed)
+            known.drop(columns="at").to_parquet(home / "reference.parquet")
+            register(
+                opened,
+                Request(
+                    model=name, version="1", reference=home / "reference.parquet", task="regression", label="label", score=("score",), features=FEATURES
+                ),
+            )  # fmt: skip
+            stream = rows(FIRST, 50, seed)
+            if name == "broken":
+                stream.loc[stream["at"] >= pd.Timestamp(BROKEN), "amount"] *= 40.0
+            stream.assign(id=[f"{name}{place}" for place in range(len(stream))]).to_parquet(home / "rows.parquet")
+            assert load_files(opened, [home / "rows.parquet"], Defaults("prediction", name, "1", FEATURES)).rejected == 0
+        yield opened
+
+
+def test_clock_and_calendar_raise_nothing_and_one_fault_is_told_once(store):
+    state, config = watch.Watching(started=LOOKS[0]), Config(channels={"team": "json://127.0.0.1:9"}, default=("team",))
+    for now in LOOKS:
+        watch.check(store, state, config, now)
+    alerts = list(kept.alerts(store, LOOKS[-1]).values())
+    assert [(each.model, each.state) for each in alerts] == [("broken", "open")], [each.title for each in alerts]
+    assert "`amount`" in alerts[0].title
+    assert alerts[0].opened_at == LOOKS[0], "half a day after its first whole day"
+    assert len(kept.messages(store)) == 1
+
+
+@pytest.mark.parametrize("now", LOOKS[::2])
+def test_no_act_on_a_clean_day_whatever_the_hour(store, now):
+    report = run.check(store, model="clean", now=now, with_records=False)
+    assert [each.because for each in report.findings if each.severity == "act"] == []
+    drift = {each.subject: each for each in report.findings if each.analyzer == "serving/drift"}
+    ends = {row[0] for row in drift["hour"].evidence["by_day"]}
+    assert max(ends) == (now - timedelta(days=1)).date().isoformat(), "half a day is no day"
+    assert len(ends) >= 6
