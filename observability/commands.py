@@ -69,7 +69,7 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     body = freeze.freeze(store, week, author=author, now=now, progress=lambda share, words: say(f"{share:.0%} {words}"))
     say("")
     lines = [f"Week {week} is frozen: {len(body['agenda'])} items, of which {min(len(body['agenda']), 7)} are on the agenda."]
-    lines += [f"  {each['severity'].upper():7} {each['title']}" for each in body["agenda"][:7]]
+    lines += [f"  {each['severity'].upper():7} {export_review.named(each['model'], each['title'])}" for each in body["agenda"][:7]]
     if said.out:
         target = Path(said.out)
         writers = {
@@ -82,7 +82,15 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
             raise UsageError(
                 "this kind of file is not written", where="--out", got=target.suffix or "no ending", expected=", ".join(writers)
             )
-        target.write_bytes(writers[target.suffix]())
+        try:
+            target.write_bytes(writers[target.suffix]())
+        except OSError as error:
+            raise UsageError(
+                "the file cannot be written",
+                where="--out",
+                got=f"{said.out}: {error.strerror}",
+                attempt="Name a folder that is there and can be written to",
+            ) from None
         lines.append(f"Written to {target.name}.")
     return answered(body, lines, said.json)
 
@@ -150,16 +158,17 @@ def register(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
 
 def settings(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Show or set a model's settings."""
+    import getpass
     from dataclasses import asdict
 
+    from observability import rules
     from observability.settings import read_settings
-    from observability.store import register as registering
 
     model = store.catalog().model(said.model)
     current = model.settings
     if said.settings:
         current = read_settings(Path(said.settings), model.settings)
-        registering.update_settings(store, model.name, current)
+        rules.keep(store, model.name, current, author=getpass.getuser())
     body = asdict(current)
     return answered(
         body, [f"{name} = {value if value not in (None, {}, ()) else 'not decided'}" for name, value in body.items()], said.json

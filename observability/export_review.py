@@ -18,6 +18,7 @@ from observability import export_svg
 from observability.errors import UsageError
 from observability.export_csv import inert_text
 from observability.finding import iso
+from observability.review import evidence
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
 from observability.review.restated import Restated, restated
@@ -70,9 +71,11 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
+        anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         outcomes={item: {**each, "at": iso(each["at"])} for item, each in outcomes(words).items()},
         notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
         same_rows=on_the_same_rows,
+        piece=evidence.read,
         decisions=decisions,
         restated=since,
         charts={each["model"]: chart(each) for each in body["models"]},
@@ -157,7 +160,8 @@ def chart(part: Body) -> Markup:
     points = [(str(day), value, low, high) for day, value, low, high, *_ in finding["evidence"].get("by_day", [])]
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = text.metric_title(finding["metric"])
-    return export_svg.line(points, label=f"{title} of {part['model']} by day. {finding['because']}", limit=limit, words=title)
+    label = f"{title} of {part['model']} by day. {finding['because']}"
+    return export_svg.line(points, label=label, limit=limit, words=title, share=finding["unit"] == "share")
 
 
 def minutes(store: "Store", review: str) -> str:
@@ -200,10 +204,15 @@ def summary(store: "Store", review: str) -> str:
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs a person this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
-        lines.append(f"{number}. {chat(item.title)}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+        lines.append(f"{number}. {chat(named(item.model, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     made = [each["statement"] for each in decided(store, review) if each["statement"]]
     lines += ["", "Decided:", *(f"- {chat(each)}" for each in made)] if made else []
     return "\n".join(lines) + "\n"
+
+
+def named(model: str | None, title: str) -> str:
+    """An item's title with the model that it is about in front of it."""
+    return f"{model}: {title}" if model else title
 
 
 def chat(words: str) -> str:

@@ -14,9 +14,17 @@ Point = tuple[str, float | None, float | None, float | None]
 
 
 def line(
-    points: Sequence[Point], *, label: str, limit: float | None = None, width: int = 640, height: int = 150, words: str = ""
+    points: Sequence[Point],
+    *,
+    label: str,
+    limit: float | None = None,
+    width: int = 640,
+    height: int = 150,
+    words: str = "",
+    share: bool = False,
 ) -> Markup:
-    """A value by day with its interval band and its limit. label: what it says, for those who cannot see it; words: unit on the axis.
+    """A value by day with its interval band and its limit. label: what it says, for those who cannot see it; words: unit on the axis; share: values are
+    shares, written as percent as everywhere else.
 
     Days whose value is unknown are gaps. Fewer than two known days give no drawing, but an empty text.
     """
@@ -35,7 +43,7 @@ def line(
 
     parts = [
         f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y(each):.1f}" y2="{y(each):.1f}" stroke="{LINE}" stroke-width="0.7"/>'
-        f'<text x="{left - 6:.1f}" y="{y(each) + 3.5:.1f}" text-anchor="end" font-size="10" fill="{GREY}">{figure(each)}</text>'
+        f'<text x="{left - 6:.1f}" y="{y(each) + 3.5:.1f}" text-anchor="end" font-size="10" fill="{GREY}">{f"{100 * each:.3g} %" if share else figure(each)}</text>'
         for each in (bottom, (bottom + top) / 2, top)
     ]
     for run in runs(points):

@@ -6,7 +6,7 @@ somebody watches or watches no longer.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -149,15 +149,48 @@ def usefulness(alerts: Iterable[Alert], rule: Rule) -> Precision:
     return precision(each for each in alerts if each.rule == rule.name)
 
 
-def change(store: "Store", name: str, settings: ModelSettings, *, author: str, said: Iterable[str], why: str = "") -> list[str]:
+def change(
+    store: "Store", name: str, settings: ModelSettings, *, author: str, said: Iterable[str], why: str = "", what: str = "threshold"
+) -> list[str]:
     """Keep other settings of a model, and say so in the ledger of changes: an event with who, what (a sentence each) and why.
 
     Gives a sentence for what follows from it. Raises NotFoundError for an unknown model, UsageError or StoreBrokenError where it cannot be written.
     """
     text = f"{author}: {'; '.join(said)}.{f' {why.strip()}' if why.strip() else ''}"
     notes = register.update_settings(store, name, settings)
-    written.write(store, [{"kind": "event", "what": "threshold", "model": name, "text": text}])
+    written.write(store, [{"kind": "event", "what": what, "model": name, "text": text}])
     return notes
+
+
+LIMITING = ("threshold", "limits", "fairness_criterion", "service_level_availability", "service_level_latency_ms")
+"""Settings that decide what counts as bad: changes of them may explain a finding."""
+UNSAID = ("owner", "description")
+"""Settings that judge nothing, so that no change of them is an event."""
+
+
+def keep(store: "Store", name: str, settings: ModelSettings, *, author: str) -> list[str]:
+    """Keep other settings of a model, with the ledger saying what changed (nothing where nothing did). Errors and what comes back: see `change`."""
+    before, after = asdict(store.catalog().model(name).settings), asdict(settings)
+    said = {each: changed(each, before[each], value) for each, value in after.items() if each not in UNSAID and before[each] != value}
+    if not said:
+        return register.update_settings(store, name, settings)
+    return change(store, name, settings, author=author, said=said.values(), what="threshold" if set(said) & {*LIMITING} else "note")
+
+
+def changed(name: str, before: object, after: object) -> str:
+    """`threshold: 0.6, it was 0.5`; of a table only what is other."""
+    words = name.replace("_", " ")
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+        return f"{words}: " + ", ".join(f"{key} {shown(after.get(key))} (it was {shown(before.get(key))})" for key in keys)
+    return f"{words}: {shown(after)}, it was {shown(before)}"
+
+
+def shown(value: object) -> str:
+    """A setting in words."""
+    if value in (None, (), {}):
+        return "not decided"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def watch(store: "Store", name: str, part: Slice, *, author: str, why: str = "", on: bool = True) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from observability import rules, run
 from observability.analyzer import discover
 from observability.metrics import METRICS
+from observability.review.items import rows
 from observability.settings import ModelSettings
 from observability.window import Window
 from tests.review import world
@@ -72,3 +73,15 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
     """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
     silent = {"training/runs", "operations/cost", "data/requests", "serving/slices", "data/labels", "serving/why_changed"}
     assert {each.name for each in discover() if not each.limits} <= silent
+
+
+def test_a_change_of_settings_is_an_event_that_says_what_it_was(store):
+    model = store.catalog().model("eta")
+    rules.keep(store, "eta", replace(model.settings, limits={"data/quality/null_rate": 0.2}, owner="bob"), author="Ann")
+    model = store.catalog().model("eta")
+    assert (model.settings.limits, model.settings.owner) == ({"data/quality/null_rate": 0.2}, "bob")
+    rules.keep(store, "eta", replace(model.settings, budget_per_month=500.0), author="Ann")
+    rules.keep(store, "eta", store.catalog().model("eta").settings, author="Ann")
+    assert [(each["what"], each["text"]) for each in rows(store, "event") if each["what"] != "deploy"] == [
+        ("threshold", "Ann: limits: data/quality/null_rate 0.2 (it was not decided)."), ("note", "Ann: budget per month: 500, it was not decided."),
+    ]  # fmt: skip

@@ -1,9 +1,9 @@
-"""What happened when: deploys, data versions, thresholds, guidelines, incidents, complaints, decisions, signatures, in one list?
+"""What happened when: deploys, data versions, thresholds, incidents, alerts, reviews, and what people decided, signed, promised and concluded, in one list?
 
 Read from records and from the catalog; a store of its own for it does not exist.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from observability.aggregate import Records
 from observability.finding import iso
 from observability.store import records
+from observability.store.said import SOURCE_WORDS
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ Sort = Literal[
     "action",
     "verdict",
     "audit",
+    "review",
+    "alert",
 ]
 MOST = 2000
 """Entries of each kind of record, the newest."""
@@ -61,8 +64,8 @@ def entries(store: "Store", start: datetime, end: datetime, *, model: str | None
     """Everything in the half-open span, of one model (and of none) or of all, newest first. as_of: only what had arrived by then."""
     window = Window(model or "", start, end, as_of=as_of)
     found = [*registrations(store, start, end, model, as_of)]
-    for kind, read in READERS.items():
-        found += read(records.fetch(store, Records(kind, rows=MOST), window))
+    for kind, (read, columns) in READERS.items():
+        found += read(records.fetch(store, Records(kind, columns, rows=MOST), window))
     return sorted(found, key=lambda each: (each.at, each.sort, each.title), reverse=True)
 
 
@@ -126,8 +129,53 @@ def signatures(frame: "DataFrame") -> Iterable[Entry]:
         yield Entry(moment(row), "signature", title, row["model"], row["author"], about(row, "review", "subject"))
 
 
-READERS = {"event": events, "dataset": datasets, "audit": audits, "decision": decisions, "signature": signatures}
-"""How each kind of record becomes entries."""
+def actions(frame: "DataFrame") -> Iterable[Entry]:
+    """Of `action` records: what has to be done, and what became of it."""
+    texts = {row["action"]: row["text"] for row in frame.to_dict("records") if row["text"]}
+    for row in frame.to_dict("records"):
+        words, state = texts.get(row["action"]), row["state"]
+        title = f"{'To do' if not state or state == 'open' else BECAME[state]}: {words or row['do'] or 'an action that is older than this list'}"
+        pointing = about(row, "action", "review", "prediction", "owner", "due", "metric", "reason")
+        yield Entry(moment(row), "action", f"{title.rstrip('.')}.", row["model"], row["author"], pointing)
+
+
+BECAME = {"done": "Done", "cancelled": "Given up", "extended": "Put off", "escalated": "Passed up"}
+"""States of an action as the beginning of a title."""
+
+
+def verdicts(frame: "DataFrame") -> Iterable[Entry]:
+    """Of `verdict` records."""
+    for row in frame.to_dict("records"):
+        wrong = {"yes": "was wrong", "no": "was not wrong", "label_wrong": "has a wrong label"}.get(row["wrong"], "was looked into")
+        note = f" {row['note']}" if row["note"] else ""
+        title = f"A verdict about prediction {row['prediction']} was withdrawn." if row["state"] == "withdrawn" else f"Prediction {row['prediction']} {wrong}: {SOURCE_WORDS[row['source']]}.{note}"  # fmt: skip
+        yield Entry(moment(row), "verdict", title, row["model"], row["author"], about(row, "prediction", "verdict", "severity"))
+
+
+def reviews(frame: "DataFrame") -> Iterable[Entry]:
+    """Of `review` records: one for each week that was frozen."""
+    for row in frame[frame["model"].isna()].to_dict("records"):
+        yield Entry(moment(row), "review", f"Week {row['week']} was frozen.", None, row["author"], about(row, "review"))
+
+
+SAYS = {"opened": "opened", "worse": "got worse", "resolved": "resolved", "acknowledged": "acknowledged", "snoozed": "snoozed", "reopened": "reopened"}  # fmt: skip
+"""What is said about an alert that stands in the ledger, as people read it."""
+
+
+def alerts(frame: "DataFrame") -> Iterable[Entry]:
+    """Of `alert` records: incidents that were found and told, and what people did about them."""
+    titles = {row["incident"]: row["title"] for row in frame.to_dict("records") if row["title"]}
+    for row in frame.to_dict("records"):
+        if row["says"] in SAYS:
+            title = f"Alert {SAYS[row['says']]}: {titles.get(row['incident'], 'an incident that is older than this list')}"
+            yield Entry(moment(row), "alert", title, row["model"], row["author"], about(row, "incident", "until", "severity", "text"))
+
+
+READERS: dict[str, tuple[Callable[["DataFrame"], Iterable[Entry]], tuple[str, ...] | None]] = {
+    "event": (events, None), "dataset": (datasets, None), "audit": (audits, None), "decision": (decisions, None), "signature": (signatures, None),
+    "action": (actions, None), "verdict": (verdicts, None), "review": (reviews, ("review", "week", "at", "author", "model")), "alert": (alerts, None),
+}  # fmt: skip
+"""How each kind of record becomes entries, and which of its fields are read (None: all)."""
 
 
 def moment(row: dict[Any, Any]) -> datetime:

@@ -164,8 +164,9 @@ def in_words(answer: Answer, improvement: Interval) -> str:
     if answer == "yes":
         return f"better by {number(improvement.value)} (95 % interval {reach})."
     if answer == "no":
-        worse = improvement.value < 0
-        return f"{'worse by ' + number(-improvement.value) if worse else 'no better'} (change for the better {reach})."
+        if improvement.high < 0:
+            return f"worse by {number(-improvement.value)} (95 % interval {number(-improvement.high)} to {number(-improvement.low)})."
+        return f"not better by as much as matters: between {number(-improvement.low)} worse and {number(improvement.high)} better (95 % interval)."
     return f"whether it got better cannot be told (change for the better {number(improvement.value)}, 95 % interval {reach})."
 
 

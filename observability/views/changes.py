@@ -1,6 +1,8 @@
 """What happened, in one list: deploys, data versions, thresholds, incidents, complaints, decisions, signatures?"""
 
+import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.review.ledger import Entry
@@ -21,22 +23,31 @@ COLUMNS = (
 WORDS = {
     "deploy": "Deploy", "data": "Data", "threshold": "Threshold", "guideline": "Guideline", "incident": "Incident", "complaint": "Complaint",
     "export": "Export", "note": "Note", "registered": "Registered", "decision": "Decision", "signature": "Signature", "audit": "Audit",
+    "action": "Action", "verdict": "Verdict", "review": "Review", "alert": "Alert",
 }  # fmt: skip
 
 DECIDED = {"decider": "decided by {}", "evidence": "rests on {}", "dissent": "dissent: {}", "options": "also considered: {}", "revisit": "to look at again on {}"}  # fmt: skip
 """What stands under a decision, where it was said."""
+STEPS = {"decision": {"step": "decide"}, "signature": {"step": "fairness"}}
+"""The step of a review that shows what was said in it; others stand on its agenda."""
+ID = re.compile(r" \[[^\[\]]+\](?=; |$)")
+"""The id at the end of a piece of evidence, which a link follows and nobody reads."""
+LATELY = timedelta(days=7)
+BY_ITSELF = "the dashboard"
 
 
 def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """One entry; a version leads to its model, a decision to its review, a complaint to its case."""
+    """One entry; a version leads to its model, what was said in a review to its step, a complaint and a verdict to their case, an alert to itself."""
     about = dict(entry.about)
     title: Cell = {"t": entry.title}
     if about.get("review"):
-        title = links.link(entry.title, "review", None, review=about["review"], step="decide")
+        title = links.link(entry.title, "review", None, review=about["review"], **STEPS.get(entry.sort, {}))
+    elif entry.sort == "alert":
+        title = links.link(entry.title, "alerts", None, incident=about["incident"])
     elif about.get("prediction") and "case" in links.page_files():
         title = links.link(entry.title, "case", None, id=about["prediction"], model=entry.model)
     if entry.sort == "decision":
-        title["sub"] = "; ".join(words.format(about[name]) for name, words in DECIDED.items() if about.get(name))
+        title["sub"] = "; ".join(words.format(ID.sub("", about[name])) for name, words in DECIDED.items() if about.get(name))
     model = links.link(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
     return row(
         {
@@ -47,6 +58,11 @@ def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
             "author": {"t": entry.author or text.DASH},
         }
     )
+
+
+def lately(entries: Sequence[Entry], end: datetime) -> list[Entry]:
+    """What people said after the dates that are looked at: logs may end long before today, and words are dated by when they were written."""
+    return [each for each in entries if each.at >= end and each.author is not None and each.author != BY_ITSELF]
 
 
 def chosen(entries: Sequence[Entry], sorts: Sequence[str], words: str) -> list[Entry]:

@@ -28,7 +28,7 @@ from observability.money import (
     within,
 )
 from observability.prices import PRICES
-from observability.views import charts_energy, empty, frame, load, text
+from observability.views import charts_energy, empty, frame, load, person, text
 from observability.views.energy import as_csv, badge, place_of, training_runs, whole
 from observability.views.frame import Here
 from observability.views.series import naive
@@ -155,10 +155,10 @@ def budget(here: Here, spent: Spending) -> None:
 
 def save(here: Here, amount: float | None, currency: str | None) -> None:
     """Make it the model's, in its settings."""
-    from observability.store.register import update_settings
+    from observability import rules
 
     settings = replace(here.model.settings, budget_per_month=amount, budget_currency=currency if amount is not None else None)
-    frame.guarded(lambda: update_settings(load.store(), here.model.name, settings))
+    frame.guarded(lambda: rules.keep(load.store(), here.model.name, settings, author=person.known()))
     st.rerun()
 
 

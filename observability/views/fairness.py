@@ -15,7 +15,7 @@ from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.stats.group import Spread
 from observability.stats.interval import rate_ratio_interval
-from observability.views import charts_fairness, clicks, distributions, empty, frame, links, load, text
+from observability.views import charts_fairness, clicks, distributions, empty, frame, links, load, person, text
 from observability.views.choice import choose
 from observability.views.frame import Here
 from observability.views.table import Cell, column, row, table
@@ -153,9 +153,13 @@ def note(here: Here, chosen: Chosen) -> None:
 
 def save(here: Here, criterion: Criterion) -> None:
     """Make a criterion the model's, in its settings."""
-    from observability.store.register import update_settings
+    from observability import rules
 
-    frame.guarded(lambda: update_settings(load.store(), here.model.name, replace(here.model.settings, fairness_criterion=criterion.name)))
+    frame.guarded(
+        lambda: rules.keep(
+            load.store(), here.model.name, replace(here.model.settings, fairness_criterion=criterion.name), author=person.known()
+        )
+    )
     st.rerun()
 
 

@@ -18,3 +18,8 @@ def box(key: str = "person") -> str | None:
         "Your name", key=own, on_change=keep, max_chars=LONGEST, placeholder="Stands on what you write", width=260, autocomplete="name"
     )
     return st.session_state.get(KEPT) or None
+
+
+def known() -> str:
+    """Who writes where no name is asked: the one given elsewhere in the session, else somebody."""
+    return str(st.session_state.get(KEPT) or "Somebody at the dashboard")

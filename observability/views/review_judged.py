@@ -28,7 +28,7 @@ def told(room: Room, analyzers: Sequence[str], good: str | None) -> None:
         of = text.plural(len(parts), "model")
         st.markdown(f"{text.status('unknown')}: {text.plain(f'cannot tell for {len(blind)} of {of}.')}")
         for model, why in list(blind.items())[:MOST]:
-            st.caption(f"{text.plain(model)}: {text.sentence(why)}")
+            st.markdown(f"{text.plain(model)}: {text.sentence(why)}")
         if len(blind) > MOST:
             st.caption(f"And {len(blind) - MOST} more; the live pages say why.")
 

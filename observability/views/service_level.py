@@ -11,7 +11,7 @@ from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.settings import ModelSettings
 from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RULES, Rule
-from observability.views import findings, frame, load, text
+from observability.views import findings, frame, load, person, text
 from observability.views.frame import Here
 from observability.views.table import Cell, column, row, table
 
@@ -144,7 +144,7 @@ def form(here: Here, settings: ModelSettings) -> None:
 
 def save(here: Here, settings: ModelSettings) -> None:
     """Make a service level the model's, in its settings."""
-    from observability.store.register import update_settings
+    from observability import rules
 
-    frame.guarded(lambda: update_settings(load.store(), here.model.name, settings))
+    frame.guarded(lambda: rules.keep(load.store(), here.model.name, settings, author=person.known()))
     st.rerun()

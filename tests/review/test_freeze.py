@@ -13,11 +13,13 @@ import pytest
 from observability import export_review
 from observability.errors import NotFoundError, UsageError
 from observability.review import freeze
+from observability.review.evidence import Evidence
 from observability.review.ledger import entries
 from observability.review.moved import Target, moved
 from observability.review.snapshot import snapshot
 from observability.review.verdicts import concluded
 from observability.store import written
+from observability.views import changes
 from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED, WEEKS
@@ -186,6 +188,41 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
     assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
     known = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
     assert "deploy" not in {each.sort for each in known}
+
+
+def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was_told(store, broken):
+    written.write(store, [
+        {"kind": "action", "action": "a1", "at": NOW + timedelta(minutes=5), "author": "bob", "state": "done", "reason": "Mended"},
+        {"kind": "verdict", "verdict": "v0", "at": NOW, "model": "eta", "prediction": "p", "author": "bob", "source": "input", "state": "withdrawn"},
+        {"kind": "alert", "incident": "i1", "at": NOW, "author": "the dashboard", "says": "opened", "title": "km is odd.", "model": "eta"},
+        {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=1), "author": "bob", "says": "acknowledged"},
+        {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=2), "author": "bob", "says": "useful"},
+    ])  # fmt: skip
+    found = {(each.sort, each.title, each.author) for each in entries(store, NOW, NOW + timedelta(days=1))}
+    assert {
+        ("action", "To do: Log kilometres again.", "ann"), ("action", "Done: Log kilometres again.", "bob"), ("verdict", "A verdict about prediction p was withdrawn.", "bob"),
+        ("alert", "Alert opened: km is odd.", "the dashboard"), ("alert", "Alert acknowledged: km is odd.", "bob"), ("review", f"Week {BROKEN} was frozen.", "ann"),
+    } <= found  # fmt: skip
+    assert not any(title.startswith("Alert useful") for _, title, _ in found)
+    lately = changes.lately(entries(store, BROKEN.start, NOW + timedelta(days=1)), NOW)
+    assert {each.author for each in lately} == {"ann", "bob"}
+
+
+def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, broken):
+    item = broken["agenda"][0]
+    written.write(store, [{"kind": "decision", "decision": "d7", "at": NOW + timedelta(days=2), "author": "ann", "statement": "Read metres", "decider": "ann",
+                           "review": str(BROKEN), "evidence": [str(Evidence(item["title"].replace("`", ""), str(BROKEN), item["item"]))]}])  # fmt: skip
+    html = page(store, str(BROKEN))
+    place = next(
+        number
+        for number, each in enumerate(export_review.arranged(export_review.items_of(broken), []).items, 1)
+        if each.item == item["item"]
+    )
+    assert f'<a href="#item-{place}">' in html
+    assert f'<li id="item-{place}">' in html
+    assert f"[{item['item']}]" not in html, "nobody reads ids"
+    assert invalid(html) == []
+    assert "1. eta: " in export_review.summary(store, str(BROKEN))
 
 
 def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):

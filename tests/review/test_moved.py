@@ -35,6 +35,16 @@ def test_an_error_that_rose_did_not():
     assert "worse by 15.8" in found.sentence
 
 
+def test_a_rise_whose_interval_holds_zero_is_not_called_worse():
+    found = weeks(Target("m", "serving/performance", "mae"), finding(27.6, 26.0, 29.2), finding(30.5, 28.0, 33.0), JULY, AUGUST)
+    assert found.answer == "no"
+    reach = ((29.2 - 27.6) ** 2 + (30.5 - 28.0) ** 2) ** 0.5
+    assert (
+        f"not better by as much as matters: between {2.9 + reach:.3g} worse and {reach - 2.9:.3g} better (95 % interval)" in found.sentence
+    )
+    assert "worse by" not in found.sentence
+
+
 def test_wide_intervals_cannot_tell():
     found = weeks(Target("m", "serving/performance", "mae"), finding(30.0, 20.0, 40.0), finding(28.0, 18.0, 38.0), JULY, AUGUST)
     assert found.answer == "cannot tell"
