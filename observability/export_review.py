@@ -160,8 +160,10 @@ def chart(part: Body) -> Markup:
     points = [(str(day), value, low, high) for day, value, low, high, *_ in finding["evidence"].get("by_day", [])]
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = text.metric_title(finding["metric"])
-    label = f"{title} of {part['model']} by day. {finding['because']}"
-    return export_svg.line(points, label=label, limit=limit, words=title, share=finding["unit"] == "share")
+    guesses = {str(day): value for day, value, *_ in part.get("estimates", {}).get("by_day", [])}
+    dashed = [guesses.get(day) for day, *_ in points] if guesses else []
+    label, words = f"{title} of {part['model']} by day. {finding['because']}", f"{title}; dotted: estimated" if guesses else title
+    return export_svg.line(points, label=label, limit=limit, words=words, share=finding["unit"] == "share", dashed=dashed)
 
 
 def minutes(store: "Store", review: str) -> str:

@@ -22,9 +22,10 @@ def line(
     height: int = 150,
     words: str = "",
     share: bool = False,
+    dashed: Sequence[float | None] = (),
 ) -> Markup:
     """A value by day with its interval band and its limit. label: what it says, for those who cannot see it; words: unit on the axis; share: values are
-    shares, written as percent as everywhere else.
+    shares, written as percent as everywhere else; dashed: an estimate of the same days, a dashed line that nobody takes for the measured one.
 
     Days whose value is unknown are gaps. Fewer than two known days give no drawing, but an empty text.
     """
@@ -32,7 +33,7 @@ def line(
     if len(known) < 2:
         return Markup("")
     reach = [each for _, value, low, high in points for each in (value, low, high) if each is not None]
-    bottom, top = span([*reach, *([limit] if limit is not None else [])])
+    bottom, top = span([*reach, *([limit] if limit is not None else []), *(each for each in dashed if each is not None)])
     left, right, floor, ceiling = 52.0, width - 8.0, height - 22.0, 8.0
 
     def x(place: float) -> float:
@@ -53,6 +54,9 @@ def line(
         path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{BLUE}" stroke-width="1.8"/>')
         parts += [f'<circle cx="{x(place):.1f}" cy="{y(value):.1f}" r="2.2" fill="{BLUE}"/>' for place, value, _, _ in run]
+    for run in runs([("", each, None, None) for each in dashed]):
+        path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.4" stroke-dasharray="2 3"/>')
     if limit is not None:
         parts.append(
             f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y(limit):.1f}" y2="{y(limit):.1f}" stroke="{ORANGE}" stroke-width="1.2" stroke-dasharray="5 3"/>'

@@ -40,6 +40,7 @@ LAYERS = {
     "case": 3,
     "lab": 3,
     "late_labels": 3,
+    "estimated_days": 3,
     "review": 3,
     "alerts": 3,
 }
@@ -64,7 +65,7 @@ HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "num
 
 
 def layer(module: str) -> int:
-    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review, alerts and rules 3, everything else 4."""
+    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review, alerts and the like 3, everything else 4."""
     part = module.split(".")[1] if "." in module else ""
     return 0 if part in CORE or not part else LAYERS.get(part, 4)
 

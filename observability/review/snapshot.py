@@ -17,6 +17,7 @@ from observability.finding import SEVERITIES, Finding, iso
 from observability.incident_rules import STAGES, stage
 from observability.incidents import Incident
 from observability.review.agenda import ranked
+from observability.review.beside import beside
 from observability.review.challengers import challengers
 from observability.review.items import items
 from observability.review.ledger import entries
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 3
+FORMAT = 4
 """Version of the frozen shape; a page that reads an older one says so."""
 KEPT_EVIDENCE = (
     "by_day",
@@ -77,7 +78,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
         judged_models.append(judged(store, model, week))
     say(1.0, "putting the agenda together")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
-    models = [model_body(each) for each in judged_models]
+    models = [{**model_body(each), **beside(store, each)} for each in judged_models]
     happened = entries(store, week.start, week.end, as_of=week.end)
     promised = promises(store, week, earlier, frozen_at)
     return {

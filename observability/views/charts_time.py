@@ -70,7 +70,8 @@ def metric(
 ) -> "Figure":
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and dashed.
 
-    series: period, value, low, high, labelled, served (counts).
+    series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line
+    in another hue, which is never drawn as a measurement.
     """
     import plotly.graph_objects as go
 
@@ -78,16 +79,26 @@ def metric(
     mature = series["labelled"] >= MATURE * series["served"].clip(lower=1)
     shade_young(figure, series, mature)
     band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
-    if not mature.all():
+    guessed = "estimated" in series and bool(series["estimated"].notna().any())
+    if guessed:
+        add_estimate(figure, series, name=name, unit=unit)
+    if not mature.all() and series["value"].notna().any():
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
         level(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
     if limit is not None:
         level(figure, limit, theme.ACT, "limit", "dash")
-    theme.themed(figure, height=height, y=name)
+    theme.themed(figure, height=height, y=name, legend=guessed)
     figure.update_yaxes(tickformat=axis_format(unit))
     return with_marks(figure, marks, series["period"])
+
+
+def add_estimate(figure: "Figure", series: "DataFrame", *, name: str, unit: str) -> None:
+    """What was estimated, as a dashed line with open marks."""
+    known = series[["period"]].assign(value=series["estimated"], low=series["estimated_low"], high=series["estimated_high"])
+    add_line(figure, known, name=f"{name}, estimated", colour=theme.PURPLE, unit=unit, dash="dash")
+    figure.data[-1].update(marker={**markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
 
 
 def small(series: "DataFrame", *, name: str, unit: str, limit: float | None = None, marks: "DataFrame | None" = None) -> "Figure":

@@ -109,7 +109,14 @@ def place(point: Point, axis: str, count: int) -> int | None:
 
 def errors(here: Here) -> str:
     """The condition that a labelled prediction was wrong, of a regression that it has an error at all: the largest come first."""
-    return "absolute_error > 0" if here.model.task == "regression" else "outcome = wrong"
+    return errors_of(here.model.task)
+
+
+def errors_of(task: str | None, metric: str | None = None) -> str:
+    """The same of a task; of the rate of failed requests that a request failed."""
+    if metric == "error_rate" and task != "regression":
+        return "status != ok"
+    return "absolute_error > 0" if task == "regression" else "outcome = wrong"
 
 
 def between(column: str, low: float | None, high: float | None) -> str | None:

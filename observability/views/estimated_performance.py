@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability.aggregate import Aggregate, Bucket, By, EstimatedErrors
-from observability.analyzers.serving._estimates import Day, by_day, meaning, questions, regression_by_day, spreads
+from observability.aggregate import Aggregate, EstimatedErrors
+from observability.analyzers.serving._estimates import Day
+from observability.estimated_days import estimated_days
 from observability.finding import Finding
-from observability.measure import HEADLINE, outcome_aggregates, regression
+from observability.measure import HEADLINE
 from observability.metrics import METRICS
 from observability.stats.interval import Interval, difference_interval
 from observability.views import charts_estimates, clicks, distributions, frame, load, series, text
 from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.table import column, row
+from observability.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -97,31 +99,12 @@ def parts(here: Here) -> Iterable[tuple[Any, Day]]:
     version, window = distributions.judged_version(here.model, here.window, here.window.version)
     if version is None or not version.reference_rows:
         return []
-    step = timedelta(days=1 if window.days <= MOST_DAYS else 7)
-    if here.model.task == "regression":
-        counts = load.frame(Aggregate("outcomes", keys=(Bucket("day"), By("label"))), window)
-        rows, reference = load.answer(EstimatedErrors(), window), load.answer(EstimatedErrors(), window.reference())
-        sums = stepped(load.frame(outcome_aggregates(here.model, Bucket("day"))["sums"], window), counts, step)
-        sampled = regression_by_day(stepped(rows, counts, step), stepped(counts, counts, step), spreads(reference))
-        return [
-            (period, replace(each, measured=regression(sums[sums["period"] == period]), same_rows=each.measured))
-            for period, each in sampled
-        ]
-    whole = {name: load.frame(each, window.reference()) for name, each in questions(here.model).items() if name != "sums"}
-    known = meaning(here.model, whole["counts"], whole.get("classes"))
-    if known is None:
-        return []
-    dated = {name: load.frame(each, window) for name, each in questions(here.model, Bucket("day")).items()}
-    of = {name: stepped(each, dated["counts"], step) for name, each in dated.items()}
-    return by_day(known, of["counts"], of["sums"], of.get("classes"))
+    return estimated_days(ask, here.model, window, timedelta(days=1 if window.days <= MOST_DAYS else 7))
 
 
-def stepped(rows: "DataFrame", counts: "DataFrame", step: timedelta) -> "DataFrame":
-    """The rows with the start of their step, counted from the first day of the window, as period."""
-    if not len(rows) or step.days == 1:
-        return rows
-    first = counts["period"].min()
-    return rows.assign(period=first + ((rows["period"] - first) // step) * step)
+def ask(question: Aggregate | EstimatedErrors, window: Window) -> "DataFrame":
+    """The answer that sessions share."""
+    return load.frame(question, window) if isinstance(question, Aggregate) else load.answer(question, window)
 
 
 def over_time(here: Here, finding: Finding, rows: "DataFrame") -> None:

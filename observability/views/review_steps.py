@@ -5,11 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from observability.measure import HEADLINE
 from observability.views import (
-    charts_time,
     empty,
-    frame,
     links,
     load_review,
     review_challengers,
@@ -24,13 +21,14 @@ from observability.views import (
 )
 from observability.views.review import Room
 from observability.views.review_fleet import scope_of, told
+from observability.views.review_performance import behind, beside, draw, headline
 from observability.views.table import Cell, column, row, table
 
 
 def performance(room: Room) -> None:
     """The main metric of each model over the week, the labels behind it, and how it stands to last week."""
     for part in room.body["models"]:
-        cell, finding = part["strip"]["performance"], headline(room, part)
+        cell, finding = part["strip"]["performance"], headline(part)
         if finding is None:
             continue
         st.subheader(text.plain(part["model"]), anchor=False)
@@ -43,8 +41,8 @@ def performance(room: Room) -> None:
             )
         )
         beside(part)
-        draw(room, part, finding)
-    if any(headline(room, part) for part in room.body["models"]):
+        draw(part, finding)
+    if any(headline(part) for part in room.body["models"]):
         st.subheader("Slices and estimates", anchor=False)
         listed(
             room,
@@ -54,51 +52,6 @@ def performance(room: Room) -> None:
         )
     else:
         empty.nothing("No model's performance could be measured in this week.", "Log labels, or look at the estimates on the live pages.")
-
-
-def beside(part: dict[str, Any]) -> None:
-    """What was estimated where labels are not in, and what the search for slices says, under the measured figure."""
-    estimated = part["strip"]["estimated"]
-    if estimated["value"] is not None:
-        st.caption(text.sentence(estimated["because"] or ""))
-    for each in part["findings"]:
-        if each["analyzer"] == "serving/slices" and each["subject"] == "model" and each["slice"] is None:
-            st.caption(f"{text.plain('Slices:')} {text.sentence(each['because'])}")
-
-
-def headline(room: Room, part: dict[str, Any]) -> dict[str, Any] | None:
-    """The frozen finding about a model's main metric."""
-    name = HEADLINE.get(part["task"] or "")
-    return next(
-        (
-            each
-            for each in part["findings"]
-            if each["analyzer"] == "serving/performance" and each["metric"] == name and each["value"] is not None
-        ),
-        None,
-    )
-
-
-def draw(room: Room, part: dict[str, Any], finding: dict[str, Any]) -> None:
-    """The chart of a frozen metric."""
-    import pandas as pd
-
-    days = pd.DataFrame(finding["evidence"].get("by_day", []), columns=["period", "value", "low", "high", "labelled", "served"])
-    if len(days) < 2:
-        return
-    days["period"] = pd.to_datetime(days["period"])
-    limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
-    title = text.metric_title(finding["metric"])
-    figure = charts_time.metric(
-        days, name=title, unit=finding["unit"], limit=limit, baseline=finding["evidence"].get("baseline"), height=240
-    )
-    frame.chart(
-        figure,
-        days,
-        key=f"week-{part['model']}",
-        alt=f"{title} of {part['model']} by day. {finding['because']}".replace("`", ""),
-        metrics=(finding["metric"],),
-    )
 
 
 def inputs(room: Room) -> None:
@@ -223,8 +176,7 @@ def listed(room: Room, analyzers: tuple[str, ...], key: str, good: str) -> None:
     for part in room.body["models"]:
         for each in part["findings"]:
             if each["analyzer"] in analyzers and each["severity"] in ("act", "watch"):
-                page = each["analyzer"].rpartition("/")[2]
-                target = links.link(each["because"], page if page in links.page_files() else "findings", scope_of(room, part["model"]))
+                target = behind(room, part, each)
                 reach = (
                     f"{text.amount(each['low'], each['unit'])} to {text.amount(each['high'], each['unit'])}"
                     if each["low"] is not None and each["high"] is not None

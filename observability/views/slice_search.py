@@ -123,8 +123,7 @@ def of_slice(here: Here, point: clicks.Point, rows: "DataFrame", metric: str) ->
     """The errors (or the failed requests) of a slice that was clicked."""
     number = clicks.place(point, "y", len(rows))
     part = None if number is None else Slice.parse(rows["slice"].iloc[len(rows) - 1 - number])
-    failed = metric == "error_rate" and here.model.task != "regression"
-    return clicks.inside(here, part.conditions if part else (), "status != ok" if failed else clicks.errors(here))
+    return clicks.inside(here, part.conditions if part else (), clicks.errors_of(here.model.task, metric))
 
 
 def weakest(here: Here, summary: Finding) -> None:

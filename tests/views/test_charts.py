@@ -124,3 +124,12 @@ def test_every_colour_is_one_of_the_theme(figure) -> None:
         if word.startswith("#")
     }
     assert used <= {f"#{n:06d}" for n in range(1, 31)}
+
+
+def test_an_estimate_beside_a_measurement_is_dashed_in_another_hue_and_says_its_interval() -> None:
+    series = metric_series().assign(estimated=2.0, estimated_low=1.5, estimated_high=2.5)
+    guess = named(charts_time.metric(series, name="MAE", unit=""), "MAE, estimated")
+    assert (guess.line.dash, guess.line.color, guess.marker.symbol) == ("dash", theme.PURPLE, "circle-open")
+    assert list(guess.y) == [2.0] * len(series) and "(1.50 to 2.50)" in guess.customdata[0]
+    bare = charts_time.metric(series.assign(estimated=None), name="MAE", unit="")
+    assert all(trace.name != "MAE, estimated" for trace in bare.data)

@@ -1,0 +1,62 @@
+"""What does a frozen week hold of a model beside its findings, so that a step of the meeting computes nothing?
+
+Each part is made once, when the week is frozen; page, file and JSON read it. A part that cannot be made says why and takes nothing else along.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from observability.compare import asker
+from observability.errors import ObservabilityError
+from observability.estimated_days import estimated_days
+from observability.measure import HEADLINE
+
+if TYPE_CHECKING:
+    from observability.review.snapshot import Judged
+    from observability.store.database import Store
+
+LOG = logging.getLogger(__name__)
+Body = dict[str, Any]
+
+
+def beside(store: "Store", each: "Judged") -> Body:
+    """Every part by its name."""
+    return {name: safely(name, store, each, make) for name, make in PARTS.items()}
+
+
+def safely(name: str, store: "Store", each: "Judged", make: "Callable[[Store, Judged], Body]") -> Body:
+    """The part; where it cannot be made, only `why`, a sentence."""
+    try:
+        return make(store, each)
+    except ObservabilityError as error:
+        if error.exit_code == 3:
+            raise
+        return {"why": error.what}
+    except Exception as error:  # one part that fails stops only itself
+        LOG.exception("%s of %s could not be frozen", name, each.model.name)
+        return {"why": f"{name} could not be computed: {type(error).__name__}"}
+
+
+def estimates(store: "Store", each: "Judged") -> Body:
+    """The main metric as it was estimated, by day: rows of [day, value, low, high], of the version that the frozen estimate is about."""
+    main = HEADLINE.get(each.model.task or "")
+    found = [
+        one
+        for one in each.findings
+        if (one.analyzer, one.metric) == ("serving/estimated_performance", main) and one.value is not None and one.version is not None
+    ]
+    if not found:
+        return {"why": "Nothing is estimated of this week."}
+    version = max(found, key=lambda one: one.n).version
+    rows = []
+    for day, figures in estimated_days(asker(store), each.model, replace(each.window, version=version)):
+        guess = figures.estimated.get(str(main))
+        if guess is not None and guess.interval.value is not None:
+            rows.append([str(day)[:10], guess.interval.value, guess.interval.low, guess.interval.high])
+    return {"metric": main, "version": version, "by_day": rows}
+
+
+PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates}
+"""What is made of each model."""

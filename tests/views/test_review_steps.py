@@ -1,0 +1,73 @@
+"""What a frozen week holds beside its findings: each part against figures from another road, and a part that fails says why and stops alone."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from observability.errors import UsageError
+from observability.finding import Finding
+from observability.review import beside
+from observability.review.week import Week
+from observability.views import clicks, load, review_performance
+from observability.views.review import Room
+from observability.window import Window
+from tests.views.world import END, START, World
+
+WEEK = Week.parse("2026-W10")
+
+
+def finding(**given) -> Finding:
+    base = {"analyzer": "serving/estimated_performance", "model": "loan", "version": "1", "subject": "model", "metric": "accuracy", "value": 0.8, "n": 100,
+            "severity": "ok", "because": "", "start": START, "end": END, "against": "reference"}  # fmt: skip
+    return Finding(**(base | given))
+
+
+def judged(store, name: str, *found: Finding, **given) -> SimpleNamespace:
+    model = store.catalog().model(name)
+    return SimpleNamespace(model=model, window=Window(name, START, END), findings=found, **given)
+
+
+def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: World) -> None:
+    from observability.views import estimated_performance
+    from observability.views.frame import Here
+    from observability.views.scope import Scope
+
+    store = load.store()
+    made = beside.estimates(store, judged(store, "loan", finding()))
+    days = estimated_performance.days(Here("x", Scope("loan"), store.catalog().model("loan"), Window("loan", START, END)), "accuracy")
+    assert [each[1] for each in made["by_day"]] == pytest.approx(list(days["estimated"]))
+    assert [each[0] for each in made["by_day"]] == [str(each)[:10] for each in days["period"]]
+    assert beside.estimates(store, judged(store, "loan")) == {"why": "Nothing is estimated of this week."}
+
+
+def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: World) -> None:
+    part = {"estimates": {"by_day": [["2026-03-02", 0.8, 0.7, 0.9], ["2026-03-04", 0.7, 0.6, 0.8]]}}
+    days = review_performance.days_of(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
+    assert list(days["estimated"].fillna(-1)) == [0.8, -1, 0.7]
+    assert list(days["value"].fillna(-1)) == [0.9, 0.8, -1]
+    assert list(days["served"]) == [10, 10, 0]
+
+
+def test_a_slice_leads_to_its_cases_of_the_week() -> None:
+    room = Room({"week": str(WEEK)}, "performance", (), None)
+    each = {"analyzer": "serving/slices", "slice": "carrier=AA&origin=EWR", "because": "worse", "metric": "accuracy"}
+    go = review_performance.behind(room, {"model": "loan", "task": "binary"}, each)["go"]
+    assert go["page"] == "cases"
+    assert (go["parameters"]["q"], go["parameters"]["order"]) == ("outcome = wrong", clicks.LARGEST)
+    assert go["parameters"]["slice"] == "carrier=AA&origin=EWR"
+    assert go["parameters"]["from"].startswith(f"{WEEK.start:%Y-%m-%d}")
+    assert review_performance.behind(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
+
+
+def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
+    def fails(error: Exception):
+        def make(store, each):
+            raise error
+
+        return make
+
+    each = SimpleNamespace(model=SimpleNamespace(name="loan"))
+    assert beside.safely("estimates", None, each, fails(ZeroDivisionError())) == {
+        "why": "estimates could not be computed: ZeroDivisionError"
+    }
+    assert beside.safely("estimates", None, each, fails(UsageError("no such column"))) == {"why": "no such column"}
