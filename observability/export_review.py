@@ -24,7 +24,7 @@ from observability.review.freeze import found, outcomes, said_about
 from observability.review.restated import Restated, restated
 from observability.review.snapshot import Body
 from observability.store import said
-from observability.views import text
+from observability.views import review_words, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,6 +76,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
         same_rows=on_the_same_rows,
         piece=evidence.read,
+        stake=review_words.stake,
         decisions=decisions,
         restated=since,
         charts={each["model"]: chart(each) for each in body["models"]},

@@ -12,6 +12,7 @@ from observability.compare import asker
 from observability.errors import ObservabilityError
 from observability.estimated_days import estimated_days
 from observability.measure import HEADLINE
+from observability.review.stakes import stakes
 
 if TYPE_CHECKING:
     from observability.review.snapshot import Judged
@@ -58,5 +59,10 @@ def estimates(store: "Store", each: "Judged") -> Body:
     return {"metric": main, "version": version, "by_day": rows}
 
 
-PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates}
+def at_stake(store: "Store", each: "Judged") -> Body:
+    """How many answers each incident touches, what they cost, and which groups bear more of it."""
+    return stakes(asker(store), each.model, each.window, each.incidents)
+
+
+PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates, "stakes": at_stake}
 """What is made of each model."""

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.export_case import SOURCES, WRONG
-from observability.views import links, load_review, text
+from observability.views import links, load_review, review_words, text
 from observability.views.drafts import held
 from observability.views.review import Room, agenda_record, next_turn, say, turn_of
 from observability.views.review_fleet import scope_of
@@ -17,18 +17,20 @@ CHANGES: dict[str | None, str] = {None: "", "new": "New; ", "worse": "Recurring,
 
 def incidents(room: Room) -> None:
     """What hurt, where it seems to come from, and the verdicts about single cases."""
-    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("since", "Since", width="9rem"))  # fmt: skip
+    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("stake", "At stake", width="20rem", help="Answers it touches, what errors on them cost (estimated), and groups that bear more of it"), column("since", "Since", width="7rem"))  # fmt: skip
     known = {each.about.get("incident"): each.change for each in (*room.agenda.items, *room.agenda.folded)}
     rows = []
     for part in room.body["models"]:
         for each in part["incidents"]:
             event, seen = each["event"], known.get(each["incident"])
+            cost, groups = review_words.stake(part, each["incident"]) or (text.DASH, "")
             rows.append(
                 row(
                     {
                         "what": {"s": each["severity"], **links.link(each["sentence"], "findings", scope_of(room, part["model"])), "sub": f"{CHANGES[seen]}{text.plural(len(each['findings']), 'finding')}" + (f"; after {event['what']}: {event['text']}" if event else "")},
                         "model": {"t": part["model"]},
                         "source": {"t": each["source"] or "unknown"},
+                        "stake": {"t": cost, "sub": groups or None},
                         "since": {"t": each["onset"][:10] if each["onset"] else text.DASH},
                     }
                 )

@@ -1,14 +1,18 @@
 """What a frozen week holds beside its findings: each part against figures from another road, and a part that fails says why and stops alone."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from observability.compare import asker
 from observability.errors import UsageError
 from observability.finding import Finding
-from observability.review import beside
+from observability.incidents import Incident
+from observability.review import beside, stakes
 from observability.review.week import Week
-from observability.views import clicks, load, review_performance
+from observability.views import clicks, load, review_performance, review_words
 from observability.views.review import Room
 from observability.window import Window
 from tests.views.world import END, START, World
@@ -71,3 +75,41 @@ def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
         "why": "estimates could not be computed: ZeroDivisionError"
     }
     assert beside.safely("estimates", None, each, fails(UsageError("no such column"))) == {"why": "no such column"}
+
+
+def incident(lead: Finding) -> Incident:
+    return Incident("i1", "loan", "model", replace(lead, severity="act"), (), "act", None, None, "")
+
+
+def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(current: World) -> None:
+    store = load.store()
+    known = store.catalog().model("loan")
+    model = replace(known, settings=replace(known.settings, cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR"))
+    each = incident(finding(analyzer="serving/slices", slice="carrier=AA"))
+    made = stakes.stake(asker(store), model, Window("loan", START, END), each)
+    rows = current.loan[current.loan["carrier"] == "AA"]
+    labelled = rows[rows["labelled"]]
+    cost = (
+        2.0 * ((labelled["score"] >= 0.5) & (labelled["label"] == 0)) + 5.0 * ((labelled["score"] < 0.5) & (labelled["label"] == 1))
+    ).mean()
+    assert (made["rows"], made["of"]) == (len(rows), len(current.loan))
+    assert made["money"]["value"] == pytest.approx(cost * len(rows))
+    assert made["money"]["low"] < made["money"]["value"] < made["money"]["high"]
+    assert made["money"]["n"] == len(labelled) and made["money"]["basis"] == "estimated"
+    assert made["groups"] == []
+    said = review_words.stake({"stakes": {"incidents": {"i1": made}}}, "i1")
+    assert said is not None and "Estimated: errors on them cost" in said[0] and "carrier is AA" in said[0]
+    free = stakes.stake(asker(store), known, Window("loan", START, END), each)
+    assert free["money"] is None and "no cost of errors" in free["no_money"]
+    assert review_words.stake({}, "i1") == (review_words.OLDER, "")
+
+
+def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
+    from statsmodels.stats.proportion import proportions_ztest
+
+    frame = lambda **counts: pd.DataFrame({"w": counts, "w2": counts}).astype(float)
+    rows = stakes.differing("sex", frame(F=180, M=120), frame(F=400, M=600))
+    assert [each["group"] for each in rows] == ["sex=F", "sex=M"]
+    assert rows[0]["p_value"] == pytest.approx(proportions_ztest([180, 400], [300, 1000])[1])
+    assert (rows[0]["touched"], rows[0]["others"]) == (0.6, 0.4)
+    assert stakes.differing("sex", frame(F=50, M=40), frame(F=400, M=600)) == []
