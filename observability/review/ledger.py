@@ -158,7 +158,7 @@ def reviews(frame: "DataFrame") -> Iterable[Entry]:
         yield Entry(moment(row), "review", f"Week {row['week']} was frozen.", None, row["author"], about(row, "review"))
 
 
-SAYS = {"opened": "opened", "worse": "got worse", "resolved": "resolved", "acknowledged": "acknowledged", "snoozed": "snoozed", "reopened": "reopened"}  # fmt: skip
+SAYS = {"opened": "opened", "worse": "got worse", "resolved": "resolved", "acknowledged": "acknowledged", "snoozed": "snoozed", "woken": "back after its snooze", "reopened": "reopened"}  # fmt: skip
 """What is said about an alert that stands in the ledger, as people read it."""
 
 

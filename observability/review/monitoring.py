@@ -18,10 +18,10 @@ REPORTED = ("incident", "complaint")
 
 
 def monitoring(store: "Store", week: Week, models: Sequence[Body], happened: Sequence["Entry"]) -> Body:
-    """The alerts of the week as they stood at its end (opened in it or still open), how often alarms were useful, by rule, and what was missed."""
+    """The alerts of the week as they stood at its end (opened, or said something about, in it, or still open), how often alarms were useful, by rule, and what was missed."""
     said = [each for each in kept.said(store) if each["at"] < week.end]
     standing = list(state.standing(said, week.end).values())
-    shown = [each for each in standing if each.opened_at >= week.start or each.state != "resolved"]
+    shown = [each for each in standing if each.changed_at >= week.start or each.state != "resolved"]
     found = state.precision(shown)
     rules = uses(standing)
     return {

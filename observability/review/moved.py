@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Answer = Literal["yes", "no", "cannot tell"]
 How = Literal["same rows", "weeks"]
+SAME_ROWS = ("serving/performance", "serving/slices")
+"""Analyzers whose metrics two versions can be compared by on the same rows, all or those of a slice."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def moved(store: "Store", target: Target, since: Week, now: Week) -> Moved:
     Raises NotFoundError where the model is gone.
     """
     model = store.catalog().model(target.model)
-    if target.analyzer == "serving/performance" and target.slice is None:
-        both = same_rows.compared(store, model, target.metric, since, now)
+    if target.analyzer in SAME_ROWS and target.subject == "model":
+        both = same_rows.compared(store, model, target.metric, since, now, Slice.parse(target.slice))
         if both is not None:
             return on_same_rows(target, both, now)
     before, after = (value_of(store, model, target, week, now) for week in (since, now))
@@ -148,8 +150,9 @@ def on_same_rows(target: Target, both: same_rows.Both, now: Week) -> Moved:
     improvement = oriented(one.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
     answer = judged(improvement, worthwhile(target, one.b.value))
     reached = goal_reached(target, one.a.value)
+    place = f" in `{target.slice}`" if target.slice else ""
     words = (
-        f"On the same {both.labelled:,} labelled predictions of {now}, {METRICS[target.metric].title} is {number(one.a.value)} with version {both.new} and "
+        f"On the same {both.labelled:,} labelled predictions of {now}{place}, {METRICS[target.metric].title} is {number(one.a.value)} with version {both.new} and "
         f"{number(one.b.value)} with version {both.then} ({both.how}): {in_words(answer, improvement)}{goal_words(target, reached)}"
     )
     before, after = ((each.value, each.low, each.high, both.labelled) for each in (one.b, one.a))

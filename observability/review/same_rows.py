@@ -13,7 +13,7 @@ from observability.errors import ObservabilityError
 from observability.review.week import Week
 from observability.run import put
 from observability.store import engine
-from observability.window import Environment, Window
+from observability.window import Environment, Slice, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,8 +36,8 @@ class Both:
     how: str
 
 
-def compared(store: "Store", model: Model, metric: str, since: Week, now: Week) -> Both | None:
-    """The version that came since against the one that served in the week `since`, on rows of the week `now`, known at its end.
+def compared(store: "Store", model: Model, metric: str, since: Week, now: Week, part: Slice | None = None) -> Both | None:
+    """The version that came since against the one that served in the week `since`, on rows of the week `now` (of a part of them), known at its end.
 
     None where no other version answers in that week, or neither its rows match those of the old one nor the old one can be replayed.
     """
@@ -46,7 +46,7 @@ def compared(store: "Store", model: Model, metric: str, since: Week, now: Week) 
     new, where = newcomer(store, model, now, served)
     if then is None or new is None:
         return None
-    a = Window(model.name, now.start, now.end, version=new, as_of=now.end, environment=where)
+    a = Window(model.name, now.start, now.end, version=new, slice=part, as_of=now.end, environment=where)
     return in_shadow(store, model, metric, a, then) or replayed(store, model, metric, a, then)
 
 

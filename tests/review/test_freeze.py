@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from observability import export_review
+from observability import commands, export_review
 from observability.errors import NotFoundError, UsageError
 from observability.review import freeze
 from observability.review.evidence import Evidence
@@ -121,6 +122,18 @@ def test_a_better_version_is_compared_on_the_same_rows(store, mended):
     assert "version 2" in found.sentence
 
 
+def test_a_slice_is_compared_on_its_own_rows(store, mended):
+    found = moved(store, replace(MAE, analyzer="serving/slices", slice="replica=r1"), MENDED, BETTER)
+    lines = world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    score = {each["id"]: each["score"] for each in lines if each["kind"] == "prediction"}
+    odd = [name for name in label if name.startswith(f"{BETTER}-") and int(name.rpartition("-")[2]) % 2]
+    assert (found.how, found.answer) == ("same rows", "yes")
+    assert found.now[0] == pytest.approx(np.mean([abs(score[name] - label[name]) for name in odd]))
+    assert found.before[0] == pytest.approx(np.mean([abs(score[f"{name}-old"] - label[name]) for name in odd]))
+    assert f"On the same {len(odd):,} labelled predictions of {BETTER} in `replica=r1`" in found.sentence
+
+
 def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
     lightgbm = pytest.importorskip("lightgbm")
     rng = random.Random(1)
@@ -223,6 +236,15 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     assert f"[{item['item']}]" not in html, "nobody reads ids"
     assert invalid(html) == []
     assert "1. eta: " in export_review.summary(store, str(BROKEN))
+
+
+def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, broken, tmp_path):
+    def ask(to):
+        return commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(to), json=False), lambda words: None)
+
+    assert "ACT     eta: " in ask(tmp_path / "week.md").out
+    with pytest.raises(UsageError, match="cannot be written"):
+        ask(tmp_path / "no such folder" / "week.md")
 
 
 def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):

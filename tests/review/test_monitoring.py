@@ -1,7 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from observability.alerts import kept
 from observability.review.ledger import Entry
-from observability.review.monitoring import missed
+from observability.review.monitoring import missed, monitoring
+from observability.review.week import Week
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -17,3 +19,25 @@ def test_what_people_reported_and_no_finding_said_was_missed():
         Entry(AT, "deploy", "Version 2", "quiet"), Entry(AT, "incident", "Of no model"),
     ]  # fmt: skip
     assert [(each["model"], each["title"]) for each in missed(models, happened)] == [("faint", "Wrong prices"), ("quiet", "Refused twice")]
+
+
+def test_an_alert_of_an_earlier_week_that_was_resolved_in_this_one_is_shown(monkeypatch):
+    week = Week.parse("2026-W10")
+
+    def word(incident, says, days):
+        return {
+            "incident": incident,
+            "says": says,
+            "at": week.start + timedelta(days=days),
+            "author": "ann",
+            "title": incident,
+            "severity": "act",
+        }
+
+    said = [
+        word("long over", "opened", -20), word("long over", "resolved", -10), word("just over", "opened", -5), word("stands", "opened", -5),
+        word("just over", "resolved", 1),
+    ]  # fmt: skip
+    monkeypatch.setattr(kept, "said", lambda store: said)
+    shown = monitoring(None, week, [], [])["alerts"]
+    assert [(each["incident"], each["state"]) for each in shown] == [("just over", "resolved"), ("stands", "open")]

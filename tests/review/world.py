@@ -70,7 +70,14 @@ def records() -> list[dict]:
                 features["km"] = round(1000 * each["km"], 1)
                 score = round(score + 200.0, 3)
             name = f"{week}-{number}"
-            body = {"kind": "prediction", "at": stamp(at), "model": "eta", "features": features, "received_at": stamp(at)}
+            body = {
+                "kind": "prediction",
+                "at": stamp(at),
+                "model": "eta",
+                "features": features,
+                "received_at": stamp(at),
+                "replica": f"r{number % 2}",
+            }
             found.append(body | {"id": name, "version": version, "score": score})
             if week == BETTER:
                 found.append(
