@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MASKED = "masked"
 MOST_BARS = 8
 SOURCES = {
-    "input": "The input was wrong", "far_from_reference": "Unlike the reference", "label": "The label is wrong", "weak_slice": "A weak slice",
+    "input": "The input was wrong", "far_from_reference": "Unlike the reference", "label": "A suspect label", "weak_slice": "A weak slice",
     "boundary": "Near the edge", "version": "This version is worse", "degraded_path": "A degraded path", "unknown": "No source is known",
 }  # fmt: skip
 """Names of the sources of an error."""

@@ -65,7 +65,7 @@ EMPLOYMENT = Spec(
         "cost_false_negative": 1.0,
         "cost_currency": "USD",
         "fairness_criterion": "equalized_odds",
-        "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "ANC"],
+        "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "CIT", "ANC"],
     },
 )  # fmt: skip
 

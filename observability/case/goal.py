@@ -99,5 +99,5 @@ def margin_of(row: "Row", rows: "RealRows | None") -> Margin:
     band = usual_error(rows)
     if band is None:
         return Margin(float("nan"), None, "There is no reference, so it is not known how far such scores usually miss")
-    text = f"Half of the reference's rows miss by at most {band:.4g}, so {row.score:.6g} is read as {row.score - band:.6g} to {row.score + band:.6g}"
+    text = f"Half of the reference's rows miss by at most {band:.4g}, so about {row.score - band:.6g} to {row.score + band:.6g} stands for the same answer as {row.score:.6g}"
     return Margin(band, row.score, text, low=row.score - band, high=row.score + band, rows=len(rows) if rows is not None else 0)

@@ -239,7 +239,10 @@ def newest_two(store: "Store", model: Model, window: Window) -> tuple[Window, Wi
         reverse=True,
     )
     if len(ranked) < 2:
-        raise NotGivenError(f"one version of {model.name} answered {span(window)}, so there is none to hold it against")
+        raise NotGivenError(
+            f"one version of {model.name} answered {span(window)}, so there is none to hold it against",
+            attempt="Choose a longer window, or log a challenger in the shadow",
+        )
 
     def of(each: Mapping[Any, Any]) -> Window:
         environment: Environment = "shadow" if each["environment"] == "shadow" else "production"

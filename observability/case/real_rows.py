@@ -159,9 +159,7 @@ def artifact_of(store: "Store", version: Version) -> Path:
 def asker(worker: "Worker | None") -> "Worker":
     """The worker. Raises NotGivenError where nobody gave one."""
     if worker is None:
-        raise NotGivenError(
-            "the model is asked on request only here", attempt="Open the case in the dashboard, or ask for it with its model"
-        )
+        raise NotGivenError("the model was not asked yet", attempt="Ask it on the case's page, or with `case ID` on the command line")
     return worker
 
 

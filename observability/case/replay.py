@@ -164,7 +164,9 @@ def judged(row: "Row", answered: Answered) -> Answered:
 
 
 def baseline(store: "Store", row: "Row") -> Answered | None:
-    """What a rule without inputs says: the commonest class of the reference's labels, or their mean. None without labels."""
+    """What a rule without inputs says: the commonest class of the reference's labels, with the share of the positive
+    class (multiclass: of that class) as its score; or their mean. None without labels.
+    """
     if not row.version.reference_rows:
         return None
     window = Window(row.model.name, EPOCH, EPOCH, row.version.name, environment="reference")
@@ -181,5 +183,6 @@ def baseline(store: "Store", row: "Row") -> Answered | None:
         return None
     by_label = counts.groupby("label")["w"].sum()
     place = int(by_label.index[int(np.argmax(by_label.to_numpy()))])
-    share = float(by_label.max() / by_label.sum())
+    # A binary score is the chance of the positive class, whatever is decided.
+    share = float(by_label.get(1 if row.model.task == "binary" else place, 0.0) / by_label.sum())
     return Answered("commonest class of the reference", "baseline", share, row.model.classes[place], "baseline")

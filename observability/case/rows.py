@@ -96,6 +96,11 @@ def asked(model: Model) -> tuple[str, ...]:
     )
 
 
+def most(model: Model) -> int:
+    """How many rows about the case are looked at, at most."""
+    return max(200, min(MOST_ROWS, MOST_CELLS // max(len(model.columns), 1)))
+
+
 def labelled(look: Look) -> "DataFrame":
     """Labelled rows about the case, itself left out, at most MOST_ROWS. Raises NotGivenError where there are none."""
     found = labelled_rows_of(look)
@@ -113,8 +118,7 @@ def labelled_rows_of(look: Look) -> "DataFrame":
 def labelled_rows(look: Look) -> "DataFrame":
     """See `labelled`; may be empty."""
     model = look.row.model
-    rows = max(200, min(MOST_ROWS, MOST_CELLS // max(len(model.columns), 1)))
-    frame = engine.sample(look.store, Sample("outcomes", asked(model), rows), around(look))
+    frame = engine.sample(look.store, Sample("outcomes", asked(model), most(model)), around(look))
     return frame[(frame["label"] >= 0) & (frame["id"] != look.row.id)].reset_index(drop=True)
 
 

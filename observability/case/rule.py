@@ -1,21 +1,25 @@
 """Is it just this one? The smallest rule of one to three conditions that covers this case and errs more than the rest.
 
 Honest: the rule is searched for on one half of the labelled rows and its figures are counted on the other half, so they do not flatter it. The
-search is by beam: rules that cover the case, by how many errors they hold beyond what their size explains (√n · (rate - overall), as in subgroup
-discovery: Klösgen 1996); a condition more must earn its place.
+search is by beam: rules that cover the case, by how far their rate lies beyond the overall one and its standard error, times n to the POWER (as in subgroup
+discovery, n^a · (rate - overall): Klösgen 1996; a low power prefers few rows that err much); a condition more must earn its place.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.aggregate import Aggregate
 from observability.case import rows
 from observability.case.conditions import FIELDS, candidates, holds, level, search_text, slice_of
 from observability.case.look import Look
 from observability.case.shapes import Condition, NotGivenError, Rate, Rule
 from observability.catalog import Model
 from observability.stats.interval import rate_difference_interval, rate_interval
+from observability.store import engine
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 MOST_CONDITIONS, BEAM = 3, 12
 FEWEST_ROWS, FEWEST_LABELLED = 30, 200
 """A rule covers at least so many rows of the half it is searched on; below so many labelled rows in all there is none."""
+POWER, MOST_SHARE = 0.25, 1 / 3
+"""Of the size in a rule's worth; and the largest part of the rows that a rule may cover: what holds of more is the ordinary case, not a slice (but one of two
+replicas may be the bad one)."""
 EARNED = 1.15
 """A rule with a condition more must be better by this factor."""
 MOST_GROUPS, MOST_WEEKS = 12, 26
@@ -49,7 +56,10 @@ def rule(look: Look) -> Rule:
         raise NotGivenError(
             f"no part of the data that holds this case errs more than all of it: {100 * rate:.3g} % of {len(frame):,} labelled predictions are errors"
         )
-    return counted(row.model, found, frame[~search], wrong[~search], error.text)
+    made = counted(row.model, found, frame[~search], wrong[~search], error.text)
+    mask = np.logical_and.reduce([holds(each, frame) for each in found])
+    every = int(engine.ask(look.store, Aggregate("outcomes"), rows.around(look))["n"].sum())
+    return replace(made, all_errors=int(wrong[mask].sum()) if every <= rows.most(row.model) else None)
 
 
 def searched(n: int) -> NDArray[np.bool_]:
@@ -64,7 +74,12 @@ def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_])
 
     def worth(mask: NDArray[np.bool_]) -> float:
         n = int(mask.sum())
-        return float((wrong[mask].mean() - overall) * np.sqrt(n)) if FEWEST_ROWS <= n < mask.size else -np.inf
+        if not FEWEST_ROWS <= n < mask.size:
+            return -np.inf
+        return float((wrong[mask].mean() - overall - np.sqrt(overall * (1 - overall) / n)) * n**POWER)
+
+    def served(chosen: tuple[int, ...]) -> bool:
+        return all(options[place].reference in FIELDS for place in chosen)
 
     winner: tuple[float, tuple[int, ...]] = (0.0, ())
     beam: list[tuple[float, tuple[int, ...], NDArray[np.bool_]]] = [(0.0, (), np.ones(len(frame), bool))]
@@ -78,11 +93,13 @@ def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_])
                 both = mask & masks[place]
                 grown[key] = worth(both), both
         better = [(value, key, mask) for key, (value, mask) in grown.items() if value > 0]
-        beam = sorted(better, key=lambda each: (-each[0], each[1]))[:BEAM]
-        if not beam:
-            break
-        if beam[0][0] > winner[0] * (EARNED if winner[1] else 1.0):
-            winner = beam[0][0], beam[0][1]
+        beam = sorted(better, key=lambda each: (-each[0], each[1]))
+        small = next(
+            (each for each in beam if each[2].mean() <= MOST_SHARE or served(each[1])), None
+        )  # a large one may still lead to a small one
+        if small is not None and small[0] > winner[0] * (EARNED if winner[1] else 1.0):
+            winner = small[0], small[1]
+        beam = beam[:BEAM]
     return tuple(options[place] for place in winner[1])
 
 
@@ -107,15 +124,15 @@ def counted(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame",
     weak = more.low is not None and more.low > 0
     text = " and ".join(each.text for each in conditions)
     coverage = errors / all_errors if all_errors else None
-    because = f"Of {n:,} like this ({text}), {errors:,} are errors"
+    because = f"In the half that was counted, {n:,} are like this ({text}), of which {errors:,} are errors"
     if rate.value is not None and overall.value:
         because += f": {100 * rate.value:.3g} % ({100 * (rate.low or 0):.3g} to {100 * (rate.high or 0):.3g}), {rate.value / overall.value:.2g} times the overall {100 * overall.value:.3g} %"
     because += "." if weak else ", which is not beyond chance on rows that the search did not see."
     inside, inside_wrong = frame[mask], wrong[mask]
     return Rule(
         text=text, n=n, errors=errors, rate=rate.value, coverage=coverage, low=rate.low, high=rate.high, overall=overall.value, weak=weak,
-        conditions=conditions, slice=slice_of(conditions), search=search_text(conditions), error=error, trend=trend(inside, inside_wrong), groups=groups(model, inside, inside_wrong),
-        because=because,
+        conditions=conditions, slice=slice_of(conditions), search=search_text(conditions), error=error, trend=trend(inside, inside_wrong),
+        groups=groups(model, inside, inside_wrong, {each.reference for each in conditions}), because=because, counted=len(frame),
     )  # fmt: skip
 
 
@@ -132,11 +149,11 @@ def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
     return tuple(rated(name, part) for name, part in counts)
 
 
-def groups(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
-    """The rate by level of each sensitive attribute that is no number, the most frequent levels first."""
+def groups(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_], fixed: Collection[str] = ()) -> tuple[Rate, ...]:
+    """The rate by level of each sensitive attribute that is no number, the most frequent levels first; not of those that the rule fixes itself."""
     found: list[Rate] = []
     for column in model.columns:
-        if not column.sensitive or column.kind == "number":
+        if not column.sensitive or column.kind == "number" or column.reference in fixed:
             continue
         levels = frame[column.reference].map(lambda each: "null" if each is None else level(each))
         common = levels.value_counts().index[:MOST_GROUPS]

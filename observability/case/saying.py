@@ -7,7 +7,7 @@ from typing import Any
 from observability.case.modelled import Bar
 
 NAMED = 3
-UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "in raw score", "identity": ""}
+UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "raw class score", "identity": ""}
 """The space in which attributions add up, in words."""
 
 

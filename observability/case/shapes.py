@@ -150,7 +150,8 @@ class Rule:
 
     n, errors: rows that the rule covers, and the errors among them; rate = errors / n with low, high; coverage: share of all errors that it covers.
     overall: the error rate of all those rows. weak: the rule's rate is higher than that of the other rows beyond chance. slice: as in an address,
-    numbers as bands; None where it cannot be one. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
+    numbers as bands; None where it cannot be one. counted: rows of the half that n is of. all_errors: errors that the rule covers in both halves, this case
+    left out; None where the rows were a sample of more. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
     """
 
     text: str
@@ -169,6 +170,8 @@ class Rule:
     trend: tuple[Rate, ...] = ()
     groups: tuple[Rate, ...] = ()
     because: str = ""
+    counted: int = 0
+    all_errors: int | None = None
 
 
 @dataclass(frozen=True)

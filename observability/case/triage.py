@@ -34,8 +34,8 @@ COMMON_FAR = 0.1
 """Where more of those rows lie as far from the reference, being far does not tell this row from them."""
 AT_EDGE, NEAR_EDGE = 0.6, 0.15
 """What speaks for an answer right at the edge, and the share of the way from there to certainty within which it is near."""
-OUTCOME_DISCOUNT = {"outcome": 0.5, "correction": 0.5, None: 0.8}
-"""How much less a label is doubted that was measured, or corrected already, than one that a person gave."""
+OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3, None: 0.8}
+"""How much less a label is doubted that was measured, or corrected already, than one that a person gave: never more than an ordinary error is as good."""
 
 
 def triage(look: Look) -> tuple[Triage, ...]:
@@ -164,13 +164,16 @@ def label(look: Look) -> Iterator[Triage]:
 
 
 def weak_slice(look: Look) -> Iterator[Triage]:
-    """The part of the errors of the rule's rows that would not be there if they erred like the rest: what the slice itself adds."""
+    """The part of the errors of the rule's rows that would not be there if they erred like the rest, as far as that is certain (at the lower end of their
+    rate's interval): what the slice itself adds. The more of all rows the rule covers, the less it says of this one.
+    """
     rule: Rule | None = look.part("rule")
-    if rule is None or not rule.weak or not rule.rate or rule.overall is None:
+    if rule is None or not rule.weak or not rule.low or rule.overall is None:
         return
     rest = rest_rate(rule)
     source: Source = "degraded_path" if any(each.reference in FIELDS for each in rule.conditions) else "weak_slice"
-    yield Triage(source, round(min(max(1 - rest / rule.rate, 0.0), 0.9), 3), rule.because)
+    share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
+    yield Triage(source, round(min(max(1 - rest / rule.low, 0.0) * (1 - share), 0.9), 3), rule.because)
 
 
 def rest_rate(rule: Rule) -> float:

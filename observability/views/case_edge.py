@@ -63,12 +63,19 @@ def opposite(here: Here) -> None:
         row({"feature": {"t": name}, "mine": {"t": in_words(mine)}, "theirs": {"t": in_words(theirs), "mark": "differs", "changed": True}})
         for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
     ]
-    answer: Cell = {"t": f"{found.prediction if found.prediction is not None else text.DASH} ({text.number(found.score)})"}
-    own: Cell = {"t": f"{here.row.answer or text.DASH} ({text.number(here.row.score)})"}
+    answer: Cell = {"t": answered(here, found.prediction, found.score)}
+    own: Cell = {"t": answered(here, here.row.answer, here.row.score)}
     head = row({"feature": links.case(found.id, found.id, here.row.model.name, here.scope), "mine": own, "theirs": answer}, selected=True)
     table("opposite", "This case beside the nearest one that was answered otherwise", columns, [head, *rows], compact=True)
     if len(found.changes) > MOST_CHANGES:
         st.caption(f"The {MOST_CHANGES} largest of {len(found.changes)} differences.")
+
+
+def answered(here: Here, prediction: str | None, score: float | None) -> str:
+    """An answer with its score; of a regression they are one number."""
+    if here.row.model.task == "regression":
+        return text.number(score)
+    return f"{prediction if prediction is not None else text.DASH} ({text.number(score)})"
 
 
 def flips(here: Here) -> None:

@@ -144,12 +144,18 @@ def at_that_time(here: Here) -> None:
     if here.opened.why("findings"):
         missing(here, "findings")
     elif not about:
-        st.caption("Nothing that needs a person was found about values, drift or traffic around this prediction.")
+        st.caption("Nothing that needs a person was found about values, drift or traffic on the day of this prediction.")
     else:
-        findings.listed("case-findings", "Findings around the prediction", about, around(here), most=6)
+        findings.listed("case-findings", "Findings of that day", about, that_day(here), most=6)
 
 
 def around(here: Here) -> Scope:
     """The scope of the day of the prediction and the six before it, of its model."""
     start = here.row.at.replace(hour=0, minute=0, second=0, microsecond=0)
     return Scope(model=here.row.model.name, version=here.row.version.name).at(start - timedelta(days=6), start + timedelta(days=1))
+
+
+def that_day(here: Here) -> Scope:
+    """The scope of the day of the prediction alone: what the findings are about."""
+    start = here.row.at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return around(here).at(start, start + timedelta(days=1))

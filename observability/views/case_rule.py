@@ -176,14 +176,22 @@ def do(here: Here, found: Rule) -> None:
     find_all = links.link("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if found.search:
-            st.button(
-                "Find all errors like this", icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,)
-            )
+            st.button(find_label(here, found), icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,))
         if found.slice:
             to_slice = links.link("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
             st.button("Open it as a slice", icon=":material/filter_alt:", key="open-slice", on_click=links.go, args=(to_slice,))
         if found.slice:
             monitor(here, found, Slice.parse(found.slice))
+
+
+def find_label(here: Here, found: Rule) -> str:
+    """How many errors the list will hold: of both halves, and this one."""
+    own = (
+        bool(here.row.wrong)
+        if here.row.model.classes
+        else here.row.error is not None and abs(here.row.error) > (here.opened.error_limit() or 0.0)
+    )
+    return "Find all errors like this" + ("" if found.all_errors is None else f" ({found.all_errors + own:,})")
 
 
 def wrong(here: Here) -> str:

@@ -6,9 +6,11 @@ The values stand in a link that restores them; what is saved is a record of the 
 import json
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from observability.case import edge
+from observability.case.flips import DECIMALS, decimals_of
 from observability.case.modelled import WhatIf
 from observability.case.real_rows import columns_of
 from observability.catalog import Column
@@ -163,8 +165,21 @@ def box(here: Here, known: Column, own: Any, first: Any, *, locked: bool) -> Any
         if len(ends) < 2 or ends[0] >= ends[1] or start is None or begun is None:
             return st.number_input(label, value=begun, key=key, disabled=locked, width=210, placeholder="missing")
         low, high = min(ends[0], start, begun), max(ends[1], start, begun)
-        step_ = float(f"{(high - low) / 100:.1g}")
-        moved = st.slider(label, low, high, begun, key=key, disabled=locked, width=240, step=step_)
+        decimals = decimals_of(np.array([*(edges.edges if edges else ()), start, begun]))
+        step_ = max(10.0**-decimals, float(f"{(high - low) / 100:.1g}"))
+        step_ = float(round(step_)) if decimals == 0 else step_
+        low, high = (round(each, decimals) if decimals == 0 else each for each in (low, high))
+        moved = st.slider(
+            label,
+            low,
+            high,
+            begun,
+            key=key,
+            disabled=locked,
+            width=240,
+            step=step_,
+            format=f"%.{decimals}f" if decimals < DECIMALS else None,
+        )
         return own if abs(moved - start) < step_ / 2 else moved
     if known.kind == "boolean":
         options: list[Any] = [False, True]

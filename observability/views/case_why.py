@@ -24,6 +24,11 @@ Answer = TypeVar("Answer")
 MOST_BARS = 8
 SMALL = 1e-3
 """A residual below this share of the way from base to output is not drawn."""
+METHODS = {
+    "native pred_contrib": "exact TreeSHAP of the model's library", "shap tree": "TreeSHAP", "shap linear": "exact SHAP of a linear model",
+    "shap permutation": "SHAP by permutations, sampled",
+}  # fmt: skip
+"""How attributions are made, in words."""
 
 
 def why(here: Here) -> None:
@@ -128,11 +133,13 @@ def drawn(here: Here, found: Contrast) -> None:
             f"**Stability {stars}** {text.plain(f'{found.stability.stars} of 5.')} {text.sentence(text.stopped(found.stability.because))}"
         )
     rows_ = f", {found.background_rows:,} rows" if found.background_rows else ""
-    of_class = f" Of the class {found.class_name}." if found.class_name else ""
+    got = (here.row.probabilities or {}).get(found.class_name or "")
+    share = f", which got {text.share(float(got))}" if got is not None else ""
+    of_class = f" Of the class {found.class_name}{share}." if found.class_name else ""
     st.caption(
         text.plain(
-            f"Base value {text.number(found.base_value, 4)}: {found.background}{rows_}. Output {text.number(found.output, 4)}, residual "
-            f"{text.number(found.residual)}. {found.source.capitalize()}, {found.basis}, by {found.method}.{of_class}"
+            f"Base value {text.number(found.base_value, 4)}: {found.background}{rows_}. Output {text.number(found.output, 4)}, "
+            f"left over {text.number(found.residual)}. {found.source.capitalize()}, {found.basis}, by {method(found)}.{of_class}"
         )
     )
     if found.note:
@@ -142,6 +149,11 @@ def drawn(here: Here, found: Contrast) -> None:
         target = links.link("", "explanations", around(here), feature=first.feature, id=here.row.id)["go"]
         label = f"How the model uses {text.plain(first.feature[:40])}"
         st.button(label, type="tertiary", icon=":material/lightbulb:", key=here.key("dependence"), on_click=links.go, args=(target,))
+
+
+def method(found: Contrast) -> str:
+    """How the attributions were made, as the field calls it."""
+    return METHODS.get(found.method, found.method)
 
 
 def to_feature(here: Here, found: Contrast, count: int) -> None:

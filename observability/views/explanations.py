@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SWARM_ROWS, DEPENDENCE_ROWS, DAYS_BY_DAY, FEWEST_A_PERIOD = 250, 800, 45, 20
 SERVED = Aggregate("predictions", keys=(Bucket("day"), By("status")))
-SPACES = {"logit": "log odds", "log": "log of the score", "raw": "log odds of the decided class"}
+SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class score"}
 
 
 @dataclass(frozen=True)

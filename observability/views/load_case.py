@@ -152,7 +152,9 @@ def curves(held: Opened, progress: Progress) -> tuple[Curve, ...]:
 
 def flips(held: Opened, progress: Progress) -> Found:
     """Changes that the model answers otherwise."""
-    return flipping.search(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
+    found = flipping.search(held.look.store, held.look.row, worker=shared_worker(), progress=progress)
+    renewed(held)
+    return found
 
 
 def known_flips(held: Opened) -> Found | None:
@@ -170,7 +172,18 @@ def what_if(held: Opened, changes: Mapping[str, Any]) -> WhatIf:
 def answers(held: Opened, progress: Progress | None) -> tuple[Answered, ...]:
     """What every version says to the stored input; with progress, model files are asked, else only what was logged."""
     worker = shared_worker() if progress is not None else None
-    return replay.answers(held.look.store, held.look.row, worker=worker, progress=progress)
+    found = replay.answers(held.look.store, held.look.row, worker=worker, progress=progress)
+    if worker is not None:
+        renewed(held)
+    return found
+
+
+def renewed(held: Opened) -> None:
+    """Have the parts that a model's answer changes worked out again: what was computed is remembered, so they find it without a worker."""
+    with held.lock:
+        for name in ("versions", "counterfactuals", "triage"):
+            held.look.known.pop(name, None)
+            held.look.why.pop(name, None)
 
 
 def churn(held: Opened, other: str, part: str | None, progress: Progress) -> Churn:

@@ -21,7 +21,7 @@ from tests.running import Dashboard
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
 FIXED = json.loads((Path(__file__).parents[1] / "case" / "triage_cases.json").read_text(encoding="utf-8"))
-SOURCES = {"input": "The input was wrong", "label": "The label is wrong", "weak_slice": "A weak slice"}
+SOURCES = {"input": "The input was wrong", "label": "A suspect label", "weak_slice": "A weak slice"}
 WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
 
 

@@ -16,7 +16,7 @@ from observability.case import NotGivenError, case, conditions, labels, neighbou
 from observability.case.find import opened
 from observability.case.inputs import out_of_range
 from observability.case.look import PARTS, Look
-from observability.case.rule import rule, searched
+from observability.case.rule import best, groups, rule, searched
 from observability.case.tree import tree
 from observability.catalog import Edges
 from observability.stats.edges import numeric_edges
@@ -226,6 +226,45 @@ def test_a_rule_of_numbers_is_a_slice_of_bands_that_the_engine_counts_alike(case
         assert engine.ask(case_world.store, Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
     twice = (conditions.Condition(number, "", low=low), conditions.Condition(number, "", null=True))
     assert conditions.slice_of(twice) is None, "nothing is both missing and a number"
+
+
+def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_little() -> None:
+    rng = np.random.default_rng(3)
+    n = 8000
+    frame = pd.DataFrame(
+        {
+            "feature.size": rng.random(n),
+            "feature.place": rng.choice(["home", "flat"], n, p=[0.05, 0.95]),
+            "replica": rng.choice(["a", "b"], n),
+        }
+    )
+    large, small = (
+        conditions.Condition("feature.size", "size is below 0.7", high=0.7),
+        conditions.Condition("feature.place", "place is home", levels=("home",)),
+    )
+    wrong = rng.random(n) < np.select([conditions.holds(small, frame), conditions.holds(large, frame)], [0.36, 0.23], 0.08)
+    assert best([large, small], frame, wrong) == (small,)
+    assert best([large], frame, wrong) == (), "what holds of most rows is no slice of them"
+    bad = conditions.Condition("replica", "replica is b", levels=("b",))
+    assert best([large, bad], frame, rng.random(n) < np.where(frame["replica"] == "b", 0.4, 0.1)) == (bad,), "one of two replicas may be"
+
+
+def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
+    look = look_of(case_world, wrong_north(case_world))
+    frame = rows.labelled(look)
+    wrong = rows.bad(look).of(frame)
+    assert {each.name for each in groups(look.row.model, frame, wrong)} == {"sex=F", "sex=M"}
+    assert groups(look.row.model, frame, wrong, {"group.sex"}) == ()
+
+
+def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> None:
+    look = look_of(case_world, wrong_north(case_world))
+    found = look.part("rule")
+    listed = search.matching(case_world.store, rows.around(look), search.parse(f"{found.search} and outcome = wrong"), 5000)
+    assert found.all_errors is not None
+    assert set(listed["id"]) >= {look.row.id}
+    assert len(listed) == found.all_errors + 1 > found.errors
+    assert "In the half that was counted" in found.because
 
 
 def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:

@@ -64,6 +64,27 @@ def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdraw
     assert said.what_ifs(store, "credit", "c-31") == () and "What was tried on this case and saved" not in tables(app)
 
 
+def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Store) -> None:
+    held = load_case.opened("c-210", "credit")
+    first = held.whole()
+    assert first.versions is None and "not asked yet" in first.why["versions"]
+    assert first.counterfactuals is None
+    found = {each.version: each for each in load_case.answers(held, lambda share, note: None)}
+    load_case.flips(held, lambda share, note: None)
+    whole = held.whole()
+    assert whole.versions is not None and "versions" not in whole.why
+    assert {each.version: each.score for each in whole.versions}["2"] == found["2"].score
+    assert whole.counterfactuals and "counterfactuals" not in whole.why
+
+
+def test_whole_numbers_move_in_whole_steps(store: Store) -> None:
+    app = opened("case", id="c-31", model="credit")
+    rooms = next(each for each in app.slider if each.label.startswith("rooms"))
+    assert rooms.step == 1 and rooms.proto.format == "%.0f" and rooms.value == int(rooms.value)
+    income = next(each for each in app.slider if each.label.startswith("income"))
+    assert income.step < 1 or income.proto.format == "%.2f"
+
+
 def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.case import why
     from observability.views import case_why

@@ -53,7 +53,7 @@ def test_computed_ones_are_the_librarys_and_the_stored_ones_are_taken_when_there
     theirs = np.asarray(booster.predict(inputs(frame.iloc[[5]]), pred_contrib=True))[0]
     said = []
     row = row_of(model_world, "c-5", "credit")
-    with pytest.raises(NotGivenError, match="on request"):
+    with pytest.raises(NotGivenError, match="not asked yet"):
         why.explain(model_world.store, row)
     found = why.explain(model_world.store, row, worker=model_worker, progress=lambda share, text: said.append(share))
     assert found.method == "native pred_contrib" and found.base_value == pytest.approx(theirs[-1], rel=1e-6)
