@@ -29,7 +29,7 @@ TOLERANCE = 1e-6
 MEASURED = ("outcome", "correction")
 """Sources of a label that nobody judged, or that somebody put right already: evidence against it speaks of a hard case rather than of a wrong label."""
 FEW_AGREE = 0.2
-"""At most this share of the neighbours has the label where they disagree by a large majority: and less than half as many as such labels are at large."""
+"""At most this share of the neighbours has the label where they disagree by a large majority; and a smaller share than of all rows, or they speak for it."""
 FAR_OUT = 4.0
 """Robust standard deviations from which a number is far outside of its neighbours' labels."""
 
@@ -113,7 +113,7 @@ def class_check(look: Look, cast: "Counter[str]") -> LabelCheck:
         sentences.append(f"{voted} of {sum(cast.values())} annotators said {row.label.value}")
     outvoted = voted is not None and cast.most_common(1)[0][1] > voted
     at_large = float((given == row.label_code).mean()) if given.size else 0.0
-    against = agree <= FEW_AGREE and agree < at_large / 2
+    against = agree <= FEW_AGREE and agree < at_large
     unlikely = confidence is not None and limit is not None and confidence < limit and not first
     suspect = outvoted or (instead is not None and agree < 0.5) or (against and unlikely)
     current = next((each for each in row.revisions if each.current), None)

@@ -151,7 +151,8 @@ def label(look: Look) -> Iterator[Triage]:
     if len(check.votes) > 1:
         score = 0.9
     elif check.agree is not None:
-        score = (0.55 if check.instead is not None else 0.45) + 0.35 * (1 - check.agree)
+        doubt = 1.0 if check.instead is not None or not check.threshold else 1 - (check.self_confidence or 0.0) / check.threshold
+        score = 0.45 + 0.1 * (check.instead is not None) + 0.35 * (1 - check.agree) * doubt
     else:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
     score *= OUTCOME_DISCOUNT.get(current.source if current else None, 1.0)
@@ -164,16 +165,16 @@ def label(look: Look) -> Iterator[Triage]:
 
 
 def weak_slice(look: Look) -> Iterator[Triage]:
-    """The part of the errors of the rule's rows that would not be there if they erred like the rest, as far as that is certain (at the lower end of their
-    rate's interval): what the slice itself adds. The more of all rows the rule covers, the less it says of this one.
+    """The part of the errors of the rule's rows that would not be there if they erred like the rest: what the slice itself adds. The more of all rows the
+    rule covers, the less it says of this one.
     """
     rule: Rule | None = look.part("rule")
-    if rule is None or not rule.weak or not rule.low or rule.overall is None:
+    if rule is None or not rule.weak or not rule.rate or rule.overall is None:
         return
     rest = rest_rate(rule)
     source: Source = "degraded_path" if any(each.reference in FIELDS for each in rule.conditions) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
-    yield Triage(source, round(min(max(1 - rest / rule.low, 0.0) * (1 - share), 0.9), 3), rule.because)
+    yield Triage(source, round(min(max(1 - rest / rule.rate, 0.0) * (1 - share), 0.9), 3), rule.because)
 
 
 def rest_rate(rule: Rule) -> float:

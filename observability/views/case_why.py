@@ -139,7 +139,7 @@ def drawn(here: Here, found: Contrast) -> None:
     st.caption(
         text.plain(
             f"Base value {text.number(found.base_value, 4)}: {found.background}{rows_}. Output {text.number(found.output, 4)}, "
-            f"left over {text.number(found.residual)}. {found.source.capitalize()}, {found.basis}, by {method(found)}.{of_class}"
+            f"{left_over(found.residual)}. {found.source.capitalize()}, {found.basis}, by {method(found)}.{of_class}"
         )
     )
     if found.note:
@@ -149,6 +149,11 @@ def drawn(here: Here, found: Contrast) -> None:
         target = links.link("", "explanations", around(here), feature=first.feature, id=here.row.id)["go"]
         label = f"How the model uses {text.plain(first.feature[:40])}"
         st.button(label, type="tertiary", icon=":material/lightbulb:", key=here.key("dependence"), on_click=links.go, args=(target,))
+
+
+def left_over(residual: float) -> str:
+    """What the bars leave over, in words."""
+    return "nothing left over" if abs(residual) < 1e-4 else f"{text.number(residual)} left over"
 
 
 def method(found: Contrast) -> str:

@@ -133,6 +133,23 @@ def test_labels_of_rare_classes_are_suspected_as_cleanlab_does(classes: int) -> 
     assert (labels.suspected(chances, given, limits) != -1).tolist() == issues.tolist()
 
 
+def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = look_of(case_world, "k-7")
+    code, near = look.row.label_code, neighbours.near(look)
+    assert not look.part("label_check").unclear
+    others = replace(near, frame=near.frame.assign(label=[code] + [(code + 1) % 3] * (len(near.frame) - 1)))
+    monkeypatch.setattr(labels, "near", lambda look: others)
+    sure = labels.label_check(look)
+    assert not sure.suspect, "the model finds the label most probable"
+    assert sure.unclear
+    assert "speaks against the label" in sure.because
+    monkeypatch.setattr(labels, "own_probabilities", lambda row: np.where(np.arange(3) == code, 0.3, 0.35))
+    doubted = labels.label_check(look)
+    assert doubted.instead is None, "no other class reaches its threshold"
+    assert doubted.suspect
+    assert "1 of the 10 nearest labelled rows" in doubted.because
+
+
 def test_what_is_said_of_a_label() -> None:
     said = [labels.concluded(*each) for each in ((True, False, False), (True, True, False), (False, False, True), (False, False, False))]
     assert ["suspect" in each for each in said] == [True, False, True, False]
