@@ -54,6 +54,17 @@ class Pairs:
     score_gap: float | None
 
 
+@dataclass(frozen=True)
+class Matched:
+    """The same requests as both sides answered them, row by row, with what is known of each label (NaN unknown). contradicting, looked_at: as in Pairs."""
+
+    a: "DataFrame"
+    b: "DataFrame"
+    label: Floats
+    contradicting: int
+    looked_at: tuple[int, int]
+
+
 def possible(a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> bool:
     """Whether two versions, or a version and its shadow, can have answered the same requests: the dates overlap, the rows are others."""
     if "reference" in (a.environment, b.environment) or min(a.end, b.end) <= max(a.start, b.start):
@@ -68,6 +79,13 @@ def compared(
     """The pairs and every paired difference; None where no rows can match."""
     if not possible(a, b, versions_a, versions_b):
         return None, []
+    found = rows_of(ask, model, a, b, versions_a, versions_b)
+    about = summary(model, found.a, found.b, found.label, found.contradicting, found.looked_at)
+    return about, paired_differences(model, found.a, found.b, found.label) if len(found.a) else []
+
+
+def rows_of(ask: Asker, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> Matched:
+    """The rows that both sides answered, from at most PAIR_ROWS of each."""
     features = common_features(model, versions_a, versions_b)
     columns = ("id", "at", "subject", "score", "decision", "label", "label_value", *features)
     if model.task == "multiclass":
@@ -76,8 +94,7 @@ def compared(
     rows_a, rows_b = (sides[place].iloc[index].reset_index(drop=True) for place, index in enumerate(matched(sides[0], sides[1], features)))
     label, agree = labels_of(model, rows_a, rows_b)
     rows_a, rows_b, label = rows_a[agree].reset_index(drop=True), rows_b[agree].reset_index(drop=True), label[agree]
-    found = summary(model, rows_a, rows_b, label, int((~agree).sum()), (len(sides[0]), len(sides[1])))
-    return found, paired_differences(model, rows_a, rows_b, label) if len(rows_a) else []
+    return Matched(rows_a, rows_b, label, int((~agree).sum()), (len(sides[0]), len(sides[1])))
 
 
 def common_features(model: Model, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> list[str]:

@@ -12,6 +12,8 @@ from observability.compare import asker
 from observability.errors import ObservabilityError
 from observability.estimated_days import estimated_days
 from observability.measure import HEADLINE
+from observability.review import ranked_inputs
+from observability.review.labelling import labelling
 from observability.review.stakes import stakes
 
 if TYPE_CHECKING:
@@ -64,5 +66,18 @@ def at_stake(store: "Store", each: "Judged") -> Body:
     return stakes(asker(store), each.model, each.window, each.incidents)
 
 
-PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates, "stakes": at_stake}
+def inputs(store: "Store", each: "Judged") -> Body:
+    """Inputs by how far they moved times how much the model listens to them, and the first of them beside the reference."""
+    found = ranked_inputs.ranked(each.findings, each.model)
+    if "why" in found:
+        return found
+    return {**found, "overlay": ranked_inputs.overlay(asker(store), each.window, found["rows"][0])}
+
+
+def labels(store: "Store", each: "Judged") -> Body:
+    """The queue of labels, agreement, price and budget."""
+    return labelling(asker(store), each.model, each.window, each.findings)
+
+
+PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates, "stakes": at_stake, "inputs": inputs, "labelling": labels}
 """What is made of each model."""

@@ -4,10 +4,11 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from observability.catalog import Model
-from observability.compare import asker, compare
+from observability.compare import asker, compare, pairs
 from observability.compare.difference import Difference
 from observability.errors import ObservabilityError
 from observability.measure import HEADLINE
+from observability.review.regressed import regressed
 from observability.review.same_rows import answers, most
 from observability.review.week import Week
 from observability.window import Window
@@ -44,11 +45,13 @@ def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
         "differences": [],
         "sentence": "",
         "notes": [],
+        "slices": None,
     }
     try:
         done = compare(asker(store), model, replace(b, version=new, environment="shadow"), b)
     except ObservabilityError as error:
         return made | {"sentence": error.what}
+    versions = [[each for each in model.versions if each.name == name] for name in (new, then)]
     paired = next((each for each in done.differences if each.section == "pairs" and each.metric == HEADLINE.get(model.task or "")), None)
     differing = [each for each in done.differences if each.verdict == "differs"]
     return made | {
@@ -57,6 +60,7 @@ def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
         "differences": [difference(each) for each in differing[:SHOWN]],
         "sentence": done.sentence,
         "notes": list(done.notes),
+        "slices": regressed(model, pairs.rows_of(asker(store), model, replace(b, version=new, environment="shadow"), b, *versions)),
     }
 
 

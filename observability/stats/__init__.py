@@ -111,6 +111,10 @@ change: Is a count, a rate or a level unlike its own past, and how many rows wou
   needed_n_for_psi(limit, bins, n_reference=None, quantile=0.95) -> int | None
   needed_n_for_rate_interval(p, half_width, confidence=0.95) -> int | None
 
+agreement: Do annotators agree more than chance would make them?
+  RELIABLE, TENTATIVE
+  agreement(items, confidence=0.95, seed=0) -> Interval
+
 attribution: What does a model lean on, by the attributions of a sample, has that changed beyond chance, and do they add up?
   TOLERANCE
   SCORE_TOLERANCE

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.export_review import on_the_same_rows
-from observability.views import links, text
+from observability.views import links, review_words, text
 from observability.views.review import Room
 from observability.views.review_fleet import scope_of
 from observability.views.table import column, row, table
@@ -39,6 +39,8 @@ def card(room: Room, each: dict[str, Any]) -> None:
             table(
                 f"challenger-{each['model']}-{each['version']}", f"What differs in version {each['version']}", COLUMNS, rows, compact=True
             )
+        for line in review_words.slices(each):
+            st.markdown(text.plain(line))
         for note in each["notes"]:
             st.caption(text.sentence(note))
         target = links.link("Compare them", "compare", scope_of(room, each["model"]), b_version=each["serves"])

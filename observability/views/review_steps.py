@@ -13,6 +13,7 @@ from observability.views import (
     review_decide,
     review_fleet,
     review_incidents,
+    review_inputs,
     review_judged,
     review_promises,
     review_spending,
@@ -56,6 +57,7 @@ def performance(room: Room) -> None:
 
 def inputs(room: Room) -> None:
     """Inputs that moved or broke, worst first."""
+    review_inputs.ranked(room)
     listed(
         room,
         ("serving/drift", "data/quality", "serving/multivariate_drift", "trust/explanations"),
@@ -139,6 +141,7 @@ def spending(room: Room) -> None:
         "spending-findings",
         "Neither cost nor energy nor labels need a person.",
     )
+    review_spending.labelling(room)
     review_spending.more_labels(room)
     if room.body["records"]:
         st.subheader("Training and labelling", anchor=False)

@@ -41,7 +41,7 @@ def money(found: Body) -> str:
     reach = f" ({text.number(cost['low'])} to {text.number(cost['high'])})" if cost["low"] is not None and cost["high"] is not None else ""
     elsewhere = f", {text.number(cost['elsewhere'])} on the others" if cost["elsewhere"] is not None else ""
     return (
-        f"Estimated: errors on them cost {text.number(cost['value'])}{unit}{reach}, from {text.count(round(cost['n']))} labelled ones "
+        f"Estimated: errors on them cost {text.number(cost['value'])}{unit}{reach}, from {text.count(round(cost['n']))} labelled answers "
         f"at {text.number(cost['an_answer'])}{unit} an answer{elsewhere}."
     )
 
@@ -54,3 +54,64 @@ def groups(found: Body) -> str:
         return "No group's share among the touched answers differs beyond chance."
     named = (f"{each['group']} is {text.share(each['touched'])} of the touched answers, {text.share(each['others'])} of the others" for each in found["groups"])  # fmt: skip
     return f"{'; '.join(named)}."
+
+
+def inputs(part: Body) -> str:
+    """The first three inputs by drift and importance, in a sentence; empty where none was ranked."""
+    found = part.get("inputs", {})
+    if "rows" not in found:
+        return str(found.get("why", "")) if part["served"] else ""
+    named = (
+        f"{each['feature']} (PSI {text.number(each['drift'])}" + (f", importance {text.share(each['share'])})" if each["share"] is not None else ")")
+        for each in found["rows"][:3]
+    )  # fmt: skip
+    return f"Inputs first: {', '.join(named)}. {found['said']}"
+
+
+def labelling(found: Body) -> dict[str, tuple[str | None, str | None]]:
+    """(figure, what stands below it) of the queue, agreement, price and budget; None where nothing is known."""
+    line, agreed, price, month = (found.get(name) for name in ("queue", "agreement", "price", "budget"))
+    cells: dict[str, tuple[str | None, str | None]] = dict.fromkeys(("queue", "agreement", "price", "budget"), (None, None))
+    if line:
+        aged = f"the oldest {text.number(line['oldest_days'])} days, half of them over {text.number(line['median_days'])}" if line["waiting"] else "nothing waits"  # fmt: skip
+        cells["queue"] = (f"{text.count(line['waiting'])} of {text.count(line['of'])} given", aged)
+    if agreed:
+        reach = f"{text.number(agreed['low'])} to {text.number(agreed['high'])}, " if agreed["low"] is not None else ""
+        cells["agreement"] = (
+            text.number(agreed["value"]) if agreed["value"] is not None else "cannot tell",
+            f"{reach}{text.plural(agreed['n'], 'item')}. {agreed['said']}",
+        )
+    if price:
+        cells["price"] = (f"{text.number(price['value'])} {price['currency'] or ''}".strip(), f"{text.plural(price['labels'], 'label')} this week, {text.number(price['spent'])} spent")  # fmt: skip
+    if month and month["value"] is not None:
+        limit = f" of {text.number(month['limit'])}" if month["limit"] is not None else ""
+        mark = "" if month["basis"] == "measured" else f"{month['basis']}, "
+        reach = f"{text.number(month['low'])} to {text.number(month['high'])}, " if month["low"] is not None else ""
+        cells["budget"] = (f"{text.number(month['value'])}{limit} {month['currency'] or ''}".strip(), f"{mark}{reach}{text.number(month['spent'])} spent{'' if month['limit'] is not None else '; no budget is set'}")  # fmt: skip
+    return cells
+
+
+def labelling_lines(part: Body) -> list[str]:
+    """The same as sentences."""
+    names = {
+        "queue": "Labels waiting",
+        "agreement": "Agreement (Krippendorff's alpha)",
+        "price": "A label costs",
+        "budget": "The month's cost",
+    }
+    return [f"{names[name]}: {said} ({below})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
+
+
+def slices(card: Body) -> list[str]:
+    """Slices in which a challenger is worse on the same rows, one line each."""
+    found = card.get("slices")
+    if not found or not found["looked_at"]:
+        return []
+    if not found["rows"]:
+        return [f"In none of {text.plural(found['looked_at'], 'slice')} of the same rows is it worse beyond chance."]
+    what, unit = ("mean absolute error", "") if found["loss"] == "absolute_error" else ("wrong decisions", "share")
+    return [
+        f"Worse where {each['name']}: {what} {text.amount(each['new'], unit)} against {text.amount(each['then'], unit)} "
+        f"(change {text.amount(each['low'], unit)} to {text.amount(each['high'], unit)}, n = {text.count(each['n'])}); one of {text.count(found['looked_at'])} slices."
+        for each in found["rows"]
+    ]

@@ -1,16 +1,20 @@
 """What a frozen week holds beside its findings: each part against figures from another road, and a part that fails says why and stops alone."""
 
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_rel
 
 from observability.compare import asker
+from observability.compare.pairs import Matched
 from observability.errors import UsageError
 from observability.finding import Finding
 from observability.incidents import Incident
-from observability.review import beside, stakes
+from observability.review import beside, labelling, ranked_inputs, regressed, stakes
 from observability.review.week import Week
 from observability.views import clicks, load, review_performance, review_words
 from observability.views.review import Room
@@ -113,3 +117,51 @@ def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
     assert rows[0]["p_value"] == pytest.approx(proportions_ztest([180, 400], [300, 1000])[1])
     assert (rows[0]["touched"], rows[0]["others"]) == (0.6, 0.4)
     assert stakes.differing("sex", frame(F=50, M=40), frame(F=400, M=600)) == []
+
+
+def test_inputs_are_ranked_by_drift_times_importance_and_the_overlay_is_the_live_one(current: World) -> None:
+    store = load.store()
+    drift = [finding(analyzer="serving/drift", metric="psi", subject=name, value=value) for name, value in (("size", 0.2), ("age", 0.5))]
+    share = [finding(analyzer="trust/explanations", metric="attribution_share", subject=name, value=value) for name, value in (("size", 0.9), ("age", 0.1))]  # fmt: skip
+    made = beside.inputs(store, judged(store, "loan", *drift, *share))
+    assert made["by"] == "explanations"
+    assert [(each["feature"], round(each["impact"], 6)) for each in made["rows"]] == [("size", 0.18), ("age", 0.05)]
+    assert sum(weight for _, weight in made["overlay"]["current"]) == len(current.loan)
+    assert sum(weight for _, weight in made["overlay"]["reference"]) == len(current.loan_reference)
+    alone = ranked_inputs.ranked(drift, store.catalog().model("loan"))
+    assert alone["by"] == "drift" and [each["feature"] for each in alone["rows"]] == ["age", "size"]
+    assert "drift alone" in review_words.inputs({"inputs": alone, "served": 1})
+
+
+def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
+    end = pd.Timestamp("2026-03-09")
+    given = pd.DataFrame([("p", "i1", "a", end - timedelta(days=6)), ("p", "i2", "a", end - timedelta(days=2)), ("p", "i3", "b", end - timedelta(days=4))], columns=["project", "item", "annotator", "at"])  # fmt: skip
+    done = given.iloc[:1].assign(at=end - timedelta(days=1), label="x")
+    assert labelling.queue(given, done, end) == {"waiting": 2, "of": 3, "median_days": 3.0, "oldest_days": 4.0}
+    assert labelling.queue(given.iloc[:0], done, end) is None
+    pairs = pd.DataFrame([("p", f"i{k}", who, end, k % 2) for k in range(20) for who in "ab"], columns=[*labelling.PAIR, "at", "label"])
+    assert labelling.agreed(pairs)["value"] == 1.0
+    budget = labelling.budget([finding(analyzer="operations/cost", metric="x", value=1.9, evidence={"month_end": "2026-04-01", "spent": 0.4, "currency": "USD"}, limit=2.0)])  # fmt: skip
+    cells = review_words.labelling({"queue": labelling.queue(given, done, end), "agreement": None, "price": None, "budget": budget})
+    assert cells["queue"] == ("2 of 3 given", "the oldest 4.00 days, half of them over 3.00")
+    assert cells["budget"][0] == "1.90 of 2.00 USD"
+    assert cells["agreement"] == (None, None)
+
+
+def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: World) -> None:
+    rng = np.random.default_rng(2)
+    model = load.store().catalog().model("price")
+    label = rng.normal(0, 1, 900)
+    rows = pd.DataFrame({"feature.carrier": rng.choice(["AA", "BB", "CC"], 900), "feature.size": rng.normal(50, 10, 900)})
+    then = rows.assign(score=label + rng.normal(0, 1, 900))
+    new = rows.assign(score=label + (then["score"] - label) * np.where(rows["feature.carrier"] == "BB", 2.0, 0.2))
+    made = regressed.regressed(model, Matched(new, then, label, 0, (900, 900)))
+    assert [each["name"] for each in made["rows"]] == ["carrier = BB"]
+    inside = (rows["feature.carrier"] == "BB").to_numpy()
+    errors = [np.abs(side["score"] - label)[inside] for side in (new, then)]
+    exact = ttest_rel(*errors).confidence_interval()
+    assert (made["rows"][0]["low"], made["rows"][0]["high"]) == pytest.approx((exact.low, exact.high))
+    assert made["looked_at"] == 7
+    assert review_words.slices({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
+    watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
+    assert regressed.regressed(watched, Matched(new, then, label, 0, (900, 900)))["rows"] == []

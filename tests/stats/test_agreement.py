@@ -1,0 +1,39 @@
+"""Krippendorff's alpha against the worked example of its author and against Fleiss' kappa on complete data."""
+
+import numpy as np
+import pytest
+from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
+
+from observability.stats.agreement import agreement
+
+# Krippendorff 2011, section C: four observers, twelve units, nominal, missing values; alpha = 0.743
+OBSERVERS = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+    [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+]
+
+
+def test_the_worked_example() -> None:
+    found = agreement([[each for each in unit if each is not None] for unit in zip(*OBSERVERS)])
+    assert found.value == pytest.approx(0.743, abs=0.0005)
+    assert found.n == 11
+    assert found.low < found.value < found.high <= 1.0
+
+
+def test_on_complete_data_it_is_fleiss_kappa_but_for_the_small_sample_term() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 200)
+    labels = np.where(rng.random((200, 4)) < 0.7, truth[:, None], rng.integers(0, 3, (200, 4)))
+    kappa = fleiss_kappa(aggregate_raters(labels)[0])
+    found = agreement(labels.tolist())
+    assert 1 - found.value == pytest.approx((1 - kappa) * (labels.size - 1) / labels.size)
+    assert found.low < kappa < found.high
+
+
+def test_what_cannot_be_told_is_not_told() -> None:
+    assert agreement([["a"], ["b"]]).value is None
+    assert agreement([["a", "a"]] * 30).value is None
+    few = agreement([["a", "a"], ["b", "b"], ["a", "b"]])
+    assert few.value is not None and few.low is None and few.n == 3
