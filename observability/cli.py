@@ -179,6 +179,7 @@ def parser() -> Parser:
     )
     lab.add_argument("--model", help="default: the first that has a reference")
     lab.add_argument("--fault", help="its name, as --list gives it")
+    lab.add_argument("--run", help="of a fault of training: the run; default: the newest clean one that has what the fault needs")
     lab.add_argument("--strength", choices=("weak", "middle", "strong"), default="middle", help="weak is the smallest effect that matters")
     lab.add_argument("--days", type=int, default=7, metavar="N", help="days with the fault, each judged as of its end; default 7")
     lab.add_argument("--rows-a-day", type=int, default=1000, metavar="N", help="default 1000")

@@ -8,13 +8,21 @@ from observability.commands import answered
 from observability.errors import UsageError
 
 if TYPE_CHECKING:
+    from observability.lab.fault import Fault
+    from observability.lab.faults_training import RunFault
     from observability.store.database import Store
 
 
 def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Plant a fault and show what would have been said; or list the faults."""
-    from observability.lab import faults, timeline
+    from observability.lab import faults, timeline, training
 
+    if said.fault and (of_a_run := training.fault_of(said.fault)) is not None:
+        return lab_run(store, said, of_a_run, say)
+    if said.run:
+        raise UsageError(
+            "--run is for faults of a training run", got=said.fault or "no --fault", expected="one of " + ", ".join(training.FAULTS)
+        )
     model = said.model or next((each.name for each in store.catalog().models if any(one.reference_rows for one in each.versions)), None)
     if model is None:
         raise UsageError("no model has a reference to plant a fault on", attempt="Register one, or load the sample fleet with demo")
@@ -39,15 +47,40 @@ def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     return answered(told.to_json(), lines, said.json)
 
 
+def lab_run(store: "Store", said: argparse.Namespace, fault: "RunFault", say: Say) -> Outcome:
+    """Plant a fault in a training run's records and show what would have been said, step by step."""
+    from datetime import UTC, datetime
+
+    from observability.lab import training
+    from observability.store import records
+
+    say("reading training runs")
+    now = datetime.now(UTC)
+    told = training.on_a_run(
+        lambda question, window: records.fetch(store, question, window), fault, said.strength, now,
+        model=said.model, name=said.run, seed=said.seed,
+    )  # fmt: skip
+    detail = f" ({told.planted.detail})" if told.planted.detail else ""
+    lines = [
+        f"Simulated: {fault.title} ({fault.told}) on {told.planted.target}{detail}: {fault.amount(said.strength):g} {fault.unit}.",
+        f"It begins at step {told.planted.onset:,} of {told.steps:,}; the run is judged {len(told.looks)} times from there, with only what had been logged.",
+        *(f"  step {row['step']:>6,}  {row['severity']:<5} {row['because']}" for row in told.rows()),
+        told.sentence,
+    ]
+    return answered(told.to_json(), lines, said.json)
+
+
 def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Outcome:
     """The faults, and why a model cannot have one."""
     from observability.lab.fault import STRENGTHS
     from observability.lab.faults import FAULTS
+    from observability.lab.training import FAULTS as OF_RUNS
 
+    faults: list[Fault | RunFault] = [*FAULTS.values(), *OF_RUNS.values()]
     body = [
-        {"fault": each.name, "section": each.section, "told": each.told, "unit": each.unit, "cannot": possible[each.name]}
+        {"fault": each.name, "section": each.section, "told": each.told, "unit": each.unit, "cannot": possible.get(each.name)}
         | {strength: each.amount(strength) for strength in STRENGTHS}
-        for each in FAULTS.values()
+        for each in faults
     ]
     lines = [
         f"{each['fault']:<24} {each['told']}{f' Not on {model}: ' + str(each['cannot']) + '.' if each['cannot'] else ''}" for each in body

@@ -111,6 +111,22 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "cost_change": model(("operations/cost",)),
 }
 """By fault, what is right given who it falls on."""
+RUN_KEY: dict[str, tuple[str, ...]] = {
+    "loss_spike": ("metric_spike",),
+    "loss_not_finite": ("non_finite_steps",),
+    "loss_divergence": ("divergence",),
+    "loss_plateau": ("plateau_share",),
+    "overfitting": ("overfitting_gap",),
+    "slow_rank": ("straggler_score",),
+}
+"""By fault of a training run, the metrics of training/runs that are right about it."""
+
+
+def right_of_run(fault: str, subject: str) -> Right:
+    """What is right about a fault of a training run: the run, of a slow rank the rank."""
+    return Right(frozenset({subject}), ("training/runs",), metrics=RUN_KEY[fault])
+
+
 BY_LABELS = frozenset(
     {
         "concept_drift",

@@ -13,6 +13,7 @@ from observability import cli
 from observability.errors import NotFoundError, UsageError
 from observability.lab.base import Stream
 from observability.lab.faults import FAULTS
+from observability.lab.faults_training import FAULTS as OF_RUNS
 from observability.lab.from_store import SHARE_OF_OTHERS, base_of, halves
 from observability.lab.road import load, registered
 from observability.lab.scene import CAST, cast
@@ -117,7 +118,7 @@ def test_wrong_use_is_said(store: Store) -> None:
 def test_the_command_lists_and_refuses(store: Store) -> None:
     listed = cli.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == list(FAULTS)
+    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert cli.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert cli.execute(store, ["lab"], lambda text: None).exit_code == 2
