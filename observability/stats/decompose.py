@@ -7,7 +7,7 @@ over their sum. From before to there, and from there to now, inputs alone change
                     inputs                     relation                       inputs
 
 The share π(x) of rows now among rows with inputs x is learned by logistic regression, the expected losses of both sides by ridge regression, both
-on columns of stats/domain.py and on rows other than those they are used on. The means on the shared distribution are orthogonal to small errors
+on columns of stats/domain.py, cubes of ranks beside them, and on rows other than those they are used on. The means on the shared distribution are orthogonal to small errors
 of all three: the means over all rows of (a - π)² μ(x) + weight (loss - μ(x)), over that of (a - π)², where a is 1 for rows now and the weight is π
 for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day now count as one where they go together.
 
@@ -23,13 +23,15 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, ndtri, stdtrit
 
-from observability.stats.domain import basis_of, design_of
+from observability.stats.domain import Basis, basis_of, design_of
 from observability.stats.interval import Interval, interval
 
 Floats = NDArray[np.float64]
 FOLDS, PRODUCTS, STEPS = 3, 40, 8
 RIDGE, RIDGE_OF_LOSS = 0.0005, 0.03
 """Of the rows: how strongly weights are held back, of the share and of the expected losses."""
+LEARNED = 4
+"""What is learned errs too: the variance of both parts is wider by so many columns for each row learned from. Measured (tests/benchmarks/bench_decomposition.py)."""
 FEWEST = 200
 """Labelled rows of each side below which nothing is told."""
 ALONE = 0.95
@@ -79,13 +81,20 @@ def decompose(
     basis = basis_of({name: np.concatenate([before[name], now[name]]) for name in before})
     if basis.single.shape[1] == 0:
         return None
-    columns = np.column_stack([np.ones(n + m), design_of(basis, PRODUCTS).columns])
+    columns = np.column_stack([np.ones(n + m), design_of(basis, PRODUCTS).columns, cubes(basis)])
     is_now = np.repeat([0.0, 1.0], (n, m))
     weight = np.repeat([0.5 / n, 0.5 / m], (n, m))
     loss = np.concatenate([loss_before, loss_now])
     fold = np.concatenate([np.arange(size) % FOLDS for size in (n, m)])
     share, expected = learned(columns, is_now, weight, loss, fold)
-    return parts(loss, is_now, weight, share, expected, days)
+    wider = 1 + LEARNED * columns.shape[1] / (min(n, m) * (FOLDS - 1) / FOLDS)
+    return parts(loss, is_now, weight, share, expected, days, wider)
+
+
+def cubes(basis: Basis) -> Floats:
+    """The third Legendre polynomial of the rank of each number: without it a shift leaves the tails unexplained."""
+    rank = basis.single[:, basis.ordered] / np.sqrt(3)
+    return np.asarray(np.sqrt(7) * (5 * rank**3 - 3 * rank) / 2, float)
 
 
 def learned(columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]) -> tuple[Floats, tuple[Floats, Floats]]:
@@ -134,9 +143,9 @@ def ridge(columns: Floats, target: Floats) -> Floats:
 
 
 def parts(
-    loss: Floats, is_now: Floats, weight: Floats, share: Floats, expected: tuple[Floats, Floats], days: Floats | None
+    loss: Floats, is_now: Floats, weight: Floats, share: Floats, expected: tuple[Floats, Floats], days: Floats | None, wider: float
 ) -> Decomposition:
-    """The parts and their intervals, given what was learned."""
+    """The parts and their intervals, given what was learned. wider: times the variance of both parts, for what was learned errs."""
     now, before = is_now == 1, is_now == 0
     both = (is_now - share) ** 2
     total = float(weight @ both)
@@ -154,8 +163,8 @@ def parts(
     day = np.full(loss.size, -1.0)
     day[now] = np.arange(int(now.sum())) if days is None else days
 
-    def told(value: float, influence: Floats) -> Interval:
-        reach = spread(influence, now, None if days is None else day)
+    def told(value: float, influence: Floats, times: float = 1.0) -> Interval:
+        reach = np.sqrt(times) * spread(influence, now, None if days is None else day)
         return interval(value, value - reach, value + reach, float(min(now.sum(), before.sum())))
 
     (shared_before, shared_now), (mean_before, mean_now) = values, means
@@ -164,8 +173,8 @@ def parts(
     return Decomposition(
         before=told(mean_before, direct[0]),
         now=told(mean_now, direct[1]),
-        inputs=told(inputs, inputs_influence),
-        relation=told(shared_now - shared_before, influences[1] - influences[0]),
+        inputs=told(inputs, inputs_influence, wider),
+        relation=told(shared_now - shared_before, influences[1] - influences[0], wider),
         alone_now=float((share[now] > ALONE).mean()),
         alone_before=float((share[before] < 1 - ALONE).mean()),
         overlap=float(4 * (weight @ (share * (1 - share)))),

@@ -39,12 +39,29 @@ NUMBERS, CATEGORIES = 9, 3
 MODELLED = ("counterfactuals", "versions")
 """Parts that ask model files; what these said once is remembered (store/computed.py)."""
 REPEATS = 15
-START = "TIMESTAMP '2026-01-01'"
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+START = f"TIMESTAMP '{FIRST:%Y-%m-%d}'"
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 def build(home: Path, rows: int, *, whole: bool = False) -> Store:
-    """A registered model with `rows` predictions over 180 days, and labels for every other one. whole: rolled up, and all of them explained."""
+    """A store with the model `big`. whole: rolled up, and all of its rows explained."""
+    store = Store.open(home / "home")
+    stream = fill(store, home, "big", rows, rolled=whole)
+    if whole:
+        with store.write() as writer:
+            explained(writer, store.catalog().model("big").key, stream)
+        version = store.catalog().model("big").versions[0]
+        names = tuple(each.name for each in store.catalog().model("big").features())
+        held = identity(version)
+        state = State(names, held[0], held[1], "tree", "logit", "rows of the reference", 100, rows=rows)
+        with store.write() as writer:
+            write_parts(writer, store.catalog().model("big"), "1", {"": (rows, json.dumps(asdict(state)))})
+    return store
+
+
+def fill(store: Store, home: Path, name: str, rows: int, *, rolled: bool) -> int:
+    """Registers a model with `rows` predictions over 180 days, and labels for every other one; gives the number of their stream. rolled: with rollups."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {f"x{i}": rng.normal(size=20_000) for i in range(NUMBERS)}
@@ -53,9 +70,8 @@ def build(home: Path, rows: int, *, whole: bool = False) -> Store:
     frame["score"] = 1 / (1 + np.exp(-frame["x0"] - frame["x1"] / 2))
     frame["label"] = (rng.random(len(frame)) < frame["score"]).astype(int)
     frame.to_csv(home / "reference.csv", index=False)
-    store = Store.open(home / "home")
-    register(store, Request(model="big", version="1", task="binary", reference=home / "reference.csv", label="label", score=("score",)))
-    model = store.catalog().model("big")
+    register(store, Request(model=name, version="1", task="binary", reference=home / "reference.csv", label="label", score=("score",)))
+    model = store.catalog().model(name)
     columns = {each.name: each.column for each in model.columns}
     with store.write() as writer:
         writer.execute(
@@ -65,7 +81,7 @@ def build(home: Path, rows: int, *, whole: bool = False) -> Store:
         made = {
             "stream": f"{stream}::SMALLINT", "id": "'p' || hash(i)", "id_hash": "hash('p' || hash(i))", "sample_hash": "hash(i + 17)",
             '"at"': f"{START} + to_milliseconds((i * (180 * 86400000::DOUBLE / {rows}))::BIGINT)",
-            "arrived": f"{START} + to_milliseconds((i * (180 * 86400000::DOUBLE / {rows}))::BIGINT)", "status": "'ok'",
+            "arrived": f"{START} + to_milliseconds((i * (180 * 86400000::DOUBLE / {rows}))::BIGINT)", "status": "'ok'", "replica": "'r' || hash(i + 7) % 3", "latency_ms": "20 + (hash(i + 8) % 1000) / 50.0",
             "score": "s", "decision": "(s >= 0.5)::SMALLINT",
         }  # fmt: skip
         made |= {columns[f"x{n}"]: f"(hash(i + {n + 1}) % 100000) / 20000.0 - 2.5" for n in range(NUMBERS)}
@@ -84,17 +100,9 @@ def build(home: Path, rows: int, *, whole: bool = False) -> Store:
         writer.execute(
             f"INSERT INTO labels_{model.key} ({', '.join(wanted)}) SELECT {', '.join(wanted.values())} FROM {source} WHERE i % 2 = 0"
         )
-        if whole:
-            rebuild(writer, "big")
-            explained(writer, model.key, stream)
-    if whole:
-        version = store.catalog().model("big").versions[0]
-        names = tuple(each.name for each in store.catalog().model("big").features())
-        held = identity(version)
-        state = State(names, held[0], held[1], "tree", "logit", "rows of the reference", 100, rows=rows)
-        with store.write() as writer:
-            write_parts(writer, store.catalog().model("big"), "1", {"": (rows, json.dumps(asdict(state)))})
-    return store
+        if rolled:
+            rebuild(writer, name)
+    return int(stream)
 
 
 def explained(writer: DuckDBPyConnection, key: int, stream: int) -> None:
