@@ -1,7 +1,7 @@
 """Who is told through which channel, from which severity on, and when is it quiet? Read from `alerts.toml` in the home folder.
 
 [channels]
-team = "slack://token_a/token_b/token_c"          # any address of apprise: mailto://, msteams://, jsons:// …
+team = "slack://token_a/token_b/token_c"          # any address of apprise: mailto://, workflows:// (Teams), jsons:// …
 hook = "jsons://alerts.example.org/observability"
 
 [routes]                                           # owner of the model = channels

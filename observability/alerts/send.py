@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 TRIES = 12
 """A message that failed so often is given up; the page says so."""
 LONGEST_PAUSE = timedelta(hours=2)
+TEAMS = "Microsoft ended the connectors of Teams: make a workflow there and give its address, as workflows://host/workflow/signature"
 Notify = Callable[[str, Message], None]
 """Sends a message to an address; raises where that fails."""
 
@@ -74,8 +75,9 @@ def by_apprise(address: str, message: Message) -> None:
     channel = apprise.Apprise.instantiate(address)
     if channel is None:
         raise UsageError(
-            "the address of the channel is not understood", where=message.channel, expected="an address of apprise, as jsons://host/path"
-        )
+            "the address of the channel is not understood", where=message.channel, expected="an address of apprise, as jsons://host/path",
+            attempt=TEAMS if address.startswith("msteams") else None,
+        )  # fmt: skip
     with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as heard:
         taken = channel.notify(body=message.text, title=message.title)
         said = heard.getvalue()

@@ -55,7 +55,7 @@ def form(body: edit.Body, turn: str) -> edit.Body | None:
             "Add a channel, or give one another address", max_chars=60, placeholder="Its name, as team", key=f"alerts-name-{turn}"
         )
         address = right.text_input(
-            "Its address", type="password", placeholder="slack://… mailto://… msteams://… jsons://…", key=f"alerts-address-{turn}", autocomplete="off",
+            "Its address", type="password", placeholder="slack://… mailto://… workflows://… (Teams) jsons://…", key=f"alerts-address-{turn}", autocomplete="off",
             help="As apprise writes addresses. It is kept in the file and never shown again.",
         )  # fmt: skip
         known = [
