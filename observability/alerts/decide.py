@@ -44,6 +44,8 @@ def decide(
         known = same_fault(each, standing)
         name = known.incident if known else each.id
         there.add(name)
+        about = set(claims(each))
+        there |= {other.incident for other in standing.values() if other.model == each.model and about.intersection(other.claims[:1])}
         if each.severity != "act" and not (each.severity == "watch" and config.least == "watch"):
             continue
         says = news(each, known)

@@ -123,6 +123,14 @@ def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
     assert len(told_over([[incident("i1")], [incident("i1"), incident("i2", model="n", lead=finding(model="n"))]])[0]) == 2
 
 
+def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():
+    age, income = finding("age"), finding("income")
+    apart = [incident("i1", lead=age), incident("i2", lead=income)]
+    told, alerts = told_over([apart, [incident("i3", lead=age, beside=[income])], apart])
+    assert len(told) == 2
+    assert {each.state for each in alerts.values()} == {"open"}
+
+
 def test_two_incidents_of_one_fault_are_told_once_in_one_check():
     age, income = (finding(name, "serving/drift", "psi") for name in ("age", "income"))
     assert len(told_over([[incident("i1", lead=age, beside=[income]), incident("i2", lead=income)]])[0]) == 1
