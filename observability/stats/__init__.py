@@ -161,7 +161,7 @@ paired: Are two models unlike on the same rows, where both answered each of them
   paired_roc_auc(scores_a, scores_b, positive, confidence=0.95) -> Paired
 
 domain: Can rows of two samples be told apart, how well against chance, and by what?
-  Separation(auc, low, high, null_mean, null_sd, p_value, additive_auc, importance, pair, rows) with .null_95
+  Separation(auc, low, high, null_mean, null_sd, p_value, additive_auc, importance, pair, rows, scores, reference_scores) with .null_95
   separate(reference, current, *, permutations=99, seed=20) -> Separation | None
   rows_needed(other, gap) -> float
 

@@ -67,14 +67,14 @@ def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monk
     store, model = model_world.store, model_world.store.catalog().model("rent")
     monkeypatch.setattr(computed, "MOST_OF_ONE", 3)
     for place in range(6):
-        computed.keep(store, model, "r-1", "score", str(place), "[1]")
-    assert [computed.find(store, model, "r-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
-    computed.keep(store, model, "r-9", "score", "x", "[9]")
+        computed.keep(store, model, "kept-1", "score", str(place), "[1]")
+    assert [computed.find(store, model, "kept-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
+    computed.keep(store, model, "kept-9", "score", "x", "[9]")
     with store.write() as writer:
-        assert computed.forget(writer, model.key, ["r-9", "nobody"]) == 1
-    assert computed.find(store, model, "r-9", "score", "x") is None and computed.find(store, model, "r-1", "score", "5") == [1]
+        assert computed.forget(writer, model.key, ["kept-9", "nobody"]) == 1
+    assert computed.find(store, model, "kept-9", "score", "x") is None and computed.find(store, model, "kept-1", "score", "5") == [1]
     monkeypatch.setattr(computed, "MOST_OF_ALL", 2)
-    computed.keep(store, model, "r-2", "score", "x", "[2]")
+    computed.keep(store, model, "kept-2", "score", "x", "[2]")
     ((held,),) = store.cursor().execute(f"SELECT count(*) FROM computed_{model.key}").fetchall()
     assert held == 2
     begun, end = threading.Event(), threading.Event()
@@ -87,7 +87,7 @@ def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monk
     loader = threading.Thread(target=load, args=(store,))
     loader.start()
     begun.wait(20)
-    computed.keep(store, model, "r-3", "score", "x", "[3]")  # returns at once
+    computed.keep(store, model, "kept-3", "score", "x", "[3]")  # returns at once
     end.set()
     loader.join()
-    assert computed.find(store, model, "r-3", "score", "x") is None
+    assert computed.find(store, model, "kept-3", "score", "x") is None
