@@ -14,6 +14,7 @@ from markupsafe import Markup
 from observability import export_svg
 from observability.case import Case, Input, Rule
 from observability.case.modelled import AGAINST, Contrast
+from observability.case.saying import left_over, method
 from observability.case.saying import words as in_sentences
 from observability.export_csv import inert_csv
 from observability.store.said import Item
@@ -90,6 +91,8 @@ def page(frozen: Frozen) -> str:
         actions=[(each, DO.get(str(each.fields.get("do")), "Action"), wanted(each, case, masked)) for each in frozen.actions],
         what_ifs=[(each, tried(each, masked)) for each in frozen.what_ifs],
         spoken=spoken,
+        method=method,
+        left_over=left_over,
         number=text.number,
         share=text.share,
     )  # fmt: skip

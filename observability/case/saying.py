@@ -9,6 +9,11 @@ from observability.case.modelled import Bar
 NAMED = 3
 UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "raw class score", "identity": ""}
 """The space in which attributions add up, in words."""
+METHODS = {
+    "native pred_contrib": "exact TreeSHAP of the model's library", "shap tree": "TreeSHAP", "shap linear": "exact SHAP of a linear model",
+    "shap permutation": "SHAP by permutations, sampled",
+}  # fmt: skip
+"""How attributions are made, in words."""
 
 
 def words(bars: Sequence[Bar], base: float, output: float, link: str, against: str, of_class: str | None = None) -> tuple[str, ...]:
@@ -56,6 +61,16 @@ def share(output: float) -> str:
     """The probability of log-odds."""
     chance = 1 / (1 + math.exp(-output)) if output > -700 else 0.0
     return f"{chance:.1%}" if 0.001 <= chance <= 0.999 else f"{chance:.2g}"
+
+
+def method(name: str) -> str:
+    """How the attributions were made, as the field calls it."""
+    return METHODS.get(name, name)
+
+
+def left_over(residual: float) -> str:
+    """What the bars leave over, in words."""
+    return "nothing left over" if abs(residual) < 1e-4 else f"{number(residual)} left over"
 
 
 def number(given: float) -> str:

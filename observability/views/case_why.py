@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from observability.case import saying
 from observability.case.look import Progress
 from observability.case.modelled import AGAINST, Against, Contrast, Contrasts
 from observability.errors import ObservabilityError
@@ -24,11 +25,6 @@ Answer = TypeVar("Answer")
 MOST_BARS = 8
 SMALL = 1e-3
 """A residual below this share of the way from base to output is not drawn."""
-METHODS = {
-    "native pred_contrib": "exact TreeSHAP of the model's library", "shap tree": "TreeSHAP", "shap linear": "exact SHAP of a linear model",
-    "shap permutation": "SHAP by permutations, sampled",
-}  # fmt: skip
-"""How attributions are made, in words."""
 
 
 def why(here: Here) -> None:
@@ -139,7 +135,7 @@ def drawn(here: Here, found: Contrast) -> None:
     st.caption(
         text.plain(
             f"Base value {text.number(found.base_value, 4)}: {found.background}{rows_}. Output {text.number(found.output, 4)}, "
-            f"{left_over(found.residual)}. {found.source.capitalize()}, {found.basis}, by {method(found)}.{of_class}"
+            f"{saying.left_over(found.residual)}. {found.source.capitalize()}, {found.basis}, by {saying.method(found.method)}.{of_class}"
         )
     )
     if found.note:
@@ -149,16 +145,6 @@ def drawn(here: Here, found: Contrast) -> None:
         target = links.link("", "explanations", around(here), feature=first.feature, id=here.row.id)["go"]
         label = f"How the model uses {text.plain(first.feature[:40])}"
         st.button(label, type="tertiary", icon=":material/lightbulb:", key=here.key("dependence"), on_click=links.go, args=(target,))
-
-
-def left_over(residual: float) -> str:
-    """What the bars leave over, in words."""
-    return "nothing left over" if abs(residual) < 1e-4 else f"{text.number(residual)} left over"
-
-
-def method(found: Contrast) -> str:
-    """How the attributions were made, as the field calls it."""
-    return METHODS.get(found.method, found.method)
 
 
 def to_feature(here: Here, found: Contrast, count: int) -> None:
