@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 HALF = 0.5
 """Where in the run a fault begins, as a share of its steps."""
-QUARTER = 0.25
-"""The same of a slow rank: the analyzer scores a rank by the median of all steps so far, so one that is slow in less than half of them is not named."""
 LEAST_SHARE = 0.2
 """Share of a rank's own work that a phase has, so that a slow one of it holds up the others."""
 
@@ -133,7 +131,7 @@ def divergence(plant: RunPlant) -> Planted:
     """The training metrics get worse and worse, until they gave up a share of what they had gained."""
     onset, curves = plant.onset(), plant.curves("train")
     length = int(plant.steps["step"].max()) - onset
-    return plant.planted(worsened(plant, curves, onset, lambda step: 1.3 * plant.amount * min((step - onset) / (0.8 * length), 1.0)), onset)
+    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * min((step - onset) / (0.8 * length), 1.0)), onset)
 
 
 def plateau(plant: RunPlant) -> Planted:
@@ -155,7 +153,7 @@ def overfitting(plant: RunPlant) -> Planted:
     onset, curves = plant.onset(), plant.curves("held out")
     plant.curves("train")
     length = int(plant.steps["step"].max()) - onset
-    return plant.planted(worsened(plant, curves, onset, lambda step: 1.5 * plant.amount * (step - onset) / length), onset)
+    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * (step - onset) / length), onset)
 
 
 def slow_rank(plant: RunPlant) -> Planted:
@@ -176,7 +174,7 @@ def slow_rank(plant: RunPlant) -> Planted:
         raise UsageError(
             f"run {plant.run} cannot have this fault", got="no phase_ms of work", expected="phase_ms with the phases of each step"
         )
-    onset, rank = plant.onset(QUARTER), ranks[int(plant.rng.integers(len(ranks)))]
+    onset, rank = plant.onset(), ranks[int(plant.rng.integers(len(ranks)))]
     phase = phases[int(plant.rng.integers(len(phases)))]
     waits: dict[int, float] = {}
     for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
@@ -205,9 +203,9 @@ FAULTS: dict[str, RunFault] = {
     for each in (
         RunFault("loss_spike", (0.2, 0.5, 2.0), "times what training brought", loss_spike),
         RunFault("loss_not_finite", (0.01, 0.2, 1.0), "share of the steps left", not_finite),
-        RunFault("loss_divergence", (0.6, 1.0, 3.0), "times what training brought", divergence),
+        RunFault("loss_divergence", (0.8, 1.3, 3.9), "times what training brought", divergence),
         RunFault("loss_plateau", (0.4, 0.6, 0.8), "share of the run", plateau),
-        RunFault("overfitting", (0.1, 0.4, 1.0), "times what training brought", overfitting),
+        RunFault("overfitting", (0.15, 0.6, 1.5), "times what training brought", overfitting),
         RunFault("slow_rank", (1.4, 2.0, 4.0), "times", slow_rank),
     )
 }

@@ -221,5 +221,5 @@ curve: What does a learning curve say: where did it jump, does it still improve,
   overfitting(steps, cost, training_steps, training_cost) -> Change | None
   trend(cost, spread) -> Change
   plateau(cost) -> Change | None
-  median_interval(values) -> tuple[float, float, float]
+  median_interval(values, outside) -> tuple[float, float, float]
 """

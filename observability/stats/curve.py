@@ -277,12 +277,15 @@ def plateau(cost: Array) -> Change | None:
     return None
 
 
-def median_interval(values: Array) -> tuple[float, float, float]:
-    """Median and its 95 % interval by order statistics, for any distribution: (median, low, high); the extremes with fewer than 6 values."""
+def median_interval(values: Array, outside: float = 0.05) -> tuple[float, float, float]:
+    """Median and its interval by order statistics, for any distribution: (median, low, high); the extremes where the values are too few.
+
+    outside: the chance that the interval may miss, 5 % for one of 95 %.
+    """
     ordered = np.sort(values)
     n = len(ordered)
     if n == 0:
         return float("nan"), float("nan"), float("nan")
-    reach = int(stats.binom.ppf(0.025, n, 0.5))
+    reach = int(stats.binom.ppf(outside / 2, n, 0.5))
     low = max(reach - 1, 0)
     return float(np.median(ordered)), float(ordered[low]), float(ordered[n - 1 - low])

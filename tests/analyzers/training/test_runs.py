@@ -10,7 +10,7 @@ import pytest
 
 from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.analyzers.training._curves import base, better, gather, part
-from observability.analyzers.training._ranks import ranks_from
+from observability.analyzers.training._ranks import looks, ranks_from, slow_ranks
 from observability.analyzers.training.runs import ANALYZER, MOST_STEPS
 from observability.finding import Finding
 from observability.record import KINDS
@@ -243,6 +243,50 @@ def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand()
     assert found[0].value == pytest.approx(np.median(work["data"][fastest] / work["data"][2])) and found[0].high < 0.75
     own = work["compute"] + work["data"]
     assert found[0].evidence["lost_rank_seconds"] == pytest.approx((own.max(axis=0) - np.median(own, axis=0)).sum() * 4 / 1000)
+
+
+def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
+    """A run whose rank 2 is slow in its data from a step on. The records, and each rank's own work."""
+    records, work = distributed(n=n, seed=seed)
+    for each in records:
+        if each["kind"] == "step" and each["step"] > begins:
+            longer = (slow - 1) * work["data"][2, each["step"] - 1]
+            each["phase_ms"]["data" if each["rank"] == 2 else "communication"] += longer
+    work["data"][2, begins:] *= slow
+    return records, work["compute"] + work["data"]
+
+
+@pytest.mark.parametrize("begins", [110, 150, 164])
+def test_a_rank_that_became_slow_late_is_named_with_the_step_and_what_it_costs_since(begins: int) -> None:
+    records, own = slowed_late(begins)
+    assert begins > 100  # the median of all steps is still that of the old speed
+    found = only(said(records), "straggler_score")
+    assert (
+        found.subject == "run:many/rank:2" and found.n == 50 and found.high < 0.75 and "of rank time in the last 50 steps" in found.because
+    )
+    assert abs(found.evidence["since_step"] - (begins + 1)) <= 1 and f"at about step {found.evidence['since_step']}" in found.because
+    late = own[:, -50:]
+    assert found.evidence["lost_rank_seconds"] == pytest.approx((late.max(axis=0) - np.median(late, axis=0)).sum() * 4 / 1000)
+
+
+def test_slow_in_too_few_of_the_last_steps_or_only_long_ago_is_no_slow_rank() -> None:
+    assert only(said(slowed_late(182)[0]), "straggler_score").severity == "ok"
+    records, _ = distributed(n=200)
+    for each in records:
+        if each["kind"] == "step" and each["rank"] == 2 and each["step"] <= 60:
+            each["phase_ms"]["data"] *= 2
+    assert only(said(records), "straggler_score").severity == "ok"
+
+
+def test_equal_ranks_of_wild_steps_alarm_in_none_of_100_runs_though_looked_at_twice() -> None:
+    """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps take three times as long, ranks do not."""
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame({"rank": np.tile([str(each) for each in range(8)], 90), "step": np.repeat(np.arange(90), 8)})
+        frame["data"], frame["compute"] = 60 * rng.lognormal(0, 0.6, len(frame)), rng.normal(200, 6, len(frame))
+        times = ranks_from(frame)
+        found = [each for part, late in looks(times) for each in slow_ranks(part, late=late, among=2)]
+        assert {each.late for each in found} == {False, True} and not [each for each in found if each.surely]
 
 
 def test_waiting_for_the_slow_rank_is_not_taken_for_slowness_of_the_others() -> None:
