@@ -7,6 +7,7 @@ from scipy import stats
 from observability.stats.group import (
     LARGE,
     gap_changes,
+    largest_reaches,
     max_rate_spread,
     mean_spread,
     rate_intervals,
@@ -33,6 +34,21 @@ def test_the_largest_gap_and_its_places() -> None:
     assert found.difference == pytest.approx(0.2)
     assert (found.lowest, found.highest, found.n) == (1, 0, 300)
     assert 0 <= found.low < 0.2 < found.high < 0.5
+
+
+@pytest.mark.parametrize("groups", [2, 17, 18, 60, 200])
+def test_the_surest_pair_of_each_draw_is_that_of_all_pairs(groups: int) -> None:
+    rng = np.random.default_rng(groups)
+    errors = rng.uniform(0.01, 1.0, groups) ** 2
+    drawn = rng.standard_t(3, (300, groups)) * errors
+    drawn[0] = 0.0
+    reach = np.abs(drawn[:, :, None] - drawn[:, None, :]) / np.hypot(errors[:, None], errors[None, :])
+    assert largest_reaches(drawn, errors) == pytest.approx(reach.max(axis=(1, 2)), rel=1e-12)
+    errors[0] = 0.0
+    drawn[:, 0] = 0.0
+    with np.errstate(invalid="ignore"):
+        reach = np.abs(drawn[:, :, None] - drawn[:, None, :]) / np.hypot(errors[:, None], errors[None, :])
+    assert largest_reaches(drawn, errors) == pytest.approx(np.nanmax(reach, axis=(1, 2)), rel=1e-12)
 
 
 def test_two_groups_agree_with_fishers_exact_test() -> None:
