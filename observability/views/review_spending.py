@@ -1,4 +1,4 @@
-"""Where should the next labels go, and what did a thousand predictions cost before?"""
+"""How do labels come in, and what did a thousand predictions cost before?"""
 
 from typing import Any
 
@@ -36,34 +36,6 @@ def labelling(room: Room) -> None:
         st.caption(
             "No assignment, annotation, price of a label or budget is known: log `assignment`, `annotation` and `price` records to see them here."
         )
-
-
-def more_labels(room: Room) -> None:
-    """Where the next labels would help most: how narrow each main metric's interval would become with so many more."""
-    cells = {part["model"]: part["strip"]["performance"] for part in room.body["models"]}
-    known = {name: cell for name, cell in cells.items() if cell["low"] is not None and cell["high"] is not None and cell["n"] > 0}
-    if not known:
-        return
-    st.subheader("Where would more labels help?", anchor=False)
-    more = st.slider("More labels in a week, for one model", 0, 5000, 500, step=100, key="more-labels")
-    columns = (column("model", "Model", strong=True), column("metric", "Main metric"), column("now", "Known within", align="right"), column("then", "Within then", align="right"), column("gain", "Narrower by", align="right"))  # fmt: skip
-    rows = []
-    for name, cell in sorted(known.items(), key=lambda each: each[1]["n"]):
-        half = (cell["high"] - cell["low"]) / 2
-        factor = (cell["n"] / (cell["n"] + more)) ** 0.5
-        rows.append(
-            row(
-                {
-                    "model": {"t": name},
-                    "metric": {"t": text.metric_title(cell["metric"]), "sub": f"n = {cell['n']:,}"},
-                    "now": {"t": f"± {text.amount(half, cell['unit'])}"},
-                    "then": {"t": f"± {text.amount(half * factor, cell['unit'])}", "mark": "simulated"},
-                    "gain": {"t": text.share(1 - factor)},
-                }
-            )
-        )
-    table("more-labels-table", "Intervals with more labels", columns, rows, compact=True)
-    st.caption("An interval narrows with the root of the number of labels; that the further ones are like those there are is assumed.")
 
 
 def spent_before(cell: dict[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from observability.views import (
     review_incidents,
     review_inputs,
     review_judged,
+    review_more_labels,
     review_promises,
     review_spending,
     rules,
@@ -142,7 +143,7 @@ def spending(room: Room) -> None:
         "Neither cost nor energy nor labels need a person.",
     )
     review_spending.labelling(room)
-    review_spending.more_labels(room)
+    review_more_labels.more_labels(room)
     if room.body["records"]:
         st.subheader("Training and labelling", anchor=False)
         for each in room.body["records"]:

@@ -16,9 +16,10 @@ from observability.finding import Finding
 from observability.incidents import Incident
 from observability.review import beside, labelling, ranked_inputs, regressed, stakes
 from observability.review.week import Week
-from observability.views import clicks, load, review_performance, review_words
+from observability.views import clicks, load, review_more_labels, review_performance, review_words
 from observability.views.review import Room
 from observability.window import Window
+from tests.test_pages import tables
 from tests.views.world import END, START, World
 
 WEEK = Week.parse("2026-W10")
@@ -165,3 +166,48 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     assert review_words.slices({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
     watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
     assert regressed.regressed(watched, Matched(new, then, label, 0, (900, 900)))["rows"] == []
+
+
+def drawn_more_labels(room: Room):
+    """The step's sliders and table as a page of their own."""
+    from streamlit.testing.v1 import AppTest
+
+    def page(room):
+        from observability.views import review_more_labels
+
+        review_more_labels.more_labels(room)
+
+    return AppTest.from_function(page, args=(room,), default_timeout=60).run()
+
+
+def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:
+    cell = {"metric": "accuracy", "unit": "share", "low": 0.7, "high": 0.8, "n": 900}
+    priced = {"price": {"value": 0.08, "currency": "EUR", "labels": 3, "spent": 0.24}}
+    parts = [
+        {"model": "cheap", "strip": {"performance": cell}, "labelling": priced},
+        {"model": "dear", "strip": {"performance": cell}, "labelling": {"price": {**priced["price"], "value": 0.2}}},
+        {"model": "abroad", "strip": {"performance": cell}, "labelling": {"price": {**priced["price"], "currency": "USD"}}},
+        {"model": "unpriced", "strip": {"performance": cell}, "labelling": {"price": None}},
+        {"model": "free", "strip": {"performance": cell}, "labelling": {"price": {**priced["price"], "value": 0.0}}},
+        {"model": "older", "strip": {"performance": cell}},
+        {"model": "unknown", "strip": {"performance": {**cell, "low": None}}, "labelling": priced},
+    ]
+    app = drawn_more_labels(Room({"models": parts}, "spending", (), None))
+    assert not app.exception
+    sliders = {each.key: each for each in app.slider}
+    assert set(sliders) == {"more-money-EUR", "more-money-USD", "more-labels"}
+    assert "in EUR" in sliders["more-money-EUR"].label
+    assert (sliders["more-money-EUR"].max, sliders["more-money-EUR"].value) == (1000.0, 100.0)
+    app.slider(key="more-money-EUR").set_value(40.0)
+    app.slider(key="more-labels").set_value(900).run()
+    (drawn,) = tables(app).values()
+    found = {each["cells"]["model"]["t"]: each["cells"] for each in drawn["rows"]}
+    assert {name: each["more"]["t"] for name, each in found.items()} == {
+        "cheap": "500", "dear": "200", "abroad": "625", "unpriced": "900", "free": "900", "older": "900",
+    }  # fmt: skip
+    assert found["cheap"]["more"]["sub"] == "at 0.0800 EUR a label"
+    assert found["unpriced"]["then"]["t"] == "± 3.5 %", "0.05 / sqrt(2)"
+    assert found["dear"]["gain"]["t"] == "9.5 %", "1 - sqrt(900 / 1100)"
+    assert "unpriced, free, older" in " ".join(each.value for each in app.caption).replace("\\", "")
+    assert [review_more_labels.affordable(0.3, 0.1), review_more_labels.affordable(0.29, 0.1)] == [3, 2]
+    assert [review_more_labels.round_up(each) for each in (0.7, 12, 20, 0.05, 0.0003)] == [1.0, 20.0, 20.0, 0.05, 0.0005]
