@@ -110,7 +110,8 @@ class Version:
 class Model:
     """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
 
-    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression.
+    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are those of
+    another time with another threshold, so that decisions are made by it and not read as they are stored.
     """
 
     key: int
@@ -121,6 +122,7 @@ class Model:
     versions: tuple[Version, ...] = ()
     settings: ModelSettings = field(default_factory=ModelSettings)
     sample: bool = False
+    redecided: bool = False
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""

@@ -69,7 +69,7 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     body = freeze.freeze(store, week, author=author, now=now, progress=lambda share, words: say(f"{share:.0%} {words}"))
     say("")
     lines = [f"Week {week} is frozen: {len(body['agenda'])} items, of which {min(len(body['agenda']), 7)} are on the agenda."]
-    lines += [f"  {each['severity'].upper():7} {export_review.named(each['model'], each['title'])}" for each in body["agenda"][:7]]
+    lines += [f"  {each.severity.upper():7} {export_review.named(each.models, each.title)}" for each in export_review.items_of(body)[:7]]
     if said.out:
         target = Path(said.out)
         writers = {

@@ -72,6 +72,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
+        on_agenda={one: place for place, item in enumerate(agenda.items, 1) for one in item.incidents},
         outcomes={item: {**each, "at": iso(each["at"])} for item, each in outcomes(words).items()},
         notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
         same_rows=on_the_same_rows,
@@ -80,6 +81,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         inputs=review_words.inputs,
         labelling=review_words.labelling_lines,
         slices=review_words.slices,
+        judged_by=review_words.judged_by,
         decisions=decisions,
         restated=since,
         charts={each["model"]: chart(each) for each in body["models"]},
@@ -181,7 +183,7 @@ def minutes(store: "Store", review: str) -> str:
     for each in arranged(items_of(body), words).items:
         end = ended.get(each.item)
         said_ = [ENDS[end["does"]], end["author"], iso(end["at"])] if end else ["", "", ""]
-        write.writerow(inert([review, "item", each.model, each.title, *said_, "", "", ""]))
+        write.writerow(inert([review, "item", ", ".join(each.models), each.title, *said_, "", "", ""]))
     for decision in decided(store, review):
         write.writerow(inert([review, "decision", decision["model"], decision["statement"], decision["choice"], decision["decider"] or decision["author"], decision["at"], "", decision["revisit"], ""]))  # fmt: skip
     for action in reversed(said.actions(store)):
@@ -210,15 +212,15 @@ def summary(store: "Store", review: str) -> str:
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs a person this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
-        lines.append(f"{number}. {chat(named(item.model, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+        lines.append(f"{number}. {chat(named(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     made = [each["statement"] for each in decided(store, review) if each["statement"]]
     lines += ["", "Decided:", *(f"- {chat(each)}" for each in made)] if made else []
     return "\n".join(lines) + "\n"
 
 
-def named(model: str | None, title: str) -> str:
-    """An item's title with the model that it is about in front of it."""
-    return f"{model}: {title}" if model else title
+def named(models: Sequence[str], title: str) -> str:
+    """An item's title with the models that it is about in front of it."""
+    return f"{', '.join(models)}: {title}" if models else title
 
 
 def chat(words: str) -> str:

@@ -28,6 +28,7 @@ class Item:
     exposure x weight, the order. exposure: share of the fleet's predictions of the week that it may concern. weight: how much of it hurts, 1 where
     somebody gets wrong, late or unequal answers, less for inputs that moved by themselves. rank: of its leading finding, for ties. weeks: how many
     weeks running it has been on an agenda without a decision, this one included. about: ids of what it rests on (incident, finding, action, slice).
+    also: the other models that the same fault concerns, each with what stands for it there: model, item (its id, were it alone), incident, finding.
     """
 
     item: str
@@ -43,6 +44,27 @@ class Item:
     about: dict[str, str] = field(default_factory=dict)
     weight: float = 1.0
     rank: float = 0.0
+    also: tuple[dict[str, str], ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that it concerns."""
+        return (*((self.model,) if self.model else ()), *(each["model"] for each in self.also))
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Its id, and those that it has in weeks in which only another of its models shows the fault."""
+        return frozenset((self.item, *(each["item"] for each in self.also if "item" in each)))
+
+    @property
+    def incidents(self) -> frozenset[str]:
+        """The incidents of all of its models."""
+        return frozenset(each["incident"] for each in (self.about, *self.also) if "incident" in each)
+
+    def of(self, model: str | None) -> dict[str, str]:
+        """What it rests on in one of its models."""
+        own = next((each for each in self.also if each["model"] == model), {})
+        return self.about | {name: value for name, value in own.items() if name in ("incident", "finding")}
 
     @property
     def overdue(self) -> bool:
@@ -51,12 +73,13 @@ class Item:
 
     def to_json(self) -> dict[str, Any]:
         """The item in the frozen week."""
-        return asdict(self) | {"reasons": list(self.reasons)}
+        return asdict(self) | {"reasons": list(self.reasons), "also": list(self.also)}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Item":
-        """The item back from the frozen week."""
-        return cls(**{**body, "reasons": tuple(body["reasons"])})
+        """The item back from the frozen week. Weeks that were frozen earlier name the other models only."""
+        named = [{"model": each} for each in body["about"].get("also", "").split(",") if each]
+        return cls(**{**body, "reasons": tuple(body["reasons"]), "also": tuple(body.get("also", named))})
 
 
 def ranked(items: Iterable[Item]) -> list[Item]:

@@ -54,13 +54,13 @@ def messages(body: Body, config: Config, now: datetime) -> Iterable[dict[str, An
         if not item.overdue or item.weeks % UNDECIDED:
             continue
         person = responsible.get(item.item)
-        owner = person if person in config.routes else owners.get(item.model)
+        told = [person] if person in config.routes else [owners.get(each) for each in item.models or (None,)]
         lines = [item.title.replace("`", ""), " ".join(item.reasons).replace("`", "")]
         if config.dashboard:
             lines.append(f"{config.dashboard}/review?review={body['review']}")
-        for channel in config.channels_of(owner):
+        for channel in dict.fromkeys(channel for owner in told for channel in config.channels_of(owner)):
             key = hashlib.sha256(f"{item.item}/{item.weeks}/{channel}".encode()).hexdigest()[:24]
             yield {
                 "kind": "message", "message": key, "at": now, "state": "queued", "incident": item.item, "channel": channel, "model": item.model,
-                "title": f"Undecided for {item.weeks} weeks: {item.model or 'no model'}", "text": "\n".join(lines), "not_before": config.send_at(now),
+                "title": f"Undecided for {item.weeks} weeks: {', '.join(item.models) or 'no model'}", "text": "\n".join(lines), "not_before": config.send_at(now),
             }  # fmt: skip

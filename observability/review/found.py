@@ -104,7 +104,7 @@ def claim(incident: Body) -> str:
 def shared(items: Sequence[Item]) -> list[Item]:
     """Incidents with those of several models as one item where they say the same of one input that began on the same day: one feed, one fault.
 
-    It goes by the name of the first of the models, concerns the predictions of all, is as bad as the worst of them, and names the others.
+    It goes by the name of the first of the models, concerns the predictions of all, is as bad as the worst of them, and is an item of each of them.
     """
     groups: list[list[Item]] = []
     for each in sorted(items, key=lambda one: (one.model or "", one.item)):
@@ -139,5 +139,8 @@ def together(group: Sequence[Item]) -> Item:
         exposure=round(min(sum(each.exposure for each in group), 1.0), 6),
         weight=max(each.weight for each in group),
         reasons=(*first.reasons, f"The same input of {' and '.join(names)} shows it since the same day."),
-        about=first.about | {"also": ",".join(names)},
+        also=tuple(
+            {"model": str(each.model), "item": each.item, "incident": each.about["incident"], "finding": each.about["finding"]}
+            for each in group[1:]
+        ),
     )

@@ -159,7 +159,8 @@ def waited(item: Item, earlier: Sequence[Body]) -> int:
     """How many weeks running an item has been on an agenda without an outcome, this one included. earlier: newest first, with `outcomes` by item."""
     weeks = 1
     for body in earlier:
-        if item.item not in {each["item"] for each in body["agenda"]} or item.item in body.get("outcomes", {}):
+        then = [each.item for each in map(Item.from_json, body["agenda"]) if each.ids & item.ids]
+        if not then or any(each in body.get("outcomes", {}) for each in then):
             break
         weeks += 1
     return weeks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability import run
 from observability.errors import NotFoundError
-from observability.review.snapshot import Body
+from observability.review.snapshot import Body, settings_from
 from observability.review.strip import COMPARED, Cell, figure
 from observability.review.week import Week
 
@@ -35,12 +35,13 @@ class Restated:
 
 
 def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
-    """Every figure of a frozen week that what arrived since changes. A model that was removed is left out."""
+    """Every figure of a frozen week that what arrived since changes, by the settings it was frozen with. A model that was removed is left out."""
     week = Week.parse(body["week"])
     changed = []
     for part in body["models"]:
         try:
-            report = run.check(store, model=part["model"], start=week.start, end=week.end, now=now, only=ANALYZERS, with_records=False)
+            with store.under({part["model"]: settings_from(part)}):
+                report = run.check(store, model=part["model"], start=week.start, end=week.end, now=now, only=ANALYZERS, with_records=False)
         except NotFoundError:
             continue
         for name in RESTATED:

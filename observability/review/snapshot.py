@@ -1,12 +1,12 @@
 """What does a week look like when it is frozen: every number that the meeting reads, as of the week's end?
 
-`snapshot` computes; nothing in what it gives back ever changes once it has landed (freeze.py). It knows only what had arrived by the week's end, so
-any past week can be made anew and comes out the same.
+`snapshot` computes; nothing in what it gives back ever changes once it has landed (freeze.py). It knows only what had arrived by the week's end, and
+judges by the settings that held then, so any past week can be made anew and comes out the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from observability.review.monitoring import monitoring
 from observability.review.promises import promises
 from observability.review.strip import COMPARED, strip
 from observability.review.week import ZONE, Week
+from observability.settings import ModelSettings
 from observability.store import admin, engine
+from observability.store.settings_then import Then, settings_at
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 4
+FORMAT = 5
 """Version of the frozen shape; a page that reads an older one says so."""
 KEPT_EVIDENCE = (
     "by_day",
@@ -68,9 +70,16 @@ class Judged:
 def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
     """The week as JSON. earlier: frozen weeks before it, newest first, for what is new and how long an item has waited.
 
-    Raises nothing for a model that fails: its analyzers then say `unknown`, as everywhere.
+    Raises nothing for a model that fails: its analyzers then say `unknown`, as everywhere. Of a model whose settings nobody had recorded by the week's
+    end, those of the freezing count, and `settings_known` says so.
     """
-    say = progress or (lambda share, text: None)
+    then = settings_at(store, week.end, frozen_at)
+    with store.under({name: each.settings for name, each in then.items()}):
+        return taken(store, week, then, frozen_at, earlier, progress or (lambda share, text: None))
+
+
+def taken(store: "Store", week: Week, then: Mapping[str, Then], frozen_at: datetime, earlier: Sequence[Body], say: Progress) -> Body:
+    """The same, with the catalog as it was then."""
     known = store.catalog().models
     judged_models = []
     for place, model in enumerate(known):
@@ -78,7 +87,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
         judged_models.append(judged(store, model, week))
     say(1.0, "putting the agenda together")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
-    models = [{**model_body(each), **beside(store, each)} for each in judged_models]
+    models = [{**model_body(each), **judged_by(then.get(each.model.name)), **beside(store, each)} for each in judged_models]
     happened = entries(store, week.start, week.end, as_of=week.end)
     promised = promises(store, week, earlier, frozen_at)
     return {
@@ -155,6 +164,17 @@ def settings_of(model: Model) -> Body:
         for name, value in asdict(model.settings).items()
         if value not in (None, (), {})
     }
+
+
+def judged_by(then: Then | None) -> Body:
+    """From when on the settings held (None of a model that came while the week was frozen), and whether that was recorded by the week's end."""
+    return {"settings_since": iso(then.since.replace(tzinfo=UTC)) if then else None, "settings_known": then is not None and then.known}
+
+
+def settings_from(part: Body) -> ModelSettings:
+    """The settings that a frozen model was judged by."""
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in part["settings"].items()}
+    return ModelSettings(**fields)
 
 
 def frozen(finding: Finding) -> Body:

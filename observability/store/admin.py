@@ -204,7 +204,7 @@ def remove_model(store: Store, name: str) -> dict[str, Any]:
             if "model" in kind_columns(kind):
                 records += deleted(writer, f"DELETE FROM {table} WHERE model = ?", name)
         drop_model_tables(writer, model.key)
-        for table in ("versions", "columns", "edges", "streams", "rollups", "models"):
+        for table in ("versions", "columns", "edges", "streams", "rollups", "settings_kept", "models"):
             writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
     with store.loading:
         forget_lines(store, name)

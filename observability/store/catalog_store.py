@@ -64,15 +64,18 @@ def add_model(
         "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
         [key, name, task, json.dumps(list(classes)), settings_text(settings or ModelSettings()), sample, naive(now or datetime.now(UTC))],
     )
+    keep_settings(writer, key, settings or ModelSettings(), now)
     create_model_tables(writer, key)
     return int(key)
 
 
 def update_model(
     writer: Cursor, key: int, *, task: Task | None = None, classes: Sequence[str] | None = None, settings: ModelSettings | None = None,
-    sample: bool | None = None,
+    sample: bool | None = None, now: datetime | None = None,
 ) -> None:  # fmt: skip
     """Changes what is given of a model. Decisions and labels that are already counted follow only after `rollup.rebuild`."""
+    if settings is not None:
+        keep_settings(writer, key, settings, now)
     values = {
         "task": task,
         "classes": None if classes is None else json.dumps(list(classes)),
@@ -82,6 +85,13 @@ def update_model(
     for column, value in values.items():
         if value is not None:
             writer.execute(f"UPDATE models SET {column} = ? WHERE key = ?", [value, key])
+
+
+def keep_settings(writer: Cursor, key: int, settings: ModelSettings, now: datetime | None) -> None:
+    """Keeps from when on settings hold, where they are others than those before (store/settings_then.py)."""
+    last = writer.execute('SELECT settings FROM settings_kept WHERE key = ? ORDER BY "at" DESC, rowid DESC LIMIT 1', [key]).fetchone()
+    if last is None or settings_of(last[0]) != settings:
+        writer.execute("INSERT INTO settings_kept VALUES (?, ?, ?)", [key, naive(now or datetime.now(UTC)), settings_text(settings)])
 
 
 def save_version(writer: Cursor, key: int, version: Version) -> None:

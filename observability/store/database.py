@@ -10,7 +10,7 @@ import shutil
 import struct
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -19,8 +19,10 @@ import duckdb
 
 from observability.catalog import Catalog
 from observability.errors import StoreBrokenError, StoreBusyError
+from observability.settings import ModelSettings
 from observability.store.catalog_store import read_catalog
 from observability.store.migrate import migrate
+from observability.store.settings_then import with_settings
 
 DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
@@ -41,7 +43,7 @@ class Store:
     def __init__(self, home: Path, memory_limit: str, threads: int | None) -> None:
         self.home = home
         self.generation = self.unhurried = 0
-        self._background = threading.local()
+        self._thread = threading.local()
         self.loading = threading.Lock()
         self.reconciled = False
         self._memory_limit, self._threads = memory_limit, threads or os.cpu_count() or 1
@@ -112,7 +114,25 @@ class Store:
             finally:
                 cursor.close()
             self._catalog = cached
-        return cached[1]
+        seen: Callable[[Catalog], Catalog] | None = getattr(self._thread, "seen", None)
+        return cached[1] if seen is None else seen(cached[1])
+
+    @contextmanager
+    def under(self, settings: Mapping[str, ModelSettings]) -> Iterator[None]:
+        """In this block and thread, models have these settings, by name: so a week is judged by the limits that held then. For reading only."""
+        held: list[tuple[Catalog, Catalog]] = []
+
+        def seen(present: Catalog) -> Catalog:
+            if not held or held[0][0] is not present:
+                held[:] = [(present, with_settings(present, settings))]
+            return held[0][1]
+
+        before = getattr(self._thread, "seen", None)
+        self._thread.seen = seen
+        try:
+            yield
+        finally:
+            self._thread.seen = before
 
     @contextmanager
     def write(self, *, aside: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -147,7 +167,7 @@ class Store:
             finally:
                 self._writer = None
                 if not aside:
-                    self.unhurried += getattr(self._background, "on", False)
+                    self.unhurried += getattr(self._thread, "background", False)
                     self.generation += 1
                 with suppress(duckdb.Error):
                     cursor.close()
@@ -157,11 +177,11 @@ class Store:
     @contextmanager
     def in_background(self) -> Iterator[None]:
         """What this thread commits in the block is news that nobody waits for: pages may show it a few seconds later."""
-        self._background.on = True
+        self._thread.background = True
         try:
             yield
         finally:
-            self._background.on = False
+            self._thread.background = False
 
     def free_bytes(self) -> int:
         """Free space on the disk that holds the store."""

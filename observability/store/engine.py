@@ -141,10 +141,15 @@ def answered(cursor: duckdb.DuckDBPyConnection, question: Question, source: Sour
 
 def where_kept(question: Question, item: str | None) -> Kept | None:
     """Where the rollups keep an item of the question, None where they do not."""
-    if question.slices is None or question.arrived == "raw":
+    if question.slices is None or question.arrived == "raw" or (question.model.redecided and decides(question.aggregate)):
         return None
     sliced = None if question.level else question.slices.reference
     return kept(question.model, question.aggregate, item, sliced=sliced, level=question.level)
+
+
+def decides(aggregate: Aggregate) -> bool:
+    """Whether an answer depends on the decisions, which the rollups hold as the present threshold makes them."""
+    return aggregate.table == "outcomes" or "decision" in aggregate.key_names
 
 
 def rolled_up(

@@ -67,7 +67,21 @@ def computed_schema(writer: duckdb.DuckDBPyConnection) -> None:
         writer.execute(create_table(model_table("computed", key), MODEL_TABLES["computed"]))
 
 
-STEPS: tuple[Step, ...] = (first_schema, attributions_schema, slices_of_bands_and_servers, estimates_schema, computed_schema)
+def settings_schema(writer: duckdb.DuckDBPyConnection) -> None:
+    """The table of settings with their times, for stores made before there was one: what held before now was not recorded."""
+    writer.execute('CREATE TABLE IF NOT EXISTS settings_kept (key INTEGER NOT NULL, "at" TIMESTAMP NOT NULL, settings JSON NOT NULL)')
+    known = "SELECT key FROM settings_kept"
+    writer.execute(f"INSERT INTO settings_kept SELECT key, ?, settings FROM models WHERE key NOT IN ({known})", [naive(datetime.now(UTC))])
+
+
+STEPS: tuple[Step, ...] = (
+    first_schema,
+    attributions_schema,
+    slices_of_bands_and_servers,
+    estimates_schema,
+    computed_schema,
+    settings_schema,
+)
 """Step i leads to schema version i + 1."""
 
 

@@ -198,7 +198,9 @@ def prepare_model(
         before = Model(key, request.model)
     else:
         key, before = model.key, model
-        update_model(writer, key, task=inference.task, classes=inference.classes, settings=settings, sample=request.sample or model.sample)
+        update_model(
+            writer, key, task=inference.task, classes=inference.classes, settings=settings, sample=request.sample or model.sample, now=now
+        )
     wanted: list[tuple[str, str, Kind]] = [(each.role, each.name, each.kind) for each in inference.columns]
     sensitive = {f"{each.role}.{each.name}" for each in inference.columns if each.sensitive}
     if any(each.registered and each.name != inference.version for each in before.versions):

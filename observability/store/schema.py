@@ -11,6 +11,7 @@ from observability.catalog import Kind
 BASE_TABLES = """
 CREATE TABLE models (key INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, task VARCHAR, classes JSON, settings JSON, sample BOOLEAN NOT NULL,
     created_at TIMESTAMP NOT NULL);
+CREATE TABLE settings_kept (key INTEGER NOT NULL, "at" TIMESTAMP NOT NULL, settings JSON NOT NULL);
 CREATE TABLE versions (key INTEGER NOT NULL, version VARCHAR NOT NULL, registered_at TIMESTAMP, features JSON, reference_rows BIGINT NOT NULL,
     in_sample BOOLEAN NOT NULL, artifact VARCHAR, inferred JSON);
 CREATE TABLE columns (key INTEGER NOT NULL, id USMALLINT NOT NULL, name VARCHAR NOT NULL, "column" VARCHAR NOT NULL, kind VARCHAR NOT NULL,

@@ -16,7 +16,7 @@ import duckdb
 
 from observability.catalog import Model, Version, band_limits
 from observability.errors import NotFoundError, UsageError
-from observability.store.expressions import label_of, probabilities_of
+from observability.store.expressions import decision_of, label_of, probabilities_of
 from observability.store.references import known_field
 from observability.store.schema import model_table
 from observability.window import EPOCH, Window
@@ -171,10 +171,11 @@ def from_clause(
     columns: expressions that will be selected, from which it is seen whether probabilities are needed. labelled: join the current labels.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
+    decided = f" REPLACE ({decision_of(rows.model)} AS decision)" if rows.model.redecided else ""
     by_class = ""
     if rows.model.task == "multiclass" and rows.model.classes and (columns is None or any("by_class" in each for each in columns)):
         by_class = f", {probabilities_of(rows.model)} AS by_class"
-    predictions = f"(SELECT *{by_class} FROM {table} WHERE {rows.where}) p"
+    predictions = f"(SELECT *{decided}{by_class} FROM {table} WHERE {rows.where}) p"
     if not labelled:
         return "", f"FROM {predictions}", parameters
     return (

@@ -15,6 +15,7 @@ from observability.views import links, load_review, text
 from observability.views.choice import choose
 from observability.views.drafts import held
 from observability.views.review import Room, agenda_record, next_turn, say, turn_of
+from observability.views.review_fleet import scope_of
 from observability.views.table import column, row, table
 
 COLUMNS = (
@@ -38,7 +39,7 @@ def draw(room: Room) -> None:
             table("folded", "Items that are not on the agenda", COLUMNS, [as_row(room, each, None) for each in agenda.folded], compact=True)
     known = {each.item: each for each in (*agenda.items, *agenda.folded)}
     chosen = choose(
-        "item", "Work on an item", list(known), words=lambda key: f"{known[key].model or ''}: {known[key].title}".replace("`", "")[:120] if key in known else key,
+        "item", "Work on an item", list(known), words=lambda key: f"{', '.join(known[key].models)}: {known[key].title}".replace("`", "")[:120] if key in known else key,
         placeholder="Choose an item", missing="The link names an item that is not in this week.",
     )  # fmt: skip
     if chosen in known:
@@ -55,7 +56,7 @@ def as_row(room: Room, item: Item, place: int | None) -> dict[str, Any]:
         {
             "place": {"t": str(place) if place else ""},
             "what": {"s": item.severity, **links.link(item.title, "review", None, review=room.review, item=item.item), "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
-            "model": {"t": item.model or text.DASH, "sub": f"and {item.about['also'].replace(',', ', ')}" if item.about.get("also") else None},
+            "model": {"t": ", ".join(item.models) or text.DASH},
             "end": {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"} if end else {"t": text.DASH},
         },
         selected=st.query_params.get("item") == item.item,
@@ -88,23 +89,19 @@ def said_word(does: str) -> str:
 
 
 def evidence(room: Room, item: Item) -> None:
-    """Links to what the item rests on: the live page in the frozen dates."""
-    about, model = item.about, item.model
-    if not model or room.model(model) is None:
-        return
-    from observability.views.scope import Scope
-
-    week = Week.parse(room.body["week"])
-    scope = Scope(model=model).at(week.start, week.end)
-    analyzer = about.get("analyzer", "").rpartition("/")[2]
+    """Links to what the item rests on, in each model that it concerns: the live page in the frozen dates."""
+    analyzer = item.about.get("analyzer", "").rpartition("/")[2]
     page = analyzer if analyzer in links.page_files() else "model"
-    with st.container(horizontal=True, gap="small"):
-        for label, name in (("Look at it", page), ("The model in that week", "model"), ("Its findings", "findings")):
-            if name != page or label == "Look at it":
-                target = links.link(label, name, scope)
-                st.button(
-                    label, type="tertiary", icon=":material/arrow_forward:", key=f"go-{label}", on_click=links.go, args=(target["go"],)
-                )
+    for model in (each for each in item.models if room.model(each) is not None):
+        scope, of = scope_of(room, model), f" ({model})" if len(item.models) > 1 else ""
+        with st.container(horizontal=True, gap="small"):
+            for label, name in (("Look at it", page), ("The model in that week", "model"), ("Its findings", "findings")):
+                if name != page or label == "Look at it":
+                    target = links.link(f"{label}{of}", name, scope)
+                    st.button(
+                        text.plain(target["t"]), type="tertiary", icon=":material/arrow_forward:", key=f"go-{label}-{model}", on_click=links.go,
+                        args=(target["go"],),
+                    )  # fmt: skip
 
 
 def arrange(room: Room, item: Item) -> None:
@@ -122,7 +119,6 @@ def arrange(room: Room, item: Item) -> None:
 
 def finish(room: Room, item: Item) -> None:
     """Accept, watch or act, with owner, day, and the metric that it should move. The boxes are new ones once an outcome was kept."""
-    finding = room.finding(item.about.get("finding"))
     week = Week.parse(room.body["week"])
     form = f"finish-{room.review}-{item.item}"
     turn = turn_of(form)
@@ -137,9 +133,13 @@ def finish(room: Room, item: Item) -> None:
     words = st.text_area("What was said" if does != "act" else "What has to be done", max_chars=4000, **held(f"text-{form}-{turn}"))
     more: dict[str, Any] = {}
     if does == "act":
-        names = metrics(finding)
+        model = item.model
+        if len(item.models) > 1:
+            model = st.selectbox("Model whose metric it should move", item.models, **held(f"model-{form}-{turn}", model, item.models))
+        names = metrics(room.finding(item.of(model).get("finding")))
+        more["model"] = model
         left, middle, right = st.columns(3)
-        more["owner"] = left.text_input("Owner", max_chars=80, **held(f"owner-{form}-{turn}", owner(room, item))).strip()
+        more["owner"] = left.text_input("Owner", max_chars=80, **held(f"owner-{form}-{turn}", owner(room, model))).strip()
         due = middle.date_input("Until", **held(f"due-{form}-{turn}", (week.end + timedelta(days=7)).date()))
         more["due"] = datetime.combine(due, time(), tzinfo=UTC) if due else None
         more["metric"] = right.selectbox(
@@ -172,7 +172,8 @@ def records(room: Room, item: Item, does: str, words: str, more: dict[str, Any])
     if does != "act":
         return [agenda_record(room, item.item, does, text=words), *given_up(room, item, "The item ended otherwise.")]
     action = written.new_id()
-    about = {name: item.about.get(name) for name in ("incident", "finding", "slice")}
+    of = item.of(more.get("model"))
+    about = {name: of.get(name) for name in ("incident", "finding", "slice")}
     made = {
         "kind": "action",
         "action": action,
@@ -195,9 +196,9 @@ def given_up(room: Room, item: Item, reason: str) -> list[dict[str, Any]]:
     return [{"kind": "action", "action": action.id, "author": room.author, "state": "cancelled", "reason": reason}]
 
 
-def owner(room: Room, item: Item) -> str:
-    """Who owns the model."""
-    part = room.model(item.model)
+def owner(room: Room, model: str | None) -> str:
+    """Who owns a model."""
+    part = room.model(model)
     return str(part["owner"] or "") if part else ""
 
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import streamlit as st
+
 from observability.review.week import Week
-from observability.views import links, text
+from observability.views import links, review_words, text
 from observability.views.review import Room
 from observability.views.scope import Scope
 from observability.views.table import Cell, column, row, table
@@ -22,19 +24,53 @@ FLEET = (
 )
 
 
+JUDGED_BY = (
+    column("model", "Model", width="9rem", strong=True),
+    column("versions", "Versions", width="9rem"),
+    column("settings", "Settings and limits", wide=True),
+)
+
+
 def fleet(room: Room) -> None:
     """One row a model."""
-    table("fleet", "The fleet in this week", FLEET, [fleet_row(room, each) for each in room.body["models"]])
+    table("fleet", "The fleet in this week", FLEET, [fleet_row(room, each, places(room, each["model"])) for each in room.body["models"]])
+    st.subheader("What the week was judged by", anchor=False)
+    table(
+        "judged-by",
+        "Versions, settings and limits of the week",
+        JUDGED_BY,
+        [judged_row(each) for each in room.body["models"]],
+        compact=True,
+    )
 
 
-def fleet_row(room: Room, part: dict[str, Any]) -> dict[str, Any]:
-    """One model's cells."""
+def judged_row(part: dict[str, Any]) -> dict[str, Any]:
+    """The settings a model was judged by, and since when they held."""
+    settings, since = review_words.judged_by(part)
+    return row(
+        {
+            "model": {"t": part["model"]},
+            "versions": {"t": ", ".join(part["versions"]) or text.DASH},
+            "settings": {"t": settings, "sub": since},
+        }
+    )
+
+
+def places(room: Room, model: str) -> list[int]:
+    """Where on the agenda a model's items stand, those that it shares with others among them."""
+    return [place for place, each in enumerate(room.agenda.items, 1) if model in each.models]
+
+
+def fleet_row(room: Room, part: dict[str, Any], agenda: list[int]) -> dict[str, Any]:
+    """One model's cells. agenda: the places of its items."""
+    said = [text.plural(len(part["incidents"]), "incident")] if part["incidents"] else []
+    said += [f"agenda {', '.join(map(str, agenda))}"] if agenda else []
     cells = part["strip"]
     main = cells["performance"] if cells["performance"]["value"] is not None else cells["estimated"]
     return row(
         {
             "model": {**links.link(part["model"], "model", scope_of(room, part["model"])), "sub": f"{text.short(part['served'])} served"},
-            "status": {"s": part["severity"], "t": text.STATUS_WORDS[part["severity"]], "sub": text.plural(len(part["incidents"]), "incident") if part["incidents"] else None},
+            "status": {"s": part["severity"], "t": text.STATUS_WORDS[part["severity"]], "sub": "; ".join(said) or None},
             "outcome": told(main, text.metric_title(main["metric"]) if main["metric"] else None),
             "before": before(main),
             "drift": counted(cells["drift"], "stable", "moved"),

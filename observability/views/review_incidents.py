@@ -18,7 +18,7 @@ CHANGES: dict[str | None, str] = {None: "", "new": "New; ", "worse": "Recurring,
 def incidents(room: Room) -> None:
     """What hurt, where it seems to come from, and the verdicts about single cases."""
     columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("stake", "At stake", width="20rem", help="Answers it touches, what errors on them cost (estimated), and groups that bear more of it"), column("since", "Since", width="7rem"))  # fmt: skip
-    known = {each.about.get("incident"): each.change for each in (*room.agenda.items, *room.agenda.folded)}
+    known = {one: each.change for each in (*room.agenda.items, *room.agenda.folded) for one in each.incidents}
     rows = []
     for part in room.body["models"]:
         for each in part["incidents"]:
@@ -153,7 +153,7 @@ def beginning(room: Room, item: Any) -> dict[str, str]:
     found = next((each for each in part["incidents"] if each["incident"] == item.about.get("incident")), None)
     event = (found or {}).get("event")
     share = f" About {text.share(item.exposure)} of the fleet's predictions." if item.exposure else ""
-    told = [each for each in room.body["alerts"]["alerts"] if each["incident"] == item.about.get("incident")]
+    told = [each for each in room.body["alerts"]["alerts"] if each["incident"] in item.incidents]
     noticed = f"an alert was told on {told[0]['opened_at'][:10]}" if told else "no alert was told"
     rule = f"{item.about.get('analyzer')}, {text.metric_title(item.about['metric'])}" if item.about.get("metric") else ""
     return dict.fromkeys(LINES, "") | {

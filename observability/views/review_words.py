@@ -2,10 +2,15 @@
 
 from typing import Any
 
+from observability import rules
 from observability.views import text
 from observability.window import Slice
 
 Body = dict[str, Any]
+UNJUDGED = frozenset(("owner", "description", "importance", "explanations_per_day", "projects", "region", "immutable"))
+"""Settings that decide nothing about what is good or bad."""
+IDLE = frozenset(("threshold", task) for task in ("regression", "multiclass", None))
+"""Settings that a task does not use."""
 OLDER = "This week was frozen before that was kept."
 
 
@@ -54,6 +59,20 @@ def groups(found: Body) -> str:
         return "No group's share among the touched answers differs beyond chance."
     named = (f"{each['group']} is {text.share(each['touched'])} of the touched answers, {text.share(each['others'])} of the others" for each in found["groups"])  # fmt: skip
     return f"{'; '.join(named)}."
+
+
+def judged_by(part: Body) -> tuple[str, str]:
+    """(the decisions and limits that a model was judged by, from when on they held)."""
+    decided = {name: value for name, value in part["settings"].items() if name not in UNJUDGED and (name, part["task"]) not in IDLE}
+    limits = decided.pop("limits", {})
+    words = [f"{name.replace('_', ' ')} {rules.shown(value)}" for name, value in decided.items()]
+    words += [f"limit of {name} {text.number(value)}" for name, value in sorted(limits.items())]
+    said = f"{', '.join(words) if words else 'nothing decided'}{'' if limits else '; the usual limits'}"
+    if "settings_known" not in part:
+        return said, "Those of the moment of freezing: this week was frozen before they were kept with their times."
+    if part["settings_known"]:
+        return said, f"In force at the week's end, since {part['settings_since'][:16].replace('T', ' ')}."
+    return said, f"What held at the week's end was not recorded; these are of {(part['settings_since'] or 'the freezing')[:10]}."
 
 
 def inputs(part: Body) -> str:

@@ -81,7 +81,7 @@ def test_one_feed_of_two_models_is_one_item_that_names_both():
         part("delay", incident("null_rate", "dew", 0.5, "watch")),
         part("late", incident("null_rate", "dew", 0.5, onset="2013-07-02T00:00:00Z")),
     )
-    assert (item.model, item.severity, item.about["also"]) == ("delay", "act", "late")
+    assert (item.models, item.severity) == (("delay", "late"), "act")
     assert "also in `late`" in item.title
     assert item.exposure == pytest.approx(0.4)
 

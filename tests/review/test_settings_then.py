@@ -1,0 +1,164 @@
+"""A week is judged by the settings that held at its end: made anew after they changed it comes out the same, figure by figure."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from observability import export_review, rules, run
+from observability.aggregate import Aggregate, By, Sample
+from observability.review import freeze
+from observability.review.restated import restated
+from observability.review.snapshot import settings_from, snapshot
+from observability.review.week import Week
+from observability.settings import ModelSettings
+from observability.store import admin, catalog_store, engine, written
+from observability.store.database import Store
+from observability.store.loader import Defaults, load_files
+from observability.store.register import Request, register
+from observability.store.settings_then import settings_at
+from observability.views import review_words
+from observability.window import Window
+from tests.html_rules import invalid
+
+WEEK = Week.parse("2020-W10")
+FROZEN = WEEK.end + timedelta(hours=7)
+BEFORE = ModelSettings(threshold=0.5, limits={"serving/performance/accuracy": 0.002}, cost_false_positive=1.0, cost_false_negative=3.0)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A binary model with a week of labelled answers; its settings were made two months before."""
+    rng = np.random.default_rng(4)
+    score = rng.uniform(0, 1, 1400).round(4)
+    label = (rng.uniform(0, 1, score.size) < score).astype(int)
+    with Store.open(tmp_path / "home", threads=2) as opened:
+        reference = tmp_path / "reference.csv"
+        rows = [f"{each},{each},{value}" for each, value in zip(score[:700], label[:700])]
+        reference.write_text("\n".join(["x,score,label", *rows]) + "\n", encoding="utf-8")
+        request = Request(model="m", version="1", task="binary", reference=reference, label="label", score=("score",))
+        register(opened, request, now=WEEK.start - timedelta(days=70))
+        with opened.write() as writer:
+            key = opened.catalog().model("m").key
+            catalog_store.update_model(writer, key, settings=BEFORE, now=WEEK.start - timedelta(days=60))
+        lines = []
+        for number in range(700):
+            at = stamp(WEEK.start + timedelta(minutes=14 * number))
+            lines.append({"kind": "prediction", "id": f"p{number}", "model": "m", "version": "1", "features": {"x": score[700 + number]}, "score": score[700 + number], "at": at, "received_at": at})  # fmt: skip
+            lines.append(
+                {"kind": "label", "id": f"p{number}", "model": "m", "value": int(label[700 + number]), "at": at, "received_at": at}
+            )
+        path = tmp_path / "lines.jsonl"
+        path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+        assert load_files(opened, [path], Defaults()).rejected == 0
+        opened.by_hand = score[700:], label[700:]
+        yield opened
+
+
+def stamp(instant):
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def right(store, threshold):
+    """The share of right decisions at a threshold, counted by hand."""
+    score, label = store.by_hand
+    return np.mean((score >= threshold) == label)
+
+
+def differing(a, b, where=""):
+    """Places in which two frozen weeks differ, by more than the order in which numbers are added up."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [each for name in {*a, *b} for each in differing(a.get(name), b.get(name), f"{where}/{name}")]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [each for place, (one, other) in enumerate(zip(a, b)) for each in differing(one, other, f"{where}/{place}")]
+    same = a == pytest.approx(b, rel=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
+    return [] if same else [(where, a, b)]
+
+
+def accuracy(store):
+    findings = run.check(store, model="m", start=WEEK.start, end=WEEK.end, now=WEEK.end, only=("serving/performance",)).findings
+    return next(each for each in findings if each.metric == "accuracy")
+
+
+def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
+    body = freeze.freeze(store, WEEK, author="ann", now=FROZEN)
+    held = accuracy(store).limit
+    limits = {"serving/performance/accuracy": 0.4}
+    rules.keep(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
+    assert accuracy(store).limit != held
+    assert freeze.canonical(snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical(body)
+    rules.keep(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
+    assert accuracy(store).value == pytest.approx(right(store, 0.8)) != pytest.approx(right(store, 0.5))
+    anew = snapshot(store, WEEK, frozen_at=FROZEN)
+    assert differing(anew, body) == [], "to the last bits of a sum, as decisions by another threshold are counted from rows"
+    assert settings_from(anew["models"][0]) == BEFORE
+    (judged,) = [
+        each for each in anew["models"][0]["findings"] if (each["analyzer"], each["metric"]) == ("serving/performance", "accuracy")
+    ]
+    assert judged["value"] == pytest.approx(right(store, 0.5))
+    assert judged["limit"] == held
+    assert restated(store, body, FROZEN + timedelta(days=30)) == [], "another threshold is no late label"
+
+
+def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
+    window = Window("m", WEEK.start, WEEK.end)
+    asked = [
+        lambda: engine.ask(store, Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
+        lambda: engine.ask(store, Aggregate("predictions", keys=(By("decision"),)), window),
+        lambda: engine.ask(store, Aggregate("outcomes", sums=("correct",)), window),
+        lambda: engine.ask(store, Aggregate("outcomes", keys=(By("score_bin"), By("decision"))), window.reference()),
+        lambda: engine.sample(store, Sample("outcomes", ("decision", "score", "label"), 50), window),
+    ]
+    other = replace(BEFORE, threshold=0.23)
+    with store.under({"m": other}):
+        under = [each() for each in asked]
+        assert store.catalog().model("m").settings == other
+    assert store.catalog().model("m").settings == BEFORE
+    present = [each() for each in asked]
+    rules.keep(store, "m", other, author="bob")
+    for there, before, then in zip([each() for each in asked], present, under, strict=True):
+        assert there.equals(then)
+        assert not before.equals(then)
+
+
+def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(store):
+    later = replace(BEFORE, limits={})
+    rules.keep(store, "m", later, author="bob")
+    rules.keep(store, "m", later, author="bob")
+    now = datetime.now(UTC)
+    start = WEEK.start
+    first = settings_at(store, start - timedelta(days=65), now)["m"]
+    assert (first.settings, first.known) == (ModelSettings(), True)
+    assert settings_at(store, start, now)["m"].settings == BEFORE
+    assert settings_at(store, now, now)["m"].settings == later
+    early = settings_at(store, start - timedelta(days=90), start)["m"]
+    assert (early.settings, early.known) == (BEFORE, False)
+    assert settings_at(store, start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
+    assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row a change"
+    body = snapshot(store, WEEK, frozen_at=FROZEN)
+    said, since = review_words.judged_by(body["models"][0])
+    assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said
+    assert since.startswith("In force at the week's end, since 2020-01-02")
+    with store.write() as writer:
+        writer.execute('UPDATE settings_kept SET "at" = ?', [now.replace(tzinfo=None)])
+    written.write(store, [{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])
+    freeze.freeze(store, WEEK, author="ann", now=now)
+    html = export_review.page(store, str(WEEK), now)
+    assert "What held at the week&#39;s end was not recorded" in html
+    assert invalid(html) == []
+    admin.remove_model(store, "m")
+    assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(0,)]
+
+
+def test_a_store_from_before_begins_to_keep_settings_when_it_is_opened(tmp_path):
+    with Store.open(tmp_path) as store, store.write() as writer:
+        catalog_store.add_model(writer, "old", settings=BEFORE)
+        writer.execute("DROP TABLE settings_kept")
+        writer.execute("DELETE FROM migrations WHERE version = 6")
+    began = datetime.now(UTC)
+    with Store.open(tmp_path) as store:
+        held = settings_at(store, began - timedelta(days=1), began)["old"]
+        assert (held.settings, held.known) == (BEFORE, False)
+        assert settings_at(store, datetime.now(UTC), began)["old"].known

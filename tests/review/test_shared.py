@@ -1,0 +1,126 @@
+"""One feed that two models read falls silent: one item, and each of the two shows it, on the page, in the files, in what is told and next week."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from observability import export_review, owner
+from observability.alerts.config import Config
+from observability.review import freeze
+from observability.review.agenda import Item
+from observability.review.escalation import messages
+from observability.review.items import waited
+from observability.review.week import Week
+from observability.settings import ModelSettings
+from observability.store import catalog_store, said
+from observability.store.database import Store
+from observability.store.loader import Defaults, load_files
+from observability.store.register import Request, register
+from observability.views import load
+from tests.html_rules import invalid
+from tests.test_pages import opened, tables, words
+
+WEEK = Week.parse("2020-W11")
+NOW = WEEK.end + timedelta(hours=7)
+MODELS = {"delay": "ann", "late": "bob"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Two models of one owner each, three weeks of answers; in the last one the input `dew` is missing from both from Monday on."""
+    home = tmp_path_factory.mktemp("shared")
+    rng = np.random.default_rng(7)
+    with Store.open(home / "home", threads=2) as made:
+        lines = []
+        for name, who in MODELS.items():
+            dew, heat = rng.normal(10, 3, 800), rng.normal(20, 5, 800)
+            rows = [f"{a},{b},{a + b},{a + b + c}" for a, b, c in zip(dew, heat, rng.normal(0, 1, 800))]
+            (home / "reference.csv").write_text("\n".join(["dew,heat,score,label", *rows]) + "\n", encoding="utf-8")
+            request = Request(model=name, version="1", task="regression", reference=home / "reference.csv", label="label", score=("score",))
+            register(made, request, now=WEEK.start - timedelta(days=90))
+            with made.write() as writer:
+                key = made.catalog().model(name).key
+                catalog_store.update_model(writer, key, settings=ModelSettings(owner=who), now=WEEK.start - timedelta(days=80))
+            for number in range(3 * 420):
+                at = (WEEK.back(2).start + timedelta(minutes=24 * number)).isoformat().replace("+00:00", "Z")
+                silent = number >= 2 * 420
+                a, b = rng.normal(10, 3), rng.normal(20, 5)
+                body = {
+                    "kind": "prediction",
+                    "id": f"{name}{number}",
+                    "model": name,
+                    "version": "1",
+                    "at": at,
+                    "received_at": at,
+                    "score": a + b,
+                }
+                lines.append(body | {"features": {"dew": None if silent else a, "heat": b}})
+                lines.append({"kind": "label", "id": f"{name}{number}", "model": name, "value": a + b + rng.normal(), "at": at, "received_at": at})  # fmt: skip
+        (home / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+        assert load_files(made, [home / "lines.jsonl"], Defaults()).rejected == 0
+        freeze.freeze(made, WEEK, author="ann", now=NOW)
+        yield made
+
+
+@pytest.fixture
+def item(store):
+    (found,) = [each for each in export_review.items_of(freeze.found(store, str(WEEK))) if each.about.get("subject") == "dew"]
+    return found
+
+
+def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, item):
+    assert item.models == ("delay", "late")
+    body = freeze.found(store, str(WEEK))
+    incidents = {each["incident"]: part["model"] for part in body["models"] for each in part["incidents"]}
+    findings = {each["id"]: part["model"] for part in body["models"] for each in part["findings"]}
+    assert sorted(incidents[each] for each in item.incidents) == ["delay", "late"]
+    assert [findings[item.of(name)["finding"]] for name in MODELS] == ["delay", "late"]
+    assert Item.from_json(json.loads(json.dumps(item.to_json()))) == item
+    older = {name: value for name, value in item.to_json().items() if name != "also"}
+    assert Item.from_json({**older, "about": {**older["about"], "also": "late"}}).models == ("delay", "late")
+
+
+def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeypatch):
+    monkeypatch.setattr(owner, "current_store", lambda: store)
+    monkeypatch.setattr(load, "now", lambda: NOW)
+    place = [each.item for each in export_review.items_of(freeze.found(store, str(WEEK)))].index(item.item) + 1
+    fleet = tables(opened("review", review=str(WEEK), step="fleet"))["The fleet in this week"]["rows"]
+    assert all(f"agenda {place}" in each["cells"]["status"]["sub"] for each in fleet)
+    hurt = tables(opened("review", review=str(WEEK), step="incidents"))["Incidents of the week"]["rows"]
+    of_dew = [each["cells"] for each in hurt if "dew" in each["cells"]["what"]["t"]]
+    assert [each["model"]["t"] for each in of_dew] == ["delay", "late"]
+    assert len({each["what"]["sub"].partition(";")[0] for each in of_dew}) == 1, "both say how it stands to last week"
+    app = opened("review", review=str(WEEK), item=item.item)
+    agenda = tables(app)["Agenda"]["rows"]
+    assert agenda[place - 1]["cells"]["model"]["t"] == "delay, late"
+    assert {"Look at it (delay)", "Look at it (late)"} <= {each.label.replace("\\", "") for each in app.button}
+    app.text_input(key="person-box").input("Ann").run()
+    form = f"finish-{WEEK}-{item.item}"
+    app.button_group(key=f"does-{form}-0").set_value("act").run()
+    app.selectbox(key=f"model-{form}-0").set_value("late").run()
+    app.text_area(key=f"text-{form}-0").input("Mend the feed").run()
+    next(each for each in app.button if each.label == "Keep").click().run()
+    assert not app.exception
+    assert "Acted on" in words(app)
+    (action,) = said.actions(store)
+    assert (action.fields["model"], action.fields["finding"]) == ("late", item.of("late")["finding"])
+    html = export_review.page(store, str(WEEK), NOW)
+    assert html.count(f'<a href="#item-{place}">item {place} of the agenda</a>') == 2
+    assert invalid(html) == []
+    rows = list(csv.DictReader(io.StringIO(export_review.minutes(store, str(WEEK)))))
+    assert [each["model"] for each in rows if each["outcome"] == "Acted on"] == ["delay, late"]
+    assert f"{place}. delay, late: " in export_review.summary(store, str(WEEK))
+
+
+def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):
+    body = freeze.found(store, str(WEEK))
+    config = Config(channels={name: f"json://127.0.0.1:9/{name}" for name in ("a", "b")}, routes={"ann": ("a",), "bob": ("b",)})
+    waits = {**body, "agenda": [{**item.to_json(), "weeks": 3}]}
+    assert [each["channel"] for each in messages(waits, config, NOW)] == ["a", "b"]
+    alone = Item(item.also[0]["item"], "incident", "late alone", "act", "new", 0.5, "late")
+    assert waited(alone, [{**body, "outcomes": {}}]) == 2
+    assert waited(alone, [{**body, "outcomes": {item.item: {"does": "accept"}}}]) == 1
