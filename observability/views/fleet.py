@@ -250,27 +250,27 @@ def changes(standings: list[Standing], scope: Scope, *, acts: bool = True) -> li
     """
     rows: list[tuple[datetime, dict[str, Any]]] = []
     for each in standings:
-        about = scope.about(each.model.name)
         for at, what, words in zip(each.events["at"], each.events["what"], each.events["text"]):
             when = at.to_pydatetime()
             cells = {"at": {"t": text.minute(when)}, "what": {"t": str(words), "sub": f"{each.model.name}, {what}"}}
             rows.append((when, row(cells)))
-        rows += [new_row(each, one, about) for one in each.incidents if each.is_new(one) and (acts or one.severity != "act")]
+    begins = {one.id: each.window.start for each in standings for one in each.incidents}
+    fresh = (one for each in standings for one in each.incidents if each.is_new(one) and (acts or one.severity != "act"))
+    rows += [new_row(one, models, begins[one.id], scope) for one, models in incidents.told_once(fresh)]
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
-def new_row(each: Standing, one: Incident, scope: Scope) -> tuple[datetime, dict[str, Any]]:
-    """An incident that the window before did not have."""
-    since = series.naive(one.onset or each.window.start)
+def new_row(one: Incident, models: Sequence[str], begins: datetime, scope: Scope) -> tuple[datetime, dict[str, Any]]:
+    """An incident that the window before did not have. models: of which it is said; begins: of its window."""
     cells = {
         "at": {"t": incidents.since(one) or "new"},
         "what": {
             "s": one.severity,
             **incidents.what(one, scope),
-            "sub": f"{each.model.name}, suspected source: {one.source}; not so in the window before",
+            "sub": f"{incidents.named(models)}, suspected source: {one.source}; not so in the window before",
         },
     }
-    return since, row(cells)
+    return series.naive(one.onset or begins), row(cells)
 
 
 def more_to_watch(standings: list[Standing], others: Sequence[Incident]) -> list[Incident]:

@@ -1,6 +1,6 @@
 """How is an incident shown: one row, with its source, since when, after what, and how much comes with it?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -59,12 +59,32 @@ def source(incident: Incident) -> Cell:
     return {"source": incident.source, "t": incident.source}
 
 
-def as_row(incident: Incident, scope: Scope, *, selected: bool = False) -> dict[str, Any]:
-    """One incident as a table's row."""
+def told_once(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
+    """Incidents in the order in which they come, each with its model and with those of which the same is said: models that share an input share its faults."""
+    models: dict[tuple[str, str], list[str]] = {}
+    first: dict[tuple[str, str], Incident] = {}
+    for each in found:
+        key = (each.severity, each.sentence)
+        first.setdefault(key, each)
+        models.setdefault(key, []).append(each.model or text.DASH)
+    return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
+
+
+def named(models: Sequence[str]) -> str:
+    """Models in words."""
+    return " and ".join(filter(None, (", ".join(models[:-1]), models[-1])))
+
+
+def as_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
+    """One incident as a table's row. models: all of which it says the same."""
+    others = [each for each in models if each != incident.model]
     return row(
         {
             "severity": {"s": incident.severity, "t": text.STATUS_WORDS[incident.severity]},
-            "model": {"t": incident.model or text.DASH, "sub": f"version {incident.lead.version}" if incident.lead.version else None},
+            "model": {
+                "t": incident.model or text.DASH,
+                "sub": f"and {named(others)}" if others else f"version {incident.lead.version}" if incident.lead.version else None,
+            },
             "what": what(incident, scope),
             "source": source(incident),
         },
@@ -72,14 +92,17 @@ def as_row(incident: Incident, scope: Scope, *, selected: bool = False) -> dict[
     )
 
 
-def listed(key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True) -> None:
-    """A table of incidents, worst first as they come."""
+def listed(
+    key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
+) -> None:
+    """A table of incidents, worst first as they come. once: what is said of several models stands in one row."""
     if not found:
         empty.nothing_to_report()
         return
-    table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], [as_row(each, scope) for each in found[:most]])
-    if len(found) > most:
-        everything = links.link(f"The worst {most} of {len(found):,}. Show all of them.", "findings", scope)
+    rows = [as_row(each, scope, models=names) for each, names in (told_once(found) if once else ((each, ()) for each in found))]
+    table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most])
+    if len(rows) > most:
+        everything = links.link(f"The worst {most} of {len(rows):,}. Show all of them.", "findings", scope)
         st.button(
             everything["t"], type="tertiary", icon=":material/checklist:", key=f"{key}-all", on_click=links.go, args=(everything["go"],)
         )

@@ -40,7 +40,7 @@ def overview() -> None:
     more = fleet.more_to_watch(standings, others)
     if more:
         st.header("More to watch", anchor=False)
-        incidents.listed("more", "Incidents to watch that are not new, worst first", more, scope, most=8)
+        incidents.listed("more", "Incidents to watch that are not new, worst first", more, scope, most=8, once=True)
 
 
 overview()

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from observability import run
+from observability.finding import Finding
+from observability.incidents import Incident, joined
 from observability.store import engine
-from observability.views import deep, fleet, load
+from observability.views import deep, fleet, incidents, load
 from observability.views.scope import Scope
 from tests.views.world import END, World
 
@@ -41,3 +43,21 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
         for each in run.check(current.store, model="price", start=window.start, end=window.end, now=END, reads="rows").findings
     }
     assert sampled and not sampled & {each.analyzer for each in counted.findings}
+
+
+def test_what_is_said_of_two_models_stands_in_one_row_with_both_named() -> None:
+    both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
+    told = incidents.told_once(both)
+    assert [(each.model, models) for each, models in told] == [("late", ("late", "delay")), ("delay", ("delay",))]
+    cells = [incidents.as_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
+    assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
+    assert incidents.named(("a", "b", "c")) == "a, b and c"
+
+
+def of_one(model: str, because: str) -> Incident:
+    """The incident that one finding of a model forms."""
+    found = Finding(
+        analyzer="data/quality", model=model, version="1", subject="wind", metric="null_rate", value=0.85, n=1819, severity="watch",
+        because=because, start=END - timedelta(days=7), end=END, against="reference",
+    )  # fmt: skip
+    return joined([found], {})[1][0]

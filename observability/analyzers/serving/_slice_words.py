@@ -17,8 +17,10 @@ def sentence(found: Found, spec: Spec, against: Against, n: int) -> str:
     said = f"Where {conditions(found.conditions)}, {what} {now}"
     if before is None:
         return f"{said}, {rest} elsewhere: {rows}."
-    gone = "" if found.rest_before is None else f"; the rest went from {figure(found.rest_before.mean, spec)} to {rest}"
-    return f"{said}, {figure(before.mean, spec)} {then}{gone}: {rows} hold {percent(found.coverage)} of the whole change."
+    old = None if found.rest_before is None else figure(found.rest_before.mean, spec)
+    gone = "" if old is None else f"; elsewhere it stayed at {rest}" if old == rest else f"; elsewhere it went from {old} to {rest}"
+    covered = percent(found.coverage)
+    return f"{said}, {figure(before.mean, spec)} {then}{gone}. {rows} hold {'the whole' if covered == '100 %' else f'{covered} of the whole'} change."
 
 
 def named(spec: Spec, change: float = 0.0) -> str:
@@ -35,8 +37,8 @@ def named(spec: Spec, change: float = 0.0) -> str:
     subject = "the score" if spec.subject in ("score", "model") else f"`{spec.subject}`"
     more = change > 0
     if spec.category:
-        return f"{subject} takes {'rarer' if more else 'more common'} values, from the commonest (0) to the rarest (100) on average at"
-    return f"{subject} is {'higher' if more else 'lower'}, among its earlier values on average at the percentile"
+        return f"{subject} takes {'rarer' if more else 'more common'} values: from the commonest, 0, to the rarest, 100, they lie on average at"
+    return f"{subject} is {'higher' if more else 'lower'}: among all its earlier values these lie on average at percentile"
 
 
 def figure(mean: float, spec: Spec) -> str:
