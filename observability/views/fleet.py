@@ -171,7 +171,8 @@ def cost(each: Standing) -> Cell:
     if money is None and energy is None:
         return {"t": text.DASH, "title": "Neither a price nor the energy of a prediction is known."}
     words = text.amount(energy.value, energy.unit) if energy else None
-    cell: Cell = {"t": amount_of_money(money) if money else str(words), "sub": words if money else None}
+    said_of = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
+    cell: Cell = {"t": amount_of_money(money) if money else str(words), "sub": f"{words}{said_of}" if money and words else None}
     first = money or energy
     if first is not None and first.basis != "measured":
         cell["mark"] = first.basis
