@@ -43,13 +43,17 @@ JOBS: tuple[Job, ...] = (explain_rows, estimate_errors)
 
 @dataclass
 class EnrichState:
-    """What the thread is doing, for the pages: the model, how much of it is done (0 to 1), a sentence about the step, the last failure in words."""
+    """What the thread is doing, for the pages: the model, how much of it is done (0 to 1), a sentence about the step, the last failure in words.
+
+    turn: the job and the model whose step was the last one.
+    """
 
     busy: bool = False
     model: str | None = None
     share: float = 0.0
     sentence: str = ""
     failure: str | None = None
+    turn: tuple[str, str] | None = None
 
 
 @dataclass
@@ -76,7 +80,7 @@ def enrich(
                 while not halt.is_set() and (rows := one_step(store, job, each.name, progress or silent, halt, worker)):
                     done.rows[each.name] = done.rows.get(each.name, 0) + rows
             except Exception as error:
-                LOG.warning("%s of %s failed: %s", getattr(job, "__name__", job), each.name, error)
+                LOG.warning("%s of %s failed: %s", named(job), each.name, error)
                 done.failures[each.name] = in_words(error)
     return done
 
@@ -136,27 +140,39 @@ def in_background(store: "Store", state: EnrichState, stopping: threading.Event,
 
 
 def one_round(store: "Store", state: EnrichState, stopping: threading.Event, failed: set[tuple[str, str]]) -> bool:
-    """The next step that there is, over all models and jobs; False where nothing is left. Jobs that failed are left out and kept in `failed`."""
-    for model in store.catalog().models:
-        for job in JOBS:
-            name = getattr(job, "__name__", str(job))
-            if stopping.is_set() or (model.name, name) in failed:
-                continue
+    """The next step that there is; False where nothing is left. Jobs and models take turns, so that the newest days of each come before the old ones
+    of any. Jobs that failed are left out and kept in `failed`.
+    """
+    for name, job, model in after([(named(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn):
+        if stopping.is_set() or (model, name) in failed:
+            continue
 
-            def note(share: float, sentence: str, about: str = model.name) -> None:
-                state.busy, state.model, state.sentence = True, about, sentence
-                state.share = share if share >= 0 else state.share
+        def note(share: float, sentence: str, about: str = model) -> None:
+            state.busy, state.model, state.sentence = True, about, sentence
+            state.share = share if share >= 0 else state.share
 
-            try:
-                if one_step(store, job, model.name, note, stopping):
-                    return True
-            except Exception as error:
-                if stopping.is_set():
-                    return False
-                LOG.warning("%s of %s failed: %s", name, model.name, error)
-                state.failure = f"{model.name}: {in_words(error)}"
-                failed.add((model.name, name))
+        try:
+            if one_step(store, job, model, note, stopping):
+                state.turn = (name, model)
+                return True
+        except Exception as error:
+            if stopping.is_set():
+                return False
+            LOG.warning("%s of %s failed: %s", name, model, error)
+            state.failure = f"{model}: {in_words(error)}"
+            failed.add((model, name))
     return False
+
+
+def named(job: Job) -> str:
+    """What a job is called."""
+    return getattr(job, "__name__", str(job))
+
+
+def after(steps: list[tuple[str, Job, str]], turn: tuple[str, str] | None) -> list[tuple[str, Job, str]]:
+    """The steps in their order, beginning behind the last turn."""
+    place = next((place + 1 for place, (name, _, model) in enumerate(steps) if (name, model) == turn), 0)
+    return [*steps[place:], *steps[:place]]
 
 
 def yield_to_others() -> None:

@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from observability.catalog import Model
 from observability.compare import Comparison, Difference, asker, compare, words
 from observability.compare.difference import NONE, judged
+from observability.compare.service import per_thousand
 from observability.errors import NotFoundError
 from observability.stats.interval import Interval
 from observability.store.database import Store
@@ -183,6 +184,17 @@ def test_latency_failures_and_cost(world: World, weeks: Comparison) -> None:
     assert cost.verdict == "differs"
     energy = one(weeks, "cost", "energy_per_thousand")
     assert energy.evidence["source"] == "assumed" and energy.a.value == pytest.approx(1000 * a["latency"].mean() / 3.6e6 * 4.0)
+
+
+def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:
+    random = np.random.default_rng(7)
+    sides = []
+    for _ in range(2):
+        served = random.integers(20, 400, 7).astype(float)
+        sides.append(pd.DataFrame({"served": served, "amount": [sum([0.0002] * int(n)) for n in served]}))
+    assert sides[0]["amount"].sum() / sides[0]["served"].sum() != sides[1]["amount"].sum() / sides[1]["served"].sum()
+    (found,) = judged([per_thousand("cost_per_thousand", "USD", (sides[0], sides[1]), "amount", "measured")])
+    assert (found.verdict, found.change.value, found.change.high) == ("alike", 0.0, 0.0) and found.a.value == pytest.approx(0.2)
 
 
 def test_the_verdict_names_what_differs_and_says_that_it_is_not_paired(weeks: Comparison) -> None:

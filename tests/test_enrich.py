@@ -93,6 +93,24 @@ def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(sto
     assert not thread.is_alive()
 
 
+def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+
+    class Noted(Counted):
+        def __call__(self, store, worker, model, progress, stopping) -> int:
+            rows = super().__call__(store, worker, model, progress, stopping)
+            done.extend([(self.__name__, model.name)] if rows else [])
+            return rows
+
+    monkeypatch.setattr(enrich, "JOBS", (Noted(3), Noted(2)))
+    state, failed = EnrichState(), set()
+    with mock.patch("observability.worker.shared", lambda: None):
+        while enrich.one_round(store, state, threading.Event(), failed):
+            pass
+    turn = [(job, model) for job in ("counted 3", "counted 2") for model in ("loan", "other")]
+    assert done == [*turn, *turn, ("counted 3", "loan"), ("counted 3", "other")] and not failed
+
+
 def test_the_thread_waits_for_the_loader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrich, "IDLE", 0.01)
     job, stopping = Counted(1), threading.Event()

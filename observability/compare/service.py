@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LEAST_RELATIVE = 0.1
 """The smallest change of a latency, an energy or a cost that matters, as a share of side B's."""
 LEAST_FAILURES = 0.01
+ROUNDING = 1e-9
+"""Sums that are nearer to each other than this share of them are the same: what is left is the rounding of the sums."""
 THOUSAND = 1000.0
 HOW = {"resources": "readings of devices", "predictions": "what predictions carry", "latency": "latency and an assumed power"}
 
@@ -122,6 +124,8 @@ def per_thousand(metric: str, unit: str, frames: "tuple[DataFrame, DataFrame]", 
         )
     least = LEAST_RELATIVE * abs(b.value or 0.0)
     p_value = chance(change) if tested.p_value is None else tested.p_value
+    if abs(change.value) <= ROUNDING * abs(b.value or 0.0):  # the same price of each request, added up in another order
+        change, p_value = Interval(0.0, 0.0, 0.0, change.n), 1.0
     return Difference(
         section,
         "model",
@@ -129,7 +133,7 @@ def per_thousand(metric: str, unit: str, frames: "tuple[DataFrame, DataFrame]", 
         unit,
         a,
         b,
-        Interval(change.value, change.low, change.high, change.n),
+        change,
         least,
         float(np.clip(p_value, 0, 1)),
         evidence={"source": source},

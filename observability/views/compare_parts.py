@@ -174,8 +174,8 @@ def verdict_cell(each: Difference) -> Cell:
     if each.verdict == "unknown":
         parts.append(each.why or "")
         if each.more:
-            under = f"about {each.more:,} more"
-            parts.append(f"about {each.more:,} more rows of what it counts would tell, on each side")
+            under = f"about {text.short(each.more)} more"
+            parts.append(f"about {text.short(each.more)} more rows of what it counts would tell, on each side")
     elif each.verdict == "slight":
         parts.append("beyond chance, and less than matters")
     elif each.verdict == "differs":

@@ -91,6 +91,9 @@ def go_together(finding: Finding) -> None:
     st.caption(
         text.plain(f"{alt} {finding.evidence['looked_at']} pairs were looked at, a sample by hash; the table says over how many days.")
     )
+    if left := finding.evidence["left_out"]:
+        why = "rows of one day share them, as they share the weather, or too few rows have them, so that a week says little about how they go together"
+        st.caption(text.plain(f"Left out: {', '.join(left)}: {why}. So are inputs that moved by themselves."))
     frame.chart(charts_domain.pairs(rows), rows, key="pairs", alt=alt, metrics=(PAIRS,))
 
 

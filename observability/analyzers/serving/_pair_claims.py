@@ -55,7 +55,7 @@ def judged(together: Together, pairs: Sequence[Pair], adjusted: Sequence[float],
         evidence={
             "features": list(pair.names), "baseline": pair.before, "past": pair.past, "change": pair.change, "varies_up_to": pair.varies,
             "p_value": pair.p_value, "p_adjusted": first.adjusted, "days": pair.days, "standing": pair.standing, "pairs": [row(each) for each in shown(told)],
-            "looked_at": len({each.pair.names for each in told}), **(when.evidence if when else {}),
+            "looked_at": len({each.pair.names for each in told}), "left_out": together.left_out(), **(when.evidence if when else {}),
         },
     )  # fmt: skip
     return replace(finding, because=sentence(first, also, finding))
@@ -101,7 +101,7 @@ def sentence(first: Told, also: Sequence[Told], finding: Finding) -> str:
     rows = f"over {pair.n:,} sampled predictions"
     if finding.severity == "ok":
         return (
-            f"Numbers go together as in the reference: of {finding.evidence['looked_at']} pairs none surely changed by more than {first.limit:.2g} "
+            f"Numbers go together as in the reference{apart(finding)}: of {finding.evidence['looked_at']} pairs none surely changed by more than {first.limit:.2g} "
             f"(most `{pair.names[0]}` and `{pair.names[1]}`: {pair.before:.2f} then, {pair.after:.2f} now)."
         )
     when = "" if pair.whole else " on the last day" if pair.days == 1 else f" in the last {pair.days:g} days"
@@ -116,3 +116,9 @@ def sentence(first: Told, also: Sequence[Told], finding: Finding) -> str:
         others = ", ".join(f"`{name}`" for each in more[:3] for name in each.pair.names if name != finding.subject)
         said += f"; so does `{finding.subject}` with {others}"
     return f"{said}."
+
+
+def apart(finding: Finding) -> str:
+    """That some numbers are not among those which were looked at."""
+    left = len(finding.evidence["left_out"])
+    return f", {left} of them left out" if left else ""

@@ -130,6 +130,10 @@ class Together:
             between = np.nanvar(np.where(known, means, np.nan), axis=0, ddof=1) - np.nanmean(np.where(known, whole / n, np.nan), axis=0)
         return np.asarray((known.sum(axis=0) >= LEAST_DAYS) & (between < SHARED * whole), bool)
 
+    def left_out(self) -> list[str]:
+        """Numbers of which pairs are not judged: rows of a day share them, or too few rows of a day have them."""
+        return [name for name, own in zip(self.names, self.of_rows(), strict=True) if not own]
+
     def pairs(self, budget: float) -> list[Pair]:
         """Every pair that can be judged, in every look. budget: chance above which days are not asked about, since they only raise it."""
         before, n_before = self.reference.correlations()

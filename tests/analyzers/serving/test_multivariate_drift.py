@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving import drift
-from observability.analyzers.serving.multivariate_drift import ANALYZER
+from observability.analyzers.serving.multivariate_drift import ANALYZER, numbers
 from observability.finding import Finding
 from observability.settings import ModelSettings
 from tests.analyzers.serving.test_drift import FEATURES, findings, rows
@@ -51,6 +51,20 @@ def test_a_correlation_that_broke_on_the_last_day_is_told_on_that_day_by_its_fea
     last = current[current["at"] >= pd.Timestamp("2026-03-08", tz="UTC")]
     assert pair.value == pytest.approx(stats.spearmanr(last["age"], last["income"])[0], abs=0.02) and pair.n == len(last)
     assert pair.low <= pair.value <= pair.high < pair.limit and "on the last day" in pair.because
+
+
+def test_a_number_of_the_day_is_left_out_by_name() -> None:
+    rng = np.random.default_rng(5)
+
+    def weather(frame: pd.DataFrame) -> pd.DataFrame:
+        of_day = frame["at"].dt.floor("D").map({day: rng.normal() for day in frame["at"].dt.floor("D").unique()})
+        return frame.assign(income=of_day + 0.05 * rng.normal(size=len(frame)))
+
+    reference, current, past = weather(tied(3000, 94, 0.0)), weather(week(95, 0.0, 0.0)), weather(month(800, 0.0))
+    context = context_for(reference, features=FEATURES)
+    together_ = numbers(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
+    assert together_ is not None and together_.left_out() == ["income"] and together_.pairs(0.1) == []
+    assert both(tied(3000, 90, 0.7), week(91, 0.7, 0.7), month(500, 0.7))[1].evidence["left_out"] == []
 
 
 def test_a_correlation_that_strays_or_stood_so_is_no_news() -> None:
