@@ -90,10 +90,8 @@ def regression(sums: "DataFrame | Columns") -> dict[str, Interval]:
 
 def classification(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
     """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
-    known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
-    squares = float(np.asarray(counts["w2"], np.float64)[known].sum())
     matrix = confusion_matrix(model, counts)
-    shrink = effective_n(1.0, squares / matrix.sum() ** 2) / matrix.sum() if matrix.sum() > 0 else 1.0
+    shrink = effective_share(matrix, counts)
     found = {"accuracy": rate_interval(float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink)}
     if model.task == "binary":
         tp, fp, fn, _ = (each * shrink for each in confusion.binary(matrix))
@@ -108,6 +106,30 @@ def classification(model: Model, counts: "DataFrame | Columns", sums: "DataFrame
         found |= macro_average(matrix * shrink)
     of = {name: mean_interval(moments(sums, name)) for name in CLASSIFIER_SUMS}
     return found | of
+
+
+def by_class(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str, Interval]]:
+    """Precision, recall and F1 of each class against all others, and its share of the labels and of the decisions, on rows where both are known."""
+    matrix = confusion_matrix(model, counts)
+    matrix = matrix * effective_share(matrix, counts)
+    labelled, decided, right, whole = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix), float(matrix.sum())
+    return {
+        name: {
+            "precision": rate_interval(float(right[k]), float(decided[k])),
+            "recall": rate_interval(float(right[k]), float(labelled[k])),
+            "f1": f1_interval(float(right[k]), float(decided[k] - right[k]), float(labelled[k] - right[k])),
+            "label_share": rate_interval(float(labelled[k]), whole),
+            "selection_rate": rate_interval(float(decided[k]), whole),
+        }
+        for k, name in enumerate(model.classes)
+    }
+
+
+def effective_share(matrix: NDArray[np.float64], counts: "DataFrame | Columns") -> float:
+    """What a confusion matrix of weighted counts is to be multiplied by for its cells to count effective rows."""
+    known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
+    squares, whole = float(np.asarray(counts["w2"], np.float64)[known].sum()), float(matrix.sum())
+    return effective_n(1.0, squares / whole**2) / whole if whole > 0 else 1.0
 
 
 def confusion_matrix(model: Model, counts: "DataFrame | Columns") -> NDArray[np.float64]:

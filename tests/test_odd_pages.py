@@ -1,6 +1,6 @@
-"""Does every page run for a model of one row, of one class, and without any value or label?
+"""Does every page run for a model of one row, of one class, without any value or label, and of three classes served in two versions by two replicas?
 
-One store holds all three, registered on a reference that is as odd. Pages are found by walking pages/, and run through the shell.
+One store holds all of them, registered on a reference that is as odd. Pages are found by walking pages/, and run through the shell.
 """
 
 import json
@@ -20,7 +20,8 @@ from observability.views import load
 from tests.test_pages import PAGES, by_name, opened, words
 from tests.views.world import END
 
-ODD = ("one row", "one class", "nothing known")
+SEVERAL, CLASSES = "several", ("a", "b", "c")
+ODD = ("one row", "one class", "nothing known", SEVERAL)
 DAYS, EACH_DAY = 3, 40
 
 
@@ -34,6 +35,15 @@ def lines(model: str) -> list[dict]:
         record["score"] = 0.2 if model == "one class" else (i % 10) / 10
         if model != "nothing known":
             record["label"] = 0 if model == "one class" else i % 2
+        if model == SEVERAL:
+            record |= {
+                "version": "12"[i % 2],
+                "replica": f"r{i % 3 % 2}",
+                "latency_ms": 1.0 + i % 5,
+                "device": f"d{i % 2}",
+                "label": CLASSES[i % 3],
+            }
+            record["score"] = {name: 0.6 if place == i // 2 % 3 else 0.2 for place, name in enumerate(CLASSES)}
         found.append(record)
     return found
 
@@ -44,11 +54,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("odd")
     with Store.open(folder / "home") as store:
         for model in ODD:
-            rows = pd.DataFrame([{**each["features"], "score": each["score"], "label": each.get("label", 1)} for each in lines(model)])
+            scores = [each["score"] if isinstance(each["score"], dict) else {"score": each["score"]} for each in lines(model)]
+            rows = pd.DataFrame([{**each["features"], **score, "label": each.get("label", 1)} for each, score in zip(lines(model), scores)])
             path = folder / f"{model}.parquet"
             rows.astype({"size": float, "sex": object}).to_parquet(path)
-            request = Request(model=model, version="1", task="binary", reference=path, label="label", score=("score",), sensitive=("sex",))
-            register(store, request)
+            task, score = ("multiclass", tuple(f"{each}={each}" for each in CLASSES)) if model == SEVERAL else ("binary", ("score",))
+            for version in "12" if model == SEVERAL else "1":
+                register(
+                    store, Request(model=model, version=version, task=task, reference=path, label="label", score=score, sensitive=("sex",))
+                )
         log = folder / "log.jsonl"
         log.write_text("\n".join(json.dumps(each) for model in ODD for each in lines(model)), encoding="utf-8")
         assert load_files(store, [log], Defaults()).rejected == 0
@@ -59,8 +73,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_every_page_runs_for_odd_models(path: Path, odd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner, "current_store", lambda: odd)
     monkeypatch.setattr(load, "now", lambda: END)
-    for model in ODD:
-        app = opened(path.stem, model=model)
+    for model, more in (*((each, {}) for each in ODD), (SEVERAL, {"class": "b"})):
+        app = opened(path.stem, model=model, **more)
         said = words(app)
         assert len(app.title) == 1 and not app.error, model
         assert "nan" not in said.split(), model

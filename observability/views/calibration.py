@@ -13,6 +13,7 @@ from observability.finding import Finding
 from observability.stats.calibration import brier_parts
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.views import charts_calibration, clicks, distributions, frame, load, series, text
+from observability.views.choice import choose
 from observability.views.frame import Here
 
 if TYPE_CHECKING:
@@ -24,24 +25,53 @@ STEPS = 40
 
 @dataclass(frozen=True)
 class Sides:
-    """A classifier's labelled rows now, and in the reference where there is one; counts: now, by day."""
+    """A classifier's labelled rows now, and in the reference where there is one; counts: now, by day; decided: the class they were all decided as."""
 
     now: Judged
     before: Judged | None
     counts: "DataFrame"
+    decided: str | None = None
 
 
-def sides(here: Here) -> Sides | None:
-    """What the curves are drawn from; None where nothing is labelled."""
+def choose_class(here: Here) -> str | None:
+    """The box of a model of several classes: of which decisions the confidence is looked at; None: of all."""
+    if here.model.task != "multiclass":
+        return None
+    return choose(
+        "class", "Decided class", here.model.classes, placeholder="All classes", width=280,
+        missing="The link names the class {}, which this model does not have.",
+    )  # fmt: skip
+
+
+def sides(here: Here, decided: str | None = None) -> Sides | None:
+    """What the curves are drawn from, of all rows or of those that were decided as a class; None where nothing is labelled."""
     version, window = distributions.judged_version(here.model, here.window, here.window.version)
-    counts = frame.guarded(lambda: load.frame(question(here.model, Bucket("day")), window))
+    counts = of_class(here, frame.guarded(lambda: load.frame(question(here.model, Bucket("day")), window)), decided)
     now = judged(scored(here.model, counts))
     if now is None:
         return None
     before = None
     if version is not None and version.reference_rows:
-        before = judged(scored(here.model, load.frame(question(here.model), window.reference())))
-    return Sides(now, before, counts)
+        before = judged(scored(here.model, of_class(here, load.frame(question(here.model), window.reference()), decided)))
+    return Sides(now, before, counts, decided)
+
+
+def of_class(here: Here, counts: "DataFrame", decided: str | None) -> "DataFrame":
+    """The counts of rows that were decided as a class; all of them where none is named."""
+    return counts if decided is None else counts[counts["decision"] == here.model.classes.index(decided)].reset_index(drop=True)
+
+
+def class_words(both: Sides) -> None:
+    """What the confidence in one class promised and what came true, in a sentence; nothing where all classes are looked at."""
+    if both.decided is None:
+        return
+    rows = both.now.scored
+    promised, right = (float(part.sum() / rows.total.sum()) for part in (rows.total * bin_middles(), rows.positive))
+    st.markdown(
+        text.sentence(
+            f"Of {rows.n:,} labelled predictions that were decided `{both.decided}`, {text.share(right)} were right, where the confidence promised {text.share(promised)}."
+        )
+    )
 
 
 def claims(found: Sequence[Finding]) -> str:
@@ -89,24 +119,25 @@ def curve(here: Here, both: Sides, said: str) -> None:
     import pandas as pd
 
     twin = pd.concat([groups.assign(side="now"), before.assign(side="reference")], ignore_index=True)
-    on_mark = clicks.leads("reliability", lambda point: group_of(here, point, both.now))
+    on_mark = clicks.leads("reliability", lambda point: group_of(here, point, both))
     frame.chart(figure, twin, key="reliability", alt=said, metrics=("ece", "ecce"), on_select=on_mark)
 
 
-def group_of(here: Here, point: clicks.Point, now: Judged) -> clicks.Cases | None:
+def group_of(here: Here, point: clicks.Point, both: Sides) -> clicks.Cases | None:
     """The predictions of a group of equal mass, or of a step of the counts below, that was clicked; the reference leads nowhere."""
     at, shown = point.get("x"), str(point.get("customdata") or "")
     if not isinstance(at, int | float) or shown.startswith("reference"):
         return None
     if shown.startswith("now"):
-        groups = now.groups
+        groups = both.now.groups
         nearest = int(np.abs(groups.score - at).argmin())
         edges = [None, *SCORE_EDGES.tolist(), None]
         q = clicks.between("score", edges[int(groups.first[nearest])], edges[int(groups.last[nearest]) + 1])
     else:
         step = min(int(at * STEPS), STEPS - 1)
         q = clicks.between("score", step / STEPS, (step + 1) / STEPS if step + 1 < STEPS else None)
-    return clicks.Cases(here.scope, f"{q} and label != null", clicks.LARGEST) if q else None
+    parts = [q, "label != null", *((clicks.equals("answer", both.decided),) if both.decided else ())]
+    return clicks.Cases(here.scope, " and ".join(str(each) for each in parts), clicks.LARGEST) if all(parts) else None
 
 
 def chance(both: Sides) -> None:

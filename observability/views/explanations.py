@@ -17,11 +17,13 @@ from observability.finding import Finding
 from observability.stats.attribution import importance
 from observability.store.attributions import State
 from observability.views import charts_explanations, distributions, empty, find, frame, load, load_case, text
+from observability.views.choice import choose
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.window import Window
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
 SWARM_ROWS, DEPENDENCE_ROWS, DAYS_BY_DAY, FEWEST_A_PERIOD = 250, 800, 45, 20
@@ -33,7 +35,7 @@ SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class scor
 class View:
     """What the page is about: the version, its window, how it is explained, the explained predictions now and (None: there are none) before.
 
-    rows: the frame behind `now`. against: what `before` is.
+    rows: the frame behind `now`. against: what `before` is. decided: the one class of which all of them are (multiclass); None: of all.
     """
 
     version: Version
@@ -43,6 +45,7 @@ class View:
     now: Explained
     before: Explained | None
     against: str
+    decided: str | None = None
 
     @property
     def unit(self) -> str:
@@ -72,6 +75,33 @@ def read(here: Here) -> View | None:
     before = explained(other, served, names, now.link)
     state = load.explanation_state(here.model.name, version.name)
     return View(version, window, state, rows, now, before if before.n else None, against)
+
+
+def choose_class(here: Here, view: View) -> View:
+    """The box of a model of several classes, each of whose predictions is explained for the class that it was decided as; and the view of the one chosen."""
+    if here.model.task != "multiclass":
+        return view
+    name = choose(
+        "class", "Decided class", here.model.classes, placeholder="All classes, each prediction for its own", width=320,
+        missing="The link names the class {}, which this model does not have.",
+    )  # fmt: skip
+    return view if name is None else of_class(view, here.model.classes.index(name), name)
+
+
+def of_class(view: View, place: int, name: str) -> View:
+    """The part of a view that explains one class. Rows keep the weights that they have among all: the class has as many on a day as it was decided."""
+    before = None if view.before is None else kept(view.before, view.before.classes == place)
+    rows = view.rows[(view.rows["class"] == place).to_numpy(bool)]
+    return replace(
+        view, rows=rows, now=kept(view.now, view.now.classes == place), before=before if before and before.n else None, decided=name
+    )
+
+
+def kept(found: Explained, mask: "NDArray[np.bool_]") -> Explained:
+    """Some of the rows."""
+    return replace(
+        found, values=found.values[mask], weights=found.weights[mask], classes=found.classes[mask], of_day=found.of_day[mask] if found.of_day.size else found.of_day
+    )  # fmt: skip
 
 
 def newest(versions: Sequence[Version]) -> Version | None:
@@ -128,7 +158,12 @@ def bars(view: View, said: str) -> None:
 def provenance(view: View) -> str:
     """How many predictions were explained and how, from which base value, against which background, and whether they add up."""
     now, state = view.now, view.state
-    parts = [f"{now.n:,} explained predictions of {now.served:,}: a sample of each day, by a hash of the id, weighted to the day"]
+    of = f"{now.n:,} explained predictions of {now.served:,}"
+    if view.decided is not None:
+        of = f"{now.n:,} explained predictions that were decided {view.decided}, for that class, among {now.served:,} predictions"
+    elif np.unique(now.classes).size > 1:
+        of += ", each for the class that it was decided as"
+    parts = [f"{of}: a sample of each day, by a hash of the id, weighted to the day"]
     usable = view.rows[view.rows["adds_up"] & view.rows["sampled"]]
     methods = sorted(set(usable["method"]))
     how = {"logged": "as logged with the predictions"}
@@ -170,9 +205,11 @@ def points(here: Here, view: View, features: Sequence[str], most: int) -> "DataF
     import pandas as pd
 
     references = {name: column for name in features if (column := here.model.column(f"feature.{name}")) is not None}
-    asked = Attributions(most, tuple(each.reference for each in references.values()))
+    asked = Attributions(most if view.decided is None else ROWS, tuple(each.reference for each in references.values()))
     rows = load.attributions(asked, view.window)
     rows = rows[rows["adds_up"] & (rows["link"] == view.now.link)]
+    if view.decided is not None:
+        rows = rows[rows["class"] == here.model.classes.index(view.decided)].head(most)
     parts = []
     for name in features:
         column = references.get(name)

@@ -9,7 +9,18 @@ import numpy as np
 import streamlit as st
 
 from observability.analyzers.trust._criteria import CRITERIA, RATIO_BAND, Criterion, criterion_of, level, overall
-from observability.analyzers.trust._groups import Attribute, Groups, attributes, enough, measure, question, rows_needed
+from observability.analyzers.trust._groups import (
+    MOST_CLASSES,
+    Attribute,
+    Groups,
+    attributes,
+    enough,
+    measure,
+    of_class,
+    question,
+    rate_of,
+    rows_needed,
+)
 from observability.analyzers.trust._words import ROWS, because_level, difference
 from observability.export_csv import inert_csv
 from observability.finding import Finding
@@ -34,13 +45,24 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the page is about: the attribute, the criterion that is looked at, the groups now and (None: no reference) in the reference."""
+    """What the page is about: the attribute, the criterion that is looked at, the groups now and (None: no reference) in the reference.
+
+    of: the one class of several whose rates are drawn; None: the criterion's own.
+    """
 
     attribute: Attribute
     criterion: Criterion
     now: Groups
     before: Groups | None
     window: Window
+    of: str | None = None
+
+    @property
+    def rates(self) -> tuple[str, ...]:
+        """The rates that are drawn."""
+        return (
+            self.criterion.rates if self.of is None else tuple(of_class(rate, self.of) for rate in ("true_positive_rate", "selection_rate"))
+        )
 
 
 def available(here: Here) -> tuple[list[Attribute], Window]:
@@ -79,10 +101,47 @@ def choices(here: Here) -> Chosen | None:
             return None
         if here.model.task == "binary":
             criterion = choose_criterion(criterion)
+        of = choose_class(here) if here.model.task == "multiclass" else None
     if now.rows.sum() == 0:
         empty.no_rows()
         return None
-    return Chosen(attribute, criterion, now, before, window)
+    return Chosen(attribute, criterion, now, before, window, of)
+
+
+def choose_class(here: Here) -> str | None:
+    """The box of a model of several classes: whose rates are drawn by group."""
+    return choose(
+        "class", "Class", here.model.classes[:MOST_CLASSES], placeholder="Whether decisions are right", width=280,
+        missing="The link names the class {}, which this model does not have.",
+    )  # fmt: skip
+
+
+def title(rate: str) -> str:
+    """A rate in words: of one class of several, how often its labels are found, and how often it is decided."""
+    name, _, of = rate.partition(" of ")
+    return f"{'Found' if name == 'true_positive_rate' else 'Decided'} as {of}" if of else text.metric_title(name)
+
+
+def counted(rate: str) -> str:
+    """What the rows of a rate are called."""
+    name, _, of = rate.partition(" of ")
+    if of:
+        return f"labelled {of}" if name == "true_positive_rate" else "decisions"
+    return ROWS.get(rate, "labelled rows" if rate in ("accuracy", "mae") else "decisions")
+
+
+def class_words(chosen: Chosen) -> None:
+    """How far groups differ in the rates of one class; nothing where none is chosen. Looked at, not judged."""
+    if chosen.of is None:
+        return
+    for rate in chosen.rates:
+        keep = np.asarray(enough(chosen.now, rate))
+        if keep.sum() < 2:
+            st.markdown(text.plain(f"{title(rate)}: fewer than two groups are large enough to compare."))
+            continue
+        names = [name for name, held in zip(chosen.now.names, keep) if held]
+        st.markdown(text.plain(f"{title(rate)}: {sure_words(rate, names, chosen.now.metrics[rate].at(keep).spread())}"))
+    st.caption("Looked at; a model of several classes is held against equal accuracy.")
 
 
 def choose_criterion(usual: Criterion) -> Criterion:
@@ -171,7 +230,7 @@ def rate_frame(now: Groups, before: Groups | None, metric: str) -> "DataFrame":
     return pd.DataFrame(
         {
             "group": now.names, "value": measured.value, "low": measured.low, "high": measured.high, "n": np.rint(measured.n).astype(int),
-            "what": ROWS.get(metric, "labelled rows" if metric in ("accuracy", "mae") else "decisions"), "enough": keep,
+            "what": counted(metric), "enough": keep,
             "reference": np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value,
             "needs": [None if keep[place] else rows_needed(now, metric, place) for place in range(len(now.names))],
         }
@@ -180,20 +239,22 @@ def rate_frame(now: Groups, before: Groups | None, metric: str) -> "DataFrame":
 
 def dots(here: Here, chosen: Chosen, alt: str) -> None:
     """A dot plot for each rate of the criterion, and the ratio of selection rates."""
-    charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.criterion.rates]
-    places = st.columns(2, gap="large") if here.model.task == "binary" else [st.container()]
+    charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.rates]
+    places = st.columns(2, gap="large") if here.model.task == "binary" or chosen.of else [st.container()]
     for number, (rate, rows) in enumerate(charts):
         unit = "share" if chosen.now.metrics[rate].successes is not None else ""
         with places[number % len(places)]:
-            st.subheader(text.metric_title(rate), anchor=False)
-            figure = charts_fairness.dots(rows, name=text.metric_title(rate).lower(), unit=unit, overall=overall(chosen.now, rate))
+            st.subheader(text.plain(title(rate)), anchor=False)
+            figure = charts_fairness.dots(
+                rows, name=title(rate) if chosen.of else title(rate).lower(), unit=unit, overall=overall(chosen.now, rate)
+            )
             frame.chart(
                 figure,
                 rows,
-                key=f"groups-{rate}",
-                alt=f"{text.metric_title(rate)} by {chosen.attribute.name}. {alt}",
-                metrics=(rate, chosen.criterion.metric),
-                on_select=clicks.leads(f"groups-{rate}", partial(of_group, here, chosen, rate)),
+                key=f"groups-{rate_of(rate)}",
+                alt=f"{title(rate)} by {chosen.attribute.name}. {alt}",
+                metrics=(rate_of(rate), chosen.criterion.metric),
+                on_select=clicks.leads(f"groups-{rate_of(rate)}", partial(of_group, here, chosen, rate)),
             )
     if here.model.task == "binary":
         with places[len(charts) % len(places)]:
@@ -207,6 +268,11 @@ def of_group(here: Here, chosen: Chosen, rate: str, point: clicks.Point) -> clic
     if number is None:
         return None
     level, classes = chosen.now.levels[count - 1 - number], here.model.classes
+    if chosen.of is not None:
+        found = rate_of(rate) == "true_positive_rate"
+        named = clicks.equals("label" if found else "answer", chosen.of)
+        q = f"{named} and outcome = wrong" if named and found else named
+        return clicks.inside(here, [(chosen.attribute.name, one) for one in level], q)
     wanted = {
         "selection_rate": {"answer": 1},
         "true_positive_rate": {"label": 1, "answer": 0},
@@ -252,19 +318,18 @@ def ratio_frame(now: Groups, before: Groups | None) -> "DataFrame | None":
 
 def all_figures(here: Here, chosen: Chosen) -> None:
     """Every rate of every group, with its interval, as a table."""
-    shown = [
+    shown: list[str] = [
         each
         for each in ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy", "mae")
         if each in chosen.now.metrics
     ]
+    shown += chosen.rates if chosen.of is not None else ()
     columns = [
         column("group", chosen.attribute.name, strong=True),
         column("n", "Predictions", align="right"),
         column("labelled", "Labelled", align="right"),
     ]
-    columns += [
-        column(each, text.metric_title(each), align="right", help="With its 95 % interval; grey: too small to judge") for each in shown
-    ]
+    columns += [column(each, title(each), align="right", help="With its 95 % interval; grey: too small to judge") for each in shown]
     rows = []
     for place, name in enumerate(chosen.now.names):
         cells: dict[str, Cell] = {
@@ -293,7 +358,7 @@ def figure_cell(groups: Groups, metric: str, place: int) -> Cell:
     if not enough(groups, metric)[place]:
         cell |= {
             "s": "unknown",
-            "title": f"Too small to judge: {measured.n[place]:,.0f} {ROWS.get(metric, 'rows')}, about {rows_needed(groups, metric, place):,} more needed",
+            "title": f"Too small to judge: {measured.n[place]:,.0f} {counted(metric)}, about {rows_needed(groups, metric, place):,} more needed",
         }
     return cell
 
@@ -335,14 +400,14 @@ def pairs(here: Here, chosen: Chosen) -> None:
         return
     two = [chosen.attribute, others[names.index(name)]]
     now, before = both(here, chosen.window, two)
-    metric = chosen.criterion.rates[0]
+    metric = chosen.rates[0]
     rows = (
         rate_frame(now, before, metric)
         .assign(place=range(len(now.levels)), predictions=now.rows)
         .sort_values("predictions", ascending=False, kind="stable")
     )
     held = rows[rows["enough"]]
-    judged = f"{len(held)} of {len(rows)} pairs are large enough for the {text.metric_title(metric).lower()}."
+    judged = f"{len(held)} of {len(rows)} pairs are large enough for: {title(metric)}."
     if len(held) >= 2:
         ranked = held.sort_values("value", kind="stable").to_dict("records")
         worst, best = ranked[0], ranked[-1]
@@ -390,7 +455,7 @@ def pair_table(here: Here, two: Sequence[Attribute], now: Groups, metric: str, r
         drawn.append(row(cells))
     columns = (
         column("group", " × ".join(each.name for each in two), strong=True),
-        column("value", text.metric_title(metric), align="right"),
+        column("value", title(metric), align="right"),
         column("interval", "95 % interval", width="11rem", help="Dashed: all pairs"),
         column("n", str(rows["what"].iloc[0]).capitalize() if len(rows) else "n", align="right"),
     )

@@ -151,7 +151,11 @@ def limit(finding: Finding) -> str:
     if isinstance(finding.limit, tuple):
         return " to ".join(text.amount(each, finding.unit) for each in finding.limit)
     value = finding.limit
-    return text.amount(value, finding.unit) if finding.unit == "share" or value is None else f"{value:.4g}".replace("-", text.MINUS)
+    return (
+        text.amount(value, finding.unit)
+        if finding.unit in ("share", "Wh", "gCO₂e") or value is None
+        else f"{value:.4g}".replace("-", text.MINUS)
+    )
 
 
 def severity_filter() -> list[str]:

@@ -95,10 +95,12 @@ def sentence(found: Sequence[Finding]) -> str:
     order = ("latency_p99", "error_rate", "latency_p95", "latency_p50", "request_rate")
     told = sorted(found, key=lambda each: (rank.get(each.severity, 2), order.index(each.metric) if each.metric in order else 9))
     first = told[0]
-    st.markdown(f"{text.status(first.severity)}: **{text.sentence(first.because)}**")
-    for each in told[1:]:
-        if each.severity in rank:
-            st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    several = len({each.version for each in found if each.version}) > 1
+    for each in told:
+        if each is first or each.severity in rank:
+            words = text.sentence(each.because)
+            of = f" :gray[version {text.plain(each.version)}]" if several and each.version else ""
+            st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if each is first else words}{of}")
     errors = next((each for each in found if each.metric == "error_rate" and each.against == "past" and each.subject == "model"), None)
     if errors is not None and errors is not first and errors.severity not in rank:
         st.caption(text.sentence(errors.because))
@@ -227,7 +229,7 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
     ]
     columns.append(column("status", "Status"))
     table(
-        field,
+        f"by-{field}",
         f"Service by {field}",
         columns,
         [table_row(here, field, each, about) for each in rows.head(MOST_LEVELS).to_dict("records")],

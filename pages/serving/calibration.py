@@ -23,8 +23,12 @@ if here.model.task == "regression":
     st.header("What was predicted, and what came true", anchor=False)
     calibration.slope(known[0])
 else:
-    both = calibration.sides(here)
-    if both is not None:
+    decided = calibration.choose_class(here)
+    both = calibration.sides(here, decided)
+    if both is None:
+        empty.no_rows(f"labelled predictions decided as {text.plain(decided)}" if decided else "labelled predictions")
+    else:
+        calibration.class_words(both)
         left, right = st.columns([3, 2], gap="large")
         with left:
             st.header("What was said, and what came true", anchor=False)

@@ -5,7 +5,7 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import charts_time, clicks, empty, find, frame, load, performance, series, text
+from observability.views import charts_time, classes, clicks, empty, find, frame, load, performance, series, text
 
 here = frame.begin_model("performance")
 with frame.loading(300):
@@ -49,6 +49,8 @@ with left:
 with right:
     st.header("Where it is worst", anchor=False)
     performance.slices_of(here, finding)
+
+classes.class_by_class(here)
 
 st.header("All metrics", anchor=False)
 performance.all_metrics(found)

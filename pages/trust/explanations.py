@@ -6,7 +6,7 @@ each day is explained in a process of its own. Bars carry 95 % intervals; a chan
 
 import streamlit as st
 
-from observability.views import explaining, explanations, findings, frame, load
+from observability.views import empty, explaining, explanations, findings, frame, load, text
 
 here = frame.begin_model("explanations")
 with frame.loading(300):
@@ -18,6 +18,10 @@ if view is None:
 said = explanations.claims(view, found)
 explaining.missing(here, view)
 if view.now.n == 0:
+    st.stop()
+view = explanations.choose_class(here, view)
+if view.now.n == 0:
+    empty.no_rows(f"explained predictions that were decided as {text.plain(view.decided)}")
     st.stop()
 
 st.header("What drives the scores", anchor=False)

@@ -17,6 +17,7 @@ if chosen is None:
 
 said = fairness.claims(here, chosen, found)
 fairness.note(here, chosen)
+fairness.class_words(chosen)
 
 st.header("Group by group", anchor=False)
 fairness.dots(here, chosen, said)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.analyzers.serving._reliability import judged, scored
+from observability.catalog import Model
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.views import calibration, charts_calibration, load, theme
 from observability.views.frame import Here
@@ -69,3 +71,20 @@ def test_the_line_of_a_regression() -> None:
     figure = charts_calibration.line(rows, calibration.tenths(None))
     of = {trace.name: trace for trace in figure.data}
     assert "reference" not in of and list(of["now"].y) == [2.0, 3.5] and list(of["prediction = truth"].x) == [1.0, 3.0]
+
+
+def test_the_confidence_in_one_class_is_that_of_its_decisions() -> None:
+    rng, classes = np.random.default_rng(8), ("a", "b")
+    frame = pd.DataFrame({"decision": rng.integers(0, 2, 600), "confidence": rng.uniform(0.5, 1, 600)})
+    right = rng.random(600) < np.where(frame["decision"] == 1, frame["confidence"] - 0.3, frame["confidence"])
+    frame["label"] = np.where(right, frame["decision"], 1 - frame["decision"])
+    frame["score_bin"] = np.searchsorted(SCORE_EDGES, frame["confidence"], side="right")
+    counts = frame.groupby(["decision", "label", "score_bin"]).size().rename("n").reset_index()
+    counts = counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float))
+    here = Here("calibration", Scope("m"), Model(1, "m", "multiclass", classes), Window("m", START, END))
+    rows = scored(here.model, calibration.of_class(here, counts, "b"))
+    own = frame[frame["decision"] == 1]
+    assert rows.n == len(own) and rows.positive.sum() == (own["label"] == 1).sum()
+    assert calibration.of_class(here, counts, None) is counts
+    far, near = (judged(scored(here.model, calibration.of_class(here, counts, each))).ece.value for each in ("b", "a"))
+    assert far == pytest.approx(0.3, abs=0.06) and near < 0.1

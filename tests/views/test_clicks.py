@@ -111,13 +111,13 @@ def test_groups_and_steps_of_the_reliability_curve(current: World) -> None:
     both = calibration.sides(page)
     groups = both.now.groups
     for place in range(len(groups.n)):
-        found = calibration.group_of(page, {"x": float(groups.score[place]), "customdata": "now: score"}, both.now)
+        found = calibration.group_of(page, {"x": float(groups.score[place]), "customdata": "now: score"}, both)
         assert len(behind(current, found)) == round(groups.n[place])
     counts = calibration.steps(both.now)
     for step in counts[counts["n"] > 0].to_dict("records")[::5]:
-        found = calibration.group_of(page, {"x": (step["low"] + step["high"]) / 2, "customdata": "0.1 to 0.2"}, both.now)
+        found = calibration.group_of(page, {"x": (step["low"] + step["high"]) / 2, "customdata": "0.1 to 0.2"}, both)
         assert len(behind(current, found)) == round(step["n"])
-    assert calibration.group_of(page, {"x": 0.5, "customdata": "reference: score"}, both.now) is None
+    assert calibration.group_of(page, {"x": 0.5, "customdata": "reference: score"}, both) is None
 
 
 def test_groups_of_people_slices_and_requests(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

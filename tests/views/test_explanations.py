@@ -10,7 +10,7 @@ from observability.analyzers.trust._attributions import explained
 from observability.catalog import Version
 from observability.store.attributions import State
 from observability.views import charts_explanations, theme
-from observability.views.explanations import View, importance_frame, in_words, newest, provenance, time_frame, trend
+from observability.views.explanations import View, importance_frame, in_words, newest, of_class, provenance, time_frame, trend
 from observability.window import Window
 from tests.analyzers.trust.test_explanations import NAMES, attributions, served
 
@@ -122,3 +122,17 @@ def test_the_newest_version_is_the_one_registered_last_not_the_last_name() -> No
     nine, ten, seen = Version("9", registered_at=START), Version("10", registered_at=START + timedelta(days=1)), Version("99")
     assert newest([nine, ten, seen]) is ten and newest([ten, nine]) is ten
     assert newest([seen]) is seen and newest([]) is None
+
+
+def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: View) -> None:
+    place = np.arange(len(view.rows)) % 7 % 2
+    rows = view.rows.assign(**{"class": place})
+    whole = View(view.version, view.window, view.state, rows, explained(rows, served(), NAMES), view.before, "reference")
+    assert "each for the class that it was decided as" in provenance(whole)
+    own = of_class(whole, 1, "positive")
+    held = rows[rows["class"] == 1]
+    assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference here explains another class"
+    wanted = held[[f"attribution.{name}" for name in NAMES]].abs().mean()
+    assert importance_frame(own).set_index("feature")["mean"][list(NAMES)].to_numpy() == pytest.approx(wanted.to_numpy())
+    assert f"{len(held)} explained predictions that were decided positive" in provenance(own)
+    assert time_frame(own)[0]["n"].sum() == len(held) * len(NAMES)

@@ -21,7 +21,8 @@ class Explained:
     """Explained predictions of one window: values (rows, features) with the number of predictions that each row stands for.
 
     days: days on which some were explained; served_days, served: days with predictions that the model answered, and how many. left_out: rows that do not add up.
-    other_link: rows in another space, which cannot be mixed with these. of_day: the day of each row since 1970 (none of a reference). mismatched, matched: for how many the artifact gives another, or the same, score.
+    other_link: rows in another space, which cannot be mixed with these. of_day: the day of each row since 1970 (none of a reference).
+    classes: the class that each row is explained for (-1: there is one score). mismatched, matched: for how many the artifact gives another, or the same, score.
     """
 
     names: tuple[str, ...]
@@ -36,6 +37,7 @@ class Explained:
     mismatched: int = 0
     matched: int = 0
     of_day: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def along(self, direction: Floats, kept: NDArray[np.bool_] | None = None) -> tuple[float, float]:
         """The features' shares along a direction (their weighted sum), of some rows, and its standard error (the linearised one of a ratio)."""
@@ -93,7 +95,7 @@ def explained(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, 
     known = same["reproduces"].dropna()
     found = Explained(
         names, values, weights, link, left_out=len(sample) - len(kept), other_link=len(kept) - len(same),
-        mismatched=int((~known.astype(bool)).sum()), matched=int(known.astype(bool).sum()),
+        mismatched=int((~known.astype(bool)).sum()), matched=int(known.astype(bool).sum()), classes=same["class"].to_numpy(np.int64),
     )  # fmt: skip
     if served is None:
         return found
@@ -105,7 +107,7 @@ def explained(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, 
     weights = np.where(held > 0, weights * stands / np.maximum(held, 1e-12), 0.0)
     return Explained(
         names, values, weights, link, int(day.nunique()), int((totals["n"] > 0).sum()), int(totals["n"].sum()), found.left_out,
-        found.other_link, found.mismatched, found.matched, day.to_numpy("datetime64[D]").astype(np.int64),
+        found.other_link, found.mismatched, found.matched, day.to_numpy("datetime64[D]").astype(np.int64), found.classes,
     )  # fmt: skip
 
 

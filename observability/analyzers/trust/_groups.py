@@ -26,7 +26,8 @@ MINIMUM_OF_CLASS = 30
 """Positives for a true positive rate, negatives for a false positive rate, rows of anything (terms.md)."""
 MINIMUM_WIDTH = 0.1
 """Half the widest 95 % interval with which another rate is judged; of a mean relative to the mean of all."""
-RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision")
+MOST_CLASSES = 20
+"""Classes whose rates are measured, the first ones."""
 MISSING = "null"
 """The level of rows whose attribute is missing: shown, and no group to compare."""
 
@@ -146,6 +147,16 @@ def measure(model: Model, frame: "DataFrame", chosen: Sequence[Attribute]) -> Gr
     return classification(model, frame, code, tuple(found))
 
 
+def of_class(rate: str, name: str) -> str:
+    """The name of a rate of one class of several."""
+    return f"{rate} of {name}"
+
+
+def rate_of(metric: str) -> str:
+    """The rate that a metric is, whatever class it is of."""
+    return metric.partition(" of ")[0]
+
+
 def levels_of(frame: "DataFrame", attribute: Attribute) -> list[str]:
     """The level of each row of a frame as text."""
     return [MISSING if each is None or each != each else level_name(each) for each in frame[attribute.reference]]
@@ -157,7 +168,9 @@ def level_name(level: object) -> str:
 
 
 def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[str, ...], ...]) -> Groups:
-    """Rates by group: selection, TPR, FPR and precision of a binary model; accuracy of every classifier."""
+    """Rates by group: selection, TPR, FPR and precision of a binary model; of one with several classes how often each is decided, and how many of its
+    labels are found; accuracy of every classifier.
+    """
     decision, label = (frame[name].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64) for name in ("decision", "label"))
     decided, known = decision >= 0, label >= 0
     both, positive = decided & known, decision == 1
@@ -170,6 +183,12 @@ def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], le
             "precision": (known & positive, label == 1),
             "base_rate": (known, label == 1),
         }
+    else:
+        for place, name in enumerate(model.classes[:MOST_CLASSES]):
+            wanted |= {
+                of_class("selection_rate", name): (decided, decision == place),
+                of_class("true_positive_rate", name): (decided & (label == place), decision == place),
+            }
     w, w2 = (frame[name].to_numpy(np.float64) for name in ("w", "w2"))
     size = len(levels)
 
@@ -206,7 +225,7 @@ def enough(groups: Groups, metric: str) -> Bools:
     """Which groups have rows enough for a metric: 30 positives or negatives, else an interval that is narrow enough. Missing is never a group."""
     measured = groups.metrics[metric]
     full = (measured.n >= MINIMUM_OF_CLASS) & np.array([MISSING not in each for each in groups.levels], np.bool_)
-    if metric in ("true_positive_rate", "false_positive_rate"):
+    if rate_of(metric) in ("true_positive_rate", "false_positive_rate"):
         return full
     with np.errstate(invalid="ignore"):
         half = (measured.high - measured.low) / 2
@@ -223,7 +242,7 @@ def rows_needed(groups: Groups, metric: str, place: int) -> int:
     """About how many more rows (positives, negatives) a group needs to be judged; at least 1."""
     measured = groups.metrics[metric]
     wanted = float(MINIMUM_OF_CLASS)
-    if metric not in ("true_positive_rate", "false_positive_rate") and measured.successes is not None:
+    if rate_of(metric) not in ("true_positive_rate", "false_positive_rate") and measured.successes is not None:
         rate = (measured.successes[place] + 1) / (measured.n[place] + 2)
         wanted = max(wanted, normal_quantile(0.95) ** 2 * rate * (1 - rate) / MINIMUM_WIDTH**2)
     return max(int(np.ceil(wanted - measured.n[place])), 1)

@@ -4,7 +4,7 @@ import numpy as np
 
 from observability.analyzers.trust._changes import Moved
 from observability.analyzers.trust._criteria import Criterion, Level, is_chosen
-from observability.analyzers.trust._groups import MINIMUM_OF_CLASS, Attribute, Groups
+from observability.analyzers.trust._groups import MINIMUM_OF_CLASS, Attribute, Groups, rate_of
 from observability.catalog import Model
 from observability.finding import Severity
 from observability.metrics import METRICS
@@ -19,14 +19,14 @@ def amount(metric: str, value: float | None) -> str:
     """A rate in per cent, another value with three digits."""
     if value is None or np.isnan(value):
         return "unknown"
-    return f"{value:.1%}" if metric == "share" or METRICS[metric].unit == "share" else f"{value:,.3g}"
+    return f"{value:.1%}" if metric == "share" or METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
 
 
 def difference(metric: str, value: float | None) -> str:
     """A difference of rates in points, of other values with three digits."""
     if value is None:
         return "unknown"
-    return f"{100 * value:.1f} points" if METRICS[metric].unit == "share" else f"{value:,.3g}"
+    return f"{100 * value:.1f} points" if METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
 
 
 def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level, severity: Severity, looks: int | None = None) -> str:

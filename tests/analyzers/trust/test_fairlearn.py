@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.trust._criteria import CRITERIA, ratio_of, spread_of
-from observability.analyzers.trust._groups import Attribute, Groups, measure
+from observability.analyzers.trust._groups import Attribute, Groups, measure, of_class
 from observability.catalog import Model
 
 fairlearn = pytest.importorskip("fairlearn.metrics")
@@ -62,3 +62,20 @@ def test_differences_are_fairlearns(name: str, rows: pd.DataFrame, groups: Group
 def test_the_ratio_of_selection_rates_is_fairlearns(rows: pd.DataFrame, groups: Groups) -> None:
     theirs = fairlearn.demographic_parity_ratio(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
     assert ratio_of(groups, np.ones(len(groups.levels), bool)).value == pytest.approx(theirs, rel=1e-12)
+
+
+def test_rates_of_each_of_several_classes_are_fairlearns() -> None:
+    rng = np.random.default_rng(12)
+    rows = pd.DataFrame({"group.sex": rng.choice(["F", "M"], 900), "label": rng.integers(0, 3, 900), "decision": rng.integers(0, 3, 900)})
+    counts = rows.groupby(["group.sex", "label", "decision"]).size().rename("n").reset_index()
+    model = Model(1, "m", "multiclass", ("a", "b", "c"))
+    found = measure(
+        model, counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float)), [Attribute("sex", "group.sex", ("F", "M"))]
+    )
+    for place, name in enumerate(model.classes):
+        theirs = fairlearn.MetricFrame(
+            metrics={each: getattr(fairlearn, each) for each in ("selection_rate", "true_positive_rate")},
+            y_true=rows["label"] == place, y_pred=rows["decision"] == place, sensitive_features=rows["group.sex"],
+        ).by_group  # fmt: skip
+        for rate in theirs:
+            assert list(found.metrics[of_class(rate, name)].value) == pytest.approx(list(theirs[rate]))
