@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from observability.aggregate import Aggregate, By
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.operations._change import by_day, filled, judge, scaled
+from observability.analyzers.operations import _why
+from observability.analyzers.operations._change import Judged, by_day, filled, judge, scaled
 from observability.analyzers.operations._month import Month, because_month, month
+from observability.analyzers.operations._why import Factor
 from observability.energy import RESOURCES, RUNS, served_question, use_question
 from observability.finding import Basis, Finding
 from observability.money import (
@@ -171,15 +173,26 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     judged = judge(hours, past[past["period"] >= since], "amount", context, now)
     place = Place(context.model.name, context.model.settings)
     said = priced_from(part, frames["prices"], place, context.window.end.replace(tzinfo=None))
+    factors = why(frames, context, judged, part, before, currency)
     because = (
         f"Serving a thousand predictions costs {money(judged.now.value, currency)} ({WORDS[part.method]}, {part.source}{said}; {spent.rows:,} predictions)"
-        f"{apart(spent)}: {judged.said}."
+        f"{apart(spent)}: {judged.said}{_why.said(factors, judged)}."
     )
     evidence = {
         "currency": currency, "method": part.method, "source": part.source, "parts": spent.by_part, "currencies": spent.others,
-        "by_day": by_day(now, ["amount"]),
+        "by_day": by_day(now, ["amount"]), **_why.facts(factors),
     }  # fmt: skip
     return filled(base, judged, because=because, basis=basis_of(part.source), evidence=evidence)
+
+
+def why(frames: Frames, context: Context, judged: Judged, part: Part, before: Part | None, currency: str) -> list[Factor]:
+    """Price and units of the part of the window that the sentence is about, against the 28 days before."""
+    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    first, since = _why.stretch(judged, start, end), start - timedelta(days=CHANGE_DAYS)
+    now = replace(part, rows=_why.inside(part.rows, "at", first))
+    then = None if before is None else replace(before, rows=_why.inside(before.rows, "at", since))
+    served = _why.inside(frames["served"], "period", first), _why.inside(frames["past served"], "period", since)
+    return _why.of_cost(now, then, currency, frames["prices"], Place(context.model.name, context.model.settings), served)
 
 
 def apart(spent: Spent) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.operations._change import by_day, filled, judge
+from observability.analyzers.operations import _why
+from observability.analyzers.operations._change import Judged, by_day, filled, judge
 from observability.energy import RESOURCES, RUNS, SOURCES, Serving, runs_of, served_question, serving, use_question, with_prefix
 from observability.finding import Basis, Finding
 from observability.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, ambiguous_regions
@@ -74,21 +75,30 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     )  # fmt: skip
     days = now.parts("wh", "emitted")
     energy, sci = (judge(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
+    drawn = _why.of_energy(now, *hours_of(now, past, context, energy), frames["prices"], place)[0]
+    emitted = _why.of_energy(now, *hours_of(now, past, context, sci), frames["prices"], place)[1]
     how = HOW[now.method].format(watts=place.watts_per_core)
     evidence = facts(now, place, frames["prices"])
     said = (
         f"Serving draws {with_prefix(energy.now.value, 'Wh')} a thousand predictions ({now.source}, {how}, {now.rows:,} predictions{part_of(now)}"
-        f"{with_pue(now)}): {energy.said}."
+        f"{with_pue(now)}): {energy.said}{_why.said(drawn, energy)}."
     )
     grams = (
         f"Serving emits {with_prefix(sci.now.value, 'gCO₂e')} a thousand predictions ({now.carbon_source}{with_carbon(now, frames['prices'], context)}; "
-        f"{made(now)}): {sci.said}."
+        f"{made(now)}): {sci.said}{_why.said(emitted, sci)}."
     )
     basis = basis_of(now.source)
     return (
-        filled(blank, energy, because=said, basis=basis, evidence=evidence | {"by_day": by_day(days, ["wh", "emitted"])}),
-        filled(carbon, sci, because=grams, basis=basis_of(now.carbon_source), evidence=evidence),
+        filled(
+            blank, energy, because=said, basis=basis, evidence=evidence | {"by_day": by_day(days, ["wh", "emitted"])} | _why.facts(drawn)
+        ),
+        filled(carbon, sci, because=grams, basis=basis_of(now.carbon_source), evidence=evidence | _why.facts(emitted)),
     )
+
+
+def hours_of(now: Serving, past: Serving, context: Context, judged: Judged) -> tuple["DataFrame", "DataFrame"]:
+    """The hours that a sentence is about, and those of the past."""
+    return _why.inside(now.hours, "period", _why.stretch(judged, context.window.start, context.window.end)), past.hours
 
 
 def facts(now: Serving, place: Place, prices: "DataFrame") -> dict[str, object]:

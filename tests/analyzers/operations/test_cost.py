@@ -36,14 +36,14 @@ def outcomes(matrix: list[list[int]]) -> pd.DataFrame:
 
 
 def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, settings: ModelSettings | None = None, matrix=None, run=None, labelled=None,
-             usage=None, humans: int = 0, task: str = "binary", kept=None) -> dict:  # fmt: skip
+             usage=None, past_usage=None, humans: int = 0, task: str = "binary", kept=None) -> dict:  # fmt: skip
     context = context_for(None, task=task, settings=settings or ModelSettings())
     nothing = use("cost", [], [])
     before = served([]) if past is None else past.assign(period=past["period"] - timedelta(days=PAST_DAYS))
     people = records(HUMAN_LABELS.columns or (), [{"at": START, "source": "human"}] * humans, ("at",), ())
     frames = {
         "served": now, "use": nothing if usage is None else usage, "resources": resources(), "runs": runs() if run is None else run,
-        "prices": prices(*price), "annotations": annotations() if labelled is None else labelled, "past served": before, "past use": nothing,
+        "prices": prices(*price), "annotations": annotations() if labelled is None else labelled, "past served": before, "past use": nothing if past_usage is None else past_usage.assign(period=past_usage["period"] - timedelta(days=PAST_DAYS)),
         "datasets": datasets() if kept is None else kept, "past resources": resources(), "past annotations": annotations(), "past labels": people.iloc[:0], "labels": people,
     }  # fmt: skip
     if task == "binary":
@@ -92,6 +92,23 @@ def test_labels_of_people_are_paid_where_there_are_no_annotations() -> None:
 def test_a_dearer_price_is_told_against_the_own_past() -> None:
     found = findings(traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), REQUEST, REQUEST | {"amount": 0.02, "from": 0})["cost_per_thousand"]
     assert found.severity == "act" and found.value == pytest.approx(20) and "2 times" in found.because
+    assert "(the price of a request is 2 times as high)" in found.because
+    assert found.evidence["factors"] == [["the price of a request", pytest.approx(0.02), pytest.approx(0.01), pytest.approx(2.0)]]
+
+
+def test_a_rise_is_told_apart_into_price_and_units() -> None:
+    now, past = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4)
+    hour = {"resource": "cpu_hour", "amount": 0.5, "from": -24 * 100}
+    busy = [use("latency_ms", frame["w"].tolist(), [each] * len(frame)) for frame, each in ((now, 30.0), (past, 20.0))]
+    found = findings(now, past, hour, hour | {"amount": 0.6, "from": 0}, usage=busy[0], past_usage=busy[1])["cost_per_thousand"]
+    assert found.severity == "act" and found.value == pytest.approx(1000 * 0.030 / 3600 * 0.6)
+    assert (
+        "the price of an hour of a busy core is 1.2 times as high and the busy time of a prediction is 1.5 times as high" in found.because
+    )
+    times = [each[3] for each in found.evidence["factors"]]
+    assert np.prod(times) == pytest.approx(found.evidence["times_the_past"], rel=1e-6)
+    same = findings(now, past, hour, usage=busy[1].head(HOURS), past_usage=busy[1])["cost_per_thousand"]
+    assert same.severity == "ok" and "times as high" not in same.because
 
 
 @pytest.mark.parametrize(("budget", "severity"), [(None, "ok"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])

@@ -62,6 +62,27 @@ def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str)
         assert "times that of the model's own 28 days before" in found.because and found.limit < found.value
 
 
+def test_carbon_that_rose_is_told_apart_into_energy_and_the_grid() -> None:
+    dirty = prices(
+        {"resource": "kwh", "pue": 1.5, "carbon_g_per_kwh": 200.0, "from": -2400},
+        {"resource": "kwh", "pue": 1.2, "carbon_g_per_kwh": 400.0, "from": 0},
+    )
+    found = findings(week(36.0, 3), week(36.0, 4, PAST_HOURS), price=dirty)
+    energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
+    assert (
+        carbon.severity == "act"
+        and "the energy of a prediction is 0.8 times as high and the carbon of a kWh is 2 times as high" in carbon.because
+    )
+    assert np.prod([each[3] for each in carbon.evidence["factors"]]) == pytest.approx(
+        1000 * carbon.value / carbon.evidence["baseline"] / 1000
+    )
+    assert (
+        energy.severity == "ok"
+        and "(PUE) is 0.8 times as high" in energy.because
+        and "draw for a prediction is unchanged" in energy.because
+    )
+
+
 def test_a_change_of_the_last_day_is_told_on_that_day_and_dated() -> None:
     now, past = week(36.0, 3), week(36.0, 4, PAST_HOURS)
     late = now[1]["period"] >= now[1]["period"].iloc[-24]
