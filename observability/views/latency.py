@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
+MOST_SENTENCES = 3
+"""Claims that stand above the charts."""
 MOST_LEVELS = 50
 
 
@@ -90,17 +92,23 @@ def level_row(name: str, requests: Requests) -> dict[str, Any]:
 
 
 def sentence(found: Sequence[Finding]) -> str:
-    """The worst claim, or that of p99; drawn, and returned as the charts' alternative text."""
+    """The worst claims, of a replica or device before those about the whole, or that of p99; drawn, and the first returned as the charts' alternative text."""
     rank = {"act": 0, "watch": 1}
     order = ("latency_p99", "error_rate", "latency_p95", "latency_p50", "request_rate")
-    told = sorted(found, key=lambda each: (rank.get(each.severity, 2), order.index(each.metric) if each.metric in order else 9))
-    first = told[0]
+    told = sorted(
+        found,
+        key=lambda each: (
+            rank.get(each.severity, 2), each.severity not in rank or each.subject == "model", order.index(each.metric) if each.metric in order else 9
+        ),
+    )  # fmt: skip
+    first, bad = told[0], [each for each in told if each.severity in rank]
     several = len({each.version for each in found if each.version}) > 1
-    for each in told:
-        if each is first or each.severity in rank:
-            words = text.sentence(each.because)
-            of = f" :gray[version {text.plain(each.version)}]" if several and each.version else ""
-            st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if each is first else words}{of}")
+    for each in bad[:MOST_SENTENCES] or [first]:
+        words = text.sentence(each.because)
+        of = f" :gray[version {text.plain(each.version)}]" if several and each.version else ""
+        st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if each is first else words}{of}")
+    if len(bad) > MOST_SENTENCES:
+        st.caption(f"{len(bad) - MOST_SENTENCES} more claims stand under Findings.")
     errors = next((each for each in found if each.metric == "error_rate" and each.against == "past" and each.subject == "model"), None)
     if errors is not None and errors is not first and errors.severity not in rank:
         st.caption(text.sentence(errors.because))
@@ -194,6 +202,10 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
         for each in reversed(found)
         if each.subject.startswith(f"{field}=") and each.severity in ("act", "watch")
     }
+    if field == "version":  # what is said of the whole is said of one version, against its own past
+        about |= {
+            each.version: each for each in reversed(found) if each.version and each.subject == "model" and each.severity in ("act", "watch")
+        }
     said = next((each.because.replace("`", "") for each in about.values()), f"No {field} stands out from the others.")
     if len(timed) >= 2:
         dots = timed.rename(
