@@ -14,6 +14,7 @@ from observability.cli import Outcome, Say
 from observability.commands import answered, instant
 from observability.errors import UsageError
 from observability.finding import iso
+from observability.numerals import figure, worded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -49,21 +50,21 @@ def lines_of(found: "Case") -> Iterator[str]:
         for mark in found.happened.timeline:
             yield f"  {mark.at:%Y-%m-%d %H:%M:%S} UTC  {mark.what}: {mark.text}"
         if found.happened.cost is not None:
-            yield f"Cost of this error: {found.happened.cost:.6g} {found.happened.currency or ''}".rstrip()
+            yield f"Cost of this error: {figure(found.happened.cost, 6)} {found.happened.currency or ''}".rstrip()
     for each in found.triage or ():
         yield f"{each.score:4.2f}  {each.source}: {each.because}"
     odd = [each for each in found.inputs or () if each.flags]
     yield f"{len(odd)} of {len(found.inputs or ())} inputs carry a flag{':' if odd else '.'}"
-    yield from (f"  {each.feature} = {each.value} ({', '.join(each.flags)}): {each.because}" for each in odd)
+    yield from (f"  {each.feature} = {worded(each.value)} ({', '.join(each.flags)}): {each.because}" for each in odd)
     if found.explanation:
         parts = sorted(found.explanation.attributions.items(), key=lambda each: -abs(each[1]))[:MOST_BARS]
-        base = "unknown" if found.explanation.base_value is None else f"{found.explanation.base_value:.4g}"
-        bars = ", ".join(f"{name} {value:+.4g}" for name, value in parts)
+        base = "unknown" if found.explanation.base_value is None else figure(found.explanation.base_value)
+        bars = ", ".join(f"{name} {figure(value, sign=True)}" for name, value in parts)
         yield f"Why (in the space of {found.explanation.link}, from {base}): {bars}"
     for change in found.counterfactuals or ():
-        said = ", ".join(f"{name} {before} to {after}" for name, (before, after) in change.changes.items())
+        said = ", ".join(f"{name} {worded(before)} to {worded(after)}" for name, (before, after) in change.changes.items())
         yield f"  simulated: {said} gives {shown(change.score)}{'' if change.reached else ', which is not enough'}"
-    yield from (f"  version {other.version} says {other.prediction} ({shown(other.score)})" for other in found.versions or ())
+    yield from (f"  version {other.version} says {worded(other.prediction)} ({shown(other.score)})" for other in found.versions or ())
     if found.label_check:
         yield found.label_check.because
     if found.rule:
@@ -78,8 +79,8 @@ def shown(score: Any) -> str:
     """A score in few signs; of several classes the largest."""
     if isinstance(score, dict):
         name = max(score, key=lambda each: score[each])
-        return f"{name} {score[name]:.4g}"
-    return "none" if score is None else f"{score:.4g}"
+        return f"{name} {figure(score[name])}"
+    return "none" if score is None else figure(score)
 
 
 def inert(text: str) -> str:

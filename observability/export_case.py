@@ -17,6 +17,7 @@ from observability.case.modelled import AGAINST, Contrast
 from observability.case.saying import left_over, method
 from observability.case.saying import words as in_sentences
 from observability.export_csv import inert_csv
+from observability.numerals import worded
 from observability.store.said import Item
 from observability.views import text
 from observability.window import Slice
@@ -95,6 +96,7 @@ def page(frozen: Frozen) -> str:
         left_over=left_over,
         number=text.number,
         share=text.share,
+        worded=worded,
     )  # fmt: skip
 
 
@@ -103,14 +105,21 @@ def table(frozen: Frozen) -> str:
     import pandas as pd
 
     case, masked = frozen.case, frozen.masked
-    rows: list[tuple[str, str, Any, str]] = [("fact", name, value, "") for name, value in facts(case, masked)]
+    exact = as_logged(case)
+    rows: list[tuple[str, str, Any, str]] = [
+        ("fact", name, exact.get(name, words), words if name in exact else "") for name, words in facts(case, masked)
+    ]
     rows += [("timeline", each.what, each.at.isoformat(), MASKED if each.what == "complaint" and masked else each.text) for each in (case.happened.timeline if case.happened else ())]  # fmt: skip
     rows += [
-        ("input", each.feature, shown_value(each, masked), "; ".join([*each.flags, each.because])) for each in shown_inputs(case, masked)
+        ("input", each.feature, "missing" if each.value is None else each.value, "; ".join([*each.flags, each.because]))
+        for each in shown_inputs(case, masked)
     ]
     contrast = shown_contrast(frozen.contrast, masked)
     rows += [("attribution", each.feature, each.attribution, spoken(each.value)) for each in (contrast.bars if contrast else ())]
-    rows += [("neighbour", each.id, each.distance, f"label {each.label}, predicted {each.prediction}") for each in case.neighbours or ()]
+    rows += [
+        ("neighbour", each.id, each.distance, f"label {worded(each.label)}, predicted {worded(each.prediction)}")
+        for each in case.neighbours or ()
+    ]
     rule = shown_rule(case.rule, masked)
     rows += [("rule", rule.text, rule.rate, rule.because)] if rule else []
     rows += [("triage", each.source, each.score, hidden(each.because, case, rule, masked)) for each in case.triage or ()]
@@ -182,14 +191,28 @@ def facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
     pairs: list[tuple[str, object]] = [
         ("Id", row.id), ("Model", row.model.name), ("Version", row.version.name), ("Time (UTC)", text.minute(row.at)),
         ("Environment", row.environment), ("Score", text.number(row.score, 4) if row.score is not None else None),
-        ("Cut-off", text.number(row.threshold) if row.model.task == "binary" else None), ("Answer", row.answer),
-        ("Label", label.value if label else "none yet"), ("Label from", text.minute(label.at) if label else None),
+        ("Cut-off", text.number(row.threshold) if row.model.task == "binary" else None), ("Answer", worded(row.answer) if row.answer is not None else None),
+        ("Label", worded(label.value) if label else "none yet"), ("Label from", text.minute(label.at) if label else None),
         ("Cost of the error", f"{text.number(cost)} {currency}".strip() if cost is not None else None), ("Status", row.status),
         ("Subject", MASKED if "subject" in masked and stored.get("subject") is not None else stored.get("subject")),
         ("Device", stored.get("device")), ("Replica", stored.get("replica")), ("Batch", stored.get("batch")),
         *((name, MASKED if name in masked else spoken(value)) for name, value in row.groups.items()),
     ]  # fmt: skip
     return [(name, str(value)) for name, value in pairs if value is not None]
+
+
+def as_logged(case: Case) -> dict[str, Any]:
+    """The facts that are numbers or labels, as a machine reads them."""
+    row = case.row
+    cost = case.happened.cost if case.happened else None
+    pairs = {
+        "Score": row.score,
+        "Cut-off": row.threshold,
+        "Answer": row.answer,
+        "Label": row.label.value if row.label else None,
+        "Cost of the error": cost,
+    }
+    return {name: value for name, value in pairs.items() if value is not None}
 
 
 def shown_value(given: Input, masked: Collection[str]) -> str:
@@ -211,7 +234,7 @@ def spoken(value: Any) -> str:
         return "missing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    return f"{value:,.6g}".replace("-", text.MINUS) if isinstance(value, float) else str(value)
 
 
 def shown_contrast(contrast: Contrast | None, masked: Collection[str]) -> Contrast | None:

@@ -8,6 +8,8 @@ from html import escape
 
 from markupsafe import Markup
 
+from observability import numerals
+
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
@@ -116,7 +118,7 @@ def waterfall(base: float, bars: Sequence[tuple[str, float]], output: float, *, 
         y, colour = 8 + step * place + 2, ORANGE if value > 0 else BLUE
         fill = f'fill="{colour}" fill-opacity="0.35" stroke="{colour}"' if value > 0 else f'fill="{colour}"'
         drawn = f'<rect x="{x(low):.1f}" y="{y}" width="{max(x(high) - x(low), 1):.1f}" height="16" {fill}/>'
-        parts.append(row(place, name, drawn, f"{value:+.3g}", x(high)))
+        parts.append(row(place, name, drawn, numerals.figure(value, 3, sign=True), x(high)))
     parts.append(total(len(bars) + 1, "this case", output))
     return drawing(parts, width, 16 + step * (len(bars) + 2), label)
 
@@ -154,4 +156,4 @@ def span(values: Sequence[float]) -> tuple[float, float]:
 
 def figure(value: float) -> str:
     """A number on an axis."""
-    return f"{value:.3g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return numerals.figure(value, 3)

@@ -25,6 +25,7 @@ CORE = {
     "record_check",
     "record_values",
     "measure",
+    "numerals",
     "energy",
     "money",
     "prices",

@@ -193,6 +193,11 @@ def sentence(row: "Row", version: Version, shares: list[Share], part: str | None
     return f"{text}; of {worse.of:,} with a label it has {worse.n:,}{percent(worse)} wrong that were right, and {better.n:,}{percent(better)} right that were wrong"
 
 
+def tenths(share: float | None) -> str:
+    """A share in tenths of a percent."""
+    return f"{100 * (share or 0.0):.1f} %"
+
+
 def percent(found: Share) -> str:
     """A share with its interval, in brackets."""
-    return "" if found.value is None else f" ({found.value:.1%}, between {found.low:.1%} and {found.high:.1%})"
+    return "" if found.value is None else f" ({tenths(found.value)}, between {tenths(found.low)} and {tenths(found.high)})"

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from observability.case.shapes import Condition
 from observability.catalog import Column, Model
+from observability.numerals import figure
 from observability.store.search import OWN
 from observability.window import Slice
 
@@ -47,9 +48,11 @@ def of_number(column: Column, values: NDArray[np.float64], value: float) -> list
         return []
     cuts = np.unique(np.quantile(known, CUTS, method="nearest"))
     found = [
-        Condition(column.reference, f"{column.name} is {cut:.6g} or more", low=float(cut)) for cut in cuts if value >= cut > known.min()
+        Condition(column.reference, f"{column.name} is {figure(cut, 6)} or more", low=float(cut))
+        for cut in cuts
+        if value >= cut > known.min()
     ]
-    found += [Condition(column.reference, f"{column.name} is below {cut:.6g}", high=float(cut)) for cut in cuts if value < cut]
+    found += [Condition(column.reference, f"{column.name} is below {figure(cut, 6)}", high=float(cut)) for cut in cuts if value < cut]
     return found
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.case.modelled import Goal, Margin
+from observability.numerals import figure, percent
 from observability.worker.goal import reaches
 
 if TYPE_CHECKING:
@@ -51,16 +52,16 @@ def goal_of(row: "Row", rows: "RealRows | None", scores: Floats | None = None) -
         edge = row.threshold
         above = score >= edge if score is not None else row.decision == 1
         if above:
-            return Goal("below", f"a score below {edge:g}, decided {row.model.classes[0]}", high=edge)
-        return Goal("above", f"a score of at least {edge:g}, decided {row.model.classes[-1]}", low=edge)
+            return Goal("below", f"a score below {figure(edge, 6)}, decided {row.model.classes[0]}", high=edge)
+        return Goal("above", f"a score of at least {figure(edge, 6)}, decided {row.model.classes[-1]}", low=edge)
     band = usual_error(rows)
     centre = score if score is not None else 0.0
     band = band if band is not None and band > 0 else max(abs(centre) * 0.1, 1e-9)
     label = row.label_number
     if label is not None and abs(centre - label) > band:
-        text = f"a score within {band:.4g} of the label {label:.6g}, as near as half of all rows come"
+        text = f"a score within {band:.4g} of the label {figure(label, 6)}, as near as half of all rows come"
         return Goal("inside", text, label - band, label + band)
-    return Goal("outside", f"a score more than {band:.4g} (the usual error) away from {centre:.6g}", centre - band, centre + band)
+    return Goal("outside", f"a score more than {band:.4g} (the usual error) away from {figure(centre, 6)}", centre - band, centre + band)
 
 
 def reached(goal: Goal, scores: Floats) -> NDArray[np.bool_]:
@@ -93,11 +94,11 @@ def margin_of(row: "Row", rows: "RealRows | None") -> Margin:
             count = len(others)
             nearer = float((others <= abs(margin)).mean()) if count else None
         side = "above" if margin >= 0 else "below"
-        text = f"The score {row.score:.4g} is {abs(margin):.3g} {side} the threshold of {row.threshold:g}"
-        text += f"; {nearer:.0%} of {count:,} rows of the reference stand as near or nearer" if nearer is not None else ""
+        text = f"The score {figure(row.score)} is {abs(margin):.3g} {side} the threshold of {figure(row.threshold, 6)}"
+        text += f"; {percent(nearer, 2)} of {count:,} rows of the reference stand as near or nearer" if nearer is not None else ""
         return Margin(margin, row.threshold, text, share_nearer=nearer, rows=count)
     band = usual_error(rows)
     if band is None:
         return Margin(float("nan"), None, "There is no reference, so it is not known how far such scores usually miss")
-    text = f"Half of the reference's rows miss by at most {band:.4g}, so about {row.score - band:.6g} to {row.score + band:.6g} stands for the same answer as {row.score:.6g}"
+    text = f"Half of the reference's rows miss by at most {band:.4g}, so about {figure(row.score - band)} to {figure(row.score + band)} stands for the same answer as {figure(row.score)}"
     return Margin(band, row.score, text, low=row.score - band, high=row.score + band, rows=len(rows) if rows is not None else 0)

@@ -7,6 +7,7 @@ from observability.aggregate import Records
 from observability.case.look import Look
 from observability.case.row import Row
 from observability.case.shapes import Happened, Mark
+from observability.numerals import worded
 from observability.store import engine, records
 from observability.window import EPOCH, Window
 
@@ -31,7 +32,7 @@ def said(row: Row) -> str:
     if row.answer is None and row.score is None:
         return f"No answer was given: status {row.status}."
     if row.model.task == "regression":
-        return f"Predicted {row.answer}."
+        return f"Predicted {worded(row.answer)}."
     if row.model.task == "binary":
         score = "" if row.score is None else f" at {row.score:.2f} (cut-off {row.threshold:.2f})"
         return f"Predicted {row.answer or 'no class'}{score}."
@@ -52,7 +53,7 @@ def truth(row: Row) -> str:
     revised = (
         f" The label was revised {len(row.revisions) - 1} time{'s' if len(row.revisions) > 2 else ''}." if len(row.revisions) > 1 else ""
     )
-    return f"Real outcome {row.label.value}, {known}{error}.{revised}"
+    return f"Real outcome {worded(row.label.value)}, {known}{error}.{revised}"
 
 
 def spoken(span: timedelta) -> str:
@@ -84,7 +85,7 @@ def own_marks(row: Row) -> Iterator[Mark]:
         yield Mark(row.stored["acted_at"].replace(tzinfo=UTC), "acted", "Somebody acted on it.")
     for place, each in enumerate(row.revisions):
         by = "".join(f", {name} {value}" for name, value in (("by", each.annotator), ("source", each.source)) if value)
-        yield Mark(each.arrived, "correction" if place else "label", f"Label {each.value}{by}, about {each.at:%Y-%m-%d %H:%M} UTC")
+        yield Mark(each.arrived, "correction" if place else "label", f"Label {worded(each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC")
 
 
 def event_marks(look: Look) -> Iterator[Mark]:

@@ -14,6 +14,7 @@ from observability.case.happened import instant, spoken
 from observability.case.look import Look
 from observability.case.shapes import Flag, Input
 from observability.catalog import Column, Edges
+from observability.numerals import figure
 from observability.stats.edges import atom_bins
 from observability.store import engine, lags
 
@@ -160,12 +161,12 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
         return ""
     lowest, highest = edges.edges[0], float(np.nextafter(edges.edges[-1], -math.inf))
     if not lowest <= value <= highest:
-        return f"Outside of the reference, which holds {lowest:.6g} to {highest:.6g}."
+        return f"Outside of the reference, which holds {figure(lowest, 6)} to {figure(highest, 6)}."
     if edges.low is None or edges.high is None or edges.low >= edges.high:
         return ""
     reach = FENCE * (edges.high - edges.low)
     if not edges.low - reach <= value <= edges.high + reach:
-        return f"Far from nearly all of the reference: 99 % of it lies between {edges.low:.6g} and {edges.high:.6g}."
+        return f"Far from nearly all of the reference: 99 % of it lies between {figure(edges.low, 6)} and {figure(edges.high, 6)}."
     return ""
 
 

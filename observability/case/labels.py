@@ -19,6 +19,7 @@ from observability.case.neighbours import near
 from observability.case.row import Row
 from observability.case.shapes import LabelCheck, NotGivenError
 from observability.case.verdicts import votes
+from observability.numerals import figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -155,7 +156,9 @@ def number_check(look: Look, cast: "Counter[str]") -> LabelCheck:
     away = (value - middle) / spread
     score_away = None if row.score is None else (row.score - middle) / spread
     suspect = abs(away) > FAR_OUT and score_away is not None and abs(score_away) <= FAR_OUT / 2
-    because = f"The label {value:.6g} lies {abs(away):.1f} robust standard deviations from its neighbours' median {middle:.6g}"
+    because = (
+        f"The label {figure(value, 6)} lies {abs(away):.1f} robust standard deviations from its neighbours' median {figure(middle, 6)}"
+    )
     if score_away is not None:
         because += f", the score {abs(score_away):.1f}"
     current = next((each for each in row.revisions if each.current), None)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from observability.case.modelled import Bar
+from observability.numerals import figure
 
 NAMED = 3
 UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "raw class score", "identity": ""}
@@ -25,7 +26,7 @@ def words(bars: Sequence[Bar], base: float, output: float, link: str, against: s
     return (
         pushed(up, "up", link),
         pushed(down, "down", link),
-        f"From {number(base)} for {against} they lead to {number(output)}{unit(link)}{meaning(base, output, link)}"
+        f"From {figure(base)} for {against} they lead to {figure(output)}{unit(link)}{meaning(base, output, link)}"
         f"{f', for the class {of_class}' if of_class else ''}.",
     )
 
@@ -34,13 +35,13 @@ def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
     """What pushed the score in one direction: the largest by name, the rest together."""
     if not bars:
         return f"Nothing pushed it {where}."
-    named = [f"{each.feature} = {value(each.value)} ({each.attribution:+.3g})" for each in bars[:NAMED]]
+    named = [f"{each.feature} = {value(each.value)} ({figure(each.attribution, 3, sign=True)})" for each in bars[:NAMED]]
     rest = bars[NAMED:]
     if rest:
-        named.append(f"{len(rest)} other{'s' if len(rest) > 1 else ''} ({sum(each.attribution for each in rest):+.3g})")
+        named.append(f"{len(rest)} other{'s' if len(rest) > 1 else ''} ({figure(sum(each.attribution for each in rest), 3, sign=True)})")
     total = sum(each.attribution for each in bars)
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"Pushed {where} by {abs(total):.3g}{unit(link)}: {listed}."
+    return f"Pushed {where} by {figure(abs(total), 3)}{unit(link)}: {listed}."
 
 
 def unit(link: str) -> str:
@@ -53,14 +54,14 @@ def meaning(base: float, output: float, link: str) -> str:
     if link == "logit":
         return f": a probability of {share(output)} instead of {share(base)}"
     if link == "log":
-        return f": {number(math.exp(min(output, 700.0)))} instead of {number(math.exp(min(base, 700.0)))}"
+        return f": {figure(math.exp(min(output, 700.0)))} instead of {figure(math.exp(min(base, 700.0)))}"
     return ""
 
 
 def share(output: float) -> str:
     """The probability of log-odds."""
     chance = 1 / (1 + math.exp(-output)) if output > -700 else 0.0
-    return f"{chance:.1%}" if 0.001 <= chance <= 0.999 else f"{chance:.2g}"
+    return f"{100 * chance:.1f} %" if 0.001 <= chance <= 0.999 else figure(chance, 2)
 
 
 def method(name: str) -> str:
@@ -70,12 +71,7 @@ def method(name: str) -> str:
 
 def left_over(residual: float) -> str:
     """What the bars leave over, in words."""
-    return "nothing left over" if abs(residual) < 1e-4 else f"{number(residual)} left over"
-
-
-def number(given: float) -> str:
-    """A number of four digits at most."""
-    return f"{given:.4g}"
+    return "nothing left over" if abs(residual) < 1e-4 else f"{figure(residual)} left over"
 
 
 def value(given: Any) -> str:
@@ -84,4 +80,4 @@ def value(given: Any) -> str:
         return "missing"
     if isinstance(given, bool):
         return "true" if given else "false"
-    return f"{given:.6g}" if isinstance(given, float) else str(given)[:60]
+    return figure(given, 6) if isinstance(given, float) else str(given)[:60]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.case.modelled import Stability
+from observability.numerals import percent
 
 Floats = NDArray[np.float64]
 DRAWS, TOP = 200, 3
@@ -30,7 +31,7 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int 
     score = (correlation + overlap) / 2
     stars = next((number for limit, number in STARS if score >= limit), 1)
     because = (
-        f"Over {draws} resamples of the {n} rows it was held against, {overlap:.0%} of its {min(TOP, features)} largest features stayed among the largest, and "
+        f"Over {draws} resamples of the {n} rows it was held against, {percent(overlap, 2)} of its {min(TOP, features)} largest features stayed among the largest, and "
         f"the order of all features correlates {correlation:.2f}"
     )
     return Stability(stars, score, correlation, overlap, draws, n, because)

@@ -17,6 +17,7 @@ from observability.case.neighbours import case_frame
 from observability.case.rule import FEWEST_LABELLED, searched
 from observability.case.shapes import NotGivenError
 from observability.catalog import Column
+from observability.numerals import figure
 from observability.stats.interval import rate_interval
 from observability.store.search import OWN
 
@@ -68,7 +69,7 @@ class Encoded:
     def text(self, cut: float, left: bool, with_missing: bool) -> str:
         """The condition of one side of a split."""
         if self.level is None:
-            side = f"{self.column.name} is {'below' if left else 'at or above'} {cut:.6g}"
+            side = f"{self.column.name} is {'below' if left else 'at or above'} {figure(cut, 6)}"
             return f"{side} or missing" if with_missing else side
         if self.level == "":
             return f"{self.column.name} is {'given' if left else 'missing'}"
@@ -78,10 +79,10 @@ class Encoded:
         """The same as the page Cases takes it; None where it cannot be typed."""
         own = self.column.reference.partition(".")[2]
         name = self.column.reference if own in OWN else own
-        if with_missing or '"' in name + (self.level or ""):
+        if '"' in name + (self.level or ""):
             return None
         if self.level is None:
-            return f'"{name}" {"<=" if left else ">"} {cut!r}'
+            return f'"{name}" {"<=" if left else ">"} {cut!r}{" or null" if with_missing else ""}'
         value = f'"{self.level}"' if self.level else "null"
         return f'"{name}" {"!=" if left else "="} {value}'
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from observability.catalog import Model
 from observability.errors import NotFoundError, UsageError
+from observability.numerals import MINUS
 from observability.store.catalog_store import streams
 from observability.store.listing import fetched, fields_of
 from observability.store.raw import used
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 OWN = ("score", "answer", "label", "outcome", "error", "absolute_error", "id", "subject", "latency_ms", "cost")
 """Names beside those of columns, which go before them (`feature.score` is the feature of that name). answer, label: a class, of a regression label is a number. outcome: right, wrong or unknown. error, absolute_error: of a regression."""
 SHOWN = ("id", "at", "subject", "version", "score", "decision", "label", "label_value")
+OR_NULL = re.compile(r"\s+or\s+null$", re.IGNORECASE)
+"""What lets a condition of a number hold of rows that lack it, too."""
 OUTCOMES = ("right", "wrong", "unknown")
 NAME = r"""(?:"[^"]+"|[^\s"=<>!&]+)"""
 SIGN = r"(?:!=|<=|>=|=|<|>)"
@@ -39,7 +42,7 @@ TERM = re.compile(
 
 @dataclass(frozen=True)
 class Term:
-    """One condition as it was typed: a name, one of = != < <= > >=, and a value; `null` stands for a missing one."""
+    """One condition as it was typed: a name, one of = != < <= > >=, and a value; `null` stands for a missing one, and a number may be `5 or null`."""
 
     name: str
     operator: str
@@ -163,12 +166,14 @@ def compared(model: Model, field: Field, term: Term, name: str) -> tuple[str, ob
             raise UsageError(f"{term.name!r} is true, false or null", got=str(term))
         return f"{negated}coalesce({sql} = {term.value}, false)", None
     if field.kind == "number":
+        typed = OR_NULL.sub("", term.value)
         try:
-            value = float(term.value)
+            value = float(typed.replace(MINUS, "-"))
         except ValueError:
             raise UsageError(f"{term.name!r} is a number", got=repr(term.value)) from None
         operator = "=" if equal else term.operator
-        return f"{negated}coalesce({sql} {operator} ${name} AND NOT isnan({sql}), false)", value
+        missing = "" if typed == term.value else f" OR {sql} IS NULL"
+        return f"({negated}coalesce({sql} {operator} ${name} AND NOT isnan({sql}), false){missing})", value
     if not equal:
         raise UsageError(f"{term.name!r} is a text, which is compared with = or != only", got=str(term))
     return f"{negated}coalesce({sql} = ${name}, false)", term.value

@@ -13,6 +13,7 @@ import streamlit as st
 from observability.case import Happened, Mark, Row
 from observability.errors import NotFoundError
 from observability.finding import iso
+from observability.numerals import worded
 from observability.views import empty, frame, links, load, load_case, text
 from observability.views import scope as scopes
 from observability.views.load_case import Opened
@@ -121,9 +122,14 @@ def way_back() -> None:
         )
 
 
-def section(title: str, draw: Callable[[], None], level: int = 2) -> None:
-    """One section: its heading, and what it draws; one that fails says so and stops nothing else. level 3: a part of the section before."""
-    (st.header if level == 2 else st.subheader)(title, anchor=False)
+def section(title: str, draw: Callable[[], None], anchor: str | None = None) -> None:
+    """One section: its heading, and what it draws; one that fails says so and stops nothing else. anchor: its name in the list of sections; a part of
+    the section before has none.
+    """
+    if anchor:
+        st.header(title, anchor=anchor)
+    else:
+        st.subheader(title, anchor=False)
     try:
         draw()
     except Exception as error:
@@ -189,8 +195,8 @@ def facts(here: Here, happened: Happened | None) -> list[tuple[str, str]]:
         ("Environment", found.environment if found.environment != "production" else ""),
         ("Score", text.number(found.score, 4) if found.score is not None else ""),
         ("Cut-off", text.number(found.threshold) if found.model.task == "binary" else ""),
-        ("Answer", found.answer or ""),
-        ("Label", f"{label.value[:60]} ({text.day(label.at)})" if label else "none yet"),
+        ("Answer", worded(found.answer) if found.answer else ""),
+        ("Label", f"{worded(label.value)[:60]} ({text.day(label.at)})" if label else "none yet"),
         ("Label from", origin(found)),
         ("Cost of the error", cost(happened)),
         ("Status", found.status if found.status != "ok" else ""),

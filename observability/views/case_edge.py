@@ -11,6 +11,7 @@ import streamlit as st
 from observability.case.flips import Found
 from observability.case.modelled import Curve, Margin, Opposite
 from observability.errors import ObservabilityError
+from observability.numerals import worded
 from observability.views import case_what_if, charts_case, frame, links, load_case, text
 from observability.views.case import Here
 from observability.views.case_inputs import in_words
@@ -52,7 +53,7 @@ def opposite(here: Here) -> None:
     found: Opposite | None = said(lambda: load_case.opposite(here.opened))
     if found is None:
         return
-    label = f"its label is {found.label}" if found.label is not None else "it has no label"
+    label = f"its label is {worded(found.label)}" if found.label is not None else "it has no label"
     st.markdown(
         text.plain(
             f"It differs in {len(found.changes)} features; {label}. Nearest of {found.searched:,} rows, at distance {text.number(found.distance)}."

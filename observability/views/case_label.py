@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.case import LabelCheck, Neighbour
+from observability.numerals import worded
 from observability.views import case_say, links, load_case, text
 from observability.views.case import Here, missing
 from observability.views.table import Cell, column, row, table
@@ -75,13 +76,13 @@ def neighbours(here: Here) -> None:
     if own is not None and here.row.model.task != "regression":
         same = sum(each.label == own for each in near if each.label is not None)
         known = sum(each.label is not None for each in near)
-        st.markdown(text.plain(f"{same} of the {known} nearest labelled cases have the same label, {own}."))
+        st.markdown(text.plain(f"{same} of the {known} nearest labelled cases have the same label, {worded(own)}."))
     table("neighbours", "The nearest cases with their labels", COLUMNS, [as_row(each, own, here) for each in near], compact=True)
 
 
 def as_row(each: Neighbour, own: str | None, here: Here) -> dict[str, Any]:
     """One neighbour; its id leads to its own case."""
-    held: Cell = {"t": each.label if each.label is not None else "no label yet", "quiet": each.label is None}
+    held: Cell = {"t": worded(each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
     if own is not None and each.label is not None and here.row.model.task != "regression":
         held |= {"s": "ok", "title": "the same label"} if each.label == own else {"s": "watch", "title": "another label"}
     score = f" ({text.number(each.score)})" if each.score is not None and here.row.model.classes else ""
@@ -90,7 +91,7 @@ def as_row(each: Neighbour, own: str | None, here: Here) -> dict[str, Any]:
             "case": links.case(each.id, each.id, here.row.model.name, here.scope),
             "distance": {"t": text.number(each.distance)},
             "label": held,
-            "said": {"t": f"{each.prediction if each.prediction is not None else text.DASH}{score}"},
+            "said": {"t": f"{worded(each.prediction) if each.prediction is not None else text.DASH}{score}"},
             "at": {"t": "the reference" if each.environment == "reference" else text.minute(each.at) if each.at else text.DASH},
         }
     )
@@ -102,7 +103,7 @@ def revisions(here: Here) -> None:
     rows = [
         row(
             {
-                "value": {"t": each.value, "mark": "counts now" if each.current else None},
+                "value": {"t": worded(each.value), "mark": "counts now" if each.current else None},
                 "at": {"t": text.minute(each.at)},
                 "arrived": {"t": text.minute(each.arrived)},
                 "source": {"t": each.source or text.DASH},

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.case.modelled import Answered, Churn, Regressed, Share
+from observability.numerals import worded
 from observability.views import links, load_case, text
 from observability.views.case import Here
 from observability.views.case_edge import computed, said, spoken
@@ -62,7 +63,7 @@ def as_row(each: Answered, here: Here) -> dict[str, Any]:
     score = f" ({spoken(each.score)})" if here.row.model.classes and not isinstance(each.score, dict) and each.score is not None else ""
     lacking = f"; it also takes {', '.join(each.missing[:4])}, which the input lacks" if each.missing else ""
     how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}"
-    said_ = f"{each.prediction if each.prediction is not None else text.DASH}{score}"
+    said_ = f"{worded(each.prediction) if each.prediction is not None else text.DASH}{score}"
     return row(
         {
             "version": {**to_version(each, here), "sub": ROLES[each.role]},
@@ -125,6 +126,6 @@ def regressed(each: Regressed, here: Here) -> dict[str, Any]:
             "case": links.case(each.id, each.id, here.row.model.name, here.scope),
             "a": {"t": text.number(each.score_a)},
             "b": {"t": text.number(each.score_b)},
-            "label": {"t": each.label},
+            "label": {"t": worded(each.label)},
         }
     )

@@ -15,6 +15,7 @@ from observability.case.modelled import WhatIf
 from observability.case.real_rows import columns_of
 from observability.catalog import Column
 from observability.errors import ObservabilityError
+from observability.numerals import figure, worded
 from observability.store.said import Item
 from observability.store.written import new_id
 from observability.views import case_say, links, load_case, text
@@ -45,9 +46,7 @@ def what_if(here: Here) -> None:
         st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
         return
     status = text.status("watch", "Another answer") if found.flips else text.status("ok", "The same answer")
-    words = (
-        f"{found.prediction}, score {text.number(found.score)} instead of {text.number(found.before)} ({found.score - found.before:+.3g})."
-    )
+    words = f"{worded(found.prediction)}, score {text.number(found.score)} instead of {text.number(found.before)} ({figure(found.score - found.before, 3, sign=True)})."
     st.markdown(f"{SIMULATED} {status}: {text.plain(words)}")
     with st.container(horizontal=True, gap="small"):
         with st.popover("Link to these values", type="tertiary", icon=":material/link:"):

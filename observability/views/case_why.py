@@ -112,7 +112,7 @@ def drawn(here: Here, found: Contrast) -> None:
         rows = waterfall_rows(found)
         said = " ".join(found.words) or "What pushed the score is drawn."
         frame.chart(
-            charts_case.waterfall(rows, unit=f"{unit}; {AGAINST[found.against]} at the top, this case at the bottom"),
+            charts_case.waterfall(rows, unit=unit),
             rows[["label", "attribution", "start", "end", "error"]],
             key=f"waterfall-{found.against}",
             alt=said,
@@ -120,7 +120,10 @@ def drawn(here: Here, found: Contrast) -> None:
             columns={"label": "What", "attribution": "Moves the output by", "start": "From", "end": "To", "error": "Standard error"},
             on_select=lambda: to_feature(here, found, len(rows)),
         )
-        st.caption("A click on a bar shows how the model uses that feature, with this case marked.")
+        st.caption(
+            text.plain(f"{AGAINST[found.against].capitalize()} at the top, this case at the bottom.")
+            + " A click on a bar shows how the model uses that feature, with this case marked."
+        )
     for sentence in found.words:
         st.markdown(text.sentence(sentence))
     if found.stability:

@@ -3,8 +3,9 @@
 Pure functions from frames to plotly figures.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from observability import numerals
 from observability.views import text, theme
 from observability.views.charts_time import add_line, band, level
 
@@ -17,7 +18,7 @@ UP, DOWN = theme.WATCH, theme.PRIMARY
 
 
 def waterfall(frame: "DataFrame", *, unit: str) -> "Figure":
-    """From the base value to the output, one bar a feature.
+    """From the base value to the output, one bar a feature. Every number stands below its name, so that none lies on a bar or a name on a narrow screen.
 
     frame: label, start, end, attribution, error (standard error, NaN where it was not sampled), kind (base, feature, rest, residual, output), in order of drawing from the top.
     """
@@ -43,26 +44,20 @@ def waterfall(frame: "DataFrame", *, unit: str) -> "Figure":
             "width": 3,
             "visible": bool(rows["error"].gt(0).any()),
         },
-        text=[signed(value) for value in rows["attribution"][moved]],
-        textposition="auto",
-        insidetextanchor="middle",
-        cliponaxis=False,
         customdata=[
             f"{theme.label(each, 80)}<br>moves the output by {signed(value)}"
             for each, value in zip(rows["label"][moved], rows["attribution"][moved], strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",
-        width=0.66,
+        width=0.62,
     )
     figure.add_scatter(
         x=rows["end"][totals],
         y=[place for place, one in zip(places, totals, strict=True) if one],
-        mode="markers+text",
+        mode="markers",
         marker={"symbol": "diamond", "size": 11, "color": theme.STRONG},
-        text=[text.number(value, 4) for value in rows["end"][totals]],
-        textposition="middle right",
-        cliponaxis=False,
-        hovertemplate="%{text}<extra></extra>",
+        customdata=[f"{name} {text.number(value, 4)}" for name, value in zip(rows["label"][totals], rows["end"][totals], strict=True)],
+        hovertemplate="%{customdata}<extra></extra>",
     )
     for place in range(len(rows) - 1):
         x = rows["end"].iloc[place]
@@ -70,23 +65,32 @@ def waterfall(frame: "DataFrame", *, unit: str) -> "Figure":
             type="line",
             x0=x,
             x1=x,
-            y0=places[place] - 0.33,
-            y1=places[place + 1] + 0.33,
+            y0=places[place] - 0.31,
+            y1=places[place + 1] + 0.31,
             line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"},
         )
-    theme.themed(figure, height=max(220, 30 * len(rows) + 70), x=unit)
+    theme.themed(figure, height=max(220, 38 * len(rows) + 60), x=unit)
     figure.update_yaxes(
-        tickmode="array", tickvals=places, ticktext=theme.labels(rows["label"].tolist(), 44), showgrid=False, range=[-0.7, len(rows) - 0.3]
+        tickmode="array",
+        tickvals=places,
+        ticktext=[beside(each, total=total) for each, total in zip(rows.to_dict("records"), totals, strict=True)],
+        showgrid=False,
+        range=[-0.7, len(rows) - 0.3],
     )
-    low, high = min(rows["start"].min(), rows["end"].min()), max(rows["start"].max(), rows["end"].max())
-    room = 0.12 * ((high - low) or 1.0)
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.3~g", range=[low - room, high + room])
+    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.3~g", nticks=7)
     return figure
+
+
+def beside(row: dict[Any, Any], *, total: bool) -> str:
+    """What stands beside a bar, in two short lines: the feature, then its value and what it moves; of both ends, the number that they stand at."""
+    name, _, value = str(row["label"]).partition(" = ")
+    moves = text.number(row["end"], 4) if total else signed(row["attribution"])
+    return f"{theme.label(name, 26)}<br>{f'= {theme.label(value, 14)}' if value else ''} <b>{moves}</b>"
 
 
 def signed(value: float) -> str:
     """A number with its sign."""
-    return f"+{text.number(value)}" if value > 0 else text.number(value)
+    return numerals.figure(value, 3, sign=True)
 
 
 def ice(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float, edge: float | None, unit: str) -> "Figure":

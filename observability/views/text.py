@@ -7,11 +7,12 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
+from observability import numerals
 from observability.energy import with_prefix
 from observability.metrics import METRICS
 
 DASH = "–"
-MINUS = "−"
+MINUS = numerals.MINUS
 STATUS_WORDS = {"ok": "Fine", "watch": "Watch", "act": "Act", "unknown": "Unknown"}
 STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", "act": ":material/error:", "unknown": ":material/help:"}
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}

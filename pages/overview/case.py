@@ -6,40 +6,58 @@ Each part stands alone: what is missing is said, with what to do.
 
 import streamlit as st
 
-from observability.views import case, case_conclude, case_edge, case_export, case_inputs, case_label, case_rule, case_versions, case_why
+from observability.views import (
+    case,
+    case_conclude,
+    case_edge,
+    case_export,
+    case_inputs,
+    case_label,
+    case_rule,
+    case_sections,
+    case_versions,
+    case_why,
+)
 
 here = case.begin()
 
 
 @st.fragment
-def modelled(title: str) -> None:
+def modelled(title: str, anchor: str) -> None:
     """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
-    draw = {WHY: case_why.why, EDGE: case_edge.edge, VERSIONS: case_versions.versions}[title]
-    case.section(title, lambda: draw(here))
+    draw = {"why": case_why.why, "edge": case_edge.edge, "versions": case_versions.versions}[anchor]
+    case.section(title, lambda: draw(here), anchor=anchor)
 
 
-WHY, EDGE, VERSIONS = "Why this score?", "Was it near the edge?", "Would another version be right?"
+WHY = ("Why this score?", "why")
 case.header(here)
-case.section("What happened", lambda: case.timeline(here))
-case.section("Could the inputs be wrong?", lambda: case_inputs.inputs(here))
+sections, at_once = st.empty(), case_why.ready(here)
+known = at_once and case_sections.ready(here)
+with sections:
+    case_sections.listed(here, known=known)
+case.section("What happened", lambda: case.timeline(here), anchor="happened")
+case.section("Could the inputs be wrong?", lambda: case_inputs.inputs(here), anchor="inputs")
 then, because, near = st.container(), st.container(), st.container()
-if at_once := case_why.ready(here):
+if at_once:
     with because:
-        modelled(WHY)
-case.section("Is it the label?", lambda: case_label.label(here))
-case.section("Is it just this one?", lambda: case_rule.rule(here))
+        modelled(*WHY)
+case.section("Is it the label?", lambda: case_label.label(here), anchor="label")
+case.section("Is it just this one?", lambda: case_rule.rule(here), anchor="alike")
 grown, others = st.container(), st.container()
-case.section("What do we conclude?", lambda: case_conclude.conclude(here))
-case.section("Said before", lambda: case_conclude.before(here))
-case.section("Take it along", lambda: case_export.export(here))
+case.section("What do we conclude?", lambda: case_conclude.conclude(here), anchor="conclude")
+case.section("Said before", lambda: case_conclude.before(here), anchor="said")
+case.section("Take it along", lambda: case_export.export(here), anchor="take")
 with near:
-    modelled(EDGE)
+    modelled("Was it near the edge?", "edge")
 with others:
-    modelled(VERSIONS)
+    modelled("Would another version be right?", "versions")
 with then:
-    case.section("Found about that time", lambda: case_inputs.at_that_time(here), level=3)
+    case.section("Found about that time", lambda: case_inputs.at_that_time(here))
 with grown:
-    case.section("Where errors gather", lambda: case_rule.tree(here), level=3)
+    case.section("Where errors gather", lambda: case_rule.tree(here))
 if not at_once:
     with because:
-        modelled(WHY)
+        modelled(*WHY)
+if not known:
+    with sections:
+        case_sections.listed(here, known=True)

@@ -98,6 +98,35 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     assert "'=1+1" in download(page, "case-csv") or "note: =1+1" in download(page, "case-csv")
 
 
+@pytest.mark.parametrize("width", [1360, 390])
+def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)
+    sections = page.get_by_role("navigation", name="Sections of this case")
+    before = page.url
+    for name, title in (("Conclude", "What do we conclude?"), ("Inputs", "Could the inputs be wrong?")):
+        sections.get_by_role("link", name=name).press("Enter")
+        page.wait_for_function("(title) => document.activeElement.innerText === title", arg=title)
+        shown, kept = page.get_by_role("heading", name=title).bounding_box(), sections.bounding_box()
+        assert shown and kept and 0 < kept["y"] and kept["y"] + kept["height"] <= shown["y"] < 200
+    assert page.url == before
+
+
+def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=390, height=9000)
+    page.locator(".st-key-waterfall-average .ytick text").first.wait_for(timeout=90_000)
+    boxes = page.evaluate(
+        """() => { const plot = document.querySelector('.st-key-waterfall-average .js-plotly-plot'), box = (each) => each.getBoundingClientRect()
+        return {names: [...plot.querySelectorAll('.ytick text')].map(box), marks: [...plot.querySelectorAll('.bars .point path, .scatterlayer .point')].map(box),
+          texts: plot.querySelectorAll('.bartext, .textpoint').length, plot: box(plot)} }"""
+    )
+    assert boxes["texts"] == 0 and len(boxes["marks"]) == len(boxes["names"]) == 11
+    assert max(each["right"] for each in boxes["names"]) < min(each["left"] for each in boxes["marks"])
+    assert all(
+        boxes["plot"]["left"] <= each["left"] and each["right"] <= boxes["plot"]["right"] for each in boxes["names"] + boxes["marks"]
+    )
+    assert "(-" not in words(page) and "\u22120.15" in words(page)
+
+
 def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url)
     find(page, "no-such-flight")

@@ -240,8 +240,8 @@ def test_the_words_say_up_down_and_the_probability():
     bars = [Bar("income", 52000.0, 1.5), Bar("age", 41, -0.5), Bar("town", None, 0.25)]
     up, down, end = words(bars, -1.25, 0.0, "logit", "the average")
     assert up == "Pushed up by 1.75 log-odds: income = 52000 (+1.5) and town = missing (+0.25)."
-    assert down == "Pushed down by 0.5 log-odds: age = 41 (-0.5)."
-    assert end == "From -1.25 for the average they lead to 0 log-odds: a probability of 50.0% instead of 22.3%."
+    assert down == "Pushed down by 0.5 log-odds: age = 41 (\u22120.5)."
+    assert end == "From \u22121.25 for the average they lead to 0 log-odds: a probability of 50.0 % instead of 22.3 %."
     assert words([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
         "Nothing pushed it down.", "From 1 for similar cases they lead to 3.",
     )  # fmt: skip

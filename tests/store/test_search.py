@@ -33,6 +33,8 @@ def found(world, typed, model="loan", limit=10_000, order="-at", **fields):
 MASKS = {
     "income > 0.5": lambda f: f["feature.income"] > 0.5,
     "income != 0.5 and sex = F": lambda f: (f["feature.income"] != 0.5) & (f["feature.sex"] == "F"),
+    "income <= 0.5 or null": lambda f: (f["feature.income"] <= 0.5) | (f["feature.income"].isna() & ~f["nan"]),
+    "income > \u22120.5 and sex = F": lambda f: (f["feature.income"] > -0.5) & (f["feature.sex"] == "F"),
     "income = null": lambda f: f["feature.income"].isna() & ~f["nan"],
     'city = "a&b=c"': lambda f: f["feature.city"] == "a&b=c",
     "city != JFK & vip = true": lambda f: (f["feature.city"] != "JFK") & (f["feature.vip"] == True),  # noqa: E712 - it holds None too

@@ -62,6 +62,21 @@ def test_a_case_says_what_was_logged(mine: World) -> None:
     )
 
 
+def test_a_list_leads_to_every_section_and_says_it_in_a_word(mine: World) -> None:
+    name = wrong(mine)
+    app = opened("case", id=name, model="loan")
+    listed = tables(app)["Sections of this case"]["rows"]
+    assert [each["to"] for each in listed] == sorted((each.proto.anchor for each in app.header), key=[each["to"] for each in listed].index)
+    words_of = {each["to"]: each["word"] for each in listed}
+    triage = tables(app)["Suspected sources, best first"]["rows"][0]["cells"]["source"]["t"]
+    odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, odd ones first"]["rows"])
+    assert words_of["happened"] == "wrong" and words_of["conclude"] == triage.lower() and words_of["why"] == "not given"
+    assert words_of["inputs"] == (f"{odd} odd" if odd else "none odd") and words_of["said"] == "nothing yet"
+    price = f"p{mine.price.index[~mine.price['labelled']][3]}"
+    listed = tables(opened("case", id=price, model="price"))["Sections of this case"]["rows"]
+    assert {"happened": "no label yet", "label": "none yet"}.items() <= {each["to"]: each["word"] for each in listed}.items()
+
+
 def test_without_a_label_or_a_model_file_each_part_says_what_is_missing(mine: World) -> None:
     name = f"p{mine.price.index[~mine.price['labelled']][3]}"
     text = words(opened("case", id=name, model="price"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from observability import numerals
 from observability.finding import Against, Severity, Source
 
 LEAST_STEPS = 20
@@ -39,7 +40,7 @@ def named(names: Sequence[str], most: int = 4) -> str:
 
 def figure(value: float) -> str:
     """A value of a metric in four significant digits."""
-    return f"{value:.4g}".replace("-", "−")
+    return numerals.figure(value)
 
 
 def duration(seconds: float) -> str:

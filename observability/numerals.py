@@ -1,0 +1,28 @@
+"""How does a number stand in a sentence? With a real minus sign, the same in words, tables, drawings and files; numbers that a machine reads keep theirs."""
+
+MINUS = "\u2212"
+WHOLE = 1e15
+"""From here on a number is written with an exponent."""
+
+
+def figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
+    """A number of at most so many significant digits, its whole part in full: -0.15 is `−0.15`, 1234567 is `1,234,567`. sign: a plus stands before what
+    is not below zero.
+    """
+    way = ",.0f" if 10**digits <= abs(value) < WHOLE else f".{digits}g"
+    return f"{value:{'+' if sign else ''}{way}}".replace("-", MINUS)
+
+
+def worded(value: object) -> str:
+    """A value of a log as a person reads it: `-21` is `−21`; what is no number stays as it is."""
+    text = str(value)
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return text.replace("-", MINUS)
+
+
+def percent(share: float, digits: int = 3) -> str:
+    """A share of at most so many significant digits: 0.414 is `41.4 %`."""
+    return f"{figure(100 * share, digits)} %"
