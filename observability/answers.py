@@ -3,6 +3,7 @@
 `run` asks a store. Replays over thousands of planted faults ask tables in memory instead (observability/lab), with the same questions and equal answers.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -11,6 +12,9 @@ from observability.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from observability.analyzer import Analyzer, Context
+    from observability.finding import Finding
 
 
 @runtime_checkable
@@ -27,4 +31,8 @@ class Answers(Protocol):
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """What happened in [start, end), as store/listing.py gives it."""
+        ...
+
+    def said(self, analyzer: "Analyzer", frames: "Mapping[str, DataFrame]", context: "Context") -> "list[Finding]":
+        """What an analyzer says about its frames; it is pure, so that it need not be asked twice about equal ones."""
         ...

@@ -330,7 +330,8 @@ def judged(store: "Store | Answers", analyzer: Analyzer, context: Context, known
                 known[asked] = frame, failed
             frames[name] = frame
             broken += [failure(analyzer, context, subject, error) for subject, error in failed]
-        return analyzer.analyze(frames, context) + broken
+        found = store.said(analyzer, frames, context) if isinstance(store, Answers) else analyzer.analyze(frames, context)
+        return found + broken
     except Exception as error:
         LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
         return [*broken, failure(analyzer, context, "model", error)]

@@ -18,6 +18,7 @@ from observability.incidents import Incident
 from observability.lab.base import DAY, Base, Stream
 from observability.lab.coded import Coded
 from observability.lab.fault import STRENGTHS, Fault, Plant, Strength
+from observability.lab.remembered import Remembered
 from observability.lab.road import load, throw_away
 from observability.lab.rows import Rows
 from observability.lab.scene import Scene
@@ -89,6 +90,7 @@ class Lab:
     rows: dict[int, Rows]
     levels: dict[str, dict[str | None, int]] = field(default_factory=dict)
     shared: dict[Any, Any] = field(default_factory=dict)
+    before: Remembered = field(default_factory=Remembered)
 
     @classmethod
     def of(cls, stream: Stream, model: Model | None = None) -> "Lab":
@@ -116,7 +118,7 @@ class Lab:
             for part in parts:
                 days.setdefault(part.day, []).append(part)
         untouched = frozenset(id(part) for parts in (*self.clean.values(), self.reference.values()) for part in parts)
-        return Tables(self.model, days, self.reference, clean=untouched, shared=self.shared, levels=self.levels)
+        return Tables(self.model, days, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)
 
     def judge(self, scenario: Scenario, reads: run.Reads = "all", first: int = 1) -> Iterator[Day]:
         """What is said day by day, from the first day with the fault on, or from a later one on."""

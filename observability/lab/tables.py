@@ -17,12 +17,16 @@ from observability.aggregate import Aggregate, Bucket, By, Question, Records, Sa
 from observability.catalog import Model, Version
 from observability.lab.coded import Coded
 from observability.lab.counting import Figures, added, grouped
+from observability.lab.remembered import Remembered
 from observability.lab.rows import Array
 from observability.store.answer import CODES, texts
 from observability.window import Slice, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from observability.analyzer import Analyzer, Context
+    from observability.finding import Finding
 
 DAY = np.timedelta64(1, "D")
 
@@ -58,7 +62,7 @@ class Tables:
 
     references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts that nothing was planted in;
     answers over such parts only are kept in `shared`, whatever is planted on other days.
-    levels: texts of the levels of each key, whose places are the codes of the parts.
+    before: what was said about equal answers. levels: texts of the levels of each key, whose places are the codes of the parts.
     """
 
     model: Model
@@ -67,6 +71,7 @@ class Tables:
     records: Mapping[str, "DataFrame"] = field(default_factory=dict)
     clean: frozenset[int] = frozenset()
     shared: dict[Any, "DataFrame"] = field(default_factory=dict)
+    before: Remembered = field(default_factory=Remembered)
     levels: dict[str, dict[str | None, int]] = field(default_factory=dict)
 
     def put(self, question: Question, window: Window) -> "DataFrame":
@@ -100,8 +105,13 @@ class Tables:
             return known
         found = [self.counted(part, question, window, as_of) for part in parts]
         answer = self.assembled(question, added([each for each in found if each[0].size], question))
+        return self.kept(key, parts, answer)
+
+    def kept(self, key: Any, parts: list[Part], answer: "DataFrame") -> "DataFrame":
+        """An answer, which is kept for whatever is planted where it is about clean parts only."""
         if all(id(part) in self.clean for part in parts):
             self.shared[key] = answer
+            self.before.keep(answer)
         return answer
 
     def counted(self, part: Part, question: Aggregate, window: Window, as_of: Any) -> Figures:
@@ -202,8 +212,11 @@ class Tables:
         import pandas as pd
 
         as_of = None if window.as_of is None or window.environment == "reference" else instant(window.as_of)
-        places, hashes, sources = [], [], []
         parts = self.chosen(window)
+        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), ragged(window))
+        if (known := self.shared.get(key)) is not None:
+            return known
+        places, hashes, sources = [], [], []
         for number, part in enumerate(parts):
             mask = part.coded.seen(as_of)
             if cuts(part, window):
@@ -231,7 +244,7 @@ class Tables:
                 column[own] = values[place[own]]
             assert column is not None
             answer[name] = texts(column) if column.dtype == object else pd.Series(column)
-        return pd.DataFrame(answer)
+        return self.kept(key, parts, pd.DataFrame(answer))
 
     def record_frame(self, question: Records, window: Window) -> "DataFrame":
         """Records of another kind, as store/records.py gives them."""
@@ -268,6 +281,10 @@ class Tables:
                 if name.startswith("extra.") and (count := int((seen & part.coded.given(values)).sum())):
                     unknown[name.removeprefix("extra.")] = unknown.get(name.removeprefix("extra."), 0) + count
         return {"lines": stored + duplicates, "stored": stored, "duplicates": duplicates, "rejected": 0, "unknown_columns": unknown}
+
+    def said(self, analyzer: "Analyzer", frames: "Mapping[str, DataFrame]", context: "Context") -> "list[Finding]":
+        """What an analyzer says, now or before (remembered.py)."""
+        return self.before.ask(analyzer, frames, context)
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """No events are planted."""

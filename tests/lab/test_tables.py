@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from observability.lab.base import Stream
 from observability.lab.faults import FAULTS
+from observability.lab.remembered import digest
 from observability.lab.replay import Lab, Scenario, by_store
 from observability.lab.scene import cast
 from tests.lab_world import credit
@@ -36,3 +38,31 @@ def test_both_roads_say_the_same(fault: str, delay: int) -> None:
         mine, theirs = ({each.id: each.to_json() for each in day.findings} for day in (one, other))
         assert mine.keys() == theirs.keys()
         assert [name for name in mine if not same(mine[name], theirs[name])] == []
+
+
+def test_what_is_said_again_is_what_would_be_said_anew() -> None:
+    stream, scene = Stream(BASE, seed=3, past=14, days=1, rows_a_day=250), cast(BASE, 3)
+    lab = Lab.of(stream)
+    judged = {}
+    for name in (None, "null_surge", "slow_replica"):
+        scenario = Scenario(stream, scene, FAULTS[name] if name else None)
+        before = set(lab.before.said)
+        again, anew = (next(each.judge(scenario)) for each in (lab, Lab.of(stream)))
+        assert again == anew
+        judged[name] = {key[0] for key in set(lab.before.said) - before}
+    assert {"serving/drift", "serving/slices", "serving/latency", "operations/energy"} <= judged[None]
+    assert "serving/drift" in judged["null_surge"]
+    assert "serving/latency" not in judged["null_surge"]
+    assert "serving/latency" in judged["slow_replica"]
+    assert "serving/drift" not in judged["slow_replica"]
+
+
+def test_frames_are_equal_only_where_each_value_is() -> None:
+    frame = pd.DataFrame({"n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "text": ["a", None], "mixed": [True, None]})
+    assert digest(frame) == digest(frame.copy())
+    for name, value in (("n", 3), ("at", pd.Timestamp("2026-01-02")), ("text", "b"), ("mixed", False)):
+        other = frame.copy()
+        other.loc[1, name] = value
+        assert digest(other) != digest(frame), name
+    assert digest(frame.rename(columns={"n": "m"})) != digest(frame)
+    assert digest(frame.astype({"n": "float64"})) != digest(frame)
