@@ -66,7 +66,7 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     now = datetime.now(UTC)
     week = Week.parse(said.week) if said.week else Week.before_now(now)
     author = said.author or getpass.getuser()
-    body = freeze.freeze(store, week, author=author, now=now, progress=lambda share, words: say(f"{share:.0%} {words}"))
+    body = freeze.freeze(store, week, author=author, now=now, progress=lambda share, words: say(f"{100 * share:.0f} % {words}"))
     say("")
     lines = [f"Week {week} is frozen: {len(body['agenda'])} items, of which {min(len(body['agenda']), 7)} are on the agenda."]
     lines += [f"  {each.severity.upper():7} {export_review.named(each.models, each.title)}" for each in export_review.items_of(body)[:7]]
@@ -271,7 +271,7 @@ def explain(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     from observability.enrich import enrich
     from observability.store import attributions
 
-    done = enrich(store, said.model, lambda share, text: say(f"{max(share, 0):.0%} {text}" if share >= 0 else text))
+    done = enrich(store, said.model, lambda share, text: say(f"{100 * max(share, 0):.0f} % {text}" if share >= 0 else text))
     say("")
     models = [each for each in store.catalog().models if said.model in (None, each.name)]
     states = {each.name: {one.name: attributions.state_of(store, each.name, one.name) for one in each.versions} for each in models}

@@ -31,7 +31,7 @@ def case(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     from observability.worker import shared
 
     found = evidence(
-        store, said.id, model=said.model, as_of=instant(said.as_of, "--as-of"), worker=shared(), progress=lambda share, text: say(f"{share:.0%} {text}")
+        store, said.id, model=said.model, as_of=instant(said.as_of, "--as-of"), worker=shared(), progress=lambda share, text: say(f"{100 * share:.0f} % {text}")
     )  # fmt: skip
     say("")
     if said.json:  # what a terminal could obey is escaped

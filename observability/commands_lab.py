@@ -35,7 +35,7 @@ def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     if said.list:
         say("")
         return lab_faults(model, timeline.possible(scene), said.json)
-    told = timeline.tell(scene, choice, lambda share, words: say(f"{share:.0%} {words}"))
+    told = timeline.tell(scene, choice, lambda share, words: say(f"{100 * share:.0f} % {words}"))
     say("")
     on = ", ".join(told.target.values())
     lines = [

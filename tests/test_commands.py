@@ -39,7 +39,7 @@ def test_a_strangers_files_from_registration_to_removal(command: Command, tmp_pa
     said = command(home, *REGISTER, "--reference", files["reference"])
     assert said.code == 0, said.error
     assert "left is the positive class" in said.out and "Fairness is judged on member" in said.out
-    assert f"On these rows the accuracy is {stranger.accuracy(held_out):.1%}, the ROC AUC {stranger.auc(held_out):.3f};" in said.out
+    assert f"On these rows the accuracy is {100 * stranger.accuracy(held_out):.1f} %, the ROC AUC {stranger.auc(held_out):.3f};" in said.out
 
     loaded = command(home, *LOAD, files["logs"], "--json").json()
     rows = len(served)

@@ -270,7 +270,7 @@ def test_young_labels_stop_the_judgement_of_errors(world: World) -> None:
     assert all(each.why is None or "young" not in each.why for each in found.of("performance"))
     from observability.compare.outcomes import youth
 
-    assert youth((1000, 300), (1000, 900)) == "the labels of side A are young: 30% are in, 90% of side B's"
+    assert youth((1000, 300), (1000, 900)) == "the labels of side A are young: 30 % are in, 90 % of side B's"
     assert youth((1000, 880), (1000, 900)) is None and youth((1000, 0), (1000, 900)) is None
 
 

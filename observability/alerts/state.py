@@ -111,9 +111,11 @@ class Precision:
     @property
     def sentence(self) -> str:
         """In words."""
-        if self.share is None or self.share.low is None or self.share.high is None:
+        if not self.judged:
+            return f"No alert was judged useful or not yet; a share is said from {ENOUGH} answers on."
+        if self.share is None or self.share.value is None or self.share.low is None or self.share.high is None:
             return f"{self.useful} of {self.judged} judged alerts were useful; a share is said from {ENOUGH} answers on."
-        return f"{self.useful} of {self.judged} judged alerts were useful: {self.share.value:.0%} (95 % interval {self.share.low:.0%} to {self.share.high:.0%})."
+        return f"{self.useful} of {self.judged} judged alerts were useful: {100 * self.share.value:.0f} % (95 % interval {100 * self.share.low:.0f} % to {100 * self.share.high:.0f} %)."
 
 
 ENOUGH = 5

@@ -129,4 +129,4 @@ def youth(a: tuple[float, float], b: tuple[float, float]) -> str | None:
     if min(shares) >= MATURE * max(shares):
         return None
     young, old = ("A", "B") if shares[0] < shares[1] else ("B", "A")
-    return f"the labels of side {young} are young: {min(shares):.0%} are in, {max(shares):.0%} of side {old}'s"
+    return f"the labels of side {young} are young: {100 * min(shares):.0f} % are in, {100 * max(shares):.0f} % of side {old}'s"

@@ -54,7 +54,7 @@ def amount(value: float | None, unit: str) -> str:
     if value is None:
         return "unknown"
     if unit == "share":
-        return f"{value:.1%}"
+        return f"{100 * value:.1f} %"
     if unit == "Wh":
         return with_prefix(value, unit)
     digits = f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -69,7 +69,7 @@ def change(each: Difference) -> str:
     if each.unit in ("share", "0 to 1", "up to 1") and each.metric != "brier":
         moved = f"{100 * value:+.1f} points"
     elif each.b.value and each.metric != "bias":
-        moved = f"{value / abs(each.b.value):+.0%}"
+        moved = f"{100 * value / abs(each.b.value):+.0f} %"
     else:
         moved = f"{value:+.3g}"
     return f"{amount(each.a.value, each.unit)} against {amount(each.b.value, each.unit)}, {moved}"
@@ -129,7 +129,7 @@ def notes(found: "Comparison") -> list[str]:
     ripe_a, ripe_b = a.labelled_share, b.labelled_share
     if ripe_a is not None and ripe_b is not None and abs(ripe_a - ripe_b) >= RIPE:
         said.append(
-            f"The labels are not equally ripe: {ripe_a:.0%} of side A's are in, {ripe_b:.0%} of side B's; what is labelled early may be the easier part."
+            f"The labels are not equally ripe: {100 * ripe_a:.0f} % of side A's are in, {100 * ripe_b:.0f} % of side B's; what is labelled early may be the easier part."
         )
     sampled = [each for each in found.histograms.values() if each.basis == "sample"]
     if sampled:

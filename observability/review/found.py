@@ -59,8 +59,8 @@ def reasons(change: str, has_last: bool, part: Body, share: float, collateral: i
         "better": "Better than last week.",
     }
     others = f"{collateral:,} other finding{'s' if collateral != 1 else ''} with it." if collateral else ""
-    served = f"{part['model']} served {part['served']:,} predictions, {share:.0%} of the fleet's" + (
-        f"; it touches {rows:.0%} of them." if rows < 1 else "."
+    served = f"{part['model']} served {part['served']:,} predictions, {100 * share:.0f} % of the fleet's" + (
+        f"; it touches {100 * rows:.0f} % of them." if rows < 1 else "."
     )
     quiet = {BESIDE: "No measured error goes with it, so it weighs less.", AHEAD: "Whether answers suffer cannot be measured yet."}
     return tuple(filter(None, (first.get(change, "As last week."), served, quiet.get(weight, ""), others)))

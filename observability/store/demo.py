@@ -52,7 +52,7 @@ def step_of(name: str, say: Say) -> Say:
 
 def progress_of(name: str, say: Say) -> Callable[[int, int, int], object]:
     """What the loader calls as it goes through one file."""
-    return lambda done, total, lines: say(f"{name}: {done / max(total, 1):.0%}, {lines:,} lines")
+    return lambda done, total, lines: say(f"{name}: {100 * done / max(total, 1):.0f} %, {lines:,} lines")
 
 
 def request_of(entry: dict[str, Any], folder: Path) -> Request:

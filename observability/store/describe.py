@@ -105,5 +105,5 @@ def metric_sentences(inference: Inference) -> list[str]:
         return []
     area = f", the ROC AUC {metrics['roc_auc']:.3f}" if "roc_auc" in metrics else ""
     return [
-        f"On these rows the accuracy is {metrics['accuracy']:.1%}{area}; always saying the most frequent class would give {metrics['majority_share']:.1%}."
+        f"On these rows the accuracy is {100 * metrics['accuracy']:.1f} %{area}; always saying the most frequent class would give {100 * metrics['majority_share']:.1f} %."
     ]

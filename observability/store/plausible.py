@@ -86,7 +86,7 @@ def row_warnings(target: Target, usable: NDArray[np.bool_], rows: int) -> list[s
     if target.task == "multiclass" and target.matrix.shape[1] > 1:
         sums = np.nansum(target.matrix[target.scored], axis=1)
         if sums.size and (wrong := float((np.abs(sums - 1) > 0.01).mean())) > 0.01:
-            warnings.append(f"The probabilities do not add up to 1 in {wrong:.0%} of the rows.")
+            warnings.append(f"The probabilities do not add up to 1 in {100 * wrong:.0f} % of the rows.")
     return warnings
 
 

@@ -64,7 +64,7 @@ def verdict(found: Comparison) -> None:
     if found.differences:
         st.caption(
             text.plain(
-                f"Over all {len(found.differences)} comparisons at most {FALSE_DISCOVERIES:.0%} of the differences spoken of are chance (Benjamini and Hochberg). "
+                f"Over all {len(found.differences)} comparisons at most {100 * FALSE_DISCOVERIES:.0f} % of the differences spoken of are chance (Benjamini and Hochberg). "
                 "Cannot tell: the interval holds both no change and one that matters."
             )
         )

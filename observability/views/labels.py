@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COUNTS = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 OLDEST = 7
 WORDS = {
-    "share": "Labelled", "usual": "Usual by this age", "final": "Expected in the end", "complete_by": f"{COMPLETE:.0%} of them expected by", "age": "Days after serving",
+    "share": "Labelled", "usual": "Usual by this age", "final": "Expected in the end", "complete_by": f"{100 * COMPLETE:.0f} % of them expected by", "age": "Days after serving",
 }  # fmt: skip
 
 
@@ -98,11 +98,11 @@ def sentence(days: "DataFrame", here: Here) -> str:
         return "No predictions of this window can be told about yet."
     served, labelled = float(inside["served"].sum()), float(inside["labelled"].sum())
     coming = float((inside["final"] * inside["served"]).sum()) - labelled
-    said = f"{labelled:,.0f} of {served:,.0f} predictions of this window are labelled ({labelled / served:.1%})"
+    said = f"{labelled:,.0f} of {served:,.0f} predictions of this window are labelled ({100 * labelled / served:.1f} %)"
     by = inside["complete_by"].iloc[-1]
     if coming < 0.01 * served:
         return f"{said}; no more are expected, going by the weeks before."
-    when = f", {COMPLETE:.0%} of what comes by {by}" if by else "; when, four weeks do not tell yet"
+    when = f", {100 * COMPLETE:.0f} % of what comes by {by}" if by else "; when, four weeks do not tell yet"
     return f"{said}; about {coming:,.0f} more are expected{when} (estimated from the weeks before)."
 
 
@@ -128,7 +128,7 @@ def shown(here: Here, found: list[Finding]) -> None:
     if len(ages) > 1:
         st.header("How long labels take", anchor=False)
         first = ready_after(of)
-        when = f"A day usually has {COMPLETE:.0%} of its labels {text.plural(first, 'day')} after it began; " if first else ""
-        took = f"{when}{last(of):.0%} of predictions get a label within {text.plural(max(of.usual), 'day')}."
+        when = f"A day usually has {100 * COMPLETE:.0f} % of its labels {text.plural(first, 'day')} after it began; " if first else ""
+        took = f"{when}{100 * (last(of)):.0f} % of predictions get a label within {text.plural(max(of.usual), 'day')}."
         st.markdown(text.plain(took))
         frame.chart(charts_labels.by_age(ages), ages, key="ages", alt=took, metrics=("label_maturity",), columns=WORDS)

@@ -62,9 +62,7 @@ def landing(status: dict[str, Any]) -> None:
     said = f"{text.plural(waiting, 'segment')} waiting." if waiting else "Nothing waits."
     said += " What lands is loaded every second while the dashboard runs."
     if last:
-        said += (
-            f" {status['loaded']['segments']:,} segments were loaded, the last {text.ago(datetime.fromisoformat(last), datetime.now(UTC))}."
-        )
+        said += f" {text.plural(status['loaded']['segments'], 'segment was', 'segments were')} loaded, the last {text.ago(datetime.fromisoformat(last), datetime.now(UTC))}."
     st.markdown(text.plain(said))
     if status["landing"]["failed"]:
         st.warning(

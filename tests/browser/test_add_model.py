@@ -90,7 +90,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     said(page, f"churned is the label: stayed ({len(held_out) - left:,}), left ({left:,}); left is the positive class.")
     said(page, "p_churn is the score, the probability of the positive class.")
     said(page, "4 features: 2 numbers (spend_eur, visits); 2 categories (channel, member).")
-    said(page, f"On these rows the accuracy is {stranger.accuracy(held_out):.1%}, the ROC AUC {stranger.auc(held_out):.3f};")
+    said(page, f"On these rows the accuracy is {100 * stranger.accuracy(held_out):.1f} %, the ROC AUC {stranger.auc(held_out):.3f};")
     assert shop.status()["models"] == []
 
     page.get_by_role("button", name="Register version 1").click()
@@ -105,7 +105,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     settle(page)
     assert heading(page) == "shop-churn"
     said(page, f"{len(served):,} predictions in 4 to 18 Mar 2024")
-    said(page, f"Accuracy {stranger.accuracy(served):.1%} ")
+    said(page, f"Accuracy {100 * stranger.accuracy(served):.1f} % ")
     performance = visit(f"{shop.url}/performance?model=shop-churn&window=all")
     found = {each["metric"]: each for each in json.loads(download(performance, "performance-json"))}
     assert found["accuracy"]["n"] == len(served)

@@ -244,4 +244,4 @@ def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visi
     if name == "flights-delay":
         assert f"Mean absolute error {expected['mae']:.3g} " in words(page)
     else:
-        assert f"Accuracy {expected['accuracy']:.1%} " in words(page)
+        assert f"Accuracy {100 * expected['accuracy']:.1f} % " in words(page)

@@ -67,7 +67,7 @@ def test_a_rate_concerns_the_rows_by_which_it_rose():
     one = incident("null_rate", "dew", 0.217)
     (item,) = found(part("m", one, baseline=0.103))
     assert item.exposure == pytest.approx(0.114)
-    assert "it touches 11% of them" in " ".join(item.reasons)
+    assert "it touches 11 % of them" in " ".join(item.reasons)
     assert touched(error(), {}) == 1.0
 
 

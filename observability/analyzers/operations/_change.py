@@ -96,7 +96,7 @@ def compared(told: Told, whole: Look) -> str:
     side = "above" if whole.grown > 1 else "below"
     held = "no alarm" if whole.grown < told.limit else "not surely more than chance"
     varies = f": its own days vary up to {whole.varies:.2g} times" if whole.grown >= WATCH and whole.varies > WATCH else ""
-    return f"{abs(whole.grown - 1):.0%} {side} {past}, which is {held}{varies}"
+    return f"{100 * abs(whole.grown - 1):.0f} % {side} {past}, which is {held}{varies}"
 
 
 def scaled(each: Interval, by: float) -> Interval:

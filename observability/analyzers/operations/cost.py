@@ -253,7 +253,7 @@ def per_correct(context: Context, spent: Spent, found: Errors | None) -> Finding
         return replace(base, because="No decision of this window was right for sure, so what a right one costs is not known.")
     because = (
         f"A right decision costs {money(each.value, spent.currency)}: {money(spent.total, spent.currency)} for {spent.rows:,} predictions, of which "
-        f"{found.accuracy.value or 0:.1%} are right where that is known ({found.n:,.0f} labelled){shares(spent)}."
+        f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){shares(spent)}."
     )
     return replace(
         base, value=each.value, low=each.low, high=each.high, severity="ok", because=because, basis=basis_of_all(spent),
@@ -263,7 +263,7 @@ def per_correct(context: Context, spent: Spent, found: Errors | None) -> Finding
 
 def shares(spent: Spent) -> str:
     """How the money is divided between the parts."""
-    told = [f"{name} {amount / spent.total:.0%}" for name, amount in spent.by_part.items() if amount > 0]
+    told = [f"{name} {100 * amount / spent.total:.0f} %" for name, amount in spent.by_part.items() if amount > 0]
     return "" if len(told) < 2 else "; " + ", ".join(told)
 
 

@@ -120,7 +120,7 @@ def facts(now: Serving, place: Place, prices: "DataFrame") -> dict[str, object]:
 
 def part_of(now: Serving) -> str:
     """Which share of the predictions that covers, where it is not all."""
-    return "" if now.covered > 0.9995 else f", {now.covered:.1%} of those served"
+    return "" if now.covered > 0.9995 else f", {100 * now.covered:.1f} % of those served"
 
 
 def with_pue(now: Serving) -> str:
@@ -154,12 +154,12 @@ def of_idle(context: Context, now: Serving) -> Finding:
         return replace(blank, because=why)
     limit = context.model.settings.limits.get(f"{NAME}/idle_share")
     over = limit is not None and now.idle_share > limit
-    held = "no limit is set for it" if limit is None else f"{limit:.0%} accepted"
+    held = "no limit is set for it" if limit is None else f"{100 * limit:.0f} % accepted"
     return replace(
         blank,
         value=now.idle_share, low=now.idle_share, high=now.idle_share, limit=limit, basis=basis_of(now.source),
         severity="watch" if over else "ok", likely_source="system" if over else None,
-        because=f"{now.idle_share:.1%} of the service's energy went into no prediction ({now.source}); {held}.",
+        because=f"{100 * now.idle_share:.1f} % of the service's energy went into no prediction ({now.source}); {held}.",
         evidence={"source": now.source},
     )  # fmt: skip
 

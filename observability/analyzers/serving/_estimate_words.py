@@ -41,7 +41,7 @@ def estimate(
     """The estimate, what it rests on, and how right it was."""
     said = f"Estimated {lower(metric)} {shown(metric, now)} on {rows:,} predictions"
     if missing is not None:
-        said += f", {missing:.0%} of them without a label yet"
+        said += f", {100 * missing:.0f} % of them without a label yet"
     if before is not None and before.value is not None:
         said += f"; {number(metric, before.value)} was estimated of the reference"
     if in_sample:

@@ -131,7 +131,9 @@ def judged(base: Finding, of: Completion, context: Context) -> Finding:
         return replace(base, severity="act", because=because, onset=first, likely_source="label", rank=12.0, evidence=evidence | missing)
     ready = of.complete(end)
     if base.severity == "unknown" and ready is not None and ready > context.now:
-        said = f"{base.because.rstrip('.')}; {COMPLETE:.0%} of the labels that usually come are expected by {ready.day} {ready:%B %Y}."
+        said = (
+            f"{base.because.rstrip('.')}; {100 * COMPLETE:.0f} % of the labels that usually come are expected by {ready.day} {ready:%B %Y}."
+        )
         return replace(base, because=said, evidence=evidence | {"complete_by": ready.date().isoformat()})
     return replace(base, evidence=evidence)
 

@@ -80,7 +80,7 @@ def about_slope(name: str, frames: Frames, context: Context, mature: float, youn
     past = "the reference" if against == "reference" else "the month before"
     said += f"; {past} had {before.slope:.2f}" if before else f"; {past} has too few labels to compare with"
     if late:
-        said += f", but only {mature:.0%} of the labels are in: too early to tell"
+        said += f", but only {100 * mature:.0f} % of the labels are in: too early to tell"
     allowed = (abs(before.slope - 1) if before else 0.0) + (act if severity == "act" else watch)
     return replace(
         base, value=now.slope, low=now.low, high=now.high, limit=(1 - allowed, 1 + allowed), severity="unknown" if late else severity,

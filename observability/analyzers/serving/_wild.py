@@ -28,7 +28,7 @@ def wildest(name: str, context: Context, sums: "DataFrame") -> Finding | None:
         return None
     rest = max(total - largest, 0.0) / (n - 1)
     because = (
-        f"One prediction is off by {largest:,.3g}, which is {min(largest / total, 1.0):.0%} of the errors of all {n:,} labelled predictions together; "
+        f"One prediction is off by {largest:,.3g}, which is {100 * min(largest / total, 1.0):.0f} % of the errors of all {n:,} labelled predictions together; "
         f"the others are off by {rest:,.3g} on average."
     )
     return replace(

@@ -189,7 +189,7 @@ def about_cumulated(
     severity: Severity = "watch" if beyond and not stood else "ok"
     late = young and severity == "watch"
     where = f"{interval_words(error.start or 0, error.end or 0)} say {points(abs(error.gap or 0.0))} too {'little' if (error.gap or 0) > 0 else 'much'}"
-    where += f" on average, over {error.held or 0:.0%} of the labelled predictions"
+    where += f" on average, over {100 * (error.held or 0):.0f} % of the labelled predictions"
     chance = f"(p {p_words(error.p_value)})"
     said = f"{where} {chance}, more than chance gives a model without fault"
     if adjusted > context.budget:
@@ -270,7 +270,7 @@ def p_words(p: float) -> str:
 
 def too_early(mature: float) -> str:
     """That most labels are still to come."""
-    return f"; but only {mature:.0%} of the labels are in: too early to tell"
+    return f"; but only {100 * mature:.0f} % of the labels are in: too early to tell"
 
 
 ANALYZER = Analyzer(

@@ -289,7 +289,7 @@ def change(moved: Moved, look: Look) -> str:
     after = look.after
     missing = after.missing_share - moved.before.missing_share
     if abs(missing) >= 0.05:
-        return f"{after.missing_share:.1%} of the values are missing, {moved.before.missing_share:.1%} in the reference"
+        return f"{100 * after.missing_share:.1f} % of the values are missing, {100 * moved.before.missing_share:.1f} % in the reference"
     shift = mean_shift(moved.axis, moved.before, after)
     if shift is not None and abs(shift) >= 0.1:
         return f"values are {abs(shift):.1f} reference standard deviations {'higher' if shift > 0 else 'lower'} on average"
@@ -298,7 +298,7 @@ def change(moved: Moved, look: Look) -> str:
     p, q = moved.before.counts / moved.before.counts.sum(), after.counts / after.counts.sum()
     most = int(np.abs(q - p).argmax())
     level = [*moved.axis.levels, "an unseen category", "missing"][most]
-    return f"`{level}` is {q[most]:.1%} of the values, {p[most]:.1%} in the reference"
+    return f"`{level}` is {100 * q[most]:.1f} % of the values, {100 * p[most]:.1f} % in the reference"
 
 
 def unknown(context: Context, subject: str, n: int, because: str) -> Finding:

@@ -194,7 +194,7 @@ def judge(
     if severity == "ok":
         return replace(base, severity="ok", because=f"{because}.")
     if too_young is not None:
-        return replace(base, because=f"{because}, but only {too_young:.0%} of the labels are in: too early to tell.")
+        return replace(base, because=f"{because}, but only {100 * too_young:.0f} % of the labels are in: too early to tell.")
     if creeps is not None:
         because += creeps.words
     act = side.limits[1]
@@ -217,7 +217,7 @@ def own_limit(side: Compared, severity: Severity) -> str:
         return ""
     if LIMITS[side.metric][0] == "points":
         return f"; its own days vary it by up to {side.varies * 100:.1f} points"
-    return f"; its own days vary it by up to {side.varies:.0%}"
+    return f"; its own days vary it by up to {100 * side.varies:.0f} %"
 
 
 def past_words(worst: Verdict, metric: str) -> str:
@@ -266,7 +266,7 @@ def labels(context: Context, served: float, labelled: float, usual: float) -> Fi
     base = replace(
         blank(context, "label_maturity", int(served), "", "level"), value=share.value, low=share.low, high=share.high, limit=MATURE * usual
     )
-    said = f"{labelled:,.0f} of {served:,.0f} predictions are labelled ({labelled / served:.0%})"
+    said = f"{labelled:,.0f} of {served:,.0f} predictions are labelled ({100 * labelled / served:.0f} %)"
     if labelled >= MATURE * usual * served:
         return replace(base, severity="ok", because=f"{said}.")
     needed = max(round(MATURE * usual * served - labelled), 1)
@@ -280,7 +280,7 @@ def title(metric: str) -> str:
 
 def number(metric: str, value: float) -> str:
     """A value as a person reads it: shares in per cent, the rest with three digits."""
-    return f"{value:.1%}" if METRICS[metric].unit == "share" else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{100 * value:.1f} %" if METRICS[metric].unit == "share" else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def shown(metric: str, value: Interval) -> str:
@@ -295,9 +295,9 @@ def moved(side: Compared) -> str:
     """How far it moved, in words."""
     assert side.now.value is not None and side.before.value is not None
     if LIMITS[side.metric][0] == "of mae":
-        return f" ({side.worse:+.0%} of its mean absolute error)" if abs(side.worse) >= 0.01 else ""
+        return f" ({100 * side.worse:+.0f} % of its mean absolute error)" if abs(side.worse) >= 0.01 else ""
     if LIMITS[side.metric][0] == "relative":
-        return f" ({(side.now.value / side.before.value - 1):+.0%})" if side.before.value else ""
+        return f" ({100 * (side.now.value / side.before.value - 1):+.0f} %)" if side.before.value else ""
     return f" ({(side.now.value - side.before.value) * 100:+.1f} points)"
 
 

@@ -19,7 +19,7 @@ def amount(metric: str, value: float | None) -> str:
     """A rate in per cent, another value with three digits."""
     if value is None or np.isnan(value):
         return "unknown"
-    return f"{value:.1%}" if metric == "share" or METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
+    return f"{100 * value:.1f} %" if metric == "share" or METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
 
 
 def difference(metric: str, value: float | None) -> str:

@@ -71,7 +71,7 @@ def test_two_days_without_labels_are_enough_where_labels_come_at_once() -> None:
 def test_the_day_of_completion_is_that_of_past_days() -> None:
     found, end = said(7.0)
     by = datetime.fromisoformat(found.evidence["complete_by"]).replace(tzinfo=UTC)
-    assert 6 * DAY <= by - end <= 13 * DAY and "95% of the labels that usually come are expected by" in found.because
+    assert 6 * DAY <= by - end <= 13 * DAY and "95 % of the labels that usually come are expected by" in found.because
 
 
 def test_without_a_past_nothing_is_known_of_completion() -> None:
