@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.case import neighbours, rows
+from observability.case import neighbours, noise, rows
 from observability.case.conditions import FIELDS
 from observability.case.look import Look
 from observability.case.shapes import Input, LabelCheck, Rule, Source, Triage
+from observability.case.versus import versus
 from observability.errors import ObservabilityError
 from observability.stats.interval import rate_difference_interval
 
@@ -30,12 +31,17 @@ COMMON_NOW = 0.02
 """Where more of the model's own rows about this time are as odd, the world has moved: that is no fault of one input."""
 ODD = 0.4
 """From this weight on, odd inputs are taken to make a row far from its reference by themselves."""
-COMMON_FAR = 0.1
-"""Where more of those rows lie as far from the reference, being far does not tell this row from them."""
 AT_EDGE, NEAR_EDGE = 0.6, 0.15
 """What speaks for an answer right at the edge, and the share of the way from there to certainty within which it is near."""
-OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3, None: 0.8}
+OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """How much less a label is doubted that was measured, or corrected already, than one that a person gave: never more than an ordinary error is as good."""
+JUDGED = ("human", "outcome", "correction")
+"""Sources of labels of which it is known how they came; of the others a label is doubted only as far as wrong ones are commoner than unlikely ones."""
+EVEN = 0.2
+"""What is taken off the probability that a label is wrong: where it is as likely as a right one that the model finds as unlikely, it is no better than an
+ordinary error."""
+ONLY_HERE, NO_BETTER = 0.5, 0.25
+"""What speaks for the version where another one is right here and nothing says which is right more often; and where it is not right more often."""
 
 
 def triage(look: Look) -> tuple[Triage, ...]:
@@ -108,8 +114,8 @@ def far_from_reference(look: Look) -> Iterator[Triage]:
         found = neighbours.far(look)
     except ObservabilityError:
         return
-    alone = found.now is None or found.now <= COMMON_FAR
-    score = 0.0 if found.share > UNCOMMON or not alone else 0.45 if found.share > RARE else 0.7
+    share = max(found.share, found.now or 0.0)
+    score = 0.0 if share > UNCOMMON else 0.45 if share > RARE else 0.7
     if any(each.score >= ODD for each in inputs(look)):
         score *= 0.7  # what is missing or impossible makes a row far by itself
     because = f"{100 * found.share:.3g} % of {found.n} rows of the reference lie as far from the others"
@@ -147,15 +153,17 @@ def label(look: Look) -> Iterator[Triage]:
     check: LabelCheck | None = look.part("label_check")
     if check is None or not check.suspect:
         return
-    current = next((each for each in look.row.revisions if each.current), None)
+    source = next((each.source for each in look.row.revisions if each.current), None)
     if len(check.votes) > 1:
         score = 0.9
+    elif check.agree is not None and check.self_confidence is not None and source not in JUDGED:
+        score = max(noise.doubt(look, check.self_confidence) - EVEN, 0.0)
     elif check.agree is not None:
         doubt = 1.0 if check.instead is not None or not check.threshold else 1 - (check.self_confidence or 0.0) / check.threshold
         score = 0.45 + 0.1 * (check.instead is not None) + 0.35 * (1 - check.agree) * doubt
     else:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
-    score *= OUTCOME_DISCOUNT.get(current.source if current else None, 1.0)
+    score *= OUTCOME_DISCOUNT.get(source or "", 1.0)
     because = check.because
     rule: Rule | None = look.part("rule")
     if rule is not None and rule.weak and rule.rate and rule.overall and len(check.votes) < 2:
@@ -174,7 +182,9 @@ def weak_slice(look: Look) -> Iterator[Triage]:
     rest = rest_rate(rule)
     source: Source = "degraded_path" if any(each.reference in FIELDS for each in rule.conditions) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
-    yield Triage(source, round(min(max(1 - rest / rule.rate, 0.0) * (1 - share), 0.9), 3), rule.because)
+    added = max(1 - rest / rule.rate, 0.0)
+    because = f"{rule.because} If they erred like the others, {100 * added:.2g} % of these errors would not be there."
+    yield Triage(source, round(min(added * (1 - share), 0.9), 3), because)
 
 
 def rest_rate(rule: Rule) -> float:
@@ -212,18 +222,19 @@ def version(look: Look) -> Iterator[Triage]:
         if each.version == row.version.name:
             continue
         right = each.prediction == row.label.value if row.model.classes else False
+        said = ""
         if row.wrong and right:
-            yield Triage("version", 0.8, f"Version {each.version} answers {each.prediction} to the same input, which is the real outcome.")
-            return
-        if row.error is not None and row.label_number is not None and isinstance(each.score, int | float):
+            said = f"Version {each.version} answers {each.prediction} to the same input, which is the real outcome."
+        elif row.error is not None and row.label_number is not None and isinstance(each.score, int | float):
             other = abs(float(each.score) - row.label_number)
             if other < abs(row.error) / 2:
-                yield Triage(
-                    "version",
-                    0.7,
-                    f"Version {each.version} is {other:.4g} off on the same input, where this one is {abs(row.error):.4g} off.",
-                )
-                return
+                said = f"Version {each.version} is {other:.4g} off on the same input, where this one is {abs(row.error):.4g} off."
+        known = row.model.version(each.version)
+        if said and known is not None:
+            both = versus(look, known)
+            score = ONLY_HERE if not both.known else min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
+            yield Triage("version", round(score, 3), f"{said} {both.sentence}")
+            return
 
 
 def degraded_path(look: Look) -> Iterator[Triage]:

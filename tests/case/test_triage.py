@@ -79,6 +79,15 @@ def named(slice_: tuple) -> str:
     return f"{column} is {level}" if level is not None else f"{column} from {low:g} to below {high:g}"
 
 
+def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Store) -> None:
+    """Of a model that is right in what it expects, some confident answers are wrong; nobody judged these labels, so that alone doubts none."""
+    fixed = {each["id"] for part in json.loads(FILE.read_text(encoding="utf-8")).values() for each in part}
+    frame = choosing.outcomes("employment")
+    some = choosing.in_order(frame[frame["wrong"] & ~frame["id"].isin(fixed)])["id"].head(12)
+    first = Counter(open_case(fleet, own, model="employment").part("triage")[0].source for own in some)
+    assert first["label"] <= 1, first
+
+
 def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: Store) -> None:
     from cleanlab.filter import find_label_issues
 
