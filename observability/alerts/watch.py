@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 SWITCH = "OBSERVABILITY_WATCH"
+"""In the environment: `off` keeps the thread from running, a number is how many seconds it waits before its first look."""
 FIRST_WAIT, PAUSE = 20.0, 10.0
 """Seconds before the first look, and between two looks for messages that may leave."""
 CHECK_EVERY = timedelta(minutes=5)
@@ -52,9 +53,17 @@ def switched_off() -> bool:
     return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
 
 
-def in_background(store: "Store", state: Watching, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """The thread. A failure is kept for the page and tried again; nothing that was decided is lost."""
-    pause = first_wait
+def first_wait() -> float:
+    """Seconds before the first look: what the environment says, else FIRST_WAIT."""
+    try:
+        return max(float(os.environ.get(SWITCH, "")), 0.0)
+    except ValueError:
+        return FIRST_WAIT
+
+
+def in_background(store: "Store", state: Watching, stopping: threading.Event, *, wait: float | None = None) -> None:
+    """The thread. A failure is kept for the page and tried again; nothing that was decided is lost. wait: seconds before its first look."""
+    pause = first_wait() if wait is None else wait
     while not stopping.wait(pause):
         pause = PAUSE
         began = time.monotonic()

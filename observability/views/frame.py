@@ -61,12 +61,12 @@ class Here:
     window: Window
 
 
-def begin(page: str) -> Scope:
-    """Title, help and scope of a page about the whole fleet. Stops where the store is empty."""
+def begin(page: str, *, anyway: bool = False) -> Scope:
+    """Title, help and scope of a page about the whole fleet. Stops where no model is known, unless the page has something to show `anyway`."""
     scope = scopes.read(st.session_state)
     title(page, scope, None)
     said()
-    if not load.catalog().models:
+    if not anyway and not load.catalog().models:
         empty.no_models()
         st.stop()
     return scope

@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.views import alerts, alerts_settings, empty, frame, load_review
 
-scope = frame.begin("alerts")
+scope = frame.begin("alerts", anyway=bool(load_review.alerts()))  # training runs raise alerts before any model has answered
 alerts.watching()
 found = alerts.ordered([each for each in load_review.alerts().values() if scope.model in (None, each.model)])
 if found:

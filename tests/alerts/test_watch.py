@@ -53,7 +53,7 @@ def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(sto
     state, stopping, said = watch.Watching(), _Stops(2), len(kept.said(store))
     frozen = []
     monkeypatch.setattr(watch, "freeze_last_week", lambda _store, now: frozen.append(now))
-    watch.in_background(store, state, stopping, first_wait=0.0)
+    watch.in_background(store, state, stopping, wait=0.0)
     assert "unknown table" in state.failure
     assert len(kept.said(store)) == said
     assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"

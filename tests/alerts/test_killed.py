@@ -1,0 +1,126 @@
+"""The dashboard's own process is killed between deciding and sending, and between sending and noting so: no alert is lost, a repeat carries the same key."""
+
+import http.server
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability import owner
+from observability.alerts import kept
+from observability.alerts.config import FILE
+from observability.store.database import Store
+from observability.store.loader import Defaults, load_files
+from observability.views import load
+from tests.running import dashboard
+from tests.test_pages import opened, tables
+
+PATIENCE = 120.0
+"""Seconds until the process that was started has sent something, on a busy machine."""
+PLAN = {"/hook": ["dies before it is taken", "dies before it is noted", "answers"], "/form": ["dies before it is noted", "answers"]}
+"""What becomes of each request, by channel: a webhook, which gets the key, and a channel that cannot leave out a repeat."""
+
+
+class Service(http.server.ThreadingHTTPServer):
+    """What stands at the other end. got: (path, idempotency key) of each message that it took; left: what becomes of the next requests, by path; stuck: whether
+    a request waits for an answer that never comes; news: set when a request came; over: set at the end of the test.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.daemon_threads, self.left = True, {path: list(steps) for path, steps in PLAN.items()}
+        self.got = []
+        self.news, self.over = threading.Event(), threading.Event()
+        self.stuck = False
+
+    def done(self):
+        """Whether every step of the plan was taken."""
+        return not any(self.left.values())
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        service, path = self.server, self.path.rstrip("/")
+        self.rfile.read(int(self.headers["Content-Length"]))
+        step = service.left[path].pop(0) if service.left[path] else "again"
+        if step != "dies before it is taken":
+            service.got.append((path, self.headers["Idempotency-Key"]))
+        if step.startswith("dies"):
+            service.stuck = True
+            service.news.set()
+            service.over.wait(PATIENCE)
+            return
+        self.send_response(200)
+        self.end_headers()
+        service.news.set()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def service():
+    server = Service()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def home(tmp_path, service):
+    """A training run that diverges just now, and whom to tell."""
+    home, now = tmp_path / "home", datetime.now(UTC).replace(microsecond=0)
+    began = now - timedelta(hours=3)
+    losses = [*(2.0 / (1 + step) for step in range(30)), *(["NaN"] * 10)]
+    lines = [{"kind": "run", "run": "night", "at": began.isoformat(), "event": "start"}]
+    lines += [{"kind": "step", "run": "night", "at": (began + timedelta(minutes=place)).isoformat(), "step": place, "metrics": {"loss": loss}}
+              for place, loss in enumerate(losses)]  # fmt: skip
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    with Store.open(home, threads=2) as store:
+        assert load_files(store, [path], Defaults()).rejected == 0
+    address = f"127.0.0.1:{service.server_address[1]}"
+    channels = f'hook = "json://{address}/hook"\nform = "form://{address}/form"\n'
+    (home / FILE).write_text(f'[channels]\n{channels}[alerts]\ndefault = ["hook", "form"]\n', encoding="utf-8")
+    return home
+
+
+def held(home):
+    """State and key of each message by its channel, and how many alerts there are, as the store has them while nobody owns it."""
+    with Store.open(home, threads=2) as store:
+        return {each.channel: (each.state, each.key) for each in kept.messages(store).values()}, len(kept.alerts(store, datetime.now(UTC)))
+
+
+def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(home, service, monkeypatch):
+    monkeypatch.setenv("OBSERVABILITY_WATCH", "0.5")
+    seen = []
+    while not service.done():
+        service.news.clear()
+        service.stuck = False
+        with dashboard(home) as running:
+            while not service.stuck and not service.done():
+                assert service.news.wait(PATIENCE), (home.parent / "home.log").read_text()
+                service.news.clear()
+            if service.stuck:
+                os.kill(running.pid, signal.SIGKILL)
+        seen.append(held(home))
+    keys = [{channel: key for channel, (_, key) in messages.items()} for messages, _ in seen]
+    assert len(seen) == 4, "killed three times, and once at rest"
+    assert keys == [keys[0]] * 4 and set(keys[0]) == {"hook", "form"}, "what was decided before the first kill is what was sent"
+    assert [alerts for _, alerts in seen] == [1] * 4, "no alert is lost, none is made twice"
+    assert {state for state, _ in seen[0][0].values()} == {"queued"}
+    assert {state for state, _ in seen[-1][0].values()} == {"sent"}
+    assert Counter(service.got) == Counter({("/hook", keys[0]["hook"]): 2, ("/form", None): 2})
+    with Store.open(home, threads=2) as store:
+        monkeypatch.setattr(owner, "current_store", lambda: store)
+        monkeypatch.setattr(load, "now", lambda: datetime.now(UTC))
+        drawn = tables(opened("alerts"))
+    after = {each["cells"]["channel"]["t"]: each["cells"]["repeat"]["t"] for each in drawn["Channels"]["rows"]}
+    assert after == {"hook": "a repeat carries the same Idempotency-Key", "form": "a message may arrive twice"}
+    assert len(drawn["Alerts, open ones first"]["rows"]) == 1, "of a store that knows runs and no model yet"
