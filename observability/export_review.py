@@ -82,6 +82,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         labelling=review_words.labelling_lines,
         slices=review_words.slices,
         judged_by=review_words.judged_by,
+        settings_of_when=review_words.settings_of_when,
         decisions=decisions,
         restated=since,
         charts={each["model"]: chart(each) for each in body["models"]},
@@ -168,7 +169,8 @@ def chart(part: Body) -> Markup:
     title = text.metric_title(finding["metric"])
     guesses = {str(day): value for day, value, *_ in part.get("estimates", {}).get("by_day", [])}
     dashed = [guesses.get(day) for day, *_ in points] if guesses else []
-    label, words = f"{title} of {part['model']} by day. {finding['because']}", f"{title}; dotted: estimated" if guesses else title
+    label = f"{title} of {part['model']} by day. {finding['because']}"
+    words = title + ("; broken: the limit" if limit is not None else "") + ("; dotted: estimated" if guesses else "")
     return export_svg.line(points, label=label, limit=limit, words=words, share=finding["unit"] == "share", dashed=dashed)
 
 

@@ -36,7 +36,7 @@ def line(
         return Markup("")
     reach = [each for _, value, low, high in points for each in (value, low, high) if each is not None]
     bottom, top = span([*reach, *([limit] if limit is not None else []), *(each for each in dashed if each is not None)])
-    left, right, floor, ceiling = 52.0, width - 8.0, height - 22.0, 8.0
+    left, right, floor, ceiling = 52.0, width - 8.0, height - 22.0, 20.0 if words else 8.0
 
     def x(place: float) -> float:
         return left + (right - left) * place / max(len(points) - 1, 1)
@@ -69,7 +69,7 @@ def line(
             f'<text x="{x(place):.1f}" y="{height - 6}" text-anchor="{anchor}" font-size="10" fill="{GREY}">{escape(points[place][0])}</text>'
         )
     if words:
-        parts.append(f'<text x="{left:.1f}" y="{ceiling + 2:.1f}" dx="4" font-size="10" fill="{GREY}">{escape(words)}</text>')
+        parts.append(f'<text x="{left:.1f}" y="10" font-size="10" fill="{GREY}">{escape(words)}</text>')
     return drawing(parts, width, height, label)
 
 

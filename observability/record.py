@@ -301,7 +301,7 @@ _ALL = (
             text("item", "the item's id"),
             AT,
             text("author", "who says it"),
-            text("does", "what becomes of the item", "pin", "unpin", "add", "accept", "watch", "act", "reopen", "note"),
+            text("does", "what becomes of the item", "pin", "unpin", "rank", "add", "accept", "watch", "act", "reopen", "note"),
         ),
         (text("text", "in words"), MODEL, text("action", "the id of the action it ends in")),
     ),

@@ -127,7 +127,8 @@ def notes(found: "Comparison") -> list[str]:
         if found.pairs is not None:
             said.append("The dates overlap, and no row of one side matches a row of the other (same features, less than an hour apart).")
     ripe_a, ripe_b = a.labelled_share, b.labelled_share
-    if ripe_a is not None and ripe_b is not None and abs(ripe_a - ripe_b) >= RIPE:
+    shadow = found.pairs is not None and found.pairs.labelled > 0 and 0.0 in (ripe_a, ripe_b)
+    if ripe_a is not None and ripe_b is not None and abs(ripe_a - ripe_b) >= RIPE and not shadow:
         said.append(
             f"The labels are not equally ripe: {100 * ripe_a:.0f} % of side A's are in, {100 * ripe_b:.0f} % of side B's; what is labelled early may be the easier part."
         )

@@ -119,10 +119,10 @@ class Arranged:
 
 
 def arranged(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
-    """The items with what people said about them, oldest first: {"item", "does": pin, unpin or add, "text", "author", "model"}.
+    """The items with what people said about them, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
     Pinned and added items come first, in the order in which that was said; then the ranking, up to MOST in all; unpinned ones are folded.
-    The last word about an item counts.
+    `rank` takes either back: the item stands where its rank puts it. The last word about an item counts.
     """
     known = {each.item: each for each in items}
     pinned: list[str] = []
@@ -143,8 +143,8 @@ def arranged(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arrang
         if does in ("pin", "add") and item in known:
             removed.discard(item)
             pinned += [] if item in pinned else [item]
-        elif does == "unpin":
-            removed.add(item)
+        elif does in ("unpin", "rank"):
+            (removed.add if does == "unpin" else removed.discard)(item)
             pinned = [other for other in pinned if other != item]
     first = [known[item] for item in pinned]
     rest = [each for each in known.values() if each.item not in pinned and each.item not in removed]

@@ -85,7 +85,12 @@ def work_on(room: Room, item: Item) -> None:
 
 def said_word(does: str) -> str:
     """What somebody did with an item, in a word."""
-    return ENDS.get(does) or {"pin": "Pinned", "unpin": "Taken off", "add": "Added", "reopen": "Reopened", "note": "Note"}[does]
+    return (
+        ENDS.get(does)
+        or {"pin": "Pinned", "unpin": "Taken off", "rank": "Put back in its place", "add": "Added", "reopen": "Reopened", "note": "Note"}[
+            does
+        ]
+    )
 
 
 def evidence(room: Room, item: Item) -> None:
@@ -105,10 +110,12 @@ def evidence(room: Room, item: Item) -> None:
 
 
 def arrange(room: Room, item: Item) -> None:
-    """Put on the agenda, take off, or open again."""
+    """Put on the agenda, take off, take either back, or open again."""
     agenda = room.agenda
-    on = item in agenda.items
+    on, moved = item in agenda.items, item.item in agenda.pinned | agenda.removed
     with st.container(horizontal=True, gap="small"):
+        if moved and item.sort != "added" and st.button("Put back in its place", icon=":material/undo:", type="tertiary", key="rank"):
+            _ = say(room, [agenda_record(room, item.item, "rank")]) and st.rerun()
         if on and st.button("Take off the agenda", icon=":material/keep_off:", type="tertiary", key="unpin"):
             _ = say(room, [agenda_record(room, item.item, "unpin")]) and st.rerun()
         if item.item not in agenda.pinned and st.button("Pin", icon=":material/keep:", type="tertiary", key="pin"):

@@ -34,6 +34,7 @@ def card(room: Room, each: dict[str, Any]) -> None:
         st.markdown(f"**{text.plain(each['model'])}: version {text.plain(each['version'])} beside version {text.plain(each['serves'])}**")
         st.markdown(text.plain(on_the_same_rows(each)))
         st.markdown(text.sentence(each["sentence"]))
+        st.caption(text.plain(f"A is version {each['version']}, which waits; B is version {each['serves']}, which serves."))
         if each["differences"]:
             rows = [as_row(one) for one in each["differences"]]
             table(

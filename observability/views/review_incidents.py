@@ -17,7 +17,7 @@ CHANGES: dict[str | None, str] = {None: "", "new": "New; ", "worse": "Recurring,
 
 def incidents(room: Room) -> None:
     """What hurt, where it seems to come from, and the verdicts about single cases."""
-    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("stake", "At stake", width="20rem", help="Answers it touches, what errors on them cost (estimated), and groups that bear more of it"), column("since", "Since", width="7rem"))  # fmt: skip
+    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("source", "Suspected source", width="9rem"), column("stake", "At stake", width="20rem", wide=True, help="Answers it touches, what errors on them cost (estimated), and groups that bear more of it"), column("since", "Since", width="7rem"))  # fmt: skip
     known = {one: each.change for each in (*room.agenda.items, *room.agenda.folded) for one in each.incidents}
     rows = []
     for part in room.body["models"]:

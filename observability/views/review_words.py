@@ -75,6 +75,16 @@ def judged_by(part: Body) -> tuple[str, str]:
     return said, f"What held at the week's end was not recorded; these are of {(part['settings_since'] or 'the freezing')[:10]}."
 
 
+def settings_of_when(body: Body) -> str:
+    """Of which moment the settings and limits are that a week was judged by; the step about the fleet has them for each model."""
+    known = [part.get("settings_known") for part in body["models"]]
+    if None in known or not any(known):
+        return "Settings and limits are those of that moment." if known else ""
+    if all(known):
+        return "Settings and limits are those that held at the week's end."
+    return "Settings and limits are those that held at the week's end, as far as they were recorded."
+
+
 def inputs(part: Body) -> str:
     """The first three inputs by drift and importance, in a sentence; empty where none was ranked."""
     found = part.get("inputs", {})
@@ -118,7 +128,7 @@ def labelling_lines(part: Body) -> list[str]:
         "price": "A label costs",
         "budget": "The month's cost",
     }
-    return [f"{names[name]}: {said} ({below})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
+    return [f"{names[name]}: {said} ({below.rstrip('.')})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
 
 
 def slices(card: Body) -> list[str]:

@@ -8,13 +8,13 @@ from dataclasses import replace
 import streamlit as st
 
 from observability.review.snapshot import FORMAT
-from observability.views import frame, person, review, review_agenda, review_decide, review_steps, text
+from observability.views import frame, person, review, review_agenda, review_decide, review_steps, review_words, text
 
 frame.begin("review")
 room = review.enter()
 st.markdown(
     f"**Week {text.plain(review.words_of(review.Week.parse(room.body['week'])))}** ({room.body['zone']}), frozen "
-    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end, by the settings and limits of that moment."
+    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end. {review_words.settings_of_when(room.body)}"
 )
 if room.body["format"] < FORMAT:
     st.caption("An earlier version of the product froze this week: what it did not keep is not shown.")

@@ -71,6 +71,10 @@ def test_people_pin_unpin_and_add():
     assert found.items[1].title == "Talk about the budget"
     back = arranged(items, [said("unpin", "i0"), said("pin", "i0")])
     assert back.items[0].item == "i0"
+    for first, last in (("pin", "i9"), ("unpin", "i0")):
+        undone = arranged(items, [said(first, last), said("rank", last), said("rank", last)])
+        assert [each.item for each in (*undone.items, *undone.folded)] == [f"i{n}" for n in range(10)]
+        assert not undone.pinned | undone.removed
 
 
 def test_an_item_comes_back_from_json_as_it_was():

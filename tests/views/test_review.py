@@ -82,6 +82,27 @@ def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
         assert text in shown
 
 
+def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Store) -> None:
+    def shown(app: AppTest) -> list[tuple[str, bool]]:
+        cells = [each["cells"]["what"] for each in tables(app)["Agenda"]["rows"]]
+        return [(each["go"]["parameters"]["item"], each["sub"].startswith("Pinned.")) for each in cells]
+
+    (ranked,) = [each["item"] for each in freeze.found(store, str(BROKEN))["agenda"]]
+    app = enter("Ann", BROKEN, item=ranked)
+    key = next(each.key for each in app.text_input if each.label == "What should be talked about?")
+    app.text_input(key=key).input("The budget").run()
+    ((added, _), *_) = shown(app.button(key=key.removesuffix("-words")).click().run())
+    before = len(freeze.said_about(store, str(BROKEN)))
+    assert shown(app) == [(added, True), (ranked, False)] and added.startswith("added:")
+    assert shown(press(app, "Pin")) == [(added, True), (ranked, True)]
+    assert shown(press(app, "Put back in its place")) == [(added, True), (ranked, False)]
+    assert shown(press(app, "Take off the agenda")) == [(added, True)]
+    assert shown(press(app, "Put back in its place")) == [(added, True), (ranked, False)]
+    assert [each["does"] for each in freeze.said_about(store, str(BROKEN))[before:]] == ["pin", "rank", "unpin", "rank"]
+    app.selectbox(key="item-box").set_value(added).run()
+    assert shown(press(app, "Take off the agenda")) == [(ranked, False)]
+
+
 def test_fine_is_said_of_what_was_judged_alone(store: Store) -> None:
     assert freeze.found(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
     shown = words(opened("review", review=str(BETTER), step="fairness"))
