@@ -13,9 +13,14 @@ from observability.alerts.config import Config
 from observability.alerts.state import Alert, after, opened, worse
 from observability.finding import Finding
 from observability.incidents import Incident
+from observability.metrics import METRICS
 
 DASHBOARD = "the dashboard"
 """Who speaks where nobody does."""
+GREW = 1.5
+"""What somebody knows of is told again once it is so many times as bad as when it was told: the value of its leading claim, of what should be
+high its distance from 1.
+"""
 SETTLE = timedelta(hours=6)
 """An incident that is gone for so long is resolved: one check without it may be chance."""
 
@@ -92,9 +97,20 @@ def news(incident: Incident, alert: Alert | None) -> str | None:
     """What is new about an incident: that it is there (again), that it got worse, that its snooze is over; None where everybody concerned knows."""
     if alert is None:
         return "opened"
-    if worse(incident.severity, alert.severity):
+    if worse(incident.severity, alert.severity) or grew(incident.lead, alert):
         return "worse"
     return "woken" if alert.woke else None
+
+
+def grew(lead: Finding, alert: Alert) -> bool:
+    """Whether what is acknowledged or snoozed is much worse than it was told. Never of what was told under another claim, or has no worse side."""
+    better = METRICS[lead.metric].better
+    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (claim(lead),):
+        return False
+    if lead.value is None or alert.value is None:
+        return False
+    now, then = (each if better == "low" else 1.0 - each for each in (lead.value, alert.value))
+    return then > 0 and now >= GREW * then
 
 
 def told(incident: Incident, name: str, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def told(incident: Incident, name: str, says: str, owner: str | None, now: datet
     return {
         "kind": "alert", "incident": name, "at": now, "author": DASHBOARD, "says": says, "model": incident.model, "severity": incident.severity,
         "title": incident.sentence, "source": incident.source, "owner": owner,
-        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}", "claims": claims(incident),
+        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}", "claims": claims(incident), "value": incident.lead.value,
     }  # fmt: skip
 
 

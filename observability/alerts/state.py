@@ -20,7 +20,7 @@ SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reop
 class Alert:
     """One alert. state: as of the last word, a snooze that is over being open again. severity: the worst that was told. told: how many times somebody
     was told (opened, worse, woken), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last. rule: analyzer/metric of the finding that led it.
-    claims: what its findings were about when it was told last, the leading one first; woke: its snooze is over and nobody was told yet.
+    claims: what its findings were about when it was told last, the leading one first; value: of that one; woke: its snooze is over and nobody was told yet.
     """
 
     incident: str
@@ -38,6 +38,7 @@ class Alert:
     owner: str | None = None
     rule: str | None = None
     claims: tuple[str, ...] = ()
+    value: float | None = None
     woke: bool = False
 
 
@@ -60,7 +61,7 @@ def opened(said: Mapping[str, Any]) -> Alert:
     return Alert(
         said["incident"], said.get("model"), str(said.get("title") or said["incident"]), str(said.get("source") or "unknown"),
         str(said.get("severity") or "act"), "open", said["at"], said["at"], by=said["author"], owner=said.get("owner"), rule=said.get("rule"),
-        claims=tuple(said.get("claims") or ()),
+        claims=tuple(said.get("claims") or ()), value=said.get("value"),
     )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ def after(alert: Alert, said: Mapping[str, Any]) -> Alert:
         severity=said.get("severity") or alert.severity,
         title=said.get("title") or alert.title,
         claims=tuple(said.get("claims") or alert.claims),
+        value=said["value"] if said.get("value") is not None else alert.value,
     )
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from observability.alerts import kept
 from observability.alerts.config import Config, read
+from observability.alerts.decide import GREW
 from observability.alerts.kept import Message
 from observability.alerts.rules import uses
 from observability.alerts.send import TRIES, by_apprise
@@ -49,6 +50,8 @@ def ordered(alerts: Sequence[Alert]) -> list[Alert]:
 def as_row(alert: Alert, scope: Scope) -> dict[str, Any]:
     """One alert."""
     until = f"until {text.minute(alert.until)}" if alert.until else f"by {alert.by}" if alert.by else None
+    if alert.state == "snoozed" and alert.until is None:
+        until = f"until it gets worse, by {alert.by}"
     useful = {None: text.DASH, True: "yes", False: "no"}[alert.useful]
     return row(
         {
@@ -100,12 +103,16 @@ def answer(alert: Alert, author: str) -> None:
             say(alert, author, "acknowledged", note)
         if alert.state in ("open", "acknowledged"):
             with st.popover("Snooze", icon=":material/snooze:"):
-                st.caption("Quiet until a day, or until it gets worse.")
-                until = st.date_input(
-                    "Until", value=(datetime.now(UTC) + timedelta(days=3)).date(), min_value=datetime.now(UTC).date(), key="snooze-until"
+                st.caption(
+                    f"What gets worse is told at once: from watch to act, or {GREW:g} times as bad as it was told. Else it is quiet until that day, 00:00 UTC."
                 )
-                if st.button("Snooze", key="snooze") and until:
-                    say(alert, author, "snoozed", note, until=datetime.combine(until, time(), tzinfo=UTC))
+                today = datetime.now(UTC).date()
+                worse = st.toggle("Until it gets worse, whatever the day", key="snooze-worse")
+                until = st.date_input(
+                    "Until", value=today + timedelta(days=3), min_value=today + timedelta(days=1), key="snooze-until", disabled=worse
+                )
+                if st.button("Snooze", key="snooze"):
+                    say(alert, author, "snoozed", note, until=None if worse else datetime.combine(until, time(), tzinfo=UTC))
         if alert.state != "resolved" and st.button("Resolve", icon=":material/check:", key="resolve"):
             say(alert, author, "resolved", note)
         if alert.state != "open" and st.button("Open again", icon=":material/undo:", key="reopen"):

@@ -266,7 +266,7 @@ def chart(
                 st.markdown(f":gray[:material/ads_click: :small[{hint}]]", width="content")
 
 
-def download(name: str, data: Callable[[], str], label: str, *, key: str, kind: str = "text/csv") -> None:
+def download(name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv") -> None:
     """A quiet download button; the data are made when it is pressed."""
     st.download_button(label, data, name, kind, key=key, type="tertiary", icon=":material/download:", on_click="ignore")
 

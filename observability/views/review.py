@@ -5,6 +5,7 @@ The room reads one frozen week; nothing in it is computed anew, so a step is dra
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import streamlit as st
@@ -178,7 +179,7 @@ def steps(room: Room) -> None:
 
 
 def downloads(room: Room) -> None:
-    """The week as a file: HTML that prints, minutes as CSV, a summary for a chat, the frozen numbers as JSON."""
+    """The week as a file: HTML that prints, PDF, minutes as CSV, a summary for a chat, the frozen numbers as JSON."""
     now = datetime.now(UTC)
     with st.container(horizontal=True, gap="small"):
         frame.download(f"review-{room.review}.html", lambda: export_review.page(load.store(), room.review, now), "HTML", key="review-html", kind="text/html")  # fmt: skip
@@ -186,7 +187,11 @@ def downloads(room: Room) -> None:
             f"review-{room.review}.csv", lambda: export_review.minutes(load.store(), room.review), "Minutes (CSV)", key="review-csv"
         )
         frame.download(f"review-{room.review}.md", lambda: export_review.summary(load.store(), room.review), "Summary (Markdown)", key="review-md", kind="text/markdown")  # fmt: skip
+        if find_spec("weasyprint"):
+            frame.download(f"review-{room.review}.pdf", lambda: export_review.pdf(load.store(), room.review, now), "PDF", key="review-pdf", kind="application/pdf")  # fmt: skip
         frame.download(f"review-{room.review}.json", lambda: freeze.canonical(room.body).decode(), "JSON", key="review-json", kind="application/json")  # fmt: skip
+    if not find_spec("weasyprint"):
+        st.caption("A PDF is made where weasyprint is installed (`pip install weasyprint`); the HTML prints to A4 from any browser.")
 
 
 def say(room: Room, records: list[dict[str, Any]]) -> bool:

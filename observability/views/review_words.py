@@ -128,7 +128,7 @@ def labelling_lines(part: Body) -> list[str]:
         "price": "A label costs",
         "budget": "The month's cost",
     }
-    return [f"{names[name]}: {said} ({below.rstrip('.')})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
+    return [f"{names[name]}: {said} ({(below or '').rstrip('.')})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
 
 
 def slices(card: Body) -> list[str]:

@@ -19,9 +19,9 @@ CONFIG = Config(
 )
 
 
-def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", model="m"):
+def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", model="m", value=0.4):
     return Finding(
-        analyzer, model, "1", subject, metric, 0.4, 500, severity, f"`{subject}` is null in 40 %.", NOW, NOW, "reference", unit="share"
+        analyzer, model, "1", subject, metric, value, 500, severity, f"`{subject}` is null in 40 %.", NOW, NOW, "reference", unit="share"
     )
 
 
@@ -67,6 +67,36 @@ def test_what_gets_worse_is_told_again_whatever_was_said_before():
         assert [each.get("says") for each in worse] == ["worse", None]
         assert worse[1]["message"] != message["message"]
         assert standing([*said, worse[0]], NOW + 2 * HOUR)["i1"].state == "open"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "says"),
+    [("null_rate", 0.59, None), ("null_rate", 0.61, "worse"), ("null_rate", 0.1, None), ("accuracy", 0.2, None), ("accuracy", 0.0, "worse"), ("volume", 40.0, None)],
+)  # fmt: skip
+@pytest.mark.parametrize("answer", [{"says": "acknowledged"}, {"says": "snoozed"}, {"says": "snoozed", "until": NOW + 100 * HOUR}])
+def test_what_is_known_is_told_again_where_it_is_half_again_as_bad(metric, value, says, answer):
+    alert = decided([incident(lead=finding(metric=metric))])[0]
+    assert alert["value"] == 0.4
+    known = [alert, person(at=NOW + HOUR, **answer)]
+    again = decided([incident(lead=finding(metric=metric, value=value))], known, now=NOW + 2 * HOUR)
+    assert [each["says"] for each in again if each["kind"] == "alert"] == ([says] if says else [])
+    if says:
+        after = [*known, again[0], person(at=NOW + 3 * HOUR, **answer)]
+        assert decided([incident(lead=finding(metric=metric, value=value))], after, now=NOW + 4 * HOUR) == (), "from the new value on"
+    opened = [alert]
+    assert decided([incident(lead=finding(metric=metric, value=value))], opened, now=NOW + 2 * HOUR) == (), (
+        "nobody knows of it yet: it was told"
+    )
+
+
+def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
+    (alert, _) = decided([incident()])
+    said = [alert, person("snoozed", NOW + HOUR)]
+    for later in (HOUR, 1000 * HOUR):
+        assert standing(said, NOW + HOUR + later)["i1"].state == "snoozed"
+        assert decided([incident()], said, now=NOW + HOUR + later) == ()
+    (gone,) = decided([], said, now=NOW + 1001 * HOUR, judged=["i1"])
+    assert gone["says"] == "resolved"
 
 
 def test_the_key_of_a_message_is_the_same_when_it_is_made_anew():

@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
@@ -260,6 +261,14 @@ def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
     assert sentence.startswith("1 of 1 confirmed error came from upstream data")
     (later,), _ = concluded(store, MENDED)
     assert later.recurring
+
+
+def test_where_nothing_makes_a_pdf_it_is_said_with_the_way_out(store, broken, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    with pytest.raises(UsageError, match="a PDF cannot be made here") as said:
+        commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(tmp_path / "week.pdf"), json=False), lambda words: None)
+    assert "pip install weasyprint" in str(said.value) and "print the HTML" in str(said.value)
+    assert not (tmp_path / "week.pdf").exists()
 
 
 def test_the_printed_week_splits_no_chart_and_cuts_no_table(store, broken):

@@ -207,6 +207,21 @@ def test_a_decision_about_a_version_names_it(store: Store) -> None:
     assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
 
 
+def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Store) -> None:
+    alert = {"kind": "alert", "incident": "i9", "at": NOW, "author": "the dashboard", "says": "opened", "model": "eta", "severity": "act"}
+    written.write(store, [alert | {"title": "km is odd", "source": "input", "rule": "serving/drift/psi", "value": 0.4}])
+    app = opened("alerts", incident="i9")
+    app.text_input(key="person-box").input("Bob").run()
+    app.toggle(key="snooze-worse").set_value(True).run()
+    app.button(key="snooze").click().run()
+    (state,) = [each["cells"]["state"] for each in tables(app)["Alerts, open ones first"]["rows"]]
+    assert state == {"t": "Snoozed", "sub": "until it gets worse, by Bob"}
+    app.button(key="not-useful").click().run()
+    assert not app.exception
+    assert "Was this alert useful?" not in words(app)
+    assert "0 of 1 judged alerts were useful" in words(app)
+
+
 def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store: Store) -> None:
     path = store.home / config.FILE
     app = opened("alerts")
