@@ -81,6 +81,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         inputs=review_words.inputs,
         labelling=review_words.labelling_lines,
         slices=review_words.slices,
+        results=review_words.results,
         judged_by=review_words.judged_by,
         settings_of_when=review_words.settings_of_when,
         decisions=decisions,

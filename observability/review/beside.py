@@ -13,6 +13,7 @@ from observability.errors import ObservabilityError
 from observability.estimated_days import estimated_days
 from observability.measure import HEADLINE
 from observability.review import ranked_inputs
+from observability.review.fair import criteria
 from observability.review.labelling import labelling
 from observability.review.stakes import stakes
 
@@ -79,5 +80,16 @@ def labels(store: "Store", each: "Judged") -> Body:
     return labelling(asker(store), each.model, each.window, each.findings)
 
 
-PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {"estimates": estimates, "stakes": at_stake, "inputs": inputs, "labelling": labels}
+def fairness(store: "Store", each: "Judged") -> Body:
+    """How alike groups are treated by the model's criterion."""
+    return criteria(each.findings)
+
+
+PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {
+    "estimates": estimates,
+    "stakes": at_stake,
+    "inputs": inputs,
+    "labelling": labels,
+    "fairness": fairness,
+}
 """What is made of each model."""

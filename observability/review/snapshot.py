@@ -19,7 +19,8 @@ from observability.incidents import Incident
 from observability.review.agenda import ranked
 from observability.review.beside import beside
 from observability.review.challengers import challengers
-from observability.review.items import items
+from observability.review.fair import audits
+from observability.review.items import items, rows
 from observability.review.ledger import entries
 from observability.review.monitoring import monitoring
 from observability.review.promises import promises
@@ -106,6 +107,7 @@ def taken(store: "Store", week: Week, then: Mapping[str, Then], frozen_at: datet
         "alerts": monitoring(store, week, models, happened),
         "ledger": [each.to_json() for each in happened],
         "challengers": challengers(store, week),
+        "audits": audits(rows(store, "audit", min(frozen_at, week.end))),
         "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
         "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier, frozen_at))],
     }

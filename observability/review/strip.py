@@ -18,6 +18,7 @@ FIGURES = (
     ("labels", "serving/performance", "label_maturity"),
     ("cost", "operations/cost", "cost_per_thousand"),
     ("energy", "operations/energy", "energy_per_thousand"),
+    ("carbon", "operations/energy", "sci"),
 )
 """Cell, analyzer and metric of the figures that one finding about the whole model gives."""
 VERDICTS = (("quality", "data/quality"), ("drift", "serving/drift"), ("fairness", "trust/fairness"))

@@ -14,7 +14,7 @@ FLEET = (
     column("model", "Model", width="9rem", strong=True),
     column("status", "Status", width="6.5rem"),
     column("outcome", "Main metric", width="10rem"),
-    column("before", "Last week", width="6.5rem", help="And whether the two differ by more than chance"),
+    column("before", "Last week", width="6.5rem", help="Whether the two differ by more than chance, and what the reference had"),
     column("drift", "Inputs", width="8.5rem"),
     column("fairness", "Fairness", width="7.5rem"),
     column("latency", "p99", align="right"),
@@ -97,11 +97,12 @@ def told(cell: dict[str, Any], sub: str | None = None, unit: str = "") -> Cell:
 
 
 def before(cell: dict[str, Any]) -> Cell:
-    """Last week's figure, and whether this week's is another."""
+    """Last week's figure, whether this week's is another, and the reference's."""
+    base = f"reference {text.amount(cell['reference'], cell['unit'])}" if cell.get("reference") is not None else None
     if not cell["before"]:
-        return {"t": text.DASH}
+        return {"t": text.DASH, "sub": base}
     words = {"yes": "different", "no": "not different", "cannot tell": "cannot tell"}[cell["differs"]]
-    return {"t": text.amount(cell["before"]["value"], cell["unit"]), "sub": words}
+    return {"t": text.amount(cell["before"]["value"], cell["unit"]), "sub": f"{words}; {base}" if base else words}
 
 
 def counted(cell: dict[str, Any], good: str, bad: str) -> Cell:

@@ -11,6 +11,7 @@ from observability.views import (
     load_review,
     review_challengers,
     review_decide,
+    review_fair,
     review_fleet,
     review_incidents,
     review_inputs,
@@ -70,6 +71,8 @@ def inputs(room: Room) -> None:
 def fairness(room: Room) -> None:
     """Groups, explanations, robustness and privacy; what a risk owner accepted."""
     listed(room, ("trust/fairness", "serving/calibration"), "fairness", "No group is treated less alike than before.")
+    review_fair.criteria(room)
+    review_fair.audits(room)
     due = [each for each in room.body["agenda"] if each["sort"] in ("signature", "audit")]
     for each in due:
         st.markdown(f"{text.status(each['severity'])} {text.plain(each['title'])}")
@@ -123,8 +126,8 @@ def rules_of(found: dict[str, Any]) -> None:
 
 def spending(room: Room) -> None:
     """Labels, cost and energy."""
-    fields = ("labels", "cost", "energy")
-    columns = [column("model", "Model", strong=True), *(column(name, {"labels": "Labelled", "cost": "Cost per 1,000", "energy": "Energy per 1,000"}[name], align="right") for name in fields)]  # fmt: skip
+    fields = [each for each in ("labels", "cost", "energy", "carbon") if all(each in part["strip"] for part in room.body["models"])]
+    columns = [column("model", "Model", strong=True), *(column(name, {"labels": "Labelled", "cost": "Cost per 1,000", "energy": "Energy per 1,000", "carbon": "Carbon per 1,000"}[name], align="right") for name in fields)]  # fmt: skip
     rows = []
     for part in room.body["models"]:
         cells = {

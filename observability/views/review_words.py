@@ -85,6 +85,16 @@ def settings_of_when(body: Body) -> str:
     return "Settings and limits are those that held at the week's end, as far as they were recorded."
 
 
+def results(audit: Body) -> str:
+    """What an audit found, each number with what the audit before it found."""
+    before = audit["before"] or {}
+    said = [
+        f"{name} {text.number(value)}" + (f" ({text.number(before[name])})" if name in before else "")
+        for name, value in audit["results"].items()
+    ]
+    return ", ".join(said) or "no number"
+
+
 def inputs(part: Body) -> str:
     """The first three inputs by drift and importance, in a sentence; empty where none was ranked."""
     found = part.get("inputs", {})
@@ -128,7 +138,11 @@ def labelling_lines(part: Body) -> list[str]:
         "price": "A label costs",
         "budget": "The month's cost",
     }
-    return [f"{names[name]}: {said} ({(below or '').rstrip('.')})." for name, (said, below) in labelling(part.get("labelling", {})).items() if said]
+    return [
+        f"{names[name]}: {said} ({(below or '').rstrip('.')})."
+        for name, (said, below) in labelling(part.get("labelling", {})).items()
+        if said
+    ]
 
 
 def slices(card: Body) -> list[str]:

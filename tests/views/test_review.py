@@ -26,6 +26,9 @@ NOW = BETTER.end + timedelta(days=7)
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Two weeks frozen, with a promise in the first one that is open in the second; in the third a version serves beside the old one's shadow."""
     with world.build(tmp_path_factory.mktemp("room")) as made:
+        audit = {"kind": "audit", "model": "eta", "version": "1", "audit": "robustness"}
+        found = [(70, {"mae_with_noise": 9.5, "note": "wind"}), (20, {"mae_with_noise": 8.25, "flipped": 3})]
+        written.write(made, [audit | {"at": BROKEN.start - timedelta(days=days), "results": results, "expires": NOW + timedelta(days=300)} for days, results in found])  # fmt: skip
         freeze.freeze(made, BROKEN, author="ann", now=NOW)
         action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "model": "eta", "metric": "mae", "review": str(BROKEN)}  # fmt: skip
         written.write(made, [action])
@@ -169,6 +172,16 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Store) -> None:
     written.write(store, [{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
     (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
     assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "lapsed"}, "capitals and spaces make no other state"
+
+
+def test_an_audit_stands_beside_what_the_one_before_it_found(store: Store) -> None:
+    app = opened("review", review=str(BROKEN), step="fairness")
+    (row,) = tables(app)["Audits and what they found"]["rows"]
+    assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (9.50)"
+    assert row["cells"]["expires"] == {"t": f"{NOW + timedelta(days=300):%Y-%m-%d}"}
+    html = export_review.page(store, str(BROKEN), NOW)
+    assert "flipped 3.00, mae_with_noise 8.25 (9.50)" in html
+    assert invalid(html) == []
 
 
 def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Store) -> None:

@@ -14,7 +14,7 @@ from observability.compare.pairs import Matched
 from observability.errors import UsageError
 from observability.finding import Finding
 from observability.incidents import Incident
-from observability.review import beside, labelling, ranked_inputs, regressed, stakes
+from observability.review import beside, fair, labelling, ranked_inputs, regressed, stakes
 from observability.review.week import Week
 from observability.views import clicks, load, review_more_labels, review_performance, review_words
 from observability.views.review import Room
@@ -147,6 +147,24 @@ def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
     assert cells["queue"] == ("2 of 3 given", "the oldest 4.00 days, half of them over 3.00")
     assert cells["budget"][0] == "1.90 of 2.00 USD"
     assert cells["agreement"] == (None, None)
+
+
+def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> None:
+    base = {"analyzer": "trust/fairness", "metric": "equal_opportunity_difference", "unit": "share"}
+    made = fair.criteria(
+        [
+            finding(
+                **base, subject="origin", value=0.156, low=0.066, high=0.24, n=795, limit=0.1, evidence={"criterion": "equal_opportunity"}
+            ),
+            finding(**base, subject="origin=JFK", severity="watch", evidence={"criterion": "equal_opportunity"}),
+            finding(**base, subject="origin=LGA", severity="unknown"),
+            finding(analyzer="serving/performance", evidence={"criterion": "x"}),
+        ]
+    )
+    assert [(each["attribute"], each["n"], each["limit"]) for each in made["rows"]] == [("origin", 795, 0.1)]
+    assert made["small"] == 1
+    assert fair.numbers({"results": {"b": True, "a": 2, "c": "x", "d": 0.5}}) == {"a": 2.0, "d": 0.5}
+    assert fair.audits([]) == []
 
 
 def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: World) -> None:
