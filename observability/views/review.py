@@ -191,7 +191,7 @@ def downloads(room: Room) -> None:
             frame.download(f"review-{room.review}.pdf", lambda: export_review.pdf(load.store(), room.review, now), "PDF", key="review-pdf", kind="application/pdf")  # fmt: skip
         frame.download(f"review-{room.review}.json", lambda: freeze.canonical(room.body).decode(), "JSON", key="review-json", kind="application/json")  # fmt: skip
     if not find_spec("weasyprint"):
-        st.caption("A PDF is made where weasyprint is installed (`pip install weasyprint`); the HTML prints to A4 from any browser.")
+        st.caption("A PDF is made where weasyprint is installed (pip install weasyprint); the HTML prints to A4 from any browser.")
 
 
 def say(room: Room, records: list[dict[str, Any]]) -> bool:

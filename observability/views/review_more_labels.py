@@ -46,7 +46,7 @@ def more_labels(room: Room) -> None:
     unpriced = [name for name, price in prices.items() if price is None]
     st.caption(
         "An interval narrows with the root of the number of labels; that the further ones are like those there are is assumed."
-        + (f" No price of a label was known of {text.plain(', '.join(unpriced))}: log a `price` record of the resource `label`." if unpriced else "")
+        + (f" No price of a label was known of {text.plain(', '.join(unpriced))}: log a price record of the resource “label”." if unpriced else "")
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def labelling(room: Room) -> None:
         table("labelling", "Queue, agreement, price and budget", LABELLING, rows, compact=True)
     else:
         st.caption(
-            "No assignment, annotation, price of a label or budget is known: log `assignment`, `annotation` and `price` records to see them here."
+            "No assignment, annotation, price of a label or budget is known: log assignment, annotation and price records to see them here."
         )
 
 

@@ -148,6 +148,8 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     said(page, f"Week {FIRST}, 1 to 7 Jul 2013")
     settle(page)
     assert any("flights-delay served" in each["What"]["sub"] for each in tables(page)["Agenda"])
+    assert any(each["Model"]["text"] == "flights-delay, flights-late" for each in tables(page)["Agenda"]), "one weather feed, both models"
+    assert "Settings and limits are those of that moment." in words(page), "nobody recorded in 2013 what held then"
 
     frozen = json.loads(download(page, "review-json"))
     flown = flights()
@@ -189,6 +191,8 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     page.wait_for_url("**step=fleet**", timeout=PATIENCE)
     settle(page)
     assert any(each["Model"]["text"] == "flights-delay" for each in tables(page)["The fleet in this week"])
+    judged = {each["Model"]["text"]: each["Settings and limits"] for each in tables(page)["Versions, settings and limits of the week"]}
+    assert "threshold 0.35" in judged["flights-late"]["text"] and "was not recorded" in judged["flights-late"]["sub"]
 
     late = flown[week].tail(5)[["id"]].assign(value=500.0, at="2013-07-20T00:00:00Z", model="flights-delay")
     late.to_csv(tmp_path / "late.csv", index=False)
@@ -199,8 +203,10 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     assert html.read_bytes().split(mark)[0] == untouched.split(mark)[0]
     assert html.read_bytes() != untouched
     command(desk, "review", "--week", THIRD, "--author", "Ann")
-    page = visit(f"{desk.url}/review?review={THIRD}")
+    page = visit(f"{desk.url}/review?review={THIRD}&step=promises")
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
+    (promise,) = tables(page)["What was promised"]
+    assert promise["What"]["text"] == "Retrain on the summer" and THIRD in promise["Did it move?"]["sub"], "asked again each week"
 
 
 def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
