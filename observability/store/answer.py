@@ -131,6 +131,17 @@ def named(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:
     return np.array([names[number] for number in known.tolist()], object)[np.searchsorted(known, numbers)]
 
 
+def filled(values: Any) -> NDArray[Any]:
+    """A column without a mask: NaN for a missing number, None for a missing text."""
+    if not np.ma.is_masked(values):
+        return np.asarray(np.ma.getdata(values))
+    if values.dtype.kind == "f":
+        return np.asarray(np.ma.filled(values, np.nan))
+    found = np.ma.getdata(values).astype(object)
+    found[np.ma.getmaskarray(values)] = None
+    return found
+
+
 def texts(values: NDArray[Any]) -> NDArray[Any]:
     """A column of texts as objects, None where missing."""
     import pandas as pd

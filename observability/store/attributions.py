@@ -26,7 +26,7 @@ from observability.store.query import first, no_rows
 from observability.store.raw import used
 from observability.store.references import Field
 from observability.store.schema import model_table, quoted
-from observability.store.source import Rows, from_clause, rows_of, snapshot
+from observability.store.source import Rows, from_clause, known_streams, rows_of, snapshot
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def fetch(store: "Store", asked: Attributions, window: Window) -> "DataFrame":
     wanted = model.version(window.version)
     fallback = wanted.features if wanted else ()
     with snapshot(store) as cursor:
-        found = rows_of(model, window, streams(cursor, model.key))
+        found = rows_of(model, window, known_streams(store, cursor, model.key))
         orders = {number: order for number, each in found.streams.items() if (order := order_of(cursor, model, each))}
         found = replace(found, streams={number: found.streams[number] for number in orders})
         if not orders and not fields:

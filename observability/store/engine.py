@@ -17,13 +17,12 @@ from observability.errors import UsageError
 from observability.store import from_rollup, raw, raw_numbers
 from observability.store.answer import Part as Answered
 from observability.store.answer import assemble
-from observability.store.catalog_store import streams
 from observability.store.from_rollup import Part, Slices
 from observability.store.listing import activity, events, row, rows, sample
 from observability.store.plan import Kept, arrival_limit, kept, level_key, spans
 from observability.store.references import Field, find_field
 from observability.store.schema import SLICED_FIELDS
-from observability.store.source import Rows, hour_number, remembered, rows_of, snapshot
+from observability.store.source import Rows, hour_number, known_streams, remembered, rows_of, snapshot
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def ask(store: "Store", aggregate: Aggregate, window: Window, *, source: Source 
 def checked(store: "Store", cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window) -> Question:
     """The question with everything that it needs to know about the store; raises for what is not there."""
     outcomes = aggregate.table == "outcomes"
-    found = rows_of(model, window, remembered(store, ("streams", model.key), lambda: streams(cursor, model.key)))
+    found = rows_of(model, window, known_streams(store, cursor, model.key))
     for key in aggregate.keys:
         raw.key_of(found, key, outcomes)
     fields = [find_field(model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]

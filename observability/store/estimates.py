@@ -23,7 +23,7 @@ from observability.store.query import first
 from observability.store.raw import used
 from observability.store.references import Field, find_field
 from observability.store.schema import OUTCOMES, model_table
-from observability.store.source import Rows, from_clause, rows_of, snapshot
+from observability.store.source import Rows, from_clause, known_streams, rows_of, snapshot
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def fetch(store: "Store", asked: EstimatedErrors, window: Window) -> "DataFrame"
     parts = []
     if model.task == "regression":
         with snapshot(store) as cursor:
-            found = rows_of(model, window, streams(cursor, model.key))
+            found = rows_of(model, window, known_streams(store, cursor, model.key))
             holding = {number: each for number, each in found.streams.items() if holds(cursor, model, each)}
             if holding:
                 parts = melted(summed(cursor, replace(found, streams=holding)))

@@ -6,11 +6,9 @@ adds them up.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket
 from observability.store import answer
@@ -90,18 +88,11 @@ def read(
         f"""SELECT {keys}{item}{figures} FROM ({part.source.format(table=model_table(table, part.rows.model.key))})
         WHERE measure IN ({", ".join(map(str, sorted(places)))}) GROUP BY ALL HAVING sum(n) <> 0"""
     )
-    found = {name: filled(values) for name, values in cursor.fetchnumpy().items()}
+    found = {name: answer.filled(values) for name, values in cursor.fetchnumpy().items()}
     if named:
         measures = np.array(sorted(places))
         found["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, found["item"])]
     return with_levels(found, aggregate, part, level)
-
-
-def filled(values: Any) -> NDArray[Any]:
-    """A column without a mask: NaN for a missing number, None for a missing text."""
-    if not np.ma.is_masked(values):
-        return np.asarray(np.ma.getdata(values))
-    return np.asarray(np.ma.filled(values, np.nan) if values.dtype.kind == "f" else np.ma.filled(values.astype(object), None))
 
 
 def key_sql(key: object, part: Part, level: str | None) -> str:

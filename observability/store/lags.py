@@ -4,9 +4,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from observability.store.catalog_store import streams
 from observability.store.schema import model_table
-from observability.store.source import rows_of, snapshot, stored
+from observability.store.source import known_streams, rows_of, snapshot, stored
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def ages(store: "Store", window: Window, *, before: datetime, limit: int = ROWS)
 
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
-        found = rows_of(model, window, streams(cursor, model.key))
+        found = rows_of(model, window, known_streams(store, cursor, model.key))
         held = cursor.execute(
             f"""SELECT "at", feature_at FROM {model_table("predictions", model.key)}
             WHERE {found.where} AND feature_at IS NOT NULL AND "at" < $before ORDER BY sample_hash LIMIT {int(limit)}""",

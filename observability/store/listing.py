@@ -1,7 +1,7 @@
 """Which single rows are there: a repeatable sample, a small table for a page, one prediction, what happened, who is active?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,14 @@ from observability.aggregate import Sample
 from observability.catalog import Model
 from observability.errors import NotFoundError
 from observability.stats.binning import bin_numbers
+from observability.store.answer import Part, arrays_of, filled, named, texts
 from observability.store.catalog_store import streams
 from observability.store.outcomes import SCORE_PLAN
 from observability.store.query import no_rows
 from observability.store.raw import used
 from observability.store.references import Field, find_field
 from observability.store.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
-from observability.store.source import Rows, from_clause, rows_of, snapshot, stored
+from observability.store.source import Rows, from_clause, known_streams, rows_of, snapshot, stored
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sample(store: "Store", sample: Sample, window: Window) -> "DataFrame":
     model = store.catalog().model(window.model)
     fields = fields_of(model, sample.columns, outcomes=sample.table == "outcomes")
     with snapshot(store) as cursor:
-        found = rows_of(model, window, streams(cursor, model.key))
+        found = rows_of(model, window, known_streams(store, cursor, model.key))
         table = model_table("predictions", model.key)
         chosen = cursor.execute(
             f"SELECT rowid FROM {table} WHERE {found.where} ORDER BY sample_hash, id LIMIT {int(sample.rows)}", found.values
@@ -60,7 +61,7 @@ def rows(
     by = fields_of(model, [order.removeprefix("-")], outcomes=outcomes)[0]
     ordering = f"{by.sql} {'DESC' if order.startswith('-') else 'ASC'} NULLS LAST, p.id"
     with snapshot(store) as cursor:
-        found = rows_of(model, window, streams(cursor, model.key))
+        found = rows_of(model, window, known_streams(store, cursor, model.key))
         clause, source, parameters = from_clause(cursor, found, [by.sql], by.labelled)
         source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
         chosen = cursor.execute(
@@ -85,33 +86,32 @@ def fetched(
     needed = [*fields, *extra]
     clause, source, parameters = from_clause(cursor, some, [each.sql for each in needed], any(each.labelled for each in needed))
     picked = ", ".join(f"{each.sql} AS x{place}" for place, each in enumerate(fields)) or "p.id"
-    frame = cursor.execute(f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used(clause + source, parameters)).df()
+    arrays: Any = cursor.execute(f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used(clause + source, parameters)).fetchnumpy()
     versions = {number: version.name for number, version in found.streams.items()}
-    return typed(frame, fields, versions)
+    return typed(arrays, fields, versions)
 
 
-def typed(frame: "DataFrame", fields: Sequence[Field], versions: dict[int, str]) -> "DataFrame":
-    """The frame with the names and types that `sample` promises."""
+def typed(found: "Part | DataFrame", fields: Sequence[Field], versions: Mapping[int, str | None]) -> "DataFrame":
+    """The columns `x0`, `x1`, … (masked where missing) as a frame with the names and types that `sample` promises."""
     import pandas as pd
 
-    columns: dict[str, Any] = {}
+    arrays, columns = arrays_of(found), dict[str, Any]()
     for place, field in enumerate(fields):
-        values = frame[f"x{place}"]
+        values = arrays[f"x{place}"]
         if field.reference in ("at", "arrived"):
-            columns[field.reference] = values.astype("datetime64[us]")
+            columns[field.reference] = np.ma.filled(values, np.datetime64("NaT", "us")).astype("datetime64[us]")
         elif field.reference == "score_bin":
-            scores = values.to_numpy(np.float64, na_value=np.nan)
-            columns[field.reference] = pd.Series(
+            scores = filled(values).astype(np.float64)
+            columns[field.reference] = (
                 bin_numbers(scores, SCORE_PLAN, ~np.isnan(scores)).astype(np.int64) if field.sql != "-1" else scores.astype(np.int64)
             )
         elif field.reference in ("decision", "label"):
-            columns[field.reference] = values.astype(np.int64)
+            columns[field.reference] = filled(values).astype(np.int64)
         elif field.kind == "number":
-            columns[field.reference] = values.astype(np.float64)
+            columns[field.reference] = filled(values).astype(np.float64)
         else:
-            texts = values.map(versions) if field.reference == "version" else values
-            texts = texts.astype(object)
-            columns[field.reference] = texts.where(texts.notna(), None)
+            held = named(versions, filled(values)) if field.reference == "version" else texts(filled(values))
+            columns[field.reference] = pd.Series(held, dtype=object, copy=False)
     return pd.DataFrame(columns)
 
 
@@ -205,7 +205,7 @@ def activity(store: "Store", as_of: datetime | None = None, model: str | None = 
     with snapshot(store) as cursor:
         catalog = store.catalog()
         for each in catalog.models if model is None else (catalog.model(model),):
-            of_stream = {number: key for key, number in streams(cursor, each.key).items()}
+            of_stream = {number: key for key, number in known_streams(store, cursor, each.key).items()}
             table = model_table("counts", each.key)
             counted = cursor.execute(
                 f"""SELECT stream, n, first, last, arrived FROM (

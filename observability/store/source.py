@@ -16,6 +16,7 @@ import duckdb
 
 from observability.catalog import Model, Version, band_limits
 from observability.errors import NotFoundError, UsageError
+from observability.store.catalog_store import streams
 from observability.store.expressions import decision_of, label_of, probabilities_of
 from observability.store.references import known_field
 from observability.store.schema import model_table
@@ -113,6 +114,11 @@ def remembered(store: "Store", what: Hashable, read: Callable[[], T]) -> T:
     if what not in known:
         known[what] = read()
     return known[what]
+
+
+def known_streams(store: "Store", cursor: duckdb.DuckDBPyConnection, key: int) -> dict[tuple[str, str], int]:
+    """The streams of a model (catalog_store.streams), read once in a snapshot."""
+    return remembered(store, ("streams", key), lambda: streams(cursor, key))
 
 
 def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -> Rows:

@@ -1,7 +1,8 @@
 """Which of several questions does one answer hold, and how is each of them read from it?
 
 Analyzers ask the same counts many times over: by the hour and by the day, of the window and of the month before it, of one version and of all, with
-labels and without. Counts add up, so the widest of such questions holds the answers to the others. A check therefore asks it alone.
+labels and without. Counts add up, so the widest of such questions holds the answers to the others. A check therefore asks it alone. So it is with
+samples: the first rows of the larger one are the smaller one.
 """
 
 import logging
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.aggregate import Aggregate, Bucket, By, Question, Records
+from observability.aggregate import Aggregate, Bucket, By, Question, Records, Sample
 from observability.store.answer import CODES, COUNTS, SUMS, groups_of, sums_of
 from observability.window import EPOCH, HOUR, Window
 
@@ -29,6 +30,8 @@ OTHER_LEVELS, BINS = 8, {"latency_ms": 60}
 OTHER_BINS = 12
 """How many levels a key and bins a histogram are taken to have, to guess how large an answer is."""
 GRAINS = {"hour": HOUR, "day": 24 * HOUR}
+CELLS = 8
+"""So many values of a sample cost about as much as a row of counts."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,15 @@ def answers(asked: Iterable[Asked], put: Callable[[Question, Window], "DataFrame
             found |= dict(zip(shared.members, of_cells(frame, shared)))
         elif isinstance(shared.question, Records) and len(frame) < shared.question.rows:
             found |= dict(zip(shared.members, of_records(frame, shared)))
+        elif isinstance(shared.question, Sample):
+            found |= {each: rows for each, rows in zip(shared.members, of_sample(frame, shared)) if rows is not None}
     return found
 
 
 def plan(asked: Iterable[Asked]) -> list[Shared]:
     """The questions to put in place of several each, the largest first."""
     found: list[Shared] = []
-    single = [each for each in dict.fromkeys(asked) if isinstance(each[0], Aggregate | Records)]
+    single = [each for each in dict.fromkeys(asked) if isinstance(each[0], Aggregate | Records | Sample)]
     for question, window in sorted(single, key=lambda each: size(*each), reverse=True):
         for place, shared in enumerate(found):
             if (joined := join(shared, question, window)) is not None:
@@ -79,6 +84,8 @@ def join(shared: Shared, question: Question, window: Window) -> Shared | None:
         wider: tuple[Question, Window] | None = wider_aggregate(shared.question, shared.window, question, window)
     elif isinstance(shared.question, Records) and isinstance(question, Records):
         wider = wider_records(shared.question, shared.window, question, window)
+    elif isinstance(shared.question, Sample) and isinstance(question, Sample):
+        wider = wider_sample(shared.question, shared.window, question, window)
     else:
         return None
     members = (*shared.members, (question, window))
@@ -148,6 +155,15 @@ def wider_records(one: Records, of: Window, other: Records, and_of: Window) -> t
     return replace(one, columns=tuple(dict.fromkeys((*one.columns, *other.columns)))), window
 
 
+def wider_sample(one: Sample, of: Window, other: Sample, and_of: Window) -> tuple[Sample, Window] | None:
+    """The sample that holds two of one span: all their columns of the larger number of rows."""
+    window = wider_window(of, and_of)
+    if window is None or (of.start, of.end) != (and_of.start, and_of.end):
+        return None
+    columns = united(united(one.columns, other.columns), ["version"] if of.version != and_of.version else [])
+    return Sample("outcomes" if "outcomes" in (one.table, other.table) else "predictions", columns, max(one.rows, other.rows)), window
+
+
 def wider_window(one: Window, other: Window) -> Window | None:
     """The window that spans two which overlap or touch and are alike in all but their version; None where they do not."""
     if replace(one, start=EPOCH, end=EPOCH, version=None) != replace(other, start=EPOCH, end=EPOCH, version=None):
@@ -163,7 +179,7 @@ def wider_window(one: Window, other: Window) -> Window | None:
 def held(wider: tuple[Question, Window], window: Window) -> bool:
     """Whether a window can be cut out of an answer: it starts and ends where the answer does, or between two of its periods."""
     question, whole = wider
-    if isinstance(question, Records) or window.environment == "reference":
+    if isinstance(question, Records | Sample) or window.environment == "reference":
         return True
     grain = GRAINS[question.bucket.period] if isinstance(question, Aggregate) and question.bucket else None
     return all(
@@ -174,6 +190,8 @@ def held(wider: tuple[Question, Window], window: Window) -> bool:
 
 def size(question: Question, window: Window) -> float:
     """A guess of how many rows an answer has."""
+    if isinstance(question, Sample):
+        return question.rows * len(question.columns) / CELLS
     if not isinstance(question, Aggregate):
         return window.days
     rows = 1.0
@@ -191,6 +209,21 @@ def of_records(frame: "DataFrame", shared: Shared) -> list["DataFrame"]:
         assert isinstance(question, Records) and question.columns is not None
         kept = (at >= moment(window.start)) & (at < moment(window.end))
         found.append(frame.loc[kept, list(question.columns)].reset_index(drop=True))
+    return found
+
+
+def of_sample(frame: "DataFrame", shared: Shared) -> list["DataFrame | None"]:
+    """The sample of each member; None where the rows of one version among those of all are too few to tell.
+
+    Rows are in order of their hashes, so the first of a version are those with its smallest hashes, unless the sample ended before there were enough.
+    """
+    assert isinstance(shared.question, Sample)
+    found: list[DataFrame | None] = []
+    for question, window in shared.members:
+        assert isinstance(question, Sample)
+        rows = frame if window.version == shared.window.version else frame[frame["version"] == window.version]
+        whole = len(rows) >= question.rows or len(frame) < shared.question.rows
+        found.append(rows.iloc[: question.rows][list(question.columns)].reset_index(drop=True) if whole else None)
     return found
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from observability import run
-from observability.aggregate import Aggregate, Bucket, By, Records
+from observability.aggregate import Aggregate, Bucket, By, Records, Sample
 from observability.store import engine, records, together
 from observability.window import Slice, Window
 from tests.store.comparing import assert_same
@@ -128,3 +128,35 @@ def test_records_of_the_store_are_the_same_together_and_alone(store):
     for each, window in asked:
         pd.testing.assert_frame_equal(found[each, window], records.fetch(store, each, window))
     assert [found[each]["what"].tolist() for each in asked] == [[], ["deploy"]]
+
+
+SAMPLES = [
+    (Sample("outcomes", ("id", "at", "feature.income", "label", "score"), 40), "2"),
+    (Sample("predictions", ("id", "feature.city", "device", "arrived"), 40), "2"),
+    (Sample("predictions", ("id", "feature.income"), 7), None),
+    (Sample("predictions", ("feature.city", "id", "decision", "score_bin"), 1500), None),
+]
+
+
+@pytest.mark.parametrize("more", [{}, {"as_of": START + 50 * HOUR}, {"environment": "shadow"}], ids=["all", "as of", "shadow"])
+def test_the_first_rows_of_a_larger_sample_are_the_smaller_one(store, more):
+    put = []
+    asked = [(question, Window("loan", *NOW, version=version, **more)) for question, version in SAMPLES]
+    found = together.answers(asked, lambda question, window: put.append(question) or engine.sample(store, question, window))
+    assert len(put) == 1 and set(found) == set(asked)
+    for question, window in asked:
+        pd.testing.assert_frame_equal(found[question, window], engine.sample(store, question, window))
+
+
+def test_a_sample_that_ends_before_there_are_rows_enough_of_a_version_answers_only_for_all(store):
+    of_all, of_one = Window("loan", *NOW), Window("loan", *NOW, version="2")
+    asked = [(Sample("predictions", ("id",), 30), of_all), (Sample("predictions", ("id", "score"), 29), of_one)]
+    alone = {each: engine.sample(store, *each) for each in asked}
+    found = together.answers(asked, lambda question, window: engine.sample(store, question, window))
+    assert len(alone[asked[1]]) == 29 and list(found) == [asked[0]]
+    pd.testing.assert_frame_equal(found[asked[0]], alone[asked[0]])
+
+
+def test_samples_of_different_spans_are_asked_apart():
+    question = Sample("predictions", ("id",), 30)
+    assert together.plan([(question, Window("loan", *NOW)), (question, Window("loan", *ALL))]) == []

