@@ -155,10 +155,8 @@ def markdown(frozen: Frozen, address: str = "") -> str:
         f"- To do: {DO.get(str(each.fields.get('do')), 'Action')}, {each.state}: {chat(wanted(each, case, masked)[:600])}"
         for each in frozen.actions
     ]
-    lines += [
-        "",
-        f"Frozen {text.minute(frozen.at)} UTC.{f' Masked: {chat(chr(44).join(sorted(masked)))}.' if masked else ''}{f' <{address}>' if address else ''}",
-    ]
+    hides = f" Masked: {chat(', '.join(sorted(masked)))}." if masked else ""
+    lines += ["", f"Frozen {text.minute(frozen.at)} UTC.{hides}{f' <{address}>' if address else ''}"]
     return "\n".join(lines) + "\n"
 
 

@@ -95,7 +95,9 @@ def environment() -> "Environment":
     """Jinja2 with everything escaped, and the words of the pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=unturned
+    )  # fmt: skip
     made.globals.update(
         icons=ICONS,
         words=text.STATUS_WORDS,
@@ -108,6 +110,11 @@ def environment() -> "Environment":
     )
     made.filters["told"] = told
     return made
+
+
+def unturned(value: Any) -> Any:
+    """What is put into a page, texts without signs that turn what follows; what is no text as it is."""
+    return type(value)(text.unturned(value)) if isinstance(value, str) else value
 
 
 def told(words: str) -> Markup:
@@ -230,5 +237,5 @@ def chat(words: str) -> str:
     """A text on one line that a chat takes as words: names between backticks stay code, signs of markup, mentions and addresses do nothing."""
     return "".join(
         f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))
-        for place, part in enumerate(" ".join(words.split()).split("`"))
+        for place, part in enumerate(" ".join(text.unturned(words).split()).split("`"))
     )

@@ -89,6 +89,15 @@ def test_a_file_runs_nothing_and_asks_for_nothing(store: Store, prediction: str,
     assert "overflow-wrap: anywhere" in page, "a name of 5,000 signs does not widen the page"
 
 
+def test_no_name_turns_the_words_behind_it_around(store: Store) -> None:
+    turning = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    made = frozen(store, ATTACK, HOSTILE, frozenset())
+    assert any("\u202e" in name for name in made.case.row.features)
+    page, ticket = export_case.page(made), export_case.markdown(made, "http://here/case?id=x")
+    assert not turning & set(page) and "\\u202egnp" in page
+    assert not turning & set(ticket) and "<http://here/case?id=x>" in ticket
+
+
 def test_a_file_says_what_the_evidence_says(store: Store) -> None:
     made = frozen(store, "l40", "loan", frozenset())
     text = " ".join(" ".join(read(export_case.page(made)).text).split())

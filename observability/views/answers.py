@@ -63,7 +63,8 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
             days[["period", "value"]], name=f"PSI of {worst.subject}", unit="", limit=fleet.single(worst), marks=standing.events
         )
         st.caption(f"The input that moved most, {text.plain(worst.subject)}, by day.")
-        frame.chart(figure, days, key="model-drift", alt=worst.because.replace("`", ""), metrics=("psi",))
+        on_mark = clicks.leads("model-drift", lambda point: clicks.period(here, point, days["period"], clicks.EVERY, clicks.NEWEST))
+        frame.chart(figure, days, key="model-drift", alt=worst.because.replace("`", ""), metrics=("psi",), on_select=on_mark)
 
 
 def is_it_right(here: Here, standing: Standing) -> None:

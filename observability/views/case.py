@@ -158,7 +158,9 @@ def header(here: Here) -> None:
             st.markdown(f":gray[:small[{text.plain(label)}]]  \n{said}", width="content")
     left, right = st.columns([1, 1])
     with left, st.expander("The record as it was logged", icon=":material/data_object:"):
-        st.code(json.dumps(jsonable(found.record()), indent=1, ensure_ascii=False), language=None, wrap_lines=True, height=320)
+        st.code(
+            text.unturned(json.dumps(jsonable(found.record()), indent=1, ensure_ascii=False)), language=None, wrap_lines=True, height=320
+        )
     with right, st.container(horizontal=True, gap="small"):
         target = links.link("", "model", here.scope)["go"]
         st.button(

@@ -22,10 +22,11 @@ def export(here: Here) -> None:
     )
     shown = st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
     name = export_case.file_name(here.row.id, datetime.now(UTC))
+    address = links.permanent(row.id, row.model.name)  # known here, and no longer when a file is made
     with st.container(horizontal=True, gap="small"):
         frame.download(f"{name}.html", lambda: export_case.page(frozen(here, shown=shown)), "HTML", key="case-html", kind="text/html")
         frame.download(
-            f"{name}.md", lambda: export_case.markdown(frozen(here, shown=shown), links.permanent(row.id, row.model.name)), "Markdown for a ticket",
+            f"{name}.md", lambda: export_case.markdown(frozen(here, shown=shown), address), "Markdown for a ticket",
             key="case-md", kind="text/markdown",
         )  # fmt: skip
         frame.download(f"{name}.csv", lambda: export_case.table(frozen(here, shown=shown)), "CSV", key="case-csv")

@@ -99,7 +99,11 @@ def as_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str, An
     """One input; its name leads to its drift page at that date. other: the record of the same request on the other side, where its value differs."""
     cells: dict[str, Cell] = {
         "feature": links.link(each.feature, "drift", scope, feature=each.feature),
-        "value": {"t": in_words(each.value), "sub": f"read {text.minute(each.read_at)}" if each.read_at else None},
+        "value": {
+            "t": text.cut(in_words(each.value), 40),
+            "title": in_words(each.value),
+            "sub": f"read {text.minute(each.read_at)}" if each.read_at else None,
+        },
         "because": {"t": each.because},
         "flag": {"t": text.DASH, "quiet": True},
     }

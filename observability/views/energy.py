@@ -13,7 +13,7 @@ from observability.energy import RESOURCES, RUNS, Serving, runs_of, served_quest
 from observability.export_csv import inert_csv
 from observability.finding import Finding
 from observability.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, factors
-from observability.views import charts_energy, empty, frame, load, text
+from observability.views import charts_energy, clicks, empty, frame, load, text
 from observability.views.frame import Here
 from observability.views.table import Cell, column, row, table
 from observability.window import Window
@@ -131,7 +131,14 @@ def by_day(here: Here, now: Serving, found: Sequence[Finding]) -> None:
                 baseline=claim.evidence.get("baseline") if claim else None,
             )  # fmt: skip
             said = claim.because if claim else f"{title} by day."
-            frame.chart(figure, twin, key=f"by-day-{name}", alt=said.replace("`", ""), metrics=(metric,))
+            frame.chart(
+                figure, twin, key=f"by-day-{name}", alt=said.replace("`", ""), metrics=(metric,), on_select=of_day(here, name, twin)
+            )
+
+
+def of_day(here: Here, name: str, days: "DataFrame") -> clicks.Leads:
+    """A bar leads to the predictions of its day or hour."""
+    return clicks.leads(f"by-day-{name}", lambda point: clicks.period(here, point, days["period"], clicks.EVERY, clicks.NEWEST))
 
 
 def assumptions(here: Here, now: Serving) -> None:

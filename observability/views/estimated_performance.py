@@ -138,7 +138,8 @@ def errors(here: Here, finding: Finding, rows: "DataFrame") -> None:
     said = f"The estimate was above the truth on {over} and below it on {len(known) - over} of {len(known)} {unit} with labels."
     st.markdown(text.plain(said))
     figure = charts_estimates.errors(shown, name=text.metric_title(finding.metric).lower(), unit=finding.unit, allowed=allowed)
-    frame.chart(figure, shown, key="errors", alt=said, metrics=("estimate_error",))
+    on_mark = clicks.leads("errors", lambda point: clicks.period(here, point, shown["period"], "label != null"))
+    frame.chart(figure, shown, key="errors", alt=said, metrics=("estimate_error",), on_select=on_mark)
     if allowed:
         st.caption(text.plain(f"Green: errors below {text.amount(allowed, finding.unit)}, which do not count."))
 

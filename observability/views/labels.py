@@ -4,7 +4,7 @@ The same counts and the same estimate of what is usual as serving/performance ju
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from observability.analyzers.serving import _labels
 from observability.analyzers.serving._labels import COMPLETE, PAST_DAYS, Completion, age
 from observability.catalog import Version
 from observability.finding import Finding
-from observability.views import charts_labels, empty, frame, load, series, text
+from observability.views import charts_labels, clicks, empty, frame, load, series, text
 from observability.views.frame import Here
 from observability.window import Window
 
@@ -64,6 +64,13 @@ def by_day(of: Completion, here: Here) -> "DataFrame":
         if served > 0
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["period", "served", "labelled", "share", "usual", "final", "complete_by"])
+
+
+def of_day(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
+    """The predictions of a day that have their label, or of the hatched part those that have none; days before the window are in the chart, too."""
+    around = clicks.Around(here.scope, min(here.window.start, days["period"].min().to_pydatetime().replace(tzinfo=UTC)), here.window.end)
+    asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
+    return clicks.period(around, point, days["period"], asked, clicks.NEWEST)
 
 
 def last(of: Completion) -> float:
@@ -123,7 +130,10 @@ def shown(here: Here, found: list[Finding]) -> None:
     st.header("By the day that was served", anchor=False)
     said = sentence(days, here)
     st.markdown(text.plain(said))
-    frame.chart(charts_labels.by_day(days, here.window), days, key="labels", alt=said, metrics=("label_maturity",), columns=WORDS)
+    on_bar = clicks.leads("labels", lambda point: of_day(here, point, days))
+    frame.chart(
+        charts_labels.by_day(days, here.window), days, key="labels", alt=said, metrics=("label_maturity",), columns=WORDS, on_select=on_bar
+    )
     ages = by_age(of)
     if len(ages) > 1:
         st.header("How long labels take", anchor=False)

@@ -16,6 +16,7 @@ from streamlit.errors import StreamlitAPIException
 
 from observability.finding import Finding
 from observability.views.scope import KEYS, SPANS, Scope, parse_instant
+from observability.views.text import cut
 from observability.window import Window
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -58,7 +59,7 @@ def link(text: str, page: str, scope: Scope | None = None, **own: str | None) ->
 
 def case(text: str, prediction: str, model: str, scope: Scope | None = None) -> dict[str, Any]:
     """The link to the case file of a prediction. scope: what the person looks at, kept for the way back."""
-    return link(text, "case", (scope or Scope()).about(model), id=prediction)
+    return link(cut(text), "case", (scope or Scope()).about(model), id=prediction)
 
 
 def permanent(prediction: str, model: str, **own: str) -> str:

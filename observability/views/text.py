@@ -17,7 +17,19 @@ STATUS_WORDS = {"ok": "Fine", "watch": "Watch", "act": "Act", "unknown": "Unknow
 STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", "act": ":material/error:", "unknown": ":material/help:"}
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}
 ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)
+TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+"""Embeddings, overrides and isolates of direction (Unicode bidirectional algorithm); no language needs them to be read."""
 MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
+
+
+def unturned(text: object) -> str:
+    """The text with the signs written out that turn the direction of all that follows: a name from a log turns no word behind it around."""
+    return TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
+
+
+def cut(text: str, longest: int = 80) -> str:
+    """The text, its end left out where it is longer."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def plain(text: object) -> str:
@@ -27,12 +39,12 @@ def plain(text: object) -> str:
 
 def inert(text: str) -> str:
     """`plain` that keeps blanks. Addresses are broken by an invisible word joiner, because escaping does not keep Markdown from linking them."""
-    return MARKUP.sub(r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", text))
+    return MARKUP.sub(r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", unturned(text)))
 
 
 def sentence(text: str) -> str:
     """A finding's sentence as Markdown: names that it puts between backticks stay code, all else is inert."""
-    parts = text.replace("\n", " ").split("`")
+    parts = unturned(text).replace("\n", " ").split("`")
     return "".join(f"`{part}`" if index % 2 and part else inert(part) for index, part in enumerate(parts))
 
 

@@ -7,6 +7,8 @@ figure need not know the theme and follows a change of it at once. A page may on
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from observability.views.text import unturned
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -54,6 +56,6 @@ def labels(values: Sequence[object], longest: int = 28) -> list[str]:
 
 def label(value: object, longest: int = 28) -> str:
     """One name for an axis or a hover text (see `labels`)."""
-    text = str(value)
+    text = unturned(value)
     text = text if len(text) <= longest else text[: longest - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

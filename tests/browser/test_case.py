@@ -95,6 +95,7 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     assert f"{concluded}; {SOURCES[fixed['source']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
     file = download(page, "case-html")
     assert "Frozen on" in file and "<script" not in file and "&lt;b&gt;seen" in file
+    assert f"<{own.url}/case?id={name}&model={fixed['model']}>" in download(page, "case-md")
     assert "'=1+1" in download(page, "case-csv") or "note: =1+1" in download(page, "case-csv")
 
 

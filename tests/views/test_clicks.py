@@ -14,6 +14,7 @@ from observability.views import (
     clicks,
     distributions,
     fairness,
+    labels,
     latency,
     links,
     load,
@@ -104,6 +105,16 @@ def test_values_that_are_missing_on_a_day(current: World) -> None:
     gone = raw["age"].isna() & (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
     assert gone.sum() > 10
     assert behind(current, quality.cell_of(page, {"x": "2026-03-12", "customdata": ["age", "2026-03-12", ""]}, days)) == ids(raw, gone, "p")
+
+
+def test_labelled_and_waiting_predictions_of_a_day(current: World) -> None:
+    page, raw = here(current, "loan", "labels"), current.loan
+    days = pd.DataFrame({"period": pd.date_range(START.replace(tzinfo=None), periods=14, freq="D")})
+    inside = (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
+    for curve, mask in ((0, inside & raw["labelled"]), (1, inside & ~raw["labelled"]), (2, inside)):
+        found = labels.of_day(page, {"x": "2026-03-12", "curve_number": curve}, days)
+        assert behind(current, found) == ids(raw, mask, "l")
+    assert labels.of_day(page, {"x": "2027-01-01"}, days) is None
 
 
 def test_groups_and_steps_of_the_reliability_curve(current: World) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.views import text
+from observability import export_review
+from observability.views import text, theme
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,11 @@ def test_a_sentence_keeps_the_code_of_a_finding() -> None:
 
 def test_a_severity_is_icon_and_word() -> None:
     assert text.status("act") == ":red[:material/error: Act]"
+
+
+def test_a_name_turns_no_word_behind_it_around() -> None:
+    name = "\u202egnp.exe \u2067x"
+    assert text.unturned(name) == "\\u202egnp.exe \\u2067x"
+    for said in (text.plain(name), text.sentence(f"`{name}` and {name}"), theme.label(name), export_review.chat(name)):
+        assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(said)
+    assert text.unturned("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is

@@ -25,15 +25,18 @@ const SOURCES = {
   system: "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01",
 }
 
+// A name from a log turns no word behind it around: signs of direction are written out.
+const unturned = (text) => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16)}`)
+
 function html(tag, name, text) {
   const element = document.createElement(tag)
   if (name) element.className = name
-  if (text !== undefined && text !== null) element.textContent = String(text)
+  if (text !== undefined && text !== null) element.textContent = unturned(text)
   return element
 }
 
 function write(element, text, names) {
-  String(text).split("`").forEach((part, index) => {
+  unturned(text).split("`").forEach((part, index) => {
     if (index % 2) element.append(broken(html("code"), part))
     else if (names) broken(element, part)
     else element.append(part)
