@@ -66,7 +66,7 @@ class Work:
 
 
 def explain_rows(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """One step for a model: the newest of what is still to be explained, in about STEP_SECONDS. Gives how many rows it dealt with; 0: nothing is left."""
+    """One step for a model: the newest of what is still to be explained, in about STEP_SECONDS. Gives how many rows it explained; 0: nothing is left."""
     for version in sorted(model.versions, key=age, reverse=True):
         if stopping.is_set():
             return 0
@@ -123,9 +123,11 @@ def step(work: Work) -> int:
         work.progress(share, f"{work.model.name} {work.version.name}: {words(now)}")
         written = explained(work, found, now if complete else ())
         attributions.put(work.store, work.model, work.version, written)
+        if written.batch.num_rows:
+            return written.batch.num_rows
         work = replace(work, state=written.state)
-        if len(found.rows):
-            return len(found.rows)
+        if work.state.failure and not attribution_plan.logs_attributions(work.store, work.model, work.version):
+            return 0
     return 0
 
 

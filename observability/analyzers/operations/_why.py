@@ -51,7 +51,7 @@ def said(found: Sequence[Factor], judged: Judged) -> str:
     if len(known) < len(found) or not any(abs(each.times - 1) >= LEAST for each in known):
         return ""
     parts = [f"{each.title} is {'unchanged' if abs(each.times - 1) < LEAST else f'{each.times:.2g} times as high'}" for each in known]
-    return f" ({' and '.join(parts)})"
+    return f"; {' and '.join(parts)}"
 
 
 def facts(found: Sequence[Factor]) -> dict[str, Any]:

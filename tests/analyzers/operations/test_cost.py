@@ -92,7 +92,7 @@ def test_labels_of_people_are_paid_where_there_are_no_annotations() -> None:
 def test_a_dearer_price_is_told_against_the_own_past() -> None:
     found = findings(traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), REQUEST, REQUEST | {"amount": 0.02, "from": 0})["cost_per_thousand"]
     assert found.severity == "act" and found.value == pytest.approx(20) and "2 times" in found.because
-    assert "(the price of a request is 2 times as high)" in found.because
+    assert "; the price of a request is 2 times as high." in found.because
     assert found.evidence["factors"] == [["the price of a request", pytest.approx(0.02), pytest.approx(0.01), pytest.approx(2.0)]]
 
 

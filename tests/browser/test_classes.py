@@ -1,0 +1,47 @@
+"""Is a model of three classes told class by class, as scikit-learn says of the raw rows: errors, and the confidence in one class?"""
+
+import json
+from io import StringIO
+
+import pandas as pd
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+
+from tests import raw
+from tests.browser.conftest import Visit
+from tests.browser.pages import download, words
+from tests.browser.test_accessible import serious
+from tests.running import Dashboard
+
+pytestmark = pytest.mark.browser
+MODEL = "sentiment"
+
+
+def week() -> pd.DataFrame:
+    """The labelled rows of the last week with the class of the largest probability, `decided`, and that probability, `confidence`."""
+    rows = raw.last_week(raw.predictions(MODEL)).dropna(subset=["label"])
+    scores = pd.DataFrame([each if isinstance(each, dict) else json.loads(each) for each in rows["score"]], index=rows.index)
+    return rows.assign(decided=scores.idxmax(axis=1), confidence=scores.max(axis=1))
+
+
+def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
+    rows, page = week(), visit(f"{fleet.url}/performance?model={MODEL}")
+    shown = pd.read_csv(StringIO(download(page, "classes-csv"))).set_index(["class", "metric"])["value"]
+    names = sorted(rows["label"].unique())
+    theirs = precision_recall_fscore_support(rows["label"], rows["decided"], labels=names)
+    for place, name in enumerate(names):
+        for metric, values in zip(("precision", "recall", "f1"), theirs):
+            assert shown[name, metric] == pytest.approx(values[place]), (name, metric)
+    least = names[int(theirs[1].argmin())]
+    assert f"Found least often is {least}: {raw.percent(theirs[1].min())} of its {(rows['label'] == least).sum()} labelled" in words(page)
+    assert serious(page) == []
+
+
+def test_the_confidence_in_one_class(fleet: Dashboard, visit: Visit) -> None:
+    rows, page = week(), visit(f"{fleet.url}/calibration?model={MODEL}&class=positive")
+    own = rows[rows["decided"] == "positive"]
+    right = raw.percent((own["label"] == "positive").mean())
+    assert f"Of {len(own)} labelled predictions that were decided positive, {right} were right" in words(page)
+    groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
+    assert groups.loc[groups["side"] == "now", "n"].sum() == len(own)
+    assert "names the class joyful, which this model does not have" in words(visit(f"{fleet.url}/calibration?model={MODEL}&class=joyful"))
