@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from observability.catalog import Model
-from observability.compare import Comparison, Difference, asker, compare, words
+from observability.compare import Comparison, Difference, asker, compare, outcomes, words
 from observability.compare.difference import NONE, judged
 from observability.compare.service import per_thousand
 from observability.errors import NotFoundError
@@ -184,6 +184,28 @@ def test_latency_failures_and_cost(world: World, weeks: Comparison) -> None:
     assert cost.verdict == "differs"
     energy = one(weeks, "cost", "energy_per_thousand")
     assert energy.evidence["source"] == "assumed" and energy.a.value == pytest.approx(1000 * a["latency"].mean() / 3.6e6 * 4.0)
+
+
+def test_each_class_of_several_is_compared_by_recall_and_precision() -> None:
+    from sklearn.metrics import precision_score, recall_score
+
+    rng, model = np.random.default_rng(9), Model(1, "m", "multiclass", ("a", "b", "c"))
+    sides, frames = [], []
+    for found in (0.9, 0.5):
+        label = rng.integers(0, 3, 3000)
+        decision = np.where((label == 1) & (rng.random(3000) > found), 2, label)
+        rows = pd.DataFrame({"label": label, "decision": decision})
+        counts = rows.groupby(["label", "decision"]).size().rename("n").reset_index()
+        frames.append(counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float)))
+        sides.append(rows)
+    found = {(each.subject, each.metric): each for each in judged(outcomes.classes(model, frames[0], frames[1]))}
+    for place, name in enumerate(model.classes):
+        for metric, score in (("recall", recall_score), ("precision", precision_score)):
+            each = found[f"class={name}", metric]
+            values = [score(rows["label"], rows["decision"], labels=[place], average=None)[0] for rows in sides]
+            assert [each.a.value, each.b.value] == pytest.approx(values) and each.section == "decisions"
+    assert found["class=b", "recall"].verdict == "differs" and found["class=c", "precision"].verdict == "differs"
+    assert found["class=a", "recall"].verdict == "alike" and words.name(found["class=b", "recall"]) == "recall of `class=b`"
 
 
 def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:

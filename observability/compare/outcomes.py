@@ -13,7 +13,7 @@ from observability.analyzers.serving.performance import LIMITS, MATURE, MINIMUM_
 from observability.catalog import Model
 from observability.compare.difference import NONE, Asker, Difference, Section, blocked
 from observability.errors import NotFoundError
-from observability.measure import HEADLINE, maturity, outcome_aggregates, performance
+from observability.measure import HEADLINE, by_class, maturity, outcome_aggregates, performance
 from observability.metrics import METRICS
 from observability.stats.interval import Interval, difference_interval, rate_interval
 from observability.window import Slice, Window
@@ -63,7 +63,7 @@ def share(rows: "DataFrame", hit: "ArrayLike") -> Interval:
 
 
 def errors(ask: Asker, model: Model, a: Window, b: Window) -> tuple[list[Difference], tuple[float, float], tuple[float, float]]:
-    """Every performance metric; and rows served and labelled of A and of B."""
+    """Every performance metric, of several classes those of each too; and rows served and labelled of A and of B."""
     if model.task is None:
         frames = [ask(Aggregate("outcomes", keys=(By("label"),)), window) for window in (a, b)]
         known = [maturity(frame) for frame in frames]
@@ -81,7 +81,19 @@ def errors(ask: Asker, model: Model, a: Window, b: Window) -> tuple[list[Differe
         one, other = now[metric], then.get(metric, NONE)
         each = difference("performance", "model", metric, METRICS[metric].unit, one, other, least_of(metric, then), MINIMUM_LABELS)
         found.append(each if each.why else replace(each, why=young))
+    if model.task == "multiclass":
+        found += [each if each.why else replace(each, why=young) for each in classes(model, *counts)]
     return found, ripe_a, ripe_b
+
+
+def classes(model: Model, counts: "DataFrame", then: "DataFrame") -> list[Difference]:
+    """How many of the labels of each class are found, and how many of its decisions are right."""
+    one, other = by_class(model, counts), by_class(model, then)
+    return [
+        difference("decisions", f"class={name}", metric, "share", one[name][metric], other[name][metric], LIMITS[metric][1], MINIMUM_ROWS)
+        for name in model.classes[:MOST_CLASSES]
+        for metric in ("recall", "precision")
+    ]
 
 
 def watched(ask: Asker, model: Model, a: Window, b: Window) -> list[Difference]:

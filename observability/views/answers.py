@@ -122,7 +122,9 @@ def what_does_it_cost(here: Here, standing: Standing) -> None:
     found = fleet.worst([*standing.of("operations/cost"), *standing.of("operations/energy")])
     said = [each.because for each in (money, energy) if each is not None]
     first = said[0] if said else found[0].because if found else "Nothing about cost or energy is known."
-    heading("What does it cost?", found, first, "cost", here, after=said[1] if len(said) > 1 else None, known=bool(found))
+    told = found[0].because if found and found[0].severity in ("act", "watch") else first  # what `heading` says is not said again
+    after = next((each for each in said[1:] if each != told), None)
+    heading("What does it cost?", found, first, "cost", here, after=after, known=bool(found))
 
 
 def what_changed(here: Here, standing: Standing) -> None:
