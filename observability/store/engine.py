@@ -170,7 +170,8 @@ def rolled_up(
         if rest is None:
             return None
         part = rest
-    yield from_rollup.read(cursor, question.aggregate, part, items, question.level)
+    for some, kept_there in from_rollup.in_days(part, items, question.aggregate.bucket):
+        yield from_rollup.read(cursor, question.aggregate, some, kept_there, question.level)
     return ends
 
 

@@ -4,7 +4,7 @@ Sums of the deltas in `counts_<key>` and `sums_<key>`: small tables, whatever th
 adds them up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -65,6 +65,20 @@ class Part:
         all_rows = replace(self, slices=Slices()).where
         less = f"SELECT * REPLACE (-n AS n, -w AS w, -w2 AS w2), 0 FROM {{table}} WHERE {self.where}"
         return f"{own} UNION ALL SELECT *, 0 FROM {{table}} WHERE {all_rows} UNION ALL {less}"
+
+
+def in_days(part: Part, items: Sequence[tuple[int, Kept]], bucket: Bucket | None) -> Iterator[tuple[Part, list[tuple[int, Kept]]]]:
+    """The part in whole days, which are far fewer rows where the rollups keep all of its items by day as well, and the hours at its ends."""
+    days = [(place, replace(kept, measure=kept.by_day)) for place, kept in items if kept.by_day is not None]
+    if part.periods is None or len(days) < len(items) or (bucket is not None and bucket.period == "hour"):
+        yield part, list(items)
+        return
+    first, last = part.periods
+    start = min(first + -first % HOURS_A_DAY, last)
+    end = max(last - last % HOURS_A_DAY, start)
+    for span, kept_there in (((first, start), list(items)), ((start, end), days), ((end, last), list(items))):
+        if span[0] < span[1]:
+            yield replace(part, periods=span), kept_there
 
 
 def read(

@@ -13,7 +13,7 @@ from observability.errors import StoreBrokenError
 from observability.record import KINDS
 from observability.store.catalog_store import naive
 from observability.store.query import first, one
-from observability.store.schema import BASE_TABLES, MODEL_TABLES, create_table, model_table, quoted
+from observability.store.schema import BASE_TABLES, DAY_OUTCOMES, MODEL_TABLES, OUTCOMES, create_table, model_table, quoted
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
 
@@ -74,6 +74,17 @@ def settings_schema(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute(f"INSERT INTO settings_kept SELECT key, ?, settings FROM models WHERE key NOT IN ({known})", [naive(datetime.now(UTC))])
 
 
+def outcomes_by_day(writer: duckdb.DuckDBPyConnection) -> None:
+    """Adds the outcomes of all rows by day, which earlier stores kept by hour alone."""
+    for (key,) in writer.execute("SELECT key FROM models ORDER BY key").fetchall():
+        table = model_table("counts", key)
+        writer.execute(f"DELETE FROM {table} WHERE measure = {DAY_OUTCOMES}")
+        writer.execute(
+            f"""INSERT INTO {table} SELECT stream, period - (period % 24 + 24) % 24 AS day, slice, {DAY_OUTCOMES}, bin, decision, label, status, arrived,
+                sum(n)::BIGINT, sum(w), sum(w2) FROM {table} WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL"""
+        )
+
+
 STEPS: tuple[Step, ...] = (
     first_schema,
     attributions_schema,
@@ -81,6 +92,7 @@ STEPS: tuple[Step, ...] = (
     estimates_schema,
     computed_schema,
     settings_schema,
+    outcomes_by_day,
 )
 """Step i leads to schema version i + 1."""
 

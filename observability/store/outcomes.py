@@ -1,6 +1,6 @@
 """Which counts and sums of outcomes, latency and cost do predictions and their labels add?
 
-From the events of the ladder to rows of `counts_<key>` and `sums_<key>`. Slice 0 is kept by hour, single levels of sensitive columns, bands of
+From the events of the ladder to rows of `counts_<key>` and `sums_<key>`. Slice 0 is kept by hour, its outcomes by day as well, single levels of sensitive columns, bands of
 sensitive numbers, replicas and devices by day on the coarse score bins; replicas and devices with their latencies.
 """
 
@@ -22,7 +22,17 @@ from observability.store.expressions import arrival_hour_of, day_of, finite, hou
 from observability.store.ladder import CHANGED, EVENTS, drop_events, write_events
 from observability.store.query import arrow
 from observability.store.references import BAND, banded_column
-from observability.store.schema import ERROR, FIRST_CLASS, LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, SUM_MEASURES, model_table
+from observability.store.schema import (
+    DAY_OUTCOMES,
+    ERROR,
+    FIRST_CLASS,
+    LATENCY,
+    OUTCOMES,
+    SLICE_LEVELS,
+    SLICED_FIELDS,
+    SUM_MEASURES,
+    model_table,
+)
 from observability.store.source import Rows
 
 ROWS, BINS = "prediction_rows", "error_bins"
@@ -85,6 +95,7 @@ def add_outcomes(
     counts, sums = model_table("counts", model.key), model_table("sums", model.key)
     has_slices, has_servers = (pc.sum(pc.list_value_length(changed[name])).as_py() > 0 for name in ("slices", "servers"))
     writer.execute(count(counts, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
+    writer.execute(count(counts, "day", "0", DAY_OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
     if has_slices:
         by_slice = f"(SELECT *, unnest(slices) AS slice FROM {EVENTS})"
         writer.execute(count(counts, "day", "slice", OUTCOMES, "coarse_bin", "decision", "label", "status_code", by_slice))

@@ -11,7 +11,7 @@ from typing import Literal
 from observability.aggregate import Aggregate, Bucket, By
 from observability.catalog import Model
 from observability.store.references import banded_column, class_index
-from observability.store.schema import ERROR, FIRST_CLASS, LATENCY, OUTCOMES, SCORE, SLICED_FIELDS, SUM_MEASURES
+from observability.store.schema import DAY_OUTCOMES, ERROR, FIRST_CLASS, LATENCY, OUTCOMES, SCORE, SLICED_FIELDS, SUM_MEASURES
 from observability.store.source import HOUR
 from observability.window import EPOCH, Window
 
@@ -22,12 +22,15 @@ BY_LATENCY = frozenset({"version", "status"})
 
 @dataclass(frozen=True)
 class Kept:
-    """Where the rollups keep something: the table, its measure, the grain in hours, and the references it can be grouped by."""
+    """Where the rollups keep something: the table, its measure, the grain in hours, and the references it can be grouped by. by_day: the measure under which
+    they keep the same by day as well.
+    """
 
     table: Literal["counts", "sums"]
     measure: int
     grain: int
     groups: frozenset[str] = frozenset({"version"})
+    by_day: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def kept(model: Model, aggregate: Aggregate, item: str | None, *, sliced: str | 
 
 def kept_counts() -> Kept:
     """Plain counts, with labels and without."""
-    return Kept("counts", OUTCOMES, 1, frozenset({"version", "decision", "label", "status", "score_bin"}))
+    return Kept("counts", OUTCOMES, 1, frozenset({"version", "decision", "label", "status", "score_bin"}), DAY_OUTCOMES)
 
 
 def kept_histogram(model: Model, reference: str) -> Kept | None:

@@ -149,8 +149,8 @@ MODEL_TABLES = {
 COLUMN_TYPES: dict[Kind, str] = {"number": "DOUBLE", "category": "VARCHAR", "boolean": "BOOLEAN"}
 STATUS_CODES = {"ok": 0, "error": 1, "timeout": 2, "fallback": 3, "rejected": 4}
 """Codes of the status of a prediction in the rollups."""
-OUTCOMES, LATENCY, SCORE, ERROR = 0, -1, -2, -3
-"""Measures of the counts that are no column: outcomes, latency_ms, and of a regression the score and the error."""
+OUTCOMES, LATENCY, SCORE, ERROR, DAY_OUTCOMES = 0, -1, -2, -3, -4
+"""Measures of the counts that are no column: outcomes, latency_ms, of a regression the score and the error, and the outcomes of all rows by day."""
 FIRST_CLASS = -100
 """Measure of the counts of the probability of class 0; class k has FIRST_CLASS - k."""
 SUM_MEASURES = {

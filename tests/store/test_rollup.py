@@ -15,7 +15,7 @@ from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
 from observability.store import catalog_store, rollup
 from observability.store.loader import load_landing
-from observability.store.migrate import STEPS, slices_of_bands_and_servers
+from observability.store.migrate import STEPS, outcomes_by_day, slices_of_bands_and_servers
 from observability.store.schema import STATUS_CODES, SUM_MEASURES
 from tests.store.conftest import land, query, rollups
 
@@ -204,6 +204,25 @@ def load_in_pieces(store, records, pick):
     return load_landing(store)
 
 
+def of_days(counts):
+    """Counts by hour added up to days."""
+    found = defaultdict(lambda: np.zeros(3))
+    for (hour, *others), figures in counts.items():
+        found[hour // 24 * 24, *others] += figures
+    return found
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_a_store_that_kept_outcomes_by_hour_alone_gets_them_by_day(store, task):
+    register(store, task)
+    load_in_pieces(store, history(task, 2), random.Random(2))
+    wanted = rollups(store)
+    with store.write() as writer:
+        writer.execute("DELETE FROM counts_1 WHERE measure = -4")
+        outcomes_by_day(writer)
+    assert rollups(store) == wanted and outcomes_by_day in STEPS
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("task", CLASSES)
 def test_rollups_equal_a_plain_walk_at_every_hour_whatever_the_order_of_loading(store, task, seed):
@@ -218,6 +237,11 @@ def test_rollups_equal_a_plain_walk_at_every_hour_whatever_the_order_of_loading(
             f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:5]: row[5:] for row in rows}, counts)
+        rows = query(
+            store,
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = -4 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+        )
+        assert_equal({row[:5]: row[5:] for row in rows}, of_days(counts))
         rows = query(
             store,
             f"SELECT period, measure, sum(n), sum(total), sum(squares) FROM sums_1 WHERE measure < 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
