@@ -9,6 +9,7 @@ from observability.errors import UsageError
 
 if TYPE_CHECKING:
     from observability.lab.fault import Fault
+    from observability.lab.faults_labelling import LabelFault
     from observability.lab.faults_training import RunFault
     from observability.store.database import Store
 
@@ -17,12 +18,12 @@ def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Plant a fault and show what would have been said; or list the faults."""
     from observability.lab import faults, timeline, training
 
-    if said.fault and (of_a_run := training.fault_of(said.fault)) is not None:
-        return lab_run(store, said, of_a_run, say)
-    if said.run:
+    if said.run and (not said.fault or training.fault_of(said.fault) is None):
         raise UsageError(
             "--run is for faults of a training run", got=said.fault or "no --fault", expected="one of " + ", ".join(training.FAULTS)
         )
+    if said.fault and (told_of_records := lab_records(store, said, say)) is not None:
+        return told_of_records
     model = said.model or next((each.name for each in store.catalog().models if any(one.reference_rows for one in each.versions)), None)
     if model is None:
         raise UsageError("no model has a reference to plant a fault on", attempt="Register one, or load the sample fleet with demo")
@@ -47,26 +48,36 @@ def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     return answered(told.to_json(), lines, said.json)
 
 
-def lab_run(store: "Store", said: argparse.Namespace, fault: "RunFault", say: Say) -> Outcome:
-    """Plant a fault in a training run's records and show what would have been said, step by step."""
+def lab_records(store: "Store", said: argparse.Namespace, say: Say) -> Outcome | None:
+    """Plant a fault in a training run's or a labelling project's records and show what would have been said; None where the fault is neither's."""
     from datetime import UTC, datetime
 
-    from observability.lab import training
+    from observability.lab import labelling, training
     from observability.store import records
 
-    say("reading training runs")
     now = datetime.now(UTC)
-    told = training.on_a_run(
-        lambda question, window: records.fetch(store, question, window), fault, said.strength, now,
-        model=said.model, name=said.run, seed=said.seed,
-    )  # fmt: skip
-    detail = f" ({told.planted.detail})" if told.planted.detail else ""
+    if (of_a_run := training.fault_of(said.fault)) is not None:
+        say("reading training runs")
+        told = training.on_a_run(
+            lambda question, window: records.fetch(store, question, window), of_a_run, said.strength, now,
+            model=said.model, name=said.run, seed=said.seed,
+        )  # fmt: skip
+    elif (of_labels := labelling.fault_of(said.fault)) is not None:
+        model = store.catalog().model(said.model) if said.model else next(iter(store.catalog().models), None)
+        if model is None:
+            raise UsageError("no model to plant a fault of labelling on", attempt="Register one, or load the sample fleet with demo")
+        say(f"reading the labelling of {model.name}")
+        told = labelling.tell(labelling.project_of(store, model, now, said.seed), model, of_labels, said.strength, said.seed)
+    else:
+        return None
+    say("")
+    detail = f" ({told.detail})" if told.detail else ""
     lines = [
-        f"Simulated: {fault.title} ({fault.told}) on {told.planted.target}{detail}: {fault.amount(said.strength):g} {fault.unit}.",
-        f"It begins at step {told.planted.onset:,} of {told.steps:,}; the run is judged {len(told.looks)} times from there, with only what had been logged.",
-        *(f"  step {row['step']:>6,}  {row['severity']:<5} {row['because']}" for row in told.rows()),
+        f"Simulated: {told.fault.title} ({told.fault.told}) on {told.target}{detail}: {told.fault.amount(said.strength):g} {told.fault.unit}.",
+        f"{told.about} It begins at {told.unit} {told.onset:,} of {told.size:,}; the {told.kind} is judged {len(told.looks)} times from there, with only what had been logged.".strip(),
+        *(f"  {told.unit} {row[told.unit]:>6,}  {row['severity']:<5} {row['because']}" for row in told.rows()),
         told.sentence,
-    ]
+    ]  # fmt: skip
     return answered(told.to_json(), lines, said.json)
 
 
@@ -74,9 +85,10 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     """The faults, and why a model cannot have one."""
     from observability.lab.fault import STRENGTHS
     from observability.lab.faults import FAULTS
+    from observability.lab.labelling import FAULTS as OF_LABELLING
     from observability.lab.training import FAULTS as OF_RUNS
 
-    faults: list[Fault | RunFault] = [*FAULTS.values(), *OF_RUNS.values()]
+    faults: list[Fault | RunFault | LabelFault] = [*FAULTS.values(), *OF_RUNS.values(), *OF_LABELLING.values()]
     body = [
         {"fault": each.name, "section": each.section, "told": each.told, "unit": each.unit, "cannot": possible.get(each.name)}
         | {strength: each.amount(strength) for strength in STRENGTHS}

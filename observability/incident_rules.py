@@ -43,6 +43,8 @@ METRIC_STAGES: dict[str, Stage] = {
     **dict.fromkeys(("request_rate", "error_rate", "latency_p50", "latency_p95", "latency_p99", "error_budget_left", "burn_rate"), "service"),
     **dict.fromkeys(("artifact_mismatch", "additivity_residual"), "score"),
     "label_maturity": "label",
+    "queue_days": "arrival",
+    "label_price": "cost",
 }  # fmt: skip
 ANALYZER_STAGES: dict[str, Stage] = {
     "data/labels": "label",

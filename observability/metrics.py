@@ -49,6 +49,11 @@ latency_p99 | Latency p99 | ms | low | 99 of 100 answers took at most this long;
 error_budget_left | Error budget left | share | high | Share that is left of the bad answers that the service level allows in four weeks; negative where there were more. | 1 - share bad / (1 - target) | Google SRE workbook, 2018
 burn_rate | Burn rate | times | low | How many times as fast as allowed the error budget is being spent; hours stand for the 5 and 30 minutes of the short windows. | share bad / (1 - target) | Google SRE workbook, 2018
 label_maturity | Label maturity | share | high | Share of the served predictions whose label is known. | labelled / served | ours
+label_agreement | Agreement of annotators (Krippendorff's alpha) | -1 to 1 | high | How far annotators agree beyond chance on the items that several of them labelled; 1 is full agreement, 0 what chance makes. | 1 - observed / expected disagreement | Krippendorff 2011
+annotator_agreement | Agreement of one annotator with the others | share | high | Share of an annotator's labels that say what most others say of the same item, where those are of one mind. | agreeing / compared | ours; Fisher's exact test
+label_conflicts | Labels that contradict earlier ones | share | low | Share of labels that say otherwise than the same annotator said of the same item before. | contradicting / labels | ours
+queue_days | Age of what waits for a label | days | low | Mean age of the items that were given to an annotator who has not labelled them. | mean of (end - given) | ours
+label_price | Price of a label | money | | What a label costs at the window's end, from price records. | price in force | contract section 1
 psi | Population stability index | nats | low | How far the distribution moved from the reference, on the reference's deciles; missing is a bin of its own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance of two distributions, base 2, on about 20 bins. | √(½ KL(p‖m) + ½ KL(q‖m)) | Lin 1991
 kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest gap between the two cumulative distributions. | sup abs(F - G) | Kolmogorov 1933; Smirnov 1948

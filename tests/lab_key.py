@@ -122,6 +122,22 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
 """By fault of a training run, the metrics of training/runs that are right about it."""
 
 
+LABEL_KEY: dict[str, tuple[str, ...]] = {
+    "annotator_at_random": ("annotator_agreement",),
+    "slow_annotator": ("queue_days",),
+    "queue_grows": ("queue_days",),
+    "guidelines_changed": ("label_agreement",),
+    "duplicates_disagree": ("label_conflicts",),
+    "dearer_label": ("label_price",),
+}
+"""By fault of labelling, the metrics of data/labels that are right about it."""
+
+
+def right_of_labelling(fault: str, subject: str) -> Right:
+    """What is right about a fault of labelling: the model, of one annotator the annotator."""
+    return Right(frozenset({subject}), ("data/labels",), metrics=LABEL_KEY[fault])
+
+
 def right_of_run(fault: str, subject: str) -> Right:
     """What is right about a fault of a training run: the run, of a slow rank the rank."""
     return Right(frozenset({subject}), ("training/runs",), metrics=RUN_KEY[fault])

@@ -121,7 +121,7 @@ def records() -> list[dict]:
         for _ in range(0 if begin.hour < 6 or silent else rng.choice((3, 4, 5))):
             found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
     twice = [each for each in found if each["kind"] == "prediction"][-60::3]
-    return [*found, *twice, *stray(rng), *training(rng), *prices()]
+    return [*found, *twice, *stray(rng), *training(rng), *prices(), *labelling(random.Random(12))]
 
 
 def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
@@ -222,6 +222,21 @@ def prices() -> list[dict]:
         {**body, "resource": "cpu_hour", "amount": 0.05},
         {**body, "resource": "label", "amount": 0.4, "model": "live"},
     ]
+
+
+def labelling(rng: random.Random) -> list[dict]:
+    """A project of the model's name: six items a day for three people who mostly agree, one of whom answers at random in the last week."""
+    found = []
+    for day in range(-PAST, DAYS):
+        for place in range(6):
+            begin, truth = START + timedelta(days=day, hours=9 + place), rng.choice("abc")
+            for who in ("ann", "bob", "cy"):
+                wrong = (who == "cy" and day >= 0) or rng.random() < 0.06
+                done, item = begin + timedelta(hours=rng.uniform(1, 20)), f"i{day}-{place}"
+                body = {"project": "live", "item": item, "annotator": who}
+                found.append({"kind": "assignment", **body, "at": stamp(begin)})
+                found.append({"kind": "annotation", **body, "at": stamp(done), "label": rng.choice("abc") if wrong else truth})
+    return [each | {"received_at": each["at"]} for each in found]
 
 
 def stamp(instant: datetime) -> str:

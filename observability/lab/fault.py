@@ -43,22 +43,13 @@ class Plant:
         return self.scene.scales[reference]
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One fault that is known from practice.
-
-    section: which part of the product it is a fault of. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: parts
-    of the scene (scene.CAST). plant: the rows of a day to the rows with the fault; its docstring's first line is what a page says about it. rescored: the model's
-    scores follow the changed inputs.
-    """
+class Described:
+    """What every fault says of itself, whatever it is planted in: its name, its amounts and the function that plants it."""
 
     name: str
-    section: Literal["data", "serving", "trust", "operations", "training"]
     amounts: tuple[float, float, float]
     unit: str
-    needs: tuple[str, ...]
-    plant: Callable[[Rows, Plant], Rows]
-    rescored: bool = False
+    plant: Callable[..., object]
 
     @property
     def told(self) -> str:
@@ -73,6 +64,24 @@ class Fault:
     def amount(self, strength: Strength) -> float:
         """The figure at a strength."""
         return self.amounts[STRENGTHS.index(strength)]
+
+
+@dataclass(frozen=True)
+class Fault(Described):
+    """One fault that is known from practice.
+
+    section: which part of the product it is a fault of. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: parts
+    of the scene (scene.CAST). plant: the rows of a day to the rows with the fault; its docstring's first line is what a page says about it. rescored: the model's
+    scores follow the changed inputs.
+    """
+
+    name: str
+    section: Literal["data", "serving", "trust", "operations", "training"]
+    amounts: tuple[float, float, float]
+    unit: str
+    needs: tuple[str, ...]
+    plant: Callable[[Rows, Plant], Rows]
+    rescored: bool = False
 
     def planted(self, rows: Rows, plant: Plant) -> Rows:
         """The rows of one day with the fault in them."""

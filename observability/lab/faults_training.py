@@ -9,7 +9,7 @@ import numpy as np
 from observability.analyzers.training._curves import Curve, as_number, curves_of, part, rank_order
 from observability.analyzers.training._ranks import COMMUNICATION
 from observability.errors import UsageError
-from observability.lab.fault import STRENGTHS, Strength
+from observability.lab.fault import Described
 from observability.stats import curve
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Planted:
 
 
 @dataclass(frozen=True)
-class RunFault:
+class RunFault(Described):
     """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is near the smallest that the limits of training/runs call one."""
 
     name: str
@@ -74,20 +74,6 @@ class RunFault:
     unit: str
     plant: Callable[[RunPlant], Planted]
     section: str = "training"
-
-    @property
-    def told(self) -> str:
-        """What happens, in one sentence."""
-        return (self.plant.__doc__ or self.title).strip().splitlines()[0]
-
-    @property
-    def title(self) -> str:
-        """The name in words."""
-        return self.name.replace("_", " ").capitalize()
-
-    def amount(self, strength: Strength) -> float:
-        """The figure at a strength."""
-        return self.amounts[STRENGTHS.index(strength)]
 
 
 def mapped(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":

@@ -5,9 +5,9 @@ analyzer training/runs, with only the records up to the look. Its twin is the ru
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from observability.analyzers.training import runs
 from observability.errors import NotFoundError, UsageError
 from observability.finding import Finding, worst_first
 from observability.lab.fault import Strength
-from observability.lab.faults_training import FAULTS, Planted, RunFault, RunPlant
+from observability.lab.faults_training import FAULTS, RunFault, RunPlant
+from observability.lab.told import Look, Told
 from observability.window import EPOCH, Window
 
 if TYPE_CHECKING:
@@ -30,77 +31,9 @@ LEAST_STEPS = 30
 LOOKS = 10
 
 
-@dataclass(frozen=True)
-class Look:
-    """What was said as of a step. after: steps since the fault began. twin: findings of the same step without the fault."""
-
-    step: int
-    after: int
-    findings: tuple[Finding, ...]
-    twin: tuple[Finding, ...]
-
-    @property
-    def alarms(self) -> list[Finding]:
-        """What needs a person and is not also said without the fault, worst first."""
-        known = {(each.subject, each.metric) for each in self.twin if each.severity in ("act", "watch")}
-        return [each for each in self.findings if each.severity in ("act", "watch") and (each.subject, each.metric) not in known]
-
-
-@dataclass(frozen=True)
-class RunTold:
-    """What was said of a run with a fault. target: the subject that it falls on; onset: the step at which it begins."""
-
-    fault: RunFault
-    strength: Strength
-    run: str
-    steps: int
-    planted: Planted
-    looks: tuple[Look, ...]
-
-    @property
-    def first_said(self) -> int | None:
-        """Steps from the fault's beginning to the first look at which something was said that the twin does not say; None where nothing was."""
-        return next((each.after for each in self.looks if each.alarms), None)
-
-    @property
-    def first_named(self) -> int | None:
-        """The same until what was said is about what the fault falls on."""
-        return next((each.after for each in self.looks if any(one.subject == self.planted.target for one in each.alarms)), None)
-
-    @property
-    def sentence(self) -> str:
-        """The answer in a sentence."""
-        if self.first_said is None:
-            return f"Nothing was said to the end of the run, step {self.steps:,}, that is not also said without the fault."
-        first = next(each for each in self.looks if each.alarms)
-        said = f"First said {first.after:,} steps after it began: {first.alarms[0].because}"
-        return said if self.first_named is not None else f"{said} `{self.planted.target}`, on which the fault falls, was never named."
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a look and alarm; a look without one has one row."""
-        return [
-            {
-                "step": look.step, "steps_after": look.after, "severity": one.severity if one else "ok", "subject": one.subject if one else None,
-                "metric": one.metric if one else None, "value": one.value if one else None, "n": one.n if one else None,
-                "because": one.because if one else "Nothing needs a person that does not without the fault.",
-                "named": one is not None and one.subject == self.planted.target,
-            }
-            for look in self.looks for one in (*look.alarms, *(() if look.alarms else (None,)))
-        ]  # fmt: skip
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as the command line prints it."""
-        return {
-            "basis": "simulated", "run": self.run, "fault": self.fault.name, "told": self.fault.told, "strength": self.strength,
-            "amount": self.fault.amount(self.strength), "unit": self.fault.unit, "falls_on": self.planted.target, "detail": self.planted.detail,
-            "onset_step": self.planted.onset, "steps": self.steps, "first_said": self.first_said, "first_named": self.first_named,
-            "sentence": self.sentence, "looks": self.rows(),
-        }  # fmt: skip
-
-
 def on_a_run(
     ask: Ask, fault: RunFault, strength: Strength, now: datetime, *, model: str | None = None, name: str | None = None, seed: int = 0
-) -> RunTold:
+) -> Told:
     """Plants the fault on the run that is named, else on the newest clean one (of `model`, where given) that has what the fault needs.
 
     Clean is a run that ended, and of which nothing that needs a person is said. Raises NotFoundError where there is no run of that name, UsageError where none is fit.
@@ -132,7 +65,7 @@ def frames_of(ask: Ask, name: str, now: datetime) -> Frames:
     return {key: ask(replace(each, only=only), window) for key, each in wanted.items() if isinstance(each, Records)}
 
 
-def tell(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> RunTold:
+def tell(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> Told:
     """Plants the fault in the records of a run and judges it look by look. Raises UsageError where the run lacks what the fault needs."""
     steps = frames["steps"]
     count = int(steps["step"].nunique())
@@ -147,7 +80,7 @@ def tell(frames: Frames, name: str, fault: RunFault, strength: Strength = "middl
         last = place == len(chosen) - 1
         with_it = judged(frames | {"steps": planted.steps}, int(step), last)
         found.append(Look(int(step), int(step) - planted.onset, with_it, judged(frames, int(step), last)))
-    return RunTold(fault, strength, name, int(numbers[-1]), planted, tuple(found))
+    return Told(fault, strength, "run", name, "step", int(numbers[-1]), planted.target, planted.detail, planted.onset, tuple(found))
 
 
 def judged(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:

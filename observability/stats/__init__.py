@@ -114,6 +114,8 @@ change: Is a count, a rate or a level unlike its own past, and how many rows wou
 agreement: Do annotators agree more than chance would make them?
   RELIABLE, TENTATIVE
   agreement(items, confidence=0.95, seed=0) -> Interval
+  agreement_of(counts, confidence=0.95, seed=0) -> Interval
+  alpha_with_variance(counts) -> tuple[float, float]
 
 attribution: What does a model lean on, by the attributions of a sample, has that changed beyond chance, and do they add up?
   TOLERANCE

@@ -27,27 +27,54 @@ def agreement(items: Sequence[Sequence[Hashable]], confidence: float = 0.95, see
     """
     paired = [each for each in items if len(each) > 1]
     levels = {label: place for place, label in enumerate(dict.fromkeys(label for each in paired for label in each))}
-    if len(levels) < 2:
-        return Interval(None, None, None, len(paired))
     counts = np.zeros((len(paired), len(levels)))
     for place, each in enumerate(paired):
         for label, times in Counter(each).items():
             counts[place, levels[label]] = times
-    value = float(alpha(counts, np.ones((1, len(paired))))[0])
-    if len(paired) < LEAST_ITEMS:
-        return Interval(value, None, None, len(paired))
-    weights = np.random.default_rng(seed).multinomial(len(paired), np.full(len(paired), 1 / len(paired)), size=DRAWS).astype(np.float64)
-    drawn = alpha(counts, weights)
+    return agreement_of(counts, confidence, seed)
+
+
+def agreement_of(counts: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The same from items by levels: how often each item got each label. Items with fewer than two labels count for nothing."""
+    paired = counts[counts.sum(axis=1) > 1]
+    n = len(paired)
+    if (paired.sum(axis=0) > 0).sum() < 2:
+        return Interval(None, None, None, n)
+    value = float(alpha(paired, np.ones((1, n)))[0])
+    if n < LEAST_ITEMS:
+        return Interval(value, None, None, n)
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS).astype(np.float64)
+    drawn = alpha(paired, weights)
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, min(float(low), value), max(float(high), value), len(paired))
+    return Interval(value, min(float(low), value), max(float(high), value), n)
+
+
+def alpha_with_variance(counts: Floats) -> tuple[float, float]:
+    """Alpha and its variance by the jackknife over items (Efron and Stein 1981); both NaN below LEAST_ITEMS items with two labels or more, or where every
+    label is the same. counts: items by levels.
+    """
+    paired = counts[counts.sum(axis=1) > 1]
+    n = len(paired)
+    if n < LEAST_ITEMS or (paired.sum(axis=0) > 0).sum() < 2:
+        return float("nan"), float("nan")
+    labels = paired.sum(axis=1)
+    apart = (labels**2 - (paired**2).sum(axis=1)) / (labels - 1)
+    observed, totals = apart.sum(), paired.sum(axis=0)
+    value = 1 - observed / expected_of(totals[None])[0]
+    left_out = 1 - (observed - apart) / expected_of(totals - paired)
+    known = left_out[np.isfinite(left_out)]
+    return float(value), float((n - 1) / n * ((known - known.mean()) ** 2).sum())
+
+
+def expected_of(totals: Floats) -> Floats:
+    """Disagreement that chance alone makes, from how often each label was given (rows by levels); NaN where all labels are the same."""
+    n = totals.sum(axis=1)
+    found = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
+    return np.where(found > 0, found, np.nan)
 
 
 def alpha(counts: Floats, weights: Floats) -> Floats:
     """Alpha of each weighting of the items; NaN where all labels are the same. counts: items by levels; weights: weightings by items."""
     labels = counts.sum(axis=1)
     apart = (labels**2 - (counts**2).sum(axis=1)) / (labels - 1)
-    observed = weights @ apart
-    totals = weights @ counts
-    n = totals.sum(axis=1)
-    expected = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
-    return np.asarray(1 - np.divide(observed, expected, out=np.full(n.shape, np.nan), where=expected > 0), np.float64)
+    return np.asarray(1 - (weights @ apart) / expected_of(weights @ counts), np.float64)

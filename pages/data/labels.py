@@ -1,7 +1,8 @@
 """Labels :material/label:
 Which predictions have their label by now? Each day by the date it was served: the share that is labelled, what days of that age usually have (from the
 same days as they stood one, two and three weeks ago), and how many are still expected, hatched, as an estimate. Below 80 % of the usual a fall of the
-metrics is not told yet: it may be the labels' youth.
+metrics is not told yet: it may be the labels' youth. Where people label, whether they agree as before, whether one of them answers otherwise than the
+rest, how long what waits for a label waits, and what a label costs.
 """
 
 import streamlit as st
@@ -10,8 +11,15 @@ from observability.views import findings, frame, labels, load
 
 here = frame.begin_model("labels")
 with st.skeleton(height=60):
-    found = [each for each in load.findings(here.window) if each.analyzer == "serving/performance"]
+    said = load.findings(here.window)
+    found = [each for each in said if each.analyzer == "serving/performance"]
+    people = [each for each in said if each.analyzer == "data/labels"]
 labels.shown(here, [each for each in found if each.metric == "label_maturity"])
+
+if people:
+    st.header("People who label", anchor=False)
+    findings.listed("people", "What is said about the people who label, and what waits for them", people, here.scope)
+    findings.downloads(people, "labelling-findings", what="People: ")
 
 st.header("Findings", anchor=False)
 waiting = [each for each in found if each.severity != "ok" and (each.metric == "label_maturity" or each.severity == "unknown")]

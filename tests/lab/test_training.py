@@ -84,15 +84,15 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Store, 
     frames = frames_of(ask(store), run, NOW)
     before = frames["steps"].copy(deep=True).to_json(date_format="iso")
     told = tell(frames, run, FAULTS[name], "middle", 2)
-    assert len(told.looks) == LOOKS and told.looks[-1].step == STEPS
-    right = right_of_run(name, told.planted.target)
+    assert len(told.looks) == LOOKS and told.looks[-1].at == STEPS
+    right = right_of_run(name, told.target)
     assert any(right.holds(each) for look in told.looks for each in look.alarms), told.sentence
     assert right.holds(told.looks[-1].alarms[0])
-    assert told.first_named is not None and 0 <= told.first_named <= STEPS - told.planted.onset
+    assert told.first_named is not None and 0 <= told.first_named <= STEPS - told.onset
     assert not [each for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
     assert frames["steps"].to_json(date_format="iso") == before
     if name == "slow_rank":
-        assert told.planted.detail in told.looks[-1].alarms[0].because
+        assert told.detail in told.looks[-1].alarms[0].because
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -106,11 +106,11 @@ def test_a_look_sees_only_what_had_been_logged(store: Store, name: str) -> None:
         assert old.any()
         assert steps.loc[old].to_json(date_format="iso") == frames["steps"].loc[old].to_json(date_format="iso")
         assert steps.to_json(date_format="iso") != frames["steps"].to_json(date_format="iso")
-    assert all(each.n <= look.step for look in whole.looks for each in look.findings)
+    assert all(each.n <= look.at for look in whole.looks for each in look.findings)
 
 
 def test_the_newest_clean_run_that_can_have_it_is_taken(store: Store) -> None:
-    assert on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW).run == "ranks"
+    assert on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     with pytest.raises(NotFoundError, match="nowhere"):
         on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
     with pytest.raises(UsageError, match="ranks"):

@@ -1,0 +1,74 @@
+"""Do the people who label agree as they did, does one of them answer otherwise than the rest, does the work keep up, and what does a label cost?
+
+From records of the kinds `annotation`, `assignment` and `price`, of the projects that the model's settings name (else the one of its name). Nothing is said
+of a model that has no labelling.
+"""
+
+import numpy as np
+
+from observability.aggregate import Records
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.data import _agreement, _annotators, _queue, _repeats
+from observability.analyzers.data._labelling import PAST_DAYS, labels_of, own
+from observability.finding import Finding
+from observability.prices import PRICES
+from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+
+NAME = "data/labels"
+ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"), ever=True)
+ASSIGNED = Records("assignment", ("project", "item", "annotator", "at"), ever=True)
+EARLIER = Records("annotation", ("project", "at"))
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Labels and assignments, whenever they came; whether there were labels in the past; prices."""
+    if context.window.slice is not None:
+        return {}
+    return {
+        "annotated": Ask(ANNOTATED, scope="model"),
+        "assigned": Ask(ASSIGNED, scope="model"),
+        "earlier": Ask(EARLIER, span="past", days=PAST_DAYS, scope="model"),
+        "prices": Ask(PRICES, scope="model"),
+    }
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Agreement, annotators, labels that contradict earlier ones, queues, and the price of a label."""
+    if not frames:
+        return []
+    annotated, assigned = own(frames["annotated"], context), own(frames["assigned"], context)
+    if annotated.empty and assigned.empty:
+        nothing = "No label was given in this window or before that is known, so whether annotators agree as before cannot be told."
+        return [blank(context, _agreement.METRIC, nothing)] if len(own(frames["earlier"], context)) else []
+    end, days = context.window.end.replace(tzinfo=None), context.window.days
+    labels = labels_of(annotated, end, days + PAST_DAYS)
+    work = _queue.given(assigned, annotated, end) if len(assigned) else None
+    agreements, people = _agreement.looked_at(labels, context), _annotators.looked_at(labels, days)
+    repeats = _repeats.looked_at(annotated, end, days)
+    queues = _queue.looked_at(work, context) if work is not None else []
+    p_values = [
+        [each.p_value for each in agreements],
+        [each.p_value for each in people],
+        [each.p_value for each in repeats],
+        [each.p_value for each in queues],
+    ]
+    adjusted, act = benjamini_hochberg([p for several in p_values for p in several], context.budget)[0], context.budget * ACT_SHARE
+    parts = [each.tolist() for each in np.split(adjusted, np.cumsum([len(each) for each in p_values])[:-1])]
+    inside = int((annotated["at"] >= context.window.start.replace(tzinfo=None)).sum())
+    found = [
+        _agreement.about_agreement(blank(context, _agreement.METRIC), labels, agreements, parts[0], act, context),
+        *_annotators.about_annotators(blank(context, _annotators.METRIC), labels, people, parts[1], act, context),
+        _repeats.about_repeats(blank(context, _repeats.REPEATS), inside, repeats, parts[2], act, context),
+    ]
+    if work is not None:
+        found += _queue.about_queues(blank(context, _queue.METRIC), work, queues, parts[3], act, context)
+    price = _repeats.about_price(blank(context, _repeats.PRICE), annotated, frames["prices"], context)
+    return [*found, *([price] if price else [])]
+
+
+def blank(context: Context, metric: str, because: str = "") -> Finding:
+    """A finding about all versions that cannot tell, to be filled in where it can."""
+    return context.undecided(NAME, "model", metric, 0, because, against="past", whole_model=True)
+
+
+ANALYZER = Analyzer(NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze)

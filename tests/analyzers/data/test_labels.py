@@ -1,0 +1,186 @@
+"""data/labels: are agreement, annotators, queues, contradictions and prices judged as a count by hand says, and is a clean project silent?"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import fisher_exact
+
+from observability.analyzer import NO_VERSION, Context
+from observability.analyzers.data import _annotators, _queue, _repeats
+from observability.analyzers.data._labelling import labels_of
+from observability.analyzers.data.labels import ANALYZER
+from observability.catalog import Model
+from observability.finding import Finding
+from observability.lab.project import prices_of
+from observability.settings import ModelSettings
+from observability.window import Window
+
+END = datetime(2026, 5, 1)
+START = END - timedelta(days=7)
+COLUMNS = ["project", "item", "annotator", "at", "label"]
+
+
+def context(**settings) -> Context:
+    model = Model(1, "loan", "binary", ("no", "yes"), settings=ModelSettings(**settings))
+    window = Window("loan", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    return Context(model, NO_VERSION, window, window.end, 0.0007)
+
+
+def frame(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"at": "datetime64[us]"})
+
+
+def said(annotated: pd.DataFrame, assigned: pd.DataFrame | None = None, prices: pd.DataFrame | None = None, **settings) -> list[Finding]:
+    given = annotated[COLUMNS[:4]].iloc[:0] if assigned is None else assigned
+    frames = {
+        "annotated": annotated,
+        "assigned": given,
+        "earlier": annotated[["project", "at"]],
+        "prices": prices_of([], "EUR", "loan") if prices is None else prices,
+    }
+    return ANALYZER.analyze(frames, context(**settings))
+
+
+def only(found: list[Finding], metric: str) -> Finding:
+    (one,) = [each for each in found if each.metric == metric]
+    return one
+
+
+def labelled(days: int = 35, a_day: int = 12, wrong: float = 0.05, late: float = 0.05, seed: int = 0, people: str = "abcd") -> pd.DataFrame:
+    """Items of three labels of four people; wrong: share of wrong labels before the window, late: in it."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for day in range(days):
+        for place in range(a_day):
+            at, truth = END - timedelta(days=days - day, hours=-10), int(rng.integers(0, 3))
+            for who in rng.choice(list(people), min(3, len(people)), replace=False):
+                share = late if at >= START else wrong
+                said = int(rng.integers(0, 3)) if rng.random() < share else truth
+                rows.append(("loan", f"{day}-{place}", str(who), at + timedelta(minutes=int(rng.integers(0, 300))), said))
+    return frame(rows)
+
+
+def alpha_by_hand(items: list[list[object]]) -> float:
+    """Krippendorff's formula for nominal labels, pair by pair: 1 − the share of unlike pairs within items over that of all labels."""
+    items = [each for each in items if len(each) > 1]
+    n = sum(map(len, items))
+    within = sum(2 * sum(a != b for a, b in combinations(each, 2)) / (len(each) - 1) for each in items)
+    every = Counter(label for each in items for label in each)
+    between = sum(every[a] * every[b] for a in every for b in every if a != b) / (n - 1)
+    return 1 - within / between
+
+
+def test_alpha_is_the_formula_by_hand_and_a_fall_is_named_with_its_day() -> None:
+    rows = labelled(late=0.5)
+    found = only(said(rows), "label_agreement")
+    by_item = {side: [list(each) for _, each in part.groupby("item")["label"]] for side, part in rows.groupby(rows["at"] >= START)}
+    assert found.severity == "act" and found.evidence["look_days"] == 7 and found.n == 84 and "agree less than" in found.because
+    assert found.value == pytest.approx(alpha_by_hand(by_item[True])) and found.low < found.value < found.high
+    assert found.evidence["baseline"] == pytest.approx(alpha_by_hand(by_item[False]))
+    assert abs(found.onset - START.replace(tzinfo=UTC)) <= timedelta(days=1)
+
+
+def test_what_did_not_change_is_no_news_and_too_little_is_unknown() -> None:
+    fine = only(said(labelled()), "label_agreement")
+    assert fine.severity == "ok" and "as in the 4 weeks before" in fine.because
+    poor = only(said(labelled(wrong=0.6, late=0.6)), "label_agreement")
+    assert poor.severity == "watch" and poor.limit == 0.667 and "do not agree" in poor.because
+    few = only(said(labelled(a_day=2)), "label_agreement")
+    assert few.severity == "unknown" and f"about {30 - 14} more" in few.because
+    young = only(said(labelled(days=9, a_day=12)), "label_agreement")
+    assert young.severity == "unknown" and "about 6 more are needed" in young.because
+
+
+def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
+    rows, rng = labelled(a_day=16), np.random.default_rng(3)
+    mine = (rows["annotator"] == "c") & (rows["at"] >= START)
+    rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
+    found = only(said(rows), "annotator_agreement")
+    assert (found.subject, found.severity, found.likely_source) == ("annotator=c", "act", "label")
+    agrees = n = 0
+    for _, item in rows[rows["at"] >= START].groupby("item"):
+        others = Counter(item.loc[item["annotator"] != "c", "label"]).most_common()
+        if (item["annotator"] == "c").any() and (len(others) == 1 or others[0][1] > others[1][1]):
+            n += 1
+            agrees += int(item.loc[item["annotator"] == "c", "label"].iloc[0] == others[0][0])
+    labels = labels_of(rows, END, 35)
+    (whole,) = [each for each in _annotators.looked_at(labels, 7.0) if each.annotator == "c" and each.days == 7]
+    assert (whole.agrees, whole.n) == (agrees, n)
+    table = [[whole.agrees, whole.n - whole.agrees], [whole.peers_agree, whole.peers - whole.peers_agree]]
+    assert whole.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue)
+    assert {each.subject for each in said(rows) if each.severity == "act" and each.metric == "annotator_agreement"} == {"annotator=c"}
+
+
+def test_two_people_cannot_be_told_apart_and_old_oddness_is_no_news() -> None:
+    two = only(said(labelled(people="ab", late=0.5)), "annotator_agreement")
+    assert two.severity == "unknown" and "a third annotator" in two.because
+    rows, rng = labelled(a_day=16), np.random.default_rng(3)
+    mine = rows["annotator"] == "c"
+    rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
+    found = only(said(rows), "annotator_agreement")
+    assert found.subject == "annotator=c" and found.severity == "watch" and "as in the 4 weeks before" in found.because
+
+
+def waiting(hours: float, late_hours: float, who: str = "b") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Twenty items a day for each of three people, labelled after some hours; by one of them after others in the window."""
+    rng, given, done = np.random.default_rng(1), [], []
+    for day in range(45):
+        for place in range(60):
+            at, name = END - timedelta(days=45 - day, hours=-9), "abc"[place % 3]
+            took = (late_hours if name == who and at >= START else hours) * float(np.exp(rng.normal(0, 0.3)))
+            given.append(("loan", f"{day}-{place}", name, at))
+            if at + timedelta(hours=took) < END:
+                done.append(("loan", f"{day}-{place}", name, at + timedelta(hours=took), "x"))
+    return frame(done), pd.DataFrame(given, columns=COLUMNS[:4]).astype({"at": "datetime64[us]"})
+
+
+def test_a_slow_annotators_queue_is_named_with_an_age_by_hand() -> None:
+    done, given = waiting(12.0, 200.0)
+    found = {each.subject: each for each in said(done, given) if each.metric == "queue_days"}
+    left = given.merge(done[COLUMNS[:3]], how="left", indicator=True).query("_merge == 'left_only' and annotator == 'b'")
+    assert found["annotator=b"].severity == "act" and found["annotator=b"].n == len(left)
+    assert found["annotator=b"].value == pytest.approx(((END - left["at"]).dt.total_seconds() / 86_400).mean())
+    assert set(found) == {"annotator=b", "model"}
+    done, given = waiting(12.0, 12.0)
+    assert only(said(done, given), "queue_days").severity == "ok"
+    short = given[given["at"] >= END - timedelta(days=10)]
+    young = only(said(done, short), "queue_days")
+    assert young.severity == "unknown" and "more days of assignments" in young.because
+
+
+def test_what_was_labelled_again_later_waits_no_longer_and_what_is_given_again_waits_anew() -> None:
+    given = frame([("loan", "i", "a", END - timedelta(days=9), None), ("loan", "i", "a", END - timedelta(days=2), None)])
+    done = frame([("loan", "i", "a", END - timedelta(days=8), "x")])
+    work = _queue.given(given[COLUMNS[:4]], done, END)
+    assert work.waiting(0.0, np.array([True])).tolist() == pytest.approx([2.0])
+
+
+def test_labels_that_contradict_earlier_ones_are_counted() -> None:
+    rows = labelled(a_day=16)
+    late = rows[rows["at"] >= START]
+    again = late.sample(30, random_state=1).assign(at=lambda each: each["at"] + pd.Timedelta(hours=1))
+    again["label"] = (again["label"] + 1) % 3
+    found = only(said(pd.concat([rows, again])), "label_conflicts")
+    assert found.severity == "act" and found.evidence["look_days"] == 7
+    assert found.value == pytest.approx(30 / (len(late) + 30)) and "30 of" in found.because
+    assert only(said(rows), "label_conflicts").severity == "ok"
+    same = again.assign(label=(again["label"] - 1) % 3)
+    assert _repeats.contradicting(pd.concat([rows, same]), END)[1].sum() == 0
+
+
+def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> None:
+    rows, since = labelled(), END - timedelta(days=3)
+    dear = prices_of([(END - timedelta(days=90), 0.4), (since, 0.8)], "EUR", "loan")
+    found = only(said(rows, prices=dear), "label_price")
+    assert (found.severity, found.value, found.onset) == ("act", 0.8, since.replace(tzinfo=UTC))
+    assert f"{int((rows['at'] >= since).sum()):,} labels of the window" in found.because and "2 times" in found.because
+    assert only(said(rows, prices=prices_of([(END - timedelta(days=90), 0.4)], "EUR", "loan")), "label_price").severity == "ok"
+
+
+def test_projects_are_those_of_the_settings_and_no_labelling_says_nothing() -> None:
+    rows = labelled().assign(project="moods")
+    assert said(rows) == [] and only(said(rows, projects=("moods",)), "label_agreement").severity == "ok"
