@@ -118,7 +118,7 @@ def test_wrong_use_is_said(store: Store) -> None:
 def test_the_command_lists_and_refuses(store: Store) -> None:
     listed = cli.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS]
+    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert cli.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert cli.execute(store, ["lab"], lambda text: None).exit_code == 2

@@ -4,6 +4,8 @@ From records of the kinds `annotation`, `assignment` and `price`, of the project
 of a model that has no labelling.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from observability.aggregate import Records
@@ -57,7 +59,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     inside = int((annotated["at"] >= context.window.start.replace(tzinfo=None)).sum())
     found = [
         _agreement.about_agreement(blank(context, _agreement.METRIC), labels, agreements, parts[0], act, context),
-        *_annotators.about_annotators(blank(context, _annotators.METRIC), labels, people, parts[1], act, context),
+        *_annotators.about_annotators(replace(blank(context, _annotators.METRIC), against="peers"), labels, people, parts[1], act, context),
         _repeats.about_repeats(blank(context, _repeats.REPEATS), inside, repeats, parts[2], act, context),
     ]
     if work is not None:
