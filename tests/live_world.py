@@ -225,17 +225,19 @@ def prices() -> list[dict]:
 
 
 def labelling(rng: random.Random) -> list[dict]:
-    """A project of the model's name: six items a day for three people who mostly agree, one of whom answers at random in the last week."""
+    """A project of the model's name: twelve items a day for three people who mostly agree, one of whom answers at random in the last week."""
     found = []
     for day in range(-PAST, DAYS):
-        for place in range(6):
-            begin, truth = START + timedelta(days=day, hours=9 + place), rng.choice("abc")
+        for place in range(12):
+            begin, truth = START + timedelta(days=day, hours=9, minutes=40 * place), rng.choice("abc")
             for who in ("ann", "bob", "cy"):
                 wrong = (who == "cy" and day >= 0) or rng.random() < 0.06
                 done, item = begin + timedelta(hours=rng.uniform(1, 20)), f"i{day}-{place}"
                 body = {"project": "live", "item": item, "annotator": who}
                 found.append({"kind": "assignment", **body, "at": stamp(begin)})
                 found.append({"kind": "annotation", **body, "at": stamp(done), "label": rng.choice("abc") if wrong else truth})
+    few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a"}
+    found += [{**few, "item": f"o{place}", "at": stamp(START + timedelta(hours=place))} for place in range(3)]
     return [each | {"received_at": each["at"]} for each in found]
 
 

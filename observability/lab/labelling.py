@@ -47,7 +47,7 @@ def project_of(store: "Store", model: Model, now: datetime, seed: int = 0, items
         """The answer to a question about all that ever came."""
         return put(store, question, window)
 
-    annotated, assigned = fetched(replace(labels.ANNOTATED, only=only)), fetched(replace(labels.ASSIGNED, only=only))
+    annotated, assigned = fetched(replace(labels.ANNOTATED, only=only, ever=True)), fetched(replace(labels.ASSIGNED, only=only))
     if len(annotated) >= LEAST_LABELS and annotated["at"].max() - annotated["at"].min() >= timedelta(days=LEAST_DAYS):
         end = annotated["at"].max().to_pydatetime().replace(hour=0, minute=0, second=0, microsecond=0)
         told = f"The model's own labelling records ({len(annotated):,} labels, to {end:%Y-%m-%d})."
@@ -96,7 +96,8 @@ def answer(project: Project, wanted: Ask, context: Context) -> "DataFrame":
     moment = "from" if question.kind == "price" else "at"
     span = context.window.past(wanted.days) if wanted.span == "past" else context.window
     inside = frame[moment] < span.end.replace(tzinfo=None)
-    return frame[inside if question.ever else inside & (frame[moment] >= span.start.replace(tzinfo=None))]
+    rows = frame[inside if question.ever else inside & (frame[moment] >= span.start.replace(tzinfo=None))]
+    return rows[list(question.columns)]
 
 
 def fault_of(name: str) -> LabelFault | None:

@@ -15,6 +15,7 @@ from observability.lab.base import Stream
 from observability.lab.faults import FAULTS
 from observability.lab.faults_training import FAULTS as OF_RUNS
 from observability.lab.from_store import SHARE_OF_OTHERS, base_of, halves
+from observability.lab.labelling import FAULTS as OF_LABELLING
 from observability.lab.road import load, registered
 from observability.lab.scene import CAST, cast
 from observability.lab.timeline import COLUMNS, Choice, Timeline, possible, scene_of, tell

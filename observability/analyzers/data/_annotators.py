@@ -110,8 +110,8 @@ def below_the_others(blank: Finding, each: Compared, p: float, act: float, conte
     return replace(
         blank, subject=f"annotator={each.annotator}", value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity,
         limit=others - (ACT if severity == "act" else WATCH), likely_source="label", rank=2.0 + each.below,
-        because=f"Annotator {each.annotator} agrees with the others less than they do among themselves: with {rate.value:.0%} of {each.n:,} items on which"
-        f" the others are of one mind, {stretch(each.days, context.window.days)}; without them it is {others:.0%} of {each.peers:,}{already}.",
+        because=f"Annotator {each.annotator} agrees with the others less than they do among themselves: with {100 * (rate.value or 0):.0f} % of {each.n:,} items on which"
+        f" the others are of one mind, {stretch(each.days, context.window.days)}; without them it is {100 * others:.0f} % of {each.peers:,}{already}.",
         evidence={"baseline": others, "peers": each.peers, "p_adjusted": p, "look_days": each.days, "before": each.before, "standing": standing},
     )  # fmt: skip
 
@@ -130,6 +130,6 @@ def all_of_them(blank: Finding, labels: Labels, seen: list[Compared], context: C
     return replace(
         blank, value=rate.value, low=rate.low, high=rate.high, n=lowest.n, severity="ok", limit=lowest.peers_agree / lowest.peers - WATCH,
         because=f"No annotator stands out: {len(whole)} were compared; the one farthest below the others, {lowest.annotator}, agrees with them on"
-        f" {rate.value:.0%} of {lowest.n:,} items, and they among themselves on {lowest.peers_agree / lowest.peers:.0%}.",
+        f" {100 * (rate.value or 0):.0f} % of {lowest.n:,} items, and they among themselves on {100 * (lowest.peers_agree / lowest.peers):.0f} %.",
         evidence={"baseline": lowest.peers_agree / lowest.peers, "annotators": len(whole)},
     )  # fmt: skip

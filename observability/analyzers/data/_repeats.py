@@ -94,7 +94,7 @@ def about_repeats(blank: Finding, n: int, seen: list[Repeated], adjusted: list[f
         blank, value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity, limit=before + (ACT if severity == "act" else WATCH),
         likely_source="label" if severity != "ok" else None, rank=1.0 + each.rise,
         because=f"Annotators contradict their own earlier label of an item {says} in the {PAST_DAYS // 7} weeks before: {each.conflicts:,} of {each.n:,} labels"
-        f" {stretch(each.days, context.window.days)} ({rate.value:.1%}), {before:.1%} before.",
+        f" {stretch(each.days, context.window.days)} ({100 * (rate.value or 0):.1f} %), {100 * before:.1f} % before.",
         evidence={"baseline": before, "p_adjusted": p, "look_days": each.days},
     )  # fmt: skip
 

@@ -17,34 +17,38 @@ from observability.prices import PRICES
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
 NAME = "data/labels"
-ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"), ever=True)
+ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"))
+DONE = Records("annotation", ("project", "item", "annotator", "at"), ever=True)
 ASSIGNED = Records("assignment", ("project", "item", "annotator", "at"), ever=True)
-EARLIER = Records("annotation", ("project", "at"))
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Labels and assignments, whenever they came; whether there were labels in the past; prices."""
+    """Labels of the window and of the four weeks before it; assignments and when they were done, whenever that was; prices."""
     if context.window.slice is not None:
         return {}
     return {
         "annotated": Ask(ANNOTATED, scope="model"),
+        "past annotated": Ask(ANNOTATED, span="past", days=PAST_DAYS, scope="model"),
         "assigned": Ask(ASSIGNED, scope="model"),
-        "earlier": Ask(EARLIER, span="past", days=PAST_DAYS, scope="model"),
+        "done": Ask(DONE, scope="model"),
         "prices": Ask(PRICES, scope="model"),
     }
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Agreement, annotators, labels that contradict earlier ones, queues, and the price of a label."""
+    """Agreement, annotators, labels that contradict earlier ones, queues, and the price of a label; nothing where nobody labels."""
+    import pandas as pd
+
     if not frames:
         return []
-    annotated, assigned = own(frames["annotated"], context), own(frames["assigned"], context)
+    both = [own(frames[name], context) for name in ("past annotated", "annotated")]
+    annotated = pd.concat([each for each in both if len(each)] or both[:1], ignore_index=True)
+    assigned = own(frames["assigned"], context)
     if annotated.empty and assigned.empty:
-        nothing = "No label was given in this window or before that is known, so whether annotators agree as before cannot be told."
-        return [blank(context, _agreement.METRIC, nothing)] if len(own(frames["earlier"], context)) else []
+        return []
     end, days = context.window.end.replace(tzinfo=None), context.window.days
     labels = labels_of(annotated, end, days + PAST_DAYS)
-    work = _queue.given(assigned, annotated, end) if len(assigned) else None
+    work = _queue.given(assigned, own(frames["done"], context), end) if len(assigned) else None
     agreements, people = _agreement.looked_at(labels, context), _annotators.looked_at(labels, days)
     repeats = _repeats.looked_at(annotated, end, days)
     queues = _queue.looked_at(work, context) if work is not None else []

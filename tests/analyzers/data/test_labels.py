@@ -36,12 +36,11 @@ def frame(rows: list[tuple]) -> pd.DataFrame:
 
 def said(annotated: pd.DataFrame, assigned: pd.DataFrame | None = None, prices: pd.DataFrame | None = None, **settings) -> list[Finding]:
     given = annotated[COLUMNS[:4]].iloc[:0] if assigned is None else assigned
+    now = annotated["at"] >= START
     frames = {
-        "annotated": annotated,
-        "assigned": given,
-        "earlier": annotated[["project", "at"]],
-        "prices": prices_of([], "EUR", "loan") if prices is None else prices,
-    }
+        "annotated": annotated[now], "past annotated": annotated[~now & (annotated["at"] >= START - timedelta(days=28))], "assigned": given,
+        "done": annotated[COLUMNS[:4]], "prices": prices_of([], "EUR", "loan") if prices is None else prices,
+    }  # fmt: skip
     return ANALYZER.analyze(frames, context(**settings))
 
 
