@@ -82,6 +82,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         labelling=review_words.labelling_lines,
         slices=review_words.slices,
         results=review_words.results,
+        exceeded=review_words.exceeded,
         judged_by=review_words.judged_by,
         settings_of_when=review_words.settings_of_when,
         decisions=decisions,

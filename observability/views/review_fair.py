@@ -41,13 +41,17 @@ def criteria(room: Room) -> None:
 def criterion(room: Room, model: str, each: dict[str, Any]) -> dict[str, Any]:
     """One attribute of a model."""
     reach = f"{text.amount(each['low'], each['unit'])} to {text.amount(each['high'], each['unit'])}" if each["low"] is not None and each["high"] is not None else None  # fmt: skip
+    standing = each["severity"] == "ok" and review_words.exceeded(each)  # nothing new, and nothing to call fine
     target = links.link(f"{text.metric_title(each['metric'])} by {each['attribute']}", "fairness", scope_of(room, model))
     return row(
         {
-            "what": {"s": each["severity"], **target, "sub": each["because"].replace("`", "")},
+            "what": {**({} if standing else {"s": each["severity"]}), **target, "sub": each["because"].replace("`", "")},
             "model": {"t": model},
             "value": {"t": text.amount(each["value"], each["unit"]), "sub": reach},
-            "limit": {"t": text.amount(each["limit"], each["unit"]) if isinstance(each["limit"], int | float) else text.DASH},
+            "limit": {
+                "t": text.amount(each["limit"], each["unit"]) if isinstance(each["limit"], int | float) else text.DASH,
+                "sub": "exceeded" if review_words.exceeded(each) else None,
+            },
             "n": {"t": f"{each['n']:,}"},
         }
     )

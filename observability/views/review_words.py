@@ -3,6 +3,7 @@
 from typing import Any
 
 from observability import rules
+from observability.metrics import METRICS
 from observability.views import text
 from observability.window import Slice
 
@@ -83,6 +84,14 @@ def settings_of_when(body: Body) -> str:
     if all(known):
         return "Settings and limits are those that held at the week's end."
     return "Settings and limits are those that held at the week's end, as far as they were recorded."
+
+
+def exceeded(each: Body) -> bool:
+    """Whether a criterion's figure is beyond what is accepted; it may raise nothing, where it stood so in the reference."""
+    limit, value, metric = each["limit"], each["value"], METRICS.get(each["metric"])
+    if value is None or not isinstance(limit, int | float) or metric is None:
+        return False
+    return bool(value < limit if metric.better == "high" else value > limit)
 
 
 def results(audit: Body) -> str:

@@ -16,7 +16,7 @@ from observability.finding import Finding
 from observability.incidents import Incident
 from observability.review import beside, fair, labelling, ranked_inputs, regressed, stakes
 from observability.review.week import Week
-from observability.views import clicks, load, review_more_labels, review_performance, review_words
+from observability.views import clicks, load, review_fair, review_more_labels, review_performance, review_words
 from observability.views.review import Room
 from observability.window import Window
 from tests.test_pages import tables
@@ -163,6 +163,10 @@ def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> 
     )
     assert [(each["attribute"], each["n"], each["limit"]) for each in made["rows"]] == [("origin", 795, 0.1)]
     assert made["small"] == 1
+    room = Room({"week": str(WEEK)}, "fairness", (), None)
+    (beyond,) = made["rows"]
+    cells = [review_fair.criterion(room, "loan", beyond | more)["cells"] for more in ({}, {"value": 0.05}, {"severity": "watch"})]
+    assert [("s" in each["what"], each["limit"]["sub"]) for each in cells] == [(False, "exceeded"), (True, None), (True, "exceeded")]
     assert fair.numbers({"results": {"b": True, "a": 2, "c": "x", "d": 0.5}}) == {"a": 2.0, "d": 0.5}
     assert fair.audits([]) == []
 
