@@ -166,6 +166,8 @@ domain: Can rows of two samples be told apart, how well against chance, and by w
   Separation(auc, low, high, null_mean, null_sd, p_value, additive_auc, importance, pair, rows, scores, reference_scores) with .null_95
   separate(reference, current, *, permutations=99, seed=20) -> Separation | None
   rows_needed(other, gap) -> float
+  AgainstDays(auc, null_mean, null_sd, p_value)
+  against_days(past, current, past_days, current_days, *, draws=60, seed=20) -> AgainstDays | None
 
 multiple: Which of many tests still count, when chance alone would raise some of them?
   ACT_SHARE

@@ -21,6 +21,8 @@ from scipy.stats import norm, rankdata
 
 Floats = NDArray[np.float64]
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
+DAY_DRAWS = 60
+"""Other days that are put in the window's place, to see how well they are told from the rest."""
 FEWEST_ROWS = 20 * FOLDS
 """Rows of the smaller sample below which nothing is fitted."""
 RIDGE, PAIR_SCALE = 0.05, 0.3
@@ -57,6 +59,18 @@ class Separation:
     def null_95(self) -> float:
         """What chance alone stays under 95 times in 100."""
         return self.null_mean + float(norm.ppf(0.95)) * self.null_sd
+
+
+@dataclass(frozen=True)
+class AgainstDays:
+    """How well a window is told from the days before it. null_mean, null_sd: of the AUC where other days of the same weekdays stand in its place.
+    p_value: one-sided, by a normal law with these.
+    """
+
+    auc: float
+    null_mean: float
+    null_sd: float
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,56 @@ def separate(
         scores=scores[is_current, 0],
         reference_scores=scores[~is_current, 0],
     )
+
+
+def against_days(
+    past: Mapping[str, NDArray[Any]],
+    current: Mapping[str, NDArray[Any]],
+    past_days: NDArray[np.int64],
+    current_days: NDArray[np.int64],
+    *,
+    draws: int = DAY_DRAWS,
+    seed: int = SEED,
+) -> AgainstDays | None:
+    """Whether `current` is told from `past` better than as many other days are told from the rest; None where either has too few rows, or no column varies.
+
+    Rows of a day share their luck, so whole days change places, each with one of its weekday. past_days, current_days: the day of each row since 1970.
+    A day of the window counts as many rows as one of the past does.
+    """
+    kept = thinned(len(current_days), len(past_days) / len(np.unique(past_days)) * len(np.unique(current_days)))
+    current, current_days = {name: values[kept] for name, values in current.items()}, current_days[kept]
+    if min(len(past_days), len(current_days)) < FEWEST_ROWS:
+        return None
+    basis = basis_of({name: np.concatenate([past[name], current[name]]) for name in past})
+    if basis.single.shape[1] == 0:
+        return None
+    is_current = np.repeat([False, True], (len(past_days), len(current_days)))
+    fold = np.concatenate([np.arange(len(past_days)) % FOLDS, np.arange(len(current_days)) % FOLDS])
+    labels = other_days(is_current, np.concatenate([past_days, current_days]), draws, np.random.default_rng(seed))
+    _, scores = cross_fitted(design_of(basis).columns, labels, fold)
+    aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
+    mean, sd = float(aucs[1:].mean()), float(aucs[1:].std(ddof=1))
+    return AgainstDays(float(aucs[0]), mean, sd, float(norm.sf((aucs[0] - mean) / sd)) if sd > 0 else 1.0)
+
+
+def thinned(rows: int, wanted: float) -> NDArray[np.bool_]:
+    """Every so many-th of the rows, as many as wanted; all where there are no more."""
+    share, places = min(wanted / max(rows, 1), 1.0), np.arange(rows)
+    return np.floor((places + 1) * share + 1e-9) > np.floor(places * share + 1e-9)
+
+
+def other_days(is_current: NDArray[np.bool_], days: NDArray[np.int64], draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The true labels in the first column, then those of other days: each weekday's days are shuffled."""
+    names, place = np.unique(2 * days + is_current, return_inverse=True)
+    held, weekday = names % 2 == 1, (names // 2) % 7
+    found = np.empty((len(days), draws + 1), bool)
+    found[:, 0] = is_current
+    for draw in range(1, draws + 1):
+        shuffled = held.copy()
+        for each in np.unique(weekday):
+            shuffled[weekday == each] = rng.permutation(held[weekday == each])
+        found[:, draw] = shuffled[place]
+    return found
 
 
 def basis_of(columns: Mapping[str, NDArray[Any]]) -> Basis:

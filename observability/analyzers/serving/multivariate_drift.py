@@ -1,7 +1,8 @@
 """Do all inputs together look as they did in the reference, where each of them alone may?
 
 A bounded sample of both sides goes to a domain classifier (stats/domain.py). It speaks up where it tells them apart by more than chance and by
-enough to matter, and where single features that moved (serving/drift) do not already say so: one move is one alarm. Beside it each two numbers are
+enough to matter, where single features that moved (serving/drift) do not already say so (one move is one alarm), and where the window is told from the
+four weeks before it by more than days differ among themselves. Beside it each two numbers are
 looked at (_pairs.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named by its features.
 """
 
@@ -19,7 +20,7 @@ from observability.analyzers.serving._pairs import Together, prepared
 from observability.finding import Finding, Severity
 from observability.since import Since, since
 from observability.stats import domain
-from observability.stats.domain import Separation
+from observability.stats.domain import AgainstDays, Separation
 from observability.stats.multiple import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ NAME, METRIC = "serving/multivariate_drift", "domain_auc"
 ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
 """Rows of each side, those with the smallest hashes of their ids; and of the own past."""
 LEAST_DAYS = 1.0
+FEWEST_DAYS = 14
+"""Days of past below which nobody can say how much days differ: two of each weekday."""
 WATCH, ACT = 0.55, 0.65
 """An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
 MORE = 0.05
@@ -39,13 +42,16 @@ NAMED, NAMED_FROM = 3, 0.01
 
 @dataclass(frozen=True)
 class Judged:
-    """What one window is judged by. moved: names of the features whose own distribution moved."""
+    """What one window is judged by. moved: names of the features whose own distribution moved. days: how it is told from the days before it; None where that
+    was not asked, or cannot be.
+    """
 
     found: Separation
     moved: tuple[str, ...]
     act: float
     budget: float
     adjusted: float
+    days: AgainstDays | None = None
 
     @property
     def beyond_chance(self) -> bool:
@@ -58,13 +64,22 @@ class Judged:
         return self.found.auc - self.found.additive_auc >= max(MORE, 2 * self.found.null_sd)
 
     @property
+    def news(self) -> bool:
+        """Whether it differs from the days before it by more than those do among themselves."""
+        return self.days is None or self.days.p_value <= self.budget
+
+    @property
     def severity(self) -> Severity:
-        """Act or watch where it is far enough and more than chance; beside features that moved only where pairs add to them, and then watch."""
+        """Act or watch where it is far enough, more than chance and news; beside features that moved only where pairs add to them, and then watch. As far as
+        an act but no news: watch.
+        """
         if not self.beyond_chance or self.found.auc < min(WATCH, self.act):
             return "ok"
         if self.moved:
-            return "watch" if self.adds else "ok"
-        return "act" if self.found.auc >= self.act else "watch"
+            return "watch" if self.adds and self.news else "ok"
+        if self.found.auc >= self.act:
+            return "act" if self.news else "watch"
+        return "watch" if self.news else "ok"
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -117,6 +132,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     pairs = [each for each in together.pairs(context.budget) if not set(each.names) & set(moved)] if together else []
     adjusted, _ = benjamini_hochberg([found.p_value, *(each.p_value for each in pairs)], context.budget)
     judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
+    if judged.severity != "ok":
+        judged = replace(judged, days=against_days(frames, context))
     of_pairs = [_pair_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
 
@@ -151,6 +168,18 @@ def since_when(found: Separation, frames: Frames, context: Context) -> Since:
         [np.datetime64(int(day), "D") for day in names], [float(each.mean()) for each in parts], errors, start=context.window.start,
         before=before, worse=1,
     )  # fmt: skip
+
+
+def against_days(frames: Frames, context: Context) -> AgainstDays | None:
+    """How the window is told from the four weeks before it, against how their days are told from each other; None where the past has too few days."""
+    current, past = frames["current_rows"], frames["past_rows"]
+    if not len(past) or len(np.unique(day_numbers(past))) < FEWEST_DAYS:
+        return None
+    then, now = columns_of(past, asked(context)), columns_of(current, asked(context))
+    alike = [name for name in then if then[name].dtype.kind == now[name].dtype.kind]
+    return domain.against_days(
+        {name: then[name] for name in alike}, {name: now[name] for name in alike}, day_numbers(past), day_numbers(current)
+    )
 
 
 def numbers(frames: Frames, context: Context) -> Together | None:
@@ -206,6 +235,9 @@ def evidence(judged: Judged) -> dict[str, Any]:
         "limits": {"watch": min(WATCH, judged.act), "act": judged.act},
         "single_features_auc": found.additive_auc,
         "moved_alone": list(judged.moved),
+        "against_days": None
+        if judged.days is None
+        else {"auc": judged.days.auc, "usual": judged.days.null_mean, "sd": judged.days.null_sd, "p_value": judged.days.p_value},
         "importance": [[name, round(loss, 6)] for name, loss in found.importance],
         "pair": pair,
     }
@@ -220,6 +252,9 @@ def sentence(judged: Judged, finding: Finding) -> str:
         return f"All inputs together look as in the reference: a classifier cannot tell them apart ({auc}) {rows}."
     if finding.severity == "ok" and found.auc < least:
         return f"All inputs together look nearly as in the reference ({auc}; watch from {least:g}) {rows}."
+    if not judged.news and judged.days is not None:
+        usual = f"the four weeks before are as far from it: told from those the window has AUC {judged.days.auc:.2f}, and other days of them {judged.days.null_mean:.2f}"
+        return f"A classifier tells this window from the reference{names(judged)} ({auc}), but {usual}, {rows}."
     if finding.severity == "ok":
         return f"A classifier tells this window from the reference{names(judged)} ({auc}), and the features that moved alone already say so, {rows}."
     more = ", more than the single features show" if judged.adds else ""

@@ -15,9 +15,9 @@ from tests.analyzers.serving.test_drift import FEATURES, findings, rows
 from tests.analyzers.worlds import context_for, frames_for
 
 
-def together(current: pd.DataFrame, reference: pd.DataFrame | None, **options) -> Finding:
+def together(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> Finding:
     """The finding about all inputs together."""
-    return both(current, reference, **options)[0]
+    return both(current, reference, past, **options)[0]
 
 
 def both(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> list[Finding]:
@@ -150,3 +150,28 @@ def test_few_rows_and_hours_are_not_judged_and_it_says_what_that_needs() -> None
 def test_a_setting_moves_the_limit_of_all_together() -> None:
     settings = ModelSettings(limits={"serving/multivariate_drift/domain_auc": 0.9})
     assert together(tied(2500, 79, -0.5), tied(3000, 80, 0.8), settings=settings).severity == "watch"
+
+
+def lucky(days: range, a_day: int, seed: int, share: float = 0.12, tie: float = 0.6) -> pd.DataFrame:
+    """Days whose rows share their luck: a part of the variance of age and income is the day's."""
+    parts = []
+    for day in days:
+        luck = np.random.default_rng([seed, day + 1000]).normal(size=2) * np.sqrt(share)
+        frame = tied(a_day, 1000 * seed + day + 1000, tie)
+        frame["age"] = 40 + 10 * (np.sqrt(1 - share) * (frame["age"] - 40) / 10 + luck[0])
+        frame["income"] = np.exp(10 + 0.6 * (np.sqrt(1 - share) * (np.log(frame["income"]) - 10) / 0.6 + luck[1]))
+        parts.append(frame.assign(at=pd.Timestamp("2026-03-02", tz="UTC") + pd.Timedelta(days=day)))
+    return pd.concat(parts, ignore_index=True).sample(frac=1.0, random_state=seed, ignore_index=True)
+
+
+def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_among_them_is() -> None:
+    reference = lucky(range(-400, -340), 60, 1)
+    said = [together(lucky(range(7), 280, seed), reference, past=lucky(range(-28, 0), 140, seed)) for seed in range(2, 10)]
+    told = [each for each in said if each.evidence["against_days"]]
+    assert len(told) >= 3, "without the days most of these weeks were told from the reference"
+    assert {each.severity for each in told if each.value < 0.65} <= {"ok"} and not [each for each in said if each.severity == "act"]
+    assert all("other days of them" in each.because for each in told)
+    broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
+    assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6
+    stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
+    assert stands.severity == "watch" and "are as far from it" in stands.because
