@@ -105,26 +105,20 @@ class Lab:
         }
         return cls(stream, model, reference, clean, {number: each for number, each in rows.items() if number >= stream.past})
 
-    def tables(self, scenario: Scenario) -> Tables:
-        """The log with the fault in it."""
-        numbers = range(self.stream.past, self.stream.past + self.stream.days)
-        planted = (
-            {number: self.clean[number] for number in numbers}
-            if scenario.fault is None
-            else {number: parts_of(self.model, scenario.planted(number, self.rows[number])) for number in numbers}
-        )
-        days: dict[Any, list[Part]] = {}
-        for parts in {**self.clean, **planted}.values():
-            for part in parts:
-                days.setdefault(part.day, []).append(part)
-        untouched = frozenset(id(part) for parts in (*self.clean.values(), self.reference.values()) for part in parts)
-        return Tables(self.model, days, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)
+    def planted(self, scenario: Scenario, number: int) -> list[Part]:
+        """One day, counted from the onset (from 1), with the fault in it."""
+        day = self.stream.past + number - 1
+        return self.clean[day] if scenario.fault is None else parts_of(self.model, scenario.planted(day, self.rows[day]))
 
     def judge(self, scenario: Scenario, reads: run.Reads = "all", first: int = 1) -> Iterator[Day]:
-        """What is said day by day, from the first day with the fault on, or from a later one on."""
-        tables = self.tables(scenario)
-        for number in range(first, self.stream.days + 1):
-            yield judged_day(tables, self.model, self.stream, number, reads)
+        """What is said day by day, from the first day with the fault on, or from a later one on. Days are planted one by one: before a day began, nothing of it had arrived."""
+        untouched = frozenset(id(part) for each in (*self.clean.values(), self.reference.values()) for part in each)
+        tables = Tables(self.model, {}, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)
+        tables.add(part for number in range(self.stream.past) for part in self.clean[number])
+        for number in range(1, self.stream.days + 1):
+            tables.add(self.planted(scenario, number))
+            if number >= first:
+                yield judged_day(tables, self.model, self.stream, number, reads)
 
 
 def registered_model(base: Base) -> Model:

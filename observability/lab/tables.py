@@ -5,7 +5,7 @@ day and version. A day's part of an answer is counted once for each state of wha
 costs only the days that it changed, and a clean past is shared by everything that is planted on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,11 @@ class Tables:
     shared: dict[Any, "DataFrame"] = field(default_factory=dict)
     before: Remembered = field(default_factory=Remembered)
     levels: dict[str, dict[str | None, int]] = field(default_factory=dict)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """More of the log."""
+        for part in parts:
+            self.parts.setdefault(part.day, []).append(part)
 
     def put(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question; empty where it is about something that is computed after loading (attributions, estimated errors)."""
