@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.case import neighbours, noise, rows
-from observability.case.conditions import FIELDS
+from observability.case.conditions import FIELDS, holds
 from observability.case.look import Look
+from observability.case.rule import searched
 from observability.case.shapes import Input, LabelCheck, Rule, Source, Triage
 from observability.case.versus import versus
 from observability.errors import ObservabilityError
@@ -180,11 +181,30 @@ def weak_slice(look: Look) -> Iterator[Triage]:
     if rule is None or not rule.weak or not rule.rate or rule.overall is None:
         return
     rest = rest_rate(rule)
-    source: Source = "degraded_path" if any(each.reference in FIELDS for each in rule.conditions) else "weak_slice"
+    source: Source = "degraded_path" if by_path(look, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
     added = max(1 - rest / rule.rate, 0.0)
     because = f"{rule.because} If they erred like the others, {100 * added:.2g} % of these errors would not be there."
     yield Triage(source, round(min(added * (1 - share), 0.9), 3), because)
+
+
+def by_path(look: Look, rule: Rule) -> bool:
+    """Whether it is the replica or device that errs more: of the rows that meet the rule's other conditions those that came by it, beyond chance, on rows
+    that the search did not see.
+    """
+    if not any(each.reference in FIELDS for each in rule.conditions):
+        return False
+    frame = rows.labelled_rows_of(look)
+    frame = frame[~searched(len(frame))]
+    wrong = rows.bad(look).of(frame)
+    alike, by_it = np.ones(len(frame), bool), np.ones(len(frame), bool)
+    for each in rule.conditions:
+        mask = holds(each, frame)
+        by_it &= mask
+        alike &= mask | (each.reference in FIELDS)
+    beside = alike & ~by_it
+    more = rate_difference_interval(int(wrong[by_it].sum()), int(by_it.sum()), int(wrong[beside].sum()), int(beside.sum()))
+    return more.low is not None and more.low > 0
 
 
 def rest_rate(rule: Rule) -> float:

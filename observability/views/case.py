@@ -29,6 +29,7 @@ MARKS = {
 }  # fmt: skip
 OWN_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
 MOST_EVENTS = 5
+LAST = "case-seen-last"
 BESIDE = timedelta(days=3)
 """How long before and after the case its device and replica are looked at."""
 TIMELINE = (
@@ -63,7 +64,7 @@ class Here:
 def begin() -> Here:
     """Title, way back and the case that the address names. Stops with the next step where it names none, or one that is not there."""
     scope = scopes.read(st.session_state)
-    prediction = st.query_params.get("id") or ""
+    prediction, model = asked(scope)
     if not prediction or not load.catalog().models:
         frame.title("case", scope, None)
         frame.said()
@@ -73,17 +74,30 @@ def begin() -> Here:
             empty.no_models()
         st.stop()
     try:
-        opened = load_case.opened(prediction, scope.model)
+        opened = load_case.opened(prediction, model)
     except NotFoundError as error:
         frame.title("case", scope, None)
         frame.said()
         not_there(prediction, scope, error)
         st.stop()
     found = opened.look.row
+    st.session_state[LAST] = (found.id, found.model.name)
     frame.title("case", scope, None, address=links.permanent(found.id, found.model.name))
     way_back()
     frame.said()
     return Here(opened, scope.about(found.model.name))
+
+
+def asked(scope: Scope) -> tuple[str, str | None]:
+    """Id and model that the address names; without an id the case that this session saw last, because the browser's way back brings a page without
+    its parameters.
+    """
+    prediction = st.query_params.get("id") or ""
+    if prediction or LAST not in st.session_state:
+        return prediction, scope.model
+    last, model = st.session_state[LAST]
+    st.query_params["id"] = last
+    return last, model
 
 
 def which() -> None:

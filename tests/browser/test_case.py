@@ -99,6 +99,17 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     assert "'=1+1" in download(page, "case-csv") or "note: =1+1" in download(page, "case-csv")
 
 
+def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit: Visit) -> None:
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=7000)
+    page.get_by_role("button", name="Find all errors like this").click()
+    page.get_by_role("heading", name="Find a case").wait_for(timeout=90_000)
+    settle(page)
+    page.go_back()
+    page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+    settle(page)
+    assert heading(page) == "Case" and parameters(page)["id"] == CASE and CASE in words(page)
+
+
 @pytest.mark.parametrize("width", [1360, 390])
 def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)

@@ -16,8 +16,10 @@ from observability.case import NotGivenError, case, conditions, labels, neighbou
 from observability.case.find import opened
 from observability.case.inputs import out_of_range
 from observability.case.look import PARTS, Look
-from observability.case.rule import best, groups, rule, searched
+from observability.case.rule import best, counted, groups, rule, searched
+from observability.case.shapes import Condition
 from observability.case.tree import tree
+from observability.case.triage import by_path
 from observability.catalog import Edges
 from observability.stats.edges import numeric_edges
 from observability.store import engine, search
@@ -348,6 +350,21 @@ def test_a_request_that_failed_came_by_a_degraded_path(case_world: World) -> Non
     look = look_of(case_world, "price-failed")
     assert look.part("triage")[0].source == "degraded_path"
     assert look.part("happened").sentence.startswith("No answer was given: status timeout.")
+
+
+def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World) -> None:
+    look = look_of(case_world, wrong_north(case_world))
+    north = Condition("feature.area", "area is north", levels=("north",))
+    by = Condition("replica", "replica is r0", levels=("r0",))
+
+    def told(frame: pd.DataFrame) -> bool:
+        look.known["shared:labelled"] = frame
+        wrong = rows.bad(look).of(frame)
+        return by_path(look, counted(look.row.model, (north, by), frame, wrong, ""))
+
+    frame = rows.labelled(look)
+    assert not told(frame), "in the north both replicas err alike"
+    assert told(frame.assign(decision=np.where(frame["replica"] == "r0", 1 - frame["label"], frame["decision"])))
 
 
 def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:
