@@ -46,26 +46,28 @@ def in_force(
     then one that names the region; of regions, the one in the settings counts, or the only one that there is.
     """
     values, currencies = np.full(len(at), np.nan), np.full(len(at), None, object)
-    said = prices[field].notna().to_numpy(bool)
+    said, named = prices[field].to_numpy(float), {name: prices[name].to_numpy(object) for name in ("model", "device", "region", "currency")}
+    rows = ~np.isnan(said)
     if resource is not None:
-        said = said & (prices["resource"].to_numpy(object) == resource)
-    if not said.any():
+        rows &= prices["resource"].to_numpy(object) == resource
+    if not rows.any():
         return values, currencies
-    rows = prices[said]
-    regions = sorted({each for each in rows["region"] if each is not None})
-    region = place.settings.region or (regions[0] if len(regions) == 1 else None)
-    rank = np.zeros(len(rows), int)
+    regions = {each for each in named["region"][rows] if each is not None}
+    region = place.settings.region or (min(regions) if len(regions) == 1 else None)
+    rank = np.zeros(len(prices), int)
     for weight, (name, wanted) in zip((4, 2, 1), (("model", place.model), ("device", device), ("region", region))):
-        own = np.array([wanted is not None and each == wanted for each in rows[name]], bool)
-        keep = own | rows[name].isna().to_numpy(bool)
-        rank, rows = (rank + weight * own)[keep], rows[keep]
-    moments = at.to_numpy("datetime64[us]")
-    for each in sorted(set(rank.tolist())):
-        part = rows[rank == each].sort_values(["from", field, "currency"], kind="stable")
-        found = np.searchsorted(part["from"].to_numpy("datetime64[us]"), moments, side="right") - 1
+        own = np.array([wanted is not None and each == wanted for each in named[name]], bool)
+        rank, rows = rank + weight * own, rows & (own | np.array([each is None or each != each for each in named[name]], bool))
+    since, moments = prices["from"].to_numpy("datetime64[us]"), at.to_numpy("datetime64[us]")
+    for each in np.unique(rank[rows]):
+        part = np.flatnonzero(rows & (rank == each))
+        part = np.array(
+            sorted(part, key=lambda place: (since[place], said[place], named["currency"][place] is None, named["currency"][place] or ""))
+        )
+        found = np.searchsorted(since[part], moments, side="right") - 1
         held = found >= 0
-        values[held] = part[field].to_numpy(float)[found[held]]
-        currencies[held] = part["currency"].to_numpy(object)[found[held]]
+        values[held] = said[part][found[held]]
+        currencies[held] = named["currency"][part][found[held]]
     return values, currencies
 
 

@@ -6,6 +6,7 @@ Each part is made once, when the week is frozen; page, file and JSON read it. A 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from observability.compare import asker
@@ -64,7 +65,7 @@ def estimates(store: "Store", each: "Judged") -> Body:
 
 def at_stake(store: "Store", each: "Judged") -> Body:
     """How many answers each incident touches, what they cost, and which groups bear more of it."""
-    return stakes(asker(store), each.model, each.window, each.incidents)
+    return stakes(cache(asker(store)), each.model, each.window, each.incidents)
 
 
 def inputs(store: "Store", each: "Judged") -> Body:

@@ -29,6 +29,7 @@ from observability.review.week import ZONE, Week
 from observability.settings import ModelSettings
 from observability.store import admin, engine
 from observability.store.settings_then import Then, settings_at
+from observability.store.source import snapshot as one_state
 from observability.window import Window
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequen
     end, those of the freezing count, and `settings_known` says so.
     """
     then = settings_at(store, week.end, frozen_at)
-    with store.under({name: each.settings for name, each in then.items()}):
+    with store.under({name: each.settings for name, each in then.items()}), one_state(store):
         return taken(store, week, then, frozen_at, earlier, progress or (lambda share, text: None))
 
 

@@ -11,7 +11,7 @@ are counted whole, every slice by every target, also pairs that were never forme
 (Benjamini and Yekutieli 2001). The shortest rule wins: a pair is named only where what is left of either parent changed by less than half as much.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ class Found(Compared):
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found, best first; the looks it counted (single slices, pairs); inflation by target; the strongest single slices by target, whatever they say."""
+    """What a search found, best first; the looks it counted (single slices, pairs); inflation by target; the strongest single slices of the targets that are shown, whatever they say."""
 
     found: tuple[Found, ...]
     looks: tuple[int, int]
@@ -96,13 +96,21 @@ class Search:
 
 
 def search(
-    cuts: Sequence[Cut], targets: Sequence[Target], days: Floats | None = None, *, least: int = LEAST, most: int = MOST, pairs: bool = True
+    cuts: Sequence[Cut],
+    targets: Sequence[Target],
+    days: Floats | None = None,
+    *,
+    least: int = LEAST,
+    most: int = MOST,
+    pairs: bool = True,
+    shown: Collection[str] | None = None,
 ) -> Search:
     """The slices of `cuts` in which a target changed otherwise than in the rest, at most `most` of each target, by z.
 
     days: a number of the day of each row now; None: they are independent. What is returned passed no test yet: it carries `p_adjusted`, and the
     caller holds it and the size of the effect against limits. A slice needs `least` counted rows on each side, and rows on several days; of several
-    slices that say the same the strongest alone is given (its rows are left out when the next is sought).
+    slices that say the same the strongest alone is given (its rows are left out when the next is sought). shown: the targets whose strongest single
+    slices are given as well (None: all).
     """
     grid = Grid(cuts)
     singles = grid.all_singles(targets)
@@ -122,8 +130,9 @@ def search(
     every: dict[str, tuple[Found, ...]] = {}
     for target, sides, z, by, wider in zip(targets, singles, tested, designs, inflation):
         finder = Finder(target, grid, by, wider, present, least)
-        strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:SHOWN] if not np.isnan(z[place])]
-        every[target.name] = tuple(finder.found(sides, (place,), adjust) for place in strongest)
+        if shown is None or target.name in shown:
+            strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:SHOWN] if not np.isnan(z[place])]
+            every[target.name] = tuple(finder.found(sides, (place,), adjust) for place in strongest)
         found += finder.peeled(sides, most, adjust, adjust_pair if pairs else None)
     order = sorted(found, key=lambda each: (each.p_adjusted, -abs(each.z), len(each.conditions), each.target, each.conditions))
     return Search(tuple(order), looks, {target.name: by for target, by in zip(targets, inflation)}, every)

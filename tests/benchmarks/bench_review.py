@@ -7,6 +7,7 @@ Prints seconds of wall and of processor time, imports aside, of preparing the we
 `check` of every model, and what share of the check the week takes; then the milliseconds in which the server answers a change of the step.
 """
 
+import logging
 import os
 import platform
 import shutil
@@ -83,6 +84,7 @@ def stepped(home: Path, week: Week) -> None:
 
 def main() -> None:
     """Measure and print."""
+    logging.disable(logging.WARNING)  # Streamlit warns of every cache that is made outside a server
     week = Week.parse(sys.argv[2] if len(sys.argv) > 2 else "2013-W27")
     discover()
     load = os.getloadavg()[0]

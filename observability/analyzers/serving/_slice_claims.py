@@ -43,7 +43,7 @@ class Held:
         targets, specs = rows.targets_of(now, before if len(before) else now.iloc[:0], context, fields=bool(fields))
         if not len(before):
             targets, against = [replace(each, before=np.empty(0)) for each in targets], "peers"
-        return cls(cuts, targets, specs, search(cuts, targets, day_numbers(now)), against, now)
+        return cls(cuts, targets, specs, search(cuts, targets, day_numbers(now), shown=listed(specs)), against, now)
 
     def inside(self, found: Found) -> Kept:
         """Which rows of the window are in a slice."""
@@ -56,6 +56,11 @@ class Held:
     def values(self, found: Found) -> Floats:
         """The target of a finding in each row of the window."""
         return next(each.now for each in self.targets if each.name == found.target)
+
+
+def listed(specs: Specs) -> set[str]:
+    """The targets whose slices a page lists, whatever chance says of them: losses and failures."""
+    return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
 def day_numbers(now: "DataFrame") -> Floats:

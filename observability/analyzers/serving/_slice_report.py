@@ -117,9 +117,8 @@ def ranked(held: Sequence[Held]) -> dict[str, list[dict[str, Any]]]:
     for part in held:
         for name, singles in part.result.single.items():
             spec = part.specs[name]
-            if spec.labelled or spec.metric == "error_rate":
-                worse = [each for each in singles if not spec.worse or spec.worse * each.excess > 0]
-                found.setdefault(spec.metric, []).extend(line(each, spec) for each in worse)
+            worse = [each for each in singles if not spec.worse or spec.worse * each.excess > 0]
+            found.setdefault(spec.metric, []).extend(line(each, spec) for each in worse)
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
 
 
