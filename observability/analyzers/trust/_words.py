@@ -4,7 +4,7 @@ import numpy as np
 
 from observability.analyzers.trust._changes import Moved
 from observability.analyzers.trust._criteria import Criterion, Level, is_chosen
-from observability.analyzers.trust._groups import MINIMUM_OF_CLASS, Attribute, Groups, rate_of
+from observability.analyzers.trust._groups import MINIMUM_OF_CLASS, MISSING, Attribute, Groups, rate_of
 from observability.catalog import Model
 from observability.finding import Severity
 from observability.metrics import METRICS
@@ -112,6 +112,9 @@ def because_too_few(attribute: Attribute, now: Groups, criterion: Criterion) -> 
     """Why there are not two groups to compare."""
     if now.rows.sum() == 0:
         return f"No predictions with `{attribute.name}` in this window, so no groups can be compared."
+    if all(MISSING in each for each in now.levels):
+        where = {"feature": "`features`", "group": "`groups`"}.get(attribute.reference.partition(".")[0], "`features` or `groups`")
+        return f"No prediction of this window carries `{attribute.name}`: it is expected among the {where} of a prediction, as this version was registered."
     if criterion.rates != ("selection_rate",) and now.labelled.sum() == 0:
         return f"No labels in this window, so groups of `{attribute.name}` cannot be compared."
     return (

@@ -295,6 +295,16 @@ def test_an_empty_window_a_single_group_and_no_labels_are_unknown() -> None:
         assert said and {each.severity for each in said.values()} == {"unknown"}
 
 
+def test_an_attribute_that_no_prediction_carries_is_said_with_where_it_is_expected() -> None:
+    base = people(5000, 33)
+    (said,) = findings(base.assign(**{"group.sex": None}).head(400), base).values()
+    assert (
+        said.severity == "unknown"
+        and "No prediction of this window carries `sex`" in said.because
+        and "the `groups` of a prediction" in said.because
+    )
+
+
 def test_a_window_against_itself_never_acts() -> None:
     rows = people(4000, 34, tpr={"F": 0.5}, shares=(0.3, 0.3, 0.3, 0.1))
     assert {each.severity for each in findings(rows, rows).values()} == {"ok"}
