@@ -53,7 +53,7 @@ def on_a_run(
             why = why or str(error)
     raise UsageError(
         f"no training run to plant {fault.name} on", got=f"{len(found)} runs, none clean with what the fault needs{f' ({why})' if why else ''}",
-        expected="a run that ended well", attempt="Name a run with --run: what is said of it anyway is told apart",
+        expected="a run that ended well", attempt="Name a run (--run): what is said of it anyway is told apart",
     )  # fmt: skip
 
 

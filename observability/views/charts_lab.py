@@ -1,4 +1,4 @@
-"""How does a planted fault show, day by day: who was named on which day, how badly, and would it have been said anyway?"""
+"""How does a planted fault show, day by day or step by step: who was named on which day, how badly, and would it have been said anyway?"""
 
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ SYMBOLS = {"act": "square", "watch": "triangle-up"}
 ALSO = "also said without the fault"
 
 
-def timeline(frame: "DataFrame", days: int, *, height: int | None = None) -> "Figure":
-    """Marks of what was said, a row each, by day since the fault began; hollow where the same is said without it.
+def timeline(frame: "DataFrame", last: int, *, unit: str = "day", height: int | None = None) -> "Figure":
+    """Marks of what was said, a row each, by days (or steps) since the fault began, to the last one; hollow where the same is said without it.
 
-    frame: day, what (the row), severity, because, also_without_fault.
+    frame: the unit, what (the row), severity, because, also_without_fault.
     """
     import plotly.graph_objects as go
 
@@ -27,16 +27,16 @@ def timeline(frame: "DataFrame", days: int, *, height: int | None = None) -> "Fi
             if part.empty:
                 continue
             figure.add_scatter(
-                x=part["day"],
+                x=part[unit],
                 y=part["what"],
                 mode="markers",
                 name=f"{text.STATUS_WORDS[severity]}{', ' + ALSO if also else ''}",
                 marker={"symbol": f"{symbol}-open" if also else symbol, "size": 15, "color": theme.TONES[severity], "line": {"width": 2}},
                 customdata=theme.labels(part["because"].tolist(), 160),
-                hovertemplate="Day %{x}: %{customdata}<extra></extra>",
+                hovertemplate=f"{unit.capitalize()} %{{x}}: %{{customdata}}<extra></extra>",
             )
-    theme.themed(figure, height=height or 110 + 34 * max(len(rows), 1), x="days since the fault began", legend=True)
-    figure.update_xaxes(range=[0.5, days + 0.5], dtick=1 if days <= 14 else 7)
+    theme.themed(figure, height=height or 110 + 34 * max(len(rows), 1), x=f"{unit}s since the fault began", legend=True)
+    figure.update_xaxes(range=[0.5, last + 0.5], dtick=1 if last <= 14 else 7 if unit == "day" else None)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=rows[::-1],

@@ -13,6 +13,8 @@ from observability.views.frame import Here
 from observability.views.table import column, row, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from observability.lab.scene import Scene
     from observability.lab.timeline import Choice, Said, Timeline
 
@@ -25,6 +27,26 @@ DAY_COLUMNS = (
     column("because", "What was said", wide=True, help="What a person reads first of each incident, and who and what it is about"),
     column("with", "With it", align="right", help="Further findings of the same incident", width="5rem"),
 )
+
+
+OF = {"predictions": "Predictions", "training": "Training runs", "labelling": "Labelling"}
+"""What a fault can be planted in."""
+
+
+def kind() -> str:
+    """What the fault is one of, which the address keeps."""
+    named = st.query_params.get("of", "predictions")
+    found = st.segmented_control(
+        "A fault of", list(OF), default=named if named in OF else "predictions", format_func=OF.__getitem__, key="lab-of", on_change=turn
+    )
+    return found or "predictions"
+
+
+def turn() -> None:
+    """Another kind of fault was chosen: the address forgets the fault of the other."""
+    st.query_params["of"] = str(st.session_state["lab-of"] or "predictions")
+    for key in ("fault", "run"):
+        st.query_params.pop(key, None)
 
 
 def number(key: str, usual: int, options: "tuple[int, ...]") -> int:
@@ -102,7 +124,20 @@ def write(key: str) -> None:
 
 
 def run(scene: "Scene", choice: "Choice", why: str | None) -> None:
-    """The button that starts the work; the work under way."""
+    """The button that plants a fault in predictions, and the work under way."""
+    from observability.lab.timeline import tell
+
+    plant(
+        choice,
+        f"{choice.fault.replace('_', ' ')} on {choice.model}",
+        lambda note: tell(scene, choice, note),
+        why,
+        "Takes half a minute to some minutes",
+    )
+
+
+def plant(choice: "Hashable", title: str, tell: "Callable[[lab_job.Note], Any]", why: str | None, takes: str) -> None:
+    """The button that starts the work; the work under way. why: why it cannot be planted; takes: how long it takes, in words."""
     job = lab_job.current()
     busy = job is not None and not job.done
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -110,10 +145,8 @@ def run(scene: "Scene", choice: "Choice", why: str | None) -> None:
         if why is not None:
             st.caption(text.plain(f"Not on this model: {why}."))
         else:
-            st.caption(
-                "Takes half a minute to some minutes; the dashboard answers more slowly meanwhile. Nothing of your store is changed."
-            )
-    if pressed and lab_job.start(scene, choice):
+            st.caption(f"{takes}; the dashboard answers more slowly meanwhile. Nothing of your store is changed.")
+    if pressed and lab_job.start(choice, title, tell):
         st.rerun()
     if busy:
         progress()
@@ -128,7 +161,7 @@ def progress() -> None:
     if job is None or job.done:
         st.rerun()
         return
-    st.progress(min(job.share, 1.0), text.plain(f"{job.choice.fault.replace('_', ' ')} on {job.choice.model}: {job.words}"))
+    st.progress(min(job.share, 1.0), text.plain(f"{job.title}: {job.words}"))
     st.button("Cancel", icon=":material/close:", key="lab-cancel", on_click=lab_job.cancel, disabled=job.stop.is_set())
 
 

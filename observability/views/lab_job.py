@@ -6,16 +6,14 @@ The last few timelines are kept, so that a link to one shows it at once.
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from observability.errors import ObservabilityError
 
-if TYPE_CHECKING:
-    from observability.lab.scene import Scene
-    from observability.lab.timeline import Choice, Timeline
-
 MOST = 16
+Note = Callable[[float, str], None]
 
 
 class Cancelled(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -24,9 +22,12 @@ class Cancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class Job:
-    """One run. share, words: how far it is. failure: why it ended without a timeline, None where it goes on or is done."""
+    """One run. choice: what was chosen; title: that in words. share, words: how far it is. failure: why it ended without a timeline, None where it goes on or
+    is done.
+    """
 
-    choice: "Choice"
+    choice: Hashable
+    title: str
     began: float = field(default_factory=time.monotonic)
     share: float = 0.0
     words: str = "starting"
@@ -43,7 +44,7 @@ class Job:
 
 _lock = threading.Lock()
 _job: Job | None = None
-_told: "OrderedDict[Choice, Timeline]" = OrderedDict()
+_told: OrderedDict[Hashable, Any] = OrderedDict()
 
 
 def current() -> Job | None:
@@ -51,19 +52,19 @@ def current() -> Job | None:
     return _job if _job is not None and (not _job.done or _job.failure) else None
 
 
-def told(choice: "Choice") -> "Timeline | None":
-    """The timeline of a choice, where it was made."""
+def told(choice: Hashable) -> Any:
+    """What came out of a choice, where it was made; else None."""
     return _told.get(choice)
 
 
-def start(scene: "Scene", choice: "Choice") -> bool:
-    """Starts a job; False where another is under way."""
+def start(choice: Hashable, title: str, tell: Callable[[Note], Any]) -> bool:
+    """Starts a job; False where another is under way. tell: gives what is kept, and says how far it is."""
     global _job
     with _lock:
         if _job is not None and not _job.done:
             return False
-        _job = Job(choice)
-        threading.Thread(target=work, args=(scene, _job), name="lab", daemon=True).start()
+        _job = Job(choice, title)
+        threading.Thread(target=work, args=(_job, tell), name="lab", daemon=True).start()
         return True
 
 
@@ -73,12 +74,10 @@ def cancel() -> None:
         _job.stop.set()
 
 
-def work(scene: "Scene", job: Job) -> None:
+def work(job: Job, tell: Callable[[Note], Any]) -> None:
     """Do it, and keep what comes out."""
-    from observability.lab.timeline import tell
-
     try:
-        found = tell(scene, job.choice, job.note)
+        found = tell(job.note)
         with _lock:
             _told[job.choice] = found
             while len(_told) > MOST:

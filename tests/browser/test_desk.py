@@ -75,6 +75,16 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
     said(page, f"In {ACTS['weeks']} weeks there were {ACTS['act']:,} act findings; there would have been {ACTS['act']:,}.")
 
 
+def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/lab?model=eta&of=labelling&fault=dearer_label")
+    page.get_by_role("button", name="Plant it").click()
+    said(page, "First said 1 day after it began: A label costs 0.8 EUR")
+    settle(page)
+    days = tables(page)["What was said at each day that was looked at"]
+    assert [each["Day"]["text"] for each in days] == [str(day) for day in range(1, 8)]
+    assert {each["Status"]["text"] for each in days} == {"Act"}
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -82,6 +92,8 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
         (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
         (f"/why_changed?model=eta&{DATES}", "eta"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
+        ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
+        ("/lab?model=eta&of=training", "No training run of this model has been logged yet"),
         (f"/cases?model=eta&q={BROKEN}-3", f"{BROKEN}-3"),
     ],
 )

@@ -127,8 +127,8 @@ def test_the_command_lists_and_refuses(store: Store) -> None:
 
 def test_one_job_at_a_time_that_can_be_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, other = scene_of(store, CHOICE), replace(CHOICE, seed=1)
-    assert lab_job.start(scene, CHOICE)
-    assert not lab_job.start(scene, other)
+    assert lab_job.start(CHOICE, "one", lambda note: tell(scene, CHOICE, note))
+    assert not lab_job.start(other, "another", lambda note: tell(scene, other, note))
     job = lab_job.current()
     assert job is not None and job.choice == CHOICE
     lab_job.cancel()
