@@ -9,10 +9,10 @@ from sklearn import metrics
 
 from observability.analyzer import Context
 from observability.analyzers.trust._criteria import CRITERIA, level
-from observability.analyzers.trust._groups import attributes, measure, question
-from observability.analyzers.trust._words import because_level
+from observability.analyzers.trust._groups import Attribute, attributes, measure, question
+from observability.analyzers.trust._words import because_level, because_too_few
 from observability.analyzers.trust.fairness import ANALYZER
-from observability.catalog import Column, Edges
+from observability.catalog import Column, Edges, Model
 from observability.settings import ModelSettings
 from observability.store import engine
 from observability.window import Window
@@ -296,13 +296,10 @@ def test_an_empty_window_a_single_group_and_no_labels_are_unknown() -> None:
 
 
 def test_an_attribute_that_no_prediction_carries_is_said_with_where_it_is_expected() -> None:
-    base = people(5000, 33)
-    (said,) = findings(base.assign(**{"group.sex": None}).head(400), base).values()
-    assert (
-        said.severity == "unknown"
-        and "No prediction of this window carries `sex`" in said.because
-        and "the `groups` of a prediction" in said.because
-    )
+    frame = pd.DataFrame({"group.sex": [None], "decision": [1], "label": [1], "n": [400], "w": [400.0], "w2": [400.0]})
+    sex = Attribute("sex", "group.sex", ("F", "M"))
+    said = because_too_few(sex, measure(Model(1, "loan", "binary", ("0", "1")), frame, [sex]), CRITERIA["equalized_odds"])
+    assert "No prediction of this window carries `sex`" in said and "the `groups` of a prediction" in said
 
 
 def test_a_window_against_itself_never_acts() -> None:
