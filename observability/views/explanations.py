@@ -16,7 +16,7 @@ from observability.errors import NotFoundError
 from observability.finding import Finding
 from observability.stats.attribution import importance
 from observability.store.attributions import State
-from observability.views import charts_explanations, distributions, empty, find, frame, load, load_case, text
+from observability.views import charts_explanations, clicks, distributions, empty, find, frame, load, load_case, text
 from observability.views.choice import choose
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
@@ -264,8 +264,8 @@ def time_frame(view: View) -> tuple["DataFrame", str]:
     return pd.DataFrame(found, columns=["period", "feature", "share", "low", "high", "n"]), step
 
 
-def over_time(view: View) -> None:
-    """Importance over time."""
+def over_time(here: Here, view: View) -> None:
+    """Importance over time; a mark leads to the predictions of its period, of which a sample was explained."""
     rows, step = time_frame(view)
     if rows["period"].nunique() < 2:
         st.caption(f"Not enough explained days to draw: a {step} needs {FEWEST_A_PERIOD} explained predictions.")
@@ -276,7 +276,12 @@ def over_time(view: View) -> None:
     said = f"By {step}, the share of {most} moved most: between {text.share(rows.loc[rows['feature'] == most, 'share'].min())} and {text.share(rows.loc[rows['feature'] == most, 'share'].max())}."
     st.markdown(text.plain(said))
     frame.chart(
-        charts_explanations.over_time(rows, features=order, step=step), rows, key="over-time", alt=said, metrics=("attribution_share",)
+        charts_explanations.over_time(rows, features=order, step=step),
+        rows,
+        key="over-time",
+        alt=said,
+        metrics=("attribution_share",),
+        on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, rows["period"], clicks.EVERY, clicks.NEWEST)),
     )
 
 

@@ -31,7 +31,7 @@ st.header("In which direction", anchor=False)
 explanations.swarm(here, view)
 
 st.header("Over time", anchor=False)
-explanations.over_time(view)
+explanations.over_time(here, view)
 
 st.header("One feature", anchor=False)
 explanations.dependence(here, view)
