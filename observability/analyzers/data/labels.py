@@ -77,4 +77,4 @@ def blank(context: Context, metric: str, because: str = "") -> Finding:
     return context.undecided(NAME, "model", metric, 0, because, against="past", whole_model=True)
 
 
-ANALYZER = Analyzer(NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze)
+ANALYZER = Analyzer(NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze, exceptions=frozenset({1}))
