@@ -6,6 +6,7 @@ Pure functions from frames to plotly figures. Side A has the colour of data, sid
 from typing import TYPE_CHECKING
 
 from observability.views import text, theme
+from observability.views.charts_drift import steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -117,25 +118,25 @@ def ranked(frame: "DataFrame", *, least: float, selected: str | None = None) -> 
 
 
 def overlay_numbers(frame: "DataFrame", *, name: str) -> "Figure":
-    """Both sides of a number as steps. frame: step, low, high, a, b (shares of the values), n_a, n_b."""
+    """Both sides of a number as steps, each of which takes a click. frame: step, low, high, a, b (shares of the values), n_a, n_b."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     edges = [*frame["low"], float(frame["high"].iloc[-1])]
+    hover = [
+        f"{theme.label(step, 60)}<br>A: {text.share(a)}, {int(n_a):,} rows<br>B: {text.share(b)}, {int(n_b):,} rows"
+        for step, a, b, n_a, n_b in zip(*(frame[name] for name in ("step", "a", "b", "n_a", "n_b")))
+    ]
     for side, colour, width in (("b", theme.NEUTRAL, 1.4), ("a", theme.PRIMARY, 2.0)):
-        hover = [
-            f"{theme.label(step, 60)}<br>{side.upper()}: {text.share(share)}, {int(n):,} rows"
-            for step, share, n in zip(frame["step"], frame[side], frame[f"n_{side}"])
-        ]
         figure.add_scatter(
             x=edges,
             y=[*frame[side], frame[side].iloc[-1]],
             name=f"side {side.upper()}",
             mode="lines",
             line={"shape": "hv", "color": colour, "width": width, "dash": "solid" if side == "a" else "dash"},
-            customdata=[*hover, hover[-1]],
-            hovertemplate="%{customdata}<extra></extra>",
+            hoverinfo="skip",
         )
+    steps(figure, frame, hover, max(*frame["a"], *frame["b"]))
     theme.themed(figure, height=300, x=theme.label(name, 60), y="share of values", legend=True)
     figure.update_layout(legend={"traceorder": "reversed"})
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")

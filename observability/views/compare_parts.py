@@ -11,7 +11,7 @@ from observability.compare.inputs import LEAST_PSI, Histograms
 from observability.energy import with_prefix
 from observability.export_csv import inert_csv
 from observability.metrics import METRICS
-from observability.views import charts_compare, distributions, find, frame, links, text
+from observability.views import charts_compare, clicks, distributions, find, frame, links, text
 from observability.views.frame import Here
 from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
@@ -239,7 +239,7 @@ def inputs(here: Here, found: Comparison) -> None:
         width=320,
     )
     if chosen:
-        overlay(chosen, next((each for each in found.histograms.values() if each.name == chosen.subject), None))
+        overlay(here, found, chosen, next((each for each in found.histograms.values() if each.name == chosen.subject), None))
     with st.expander("All distances"):
         table("columns", "Distance of each column", DISTANCES, [distance_row(each) for each in distances], compact=True)
         frame.download("compare-inputs.csv", lambda: inert_csv(long_frame(distances)), "CSV", key="columns-csv")
@@ -302,8 +302,8 @@ def distance_row(each: Difference) -> dict[str, Any]:
     )
 
 
-def overlay(each: Difference, held: Histograms | None) -> None:
-    """Both sides of one column on the same steps."""
+def overlay(here: Here, found: Comparison, each: Difference, held: Histograms | None) -> None:
+    """Both sides of one column on the same steps; a step leads to its predictions on side A, a bar to those of its own side."""
     if held is None or each.change.value is None:
         return
     of = {key: value for key, value in each.evidence.items() if isinstance(value, int | float)}
@@ -324,10 +324,22 @@ def overlay(each: Difference, held: Histograms | None) -> None:
     else:
         twin = distributions.numbers(held.edges, held.a, held.b).rename(columns=both)
         figure = charts_compare.overlay_numbers(twin, name=each.subject)
-    frame.chart(figure, twin, key="overlay", alt=said)
+    on_mark = clicks.leads("overlay", lambda point: of_side(here, found, held, twin, point))
+    frame.chart(figure, twin, key="overlay", alt=said, on_select=on_mark)
     missing = [of.get("missing_a", 0.0), of.get("missing_b", 0.0)]
     if not held.edges.levels and max(missing) > 0:
         st.caption(text.plain(f"Not drawn: missing values, {text.share(missing[0])} of side A and {text.share(missing[1])} of side B."))
+
+
+def of_side(here: Here, found: Comparison, held: Histograms, twin: "DataFrame", point: clicks.Point) -> clicks.Cases | None:
+    """The predictions of a side behind a step or bar; the reference has none."""
+    side = found.b if held.edges.levels and point.get("curve_number") == 0 else found.a
+    window = side.window
+    if window.environment == "reference":
+        return None
+    scope = replace(here.scope.at(window.start, window.end), version=window.version, slice=window.slice)
+    of = distributions.level_of if held.edges.levels else distributions.step_of
+    return of(replace(here, scope=scope), point, twin, held.column)
 
 
 def pairs(here: Here, found: Comparison) -> None:

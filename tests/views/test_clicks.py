@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 
 from observability.aggregate import Aggregate, Bucket
+from observability.compare import Comparison, Side
+from observability.compare.inputs import Histograms
 from observability.store import search
 from observability.views import (
     calibration,
     clicks,
+    compare_parts,
     distributions,
     fairness,
     labels,
@@ -68,6 +71,34 @@ def test_cells_of_the_confusion_matrix(current: World) -> None:
             mask = raw["labelled"] & (raw["label"] == label) & ((raw["score"] >= 0.5) == bool(decision))
             assert behind(current, performance.cell_of(page, {"x": decision, "y": label}, ("0", "1"))) == ids(raw, mask, "l")
     assert performance.cell_of(page, {"x": 7, "y": 0}, ("0", "1")) is None
+
+
+@pytest.mark.parametrize("column", ["feature.size", "feature.carrier"])
+def test_marks_of_two_sides_hold_the_rows_of_their_side(column: str, current: World) -> None:
+    page = here(current, "price", "compare")
+    middle = START + timedelta(days=DAYS // 2)
+    sides = [replace(page.window, version="1", **ends) for ends in ({"start": middle}, {"end": middle})]
+    a, b = (distributions.histograms(each, (column,))[0] for each in sides)
+    edges = page.model.versions[0].edges[column]
+    held = Histograms(column, column.partition(".")[2], edges, a, b, "counts")
+    found = Comparison(*(Side(each, page.model.versions, 0) for each in sides), ())
+    names = {"reference": "b", "current": "a", "n_reference": "n_b", "n_current": "n_a"}
+    if edges.levels:
+        twin = distributions.levels(edges, a, b).rename(columns=names)
+        drawn = {0: twin["n_b"].tolist(), 1: twin["n_a"].tolist()}
+        points = [{"x": place} for place in range(len(twin))]
+    else:
+        twin = distributions.numbers(edges, a, b).rename(columns=names)
+        drawn = {2: twin["n_a"].tolist()}
+        points = [{"x": (low + high) / 2} for low, high in zip(twin["low"], twin["high"])]
+    for curve, counted in drawn.items():
+        behind_marks = [
+            len(behind(current, compare_parts.of_side(page, found, held, twin, {**point, "curve_number": curve}))) for point in points
+        ]
+        assert behind_marks == counted and sum(counted) > 500
+    ours = Comparison(Side(page.window.reference(), page.model.versions, 0), found.b, ())
+    if not edges.levels:
+        assert compare_parts.of_side(page, ours, held, twin, {**points[0], "curve_number": 2}) is None, "the reference has no predictions"
 
 
 @pytest.mark.parametrize("column", ["feature.size", "feature.age", "error"])
