@@ -56,3 +56,12 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     settle(page)
     assert parameters(page)["q"] == "id != null" and parameters(page)["from"].startswith("2013-06-2")
     assert heading(page) == "Find a case" and "the first 100 predictions" in words(page)
+
+    page = visit(fleet.url + f"/compare?model={MODEL}&feature=humidity_percent&{DAYS}", height=5200, ready=False)
+    page.locator(".st-key-overlay .nsewdrag").first.wait_for(timeout=120_000)
+    settle(page)
+    click_in(page, "overlay", 0.6, 0.9)
+    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
+    settle(page)
+    asked = parameters(page)
+    assert asked["q"].startswith('"humidity_percent" >= ') and asked["from"].startswith("2013-06-24"), "side A is this window"
