@@ -142,6 +142,7 @@ def heatmap(frame: "DataFrame", *, value: str, unit: str, top: float, selected: 
     if days:
         half = pd.Timedelta(hours=12)
         figure.update_xaxes(range=[days[0] - half, days[-1] + half])
+    figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
     return figure
 
 

@@ -35,9 +35,9 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     drawn = pd.read_csv(StringIO(download(page, "together-csv"))).set_index("name")
     assert drawn.loc["all inputs together", "auc"] == pytest.approx(float(auc), abs=0.006)
     assert drawn["null_low"].iloc[0] < 0.5 < drawn["null_high"].iloc[0] < 0.55
-    before, after = figure(r"rank correlation of dew_point_f and pressure_mb went from (-?\d\.\d+) to (-?\d\.\d+)", said)
+    before, after = figure(r"dew_point_f and pressure_mb, rank correlation (−?\d\.\d+) in the reference, (−?\d\.\d+) in this window", said)
     for value, rows in ((before, reference), (after, current)):
-        assert float(value) == pytest.approx(rows[["dew_point_f", "pressure_mb"]].corr("spearman").iloc[0, 1], abs=0.1)
+        assert float(value.replace("−", "-")) == pytest.approx(rows[["dew_point_f", "pressure_mb"]].corr("spearman").iloc[0, 1], abs=0.1)
     lost = pd.read_csv(StringIO(download(page, "losses-csv")))
     assert lost["loss"].is_monotonic_decreasing and len(lost) == 20
     first = lost["subject"].iloc[0]
