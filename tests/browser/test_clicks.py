@@ -29,13 +29,19 @@ def click_in(page: Page, key: str, across: float, down: float) -> None:
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
-def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + f"/drift?model={MODEL}&feature=humidity_percent&{DAYS}", height=3000, ready=False)
-    page.locator(".st-key-overlay .nsewdrag").first.wait_for(timeout=120_000)
+def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, height: int) -> Page:
+    """The page Cases, to which a click inside a chart leads."""
+    page = visit(url, height=height, ready=False)
+    page.locator(f".st-key-{key} .nsewdrag").first.wait_for(timeout=120_000)
     settle(page)
-    click_in(page, "overlay", 0.6, 0.9)
+    click_in(page, key, across, down)
     page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
     settle(page)
+    return page
+
+
+def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
+    page = after_a_click(visit, fleet.url + f"/drift?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 3000)
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
     low, high = (float(part.rpartition(" ")[2]) for part in asked["q"].split(" and "))
@@ -48,20 +54,10 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     page.go_back()
     page.get_by_role("heading", name="Input drift").wait_for(timeout=45_000)
 
-    page = visit(fleet.url + f"/quality?model={MODEL}&{DAYS}", height=2400, ready=False)
-    page.locator(".st-key-volume .nsewdrag").first.wait_for(timeout=120_000)
-    settle(page)
-    click_in(page, "volume", 0.5, 0.95)
-    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
-    settle(page)
+    page = after_a_click(visit, fleet.url + f"/quality?model={MODEL}&{DAYS}", "volume", 0.5, 0.95, 2400)
     assert parameters(page)["q"] == "id != null" and parameters(page)["from"].startswith("2013-06-2")
     assert heading(page) == "Find a case" and "the first 100 predictions" in words(page)
 
-    page = visit(fleet.url + f"/compare?model={MODEL}&feature=humidity_percent&{DAYS}", height=5200, ready=False)
-    page.locator(".st-key-overlay .nsewdrag").first.wait_for(timeout=120_000)
-    settle(page)
-    click_in(page, "overlay", 0.6, 0.9)
-    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
-    settle(page)
+    page = after_a_click(visit, fleet.url + f"/compare?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 5200)
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["from"].startswith("2013-06-24"), "side A is this window"

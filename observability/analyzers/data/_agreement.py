@@ -73,7 +73,8 @@ def by_day(counts: Array, labels: Labels, rows: Array, skip: float) -> tuple[Arr
     number = -np.floor(labels.dated - skip).astype(int)
     found = [(day, *alpha_with_variance(counts[rows & (number == day)])) for day in np.unique(number[rows])]
     known = [each for each in found if np.isfinite(each[1])]
-    return tuple(np.array(column) for column in zip(*known, strict=True)) if known else (np.empty(0, int), np.empty(0), np.empty(0))  # type: ignore[return-value]
+    days, values, variances = np.array(known, float).reshape(-1, 3).T
+    return days.astype(int), values, variances
 
 
 def about_agreement(blank: Finding, labels: Labels, seen: list[Look], adjusted: list[float], act: float, context: Context) -> Finding:
