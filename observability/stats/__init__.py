@@ -42,7 +42,7 @@ dispersion: How much more do days differ than chance alone makes them, and how f
   DOUBT_DAYS
   Variation(between, correlation, days) with .freedom, .of_mean(days)
   share_left(days, correlation) -> float
-  variation(values, row_variances, days, *, weekly=True) -> Variation
+  variation(values, row_variances, days, *, weekly=True, kept=KEPT) -> Variation
   design_effect(between, row_variance) -> float
   Null(mean, shape, freedom) with .p_value(value), .quantile(share)
   psi_null(n_reference, n_current, bins, from_days=0.0, freedom=ENDLESS) -> Null

@@ -52,13 +52,13 @@ def share_left(days: float, correlation: float) -> float:
     return float(min((1 + 2 * np.sum(np.maximum(1 - lags / n, 0.0) * correlation**lags)) / n, 1.0))
 
 
-def variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike, *, weekly: bool = True) -> Variation:
+def variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike, *, weekly: bool = True, kept: float = KEPT) -> Variation:
     """What days add, from past days. values: days × quantities (or one a day), NaN where a day is unknown; row_variances: their variance from rows alone
     (of the same shape, or one that broadcasts to it).
 
     days: the number of each day (since 1970), rising. weekly: leave the pattern of the week out, as whole weeks against whole weeks do, and days
     against the same weekdays. Between days: the trimmed variance about the median, made consistent for normal days (Rousseeuw and Leroy 1987),
-    less that of rows.
+    less that of rows. kept: the share of the days that count for it.
     """
     x, noise, at = np.asarray(values, np.float64), np.asarray(row_variances, np.float64), np.asarray(days, np.int64)
     noise = noise[:, None] if noise.ndim == x.ndim == 1 else noise
@@ -69,7 +69,7 @@ def variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike, *, w
     if at.size < LEAST_DAYS:
         return Variation(DOUBT * (noise.mean(axis=0) if at.size else np.zeros(x.shape[1])), 0.0, 0)
     rest = residuals(x, at, weekly=weekly)
-    found = trimmed_variance(rest) - np.mean(noise, axis=0)
+    found = trimmed_variance(rest, kept) - np.mean(noise, axis=0)
     mixed = (at.size * np.maximum(found, 0.0) + DOUBT_DAYS * DOUBT * noise.mean(axis=0)) / (at.size + DOUBT_DAYS)
     return Variation(mixed, day_correlation(rest, found, noise.mean(axis=0), at), int(at.size))
 

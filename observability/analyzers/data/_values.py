@@ -18,10 +18,11 @@ from observability.analyzers.data._claims import (
     weight_of,
 )
 from observability.analyzers.data._columns import Counts, Share, checks_of
+from observability.analyzers.data._rate_days import Strays, days_of, strays
 from observability.catalog import Edges
 from observability.finding import Against, Finding
 from observability.since import Since, joint, since
-from observability.stats.change import needed_n_for_proportion, two_proportion_test
+from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 
 WATCH, ACT = 0.02, 0.05
@@ -84,14 +85,17 @@ def rate_claims(column: Column, context: Context) -> list[Claim]:
 
 
 def rate_claim(column: Column, metric: str, now: Share, before: Share, context: Context) -> Claim:
-    """How much one rate grew, and how easily chance does that."""
+    """How much one rate grew, and how easily rows and days give that."""
     at = limits(context, metric, WATCH, ACT)
     growth = now.value - before.value
-    test = two_proportion_test(now.hits, now.total, before.hits, before.total, now.squares, before.squares)
+    by_days, days = strays(column.past, metric, column.edges, before), days_of(column.now)
+    p_value = by_days.p_value(now, days, before, span(column, before, by_days))
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual(column, metric)
-    news = growth if past is None else now.value - past
-    standing = by_size(growth, at) != "ok" and by_size(news, at) == "ok"
+    news = growth if past is None else now.value - past.value
+    up_to = None if past is None or column.past is None else by_days.up_to(now, days, past, days_of(column.past))
+    as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
+    standing = past is not None and by_size(growth, at) != "ok" and as_usual
     severity = "watch" if standing else by_size(min(growth, news), at)
     when = None if severity == "ok" or standing else began(column, metric, before, context)
     finding = replace(
@@ -100,7 +104,7 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
             column.subject,
             metric,
             now.rows,
-            sentence(column, metric, now, before, past if standing else None),
+            sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to),
             against=column.baseline,
         ),
         value=known.value,
@@ -114,21 +118,27 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
             "column": column.reference,
             "baseline": before.value,
             "baseline_n": before.rows,
-            "past": past,
+            "past": None if past is None else past.value,
+            "varies_up_to": up_to,
             "standing": standing,
             "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
             **(when.evidence if when else {}),
         },
     )
-    return Claim(finding, 1.0 if test.p_value is None else test.p_value, (edge(before, at[0]), edge(before, at[1])))
+    return Claim(finding, p_value, (edge(before, at[0]), edge(before, at[1])))
 
 
-def usual(column: Column, metric: str) -> float | None:
+def span(column: Column, before: Share, by_days: Strays) -> float:
+    """Days that the baseline spans."""
+    return float(days_of(column.before)) if column.baseline == "past" else by_days.reference_days(before)
+
+
+def usual(column: Column, metric: str) -> Share | None:
     """The rate in the month before the window, where a reference is the baseline and the past holds at least two weeks: what stood so already is no news."""
     if column.past is None or column.baseline == "past" or np.unique(column.past.days).size < PAST_LEAST:
         return None
     past = column.past.share(metric, column.edges)
-    return past.value if past.n >= MINIMUM_ROWS else None
+    return past if past.n >= MINIMUM_ROWS else None
 
 
 def edge(before: Share, growth: float) -> float:
@@ -161,11 +171,15 @@ def error(share: Share) -> float:
     return float(np.sqrt(rate * (1 - rate) / (share.n + 1)))
 
 
-def sentence(column: Column, metric: str, now: Share, before: Share, past: float | None = None) -> str:
-    """The rate now and before, in plain words. past: the rate of the month before, where that was hardly another."""
+def sentence(column: Column, metric: str, now: Share, before: Share, past: Share | None = None, up_to: float | None = None) -> str:
+    """The rate now and before, in plain words. past: the rate of the month before, where what is now is no news; up_to: what its days reach by
+    themselves, where that is why.
+    """
     of = plural(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
     how = {"absent_rate": f"absent from {percent(now.value)} of {of}"}.get(metric, f"{SAID[metric]} in {percent(now.value)} of {of}")
-    already = "" if past is None else f", but the {PAST_DAYS} days before had {percent(past)} already"
+    already = "" if past is None else f", but the {PAST_DAYS} days before had {percent(past.value)} already"
+    if past is not None and up_to is not None:
+        already = f", but the {PAST_DAYS} days before had {percent(past.value)}, and by its own days it varies up to {percent(up_to)}"
     return f"{column.text} is {how}; {had(column)} {percent(before.value)}{already}."
 
 
