@@ -80,9 +80,12 @@ class Counts:
     def shares(self, metric: str, edges: Edges) -> list[tuple[np.datetime64, Share]]:
         """The share of one check on each day, in order."""
         special = CHECKS[metric]
-        days, place = np.unique(self.days, return_inverse=True)
         kept = np.ones(self.bins.size, bool) if special is not None else self.bins >= 0
-        hit = kept & (self.bins == special if special is not None else outside(self.bins, edges))
+        return self.of_days(kept & (self.bins == special if special is not None else outside(self.bins, edges)), kept)
+
+    def of_days(self, hit: NDArray[np.bool_], kept: NDArray[np.bool_]) -> list[tuple[np.datetime64, Share]]:
+        """The share that some of the kept rows have on each day, in order."""
+        days, place = np.unique(self.days, return_inverse=True)
         of = [
             np.bincount(place[rows], values[rows].astype(np.float64), days.size).tolist()
             for values, rows in ((self.w, hit), (self.w, kept), (self.w2, kept), (self.n, kept))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from observability.analyzers.data._columns import Counts, Share
-from observability.catalog import Edges
 from observability.stats.change import two_proportion_test
 from observability.stats.dispersion import DOUBT, LEAST_DAYS, Variation, share_left, variation
 
@@ -61,14 +60,20 @@ class Strays:
         return float(min(past.value + reach * error, 1.0))
 
 
-def strays(past: Counts | None, metric: str, edges: Edges, otherwise: Share) -> Strays:
-    """What the days of the past tell about a rate. otherwise: the side that says how rare it is where there is no past."""
-    shares = [] if past is None else [(day, share) for day, share in past.shares(metric, edges) if share.n > 0]
-    total = otherwise if past is None else past.share(metric, edges)
-    total = total if total.n > 0 else otherwise
-    rate = (total.value * total.n + 0.5) / (total.n + 1)
-    chance = rate * (1 - rate)
+def strays(past: list[tuple[np.datetime64, Share]], otherwise: Share) -> Strays:
+    """What the days of the past tell about a rate, given its share on each. otherwise: the side that says how rare it is where there is no past."""
+    shares = [(day, share) for day, share in past if share.n > 0]
     n = np.array([share.n for _, share in shares])
+    rows, hits = (
+        (float(n.sum()), float(sum(share.value * share.n for _, share in shares)))
+        if shares
+        else (
+            otherwise.n,
+            otherwise.value * otherwise.n if otherwise.n > 0 else 0.0,
+        )
+    )
+    rate = (hits + 0.5) / (rows + 1)
+    chance = rate * (1 - rate)
     if n.size < LEAST_DAYS:
         return Strays(None, chance, float(np.median(n)) if n.size else 0.0)
     days = np.array([day for day, _ in shares], "datetime64[D]").astype(np.int64)

@@ -7,10 +7,11 @@ import numpy as np
 
 from observability.analyzer import Context
 from observability.analyzers.data._claims import Claim, blank, limits, percent, plural, weight_of
-from observability.analyzers.data._columns import Counts, interior
+from observability.analyzers.data._columns import Counts, Share, interior
+from observability.analyzers.data._rate_days import days_of, strays
 from observability.analyzers.data._values import MINIMUM_ROWS, ROWS_A_DAY, Column
 from observability.finding import Severity
-from observability.stats.change import runs_of_equal_values, two_proportion_test
+from observability.stats.change import runs_of_equal_values
 from observability.stats.interval import effective_n, rate_interval
 from observability.stats.scores import bin_middles
 
@@ -62,7 +63,7 @@ def constant(column: Column, before: Counts, usual: dict[int, float], context: C
     if not interior(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or share < at:
         return []
     known = rate_interval(bins[top], total, squares)
-    test = two_proportion_test(bins[top], total, usual.get(top, 0.0), float(before.w.sum()), squares, float(before.w2.sum()))
+    p_value = by_chance(column, top, Share(bins[top], total, squares, now.rows), before, usual)
     severity: Severity = "act" if commonest < VARIES_MUCH_BELOW else "watch"
     said = (
         f"{column.text} hardly varies: {value_of(column, top)} is {percent(share)} of {plural(now.rows, 'value')}; in the reference it is "
@@ -78,7 +79,15 @@ def constant(column: Column, before: Counts, usual: dict[int, float], context: C
         rank=1 + weight_of(context, column.subject),
         evidence={"column": column.reference, "baseline": commonest, "baseline_n": before.rows},
     )
-    return [Claim(finding, 1.0 if test.p_value is None else test.p_value, (at, at))]
+    return [Claim(finding, p_value, (at, at))]
+
+
+def by_chance(column: Column, top: int, now: Share, before: Counts, usual: dict[int, float]) -> float:
+    """How easily rows and days give one value so large a share: a dry week after a month of dry and of wet days is no news."""
+    reference = Share(usual.get(top, 0.0), float(before.w.sum()), float(before.w2.sum()), before.rows)
+    past = [] if column.past is None else column.past.of_days(column.past.bins == top, column.past.bins >= 0)
+    by_days = strays(past, reference)
+    return by_days.p_value(now, days_of(column.now), reference, by_days.reference_days(reference))
 
 
 def stuck(column: Column, before: Counts, usual: dict[int, float], context: Context) -> list[Claim]:

@@ -88,7 +88,7 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     """How much one rate grew, and how easily rows and days give that."""
     at = limits(context, metric, WATCH, ACT)
     growth = now.value - before.value
-    by_days, days = strays(column.past, metric, column.edges, before), days_of(column.now)
+    by_days, days = strays(past_shares(column, metric), before), days_of(column.now)
     p_value = by_days.p_value(now, days, before, span(column, before, by_days))
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual(column, metric)
@@ -128,6 +128,11 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     return Claim(finding, p_value, (edge(before, at[0]), edge(before, at[1])))
 
 
+def past_shares(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
+    """The rate on each day of the past month, where one was asked for."""
+    return [] if column.past is None else column.past.shares(metric, column.edges)
+
+
 def span(column: Column, before: Share, by_days: Strays) -> float:
     """Days that the baseline spans."""
     return float(days_of(column.before)) if column.baseline == "past" else by_days.reference_days(before)
@@ -153,7 +158,7 @@ def by_day(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
 
 def began(column: Column, metric: str, before: Share, context: Context) -> Since:
     """Since when a rate is as the window found it, from the days of the past month and of the window."""
-    past = [] if column.past is None else column.past.shares(metric, column.edges)
+    past = past_shares(column, metric)
     days = [row for row in joint(past, by_day(column, metric)) if row[1].rows >= ROWS_A_DAY]
     return since(
         [day for day, _ in days],

@@ -71,7 +71,7 @@ def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> N
     hits = rng.binomial(A_DAY, 0.1, 28)
     past = counts(days, hits)
     now, before = Share(280.0, 2100.0, 2100.0, 2100), Share(900.0, 9000.0, 9000.0, 9000)
-    known = _rate_days.strays(past, "null_rate", Edges(), before)
+    known = _rate_days.strays(past.shares("null_rate", Edges()), before)
     exact = stats.chi2_contingency([[280, 1820], [900, 8100]], correction=False).pvalue
     assert exact < known.p_value(now, 7, before, 30) < 1e-3, "Student's tail, at 28 days"
 
@@ -82,7 +82,7 @@ def test_p_values_are_spread_evenly_where_days_differ() -> None:
         hits = rng.binomial(A_DAY, rng.beta(2, 6, 28 + 7 + 30))
         past = counts(np.datetime64("2026-01-01") + np.arange(28), hits[:28])
         now, before = (Share(float(each.sum()), each.size * 300.0, each.size * 300.0, each.size * 300) for each in (hits[28:35], hits[35:]))
-        known = _rate_days.strays(past, "null_rate", Edges(), before)
+        known = _rate_days.strays(past.shares("null_rate", Edges()), before)
         found.append(known.p_value(now, 7, before, known.reference_days(before)))
     assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.025)
     assert np.mean(np.array(found) < 0.005) < 0.015
@@ -93,3 +93,21 @@ def counts(days: np.ndarray, hits: np.ndarray) -> Counts:
     n = np.concatenate([hits, A_DAY - hits])
     bins = np.repeat([NULL, 1], hits.size)
     return Counts(bins, np.tile(days.astype("datetime64[D]"), 2), n, n * 1.0, n * 1.0)
+
+
+def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_days_is() -> None:
+    rng = np.random.default_rng(7)
+    reference = rain(np.where(np.arange(60) % 5, 0.0, 0.7), rng, -400)
+    context = context_for(reference, features=("rain",))
+    for past, expected in ((np.where(np.arange(28) % 4, 0.0, 0.7), "ok"), (np.full(28, 0.14), "watch")):
+        frames = frames_for(ANALYZER.needs(context), context, rain(np.zeros(7), rng), reference, rain(past, rng, -28))
+        found = [each.severity for each in ANALYZER.analyze(frames, context) if each.metric == "constant"]
+        assert (found or ["ok"]) == [expected]
+
+
+def rain(shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
+    """Days of rows; rain falls in a share of each day's rows."""
+    place = np.repeat(np.arange(shares.size), A_DAY)
+    fell = np.where(rng.random(place.size) < shares[place], rng.gamma(1, 0.1, place.size), 0.0)
+    at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")
+    return pd.DataFrame({"at": at, "rain": fell, "score": rng.random(place.size), "label": np.nan})
