@@ -43,7 +43,7 @@ METRIC_STAGES: dict[str, Stage] = {
     **dict.fromkeys(("request_rate", "error_rate", "latency_p50", "latency_p95", "latency_p99", "error_budget_left", "burn_rate"), "service"),
     **dict.fromkeys(("artifact_mismatch", "additivity_residual"), "score"),
     "label_maturity": "label",
-    "queue_days": "arrival",
+    **dict.fromkeys(("queue_days", "batch_gap_hours", "batch_delay_hours", "batch_rows", "batch_rejected_rate"), "arrival"),
     "label_price": "cost",
 }  # fmt: skip
 ANALYZER_STAGES: dict[str, Stage] = {

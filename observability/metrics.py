@@ -48,6 +48,13 @@ latency_p95 | Latency p95 | ms | low | 95 of 100 answers took at most this long;
 latency_p99 | Latency p99 | ms | low | 99 of 100 answers took at most this long; errors and rejections are left out, timeouts count. | 99 % quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
 error_budget_left | Error budget left | share | high | Share that is left of the bad answers that the service level allows in four weeks; negative where there were more. | 1 - share bad / (1 - target) | Google SRE workbook, 2018
 burn_rate | Burn rate | times | low | How many times as fast as allowed the error budget is being spent; hours stand for the 5 and 30 minutes of the short windows. | share bad / (1 - target) | Google SRE workbook, 2018
+batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next; open where the next has not come. | at - at of the one before | Google SRE workbook, data processing
+batch_delay_hours | Delay of a batch | h | low | Hours from the last moment that a batch holds to its arrival. | at - captured_to | Google SRE workbook, data processing
+batch_rows | Rows of a batch | rows | | Rows that a source delivered in one batch. | count | contract section 1
+batch_rejected_rate | Rejected rows of a batch | share | low | Share of the rows of a batch that were rejected. | rejected rows / rows | contract section 1
+cleaning_drop_rate | Rows that a rule drops | share | low | Share of the rows that came into a cleaning rule that it dropped. | dropped / rows in | contract section 1
+cleaning_change_rate | Rows that a rule changes | share | low | Share of the rows that came into a cleaning rule that it changed. | changed / rows in | contract section 1
+cleaning_group_gap | Difference of drop rates | share | low | How much larger a share of its rows a group loses to a cleaning rule than the other groups together. | dropped / in of the group - of the others | Newcombe 1998
 label_maturity | Label maturity | share | high | Share of the served predictions whose label is known. | labelled / served | ours
 label_agreement | Agreement of annotators (Krippendorff's alpha) | -1 to 1 | high | How far annotators agree beyond chance on the items that several of them labelled; 1 is full agreement, 0 what chance makes. | 1 - observed / expected disagreement | Krippendorff 2011
 annotator_agreement | Agreement of one annotator with the others | share | high | Share of an annotator's labels that say what most others say of the same item, where those are of one mind. | agreeing / compared | ours; Fisher's exact test

@@ -26,3 +26,11 @@ def worded(value: object) -> str:
 def percent(share: float, digits: int = 3) -> str:
     """A share of at most so many significant digits: 0.414 is `41.4 %`."""
     return f"{figure(100 * share, digits)} %"
+
+
+def hours_in_words(hours: float) -> str:
+    """A time in the unit in which a person says it: 0.5 is `30 minutes`, 26.04 `26 hours`, 80 `3.3 days`."""
+    for size, unit in ((72.0, "days"), (2.0, "hours")):
+        if abs(hours) >= size:
+            return f"{figure(hours / (24 if unit == 'days' else 1), 2 if unit == 'days' else 3)} {unit}"
+    return f"{figure(round(60 * hours), 4)} minutes"

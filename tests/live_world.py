@@ -121,7 +121,16 @@ def records() -> list[dict]:
         for _ in range(0 if begin.hour < 6 or silent else rng.choice((3, 4, 5))):
             found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
     twice = [each for each in found if each["kind"] == "prediction"][-60::3]
-    return [*found, *twice, *stray(rng), *training(rng), *prices(), *labelling(random.Random(12))]
+    return [
+        *found,
+        *twice,
+        *stray(rng),
+        *training(rng),
+        *prices(),
+        *labelling(random.Random(12)),
+        *deliveries(random.Random(13)),
+        *cleanings(random.Random(14)),
+    ]
 
 
 def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
@@ -238,6 +247,34 @@ def labelling(rng: random.Random) -> list[dict]:
                 found.append({"kind": "annotation", **body, "at": stamp(done), "label": rng.choice("abc") if wrong else truth})
     few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a"}
     found += [{**few, "item": f"o{place}", "at": stamp(START + timedelta(hours=place))} for place in range(3)]
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def deliveries(rng: random.Random) -> list[dict]:
+    """A source that delivers each morning and brings a third of its rows on one day and nothing on the last three; one of six batches in all."""
+    found = []
+    for day in range(-PAST, DAYS - 3):
+        at, rows = START + timedelta(days=day, hours=6, minutes=rng.randint(0, 20)), rng.randint(950, 1050)
+        body = {"kind": "batch", "batch": f"clinic {day}", "source": "clinic", "at": stamp(at), "rows": rows // 3 if day == 1 else rows}
+        until = at - timedelta(minutes=rng.randint(50, 70))
+        span = {"captured_from": stamp(until - timedelta(days=1)), "captured_to": stamp(until), "device": "scanner 2"}
+        found.append(body | span | {"rejected_rows": rng.randint(5, 15), "stats": {"age": {"mean": 40.0}}})
+        if day >= -2:
+            found.append({**body, "batch": f"late {day}", "source": "ward", "rows": 12})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def cleanings(rng: random.Random) -> list[dict]:
+    """A rule that drops four times as many rows from the second day on, most of them of one group; one that ran twice."""
+    found = []
+    for day in range(-PAST, DAYS, 2):
+        at, faulty = START + timedelta(days=day, hours=3), day >= 1
+        lost = {"F": rng.randint(150, 170) if faulty else rng.randint(14, 26), "M": rng.randint(14, 26)}
+        groups = {"sex": {name: {"in": 500, "dropped": n} for name, n in lost.items()}}
+        body = {"kind": "cleaning", "rule": "age above 17", "at": stamp(at), "rows_in": 1000, "rows_changed": 0}
+        found.append(body | {"rows_dropped": sum(lost.values()), "dataset": "people", "version": str(day), "groups": groups})
+        if day > DAYS - 5:
+            found.append(body | {"rule": "trim", "rows_changed": 40, "rows_dropped": 0})
     return [each | {"received_at": each["at"]} for each in found]
 
 

@@ -1,0 +1,156 @@
+"""Are late, missing, short and spoilt batches told from those that only vary, each beside its source's own past?"""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.analyzers.data import batches
+from observability.analyzers.data._usual import beside
+from observability.finding import Finding
+from observability.window import Window
+
+START = datetime(2026, 3, 2)
+END = START + timedelta(days=7)
+COLUMNS = ["batch", "at", "source", "rows", "rejected_rows", "captured_to"]
+
+
+def delivered(rng: np.random.Generator, days: range, *, source: str = "clinic", skip: tuple[int, ...] = ()) -> list[dict]:
+    """A batch each morning, but on some weekdays: about 1,000 rows, one in a hundred rejected, an hour after capture."""
+    found = []
+    for day in days:
+        at = START + timedelta(days=day, hours=6, minutes=float(rng.uniform(0, 20)))
+        rows = int(1000 * np.exp(rng.normal(0, 0.05)))
+        body = {"batch": f"{source} {day}", "at": at, "source": source, "rows": rows, "rejected_rows": int(rng.binomial(rows, 0.01))}
+        if at.weekday() not in skip:
+            found.append(body | {"captured_to": at - timedelta(minutes=float(rng.uniform(50, 70)))})
+    return found
+
+
+def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> dict[str, Finding]:
+    """Findings by metric, of one source."""
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
+    )
+    frame["source"] = frame["source"].astype(object)
+    window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    context = Context(EVERY_MODEL, NO_VERSION, window, now.replace(tzinfo=UTC), budget)
+    frames = {"batches": frame[frame["at"] >= START], "past batches": frame[frame["at"] < START]}
+    found = batches.analyze({name: each.reset_index(drop=True) for name, each in frames.items()}, context)
+    assert len({each.metric for each in found}) == len(found)
+    return {each.metric: each for each in found}
+
+
+@pytest.fixture
+def rows() -> list[dict]:
+    """Twelve clean weeks, and one."""
+    return delivered(np.random.default_rng(5), range(-84, 7))
+
+
+def severities(found: dict[str, Finding]) -> dict[str, str]:
+    """What each question says."""
+    return {metric: each.severity for metric, each in found.items()}
+
+
+def test_what_comes_as_it_did_needs_nobody(rows: list[dict]) -> None:
+    found = judged(rows)
+    assert set(severities(found).values()) == {"ok"} and len(found) == 4
+    assert found["batch_rows"].subject == "source:clinic" and found["batch_rows"].model is None
+
+
+def test_a_batch_that_does_not_come_is_told_while_it_is_missing_and_since_when_it_was_due(rows: list[dict]) -> None:
+    found = judged(rows[:-3])["batch_gap_hours"]
+    last = rows[-4]["at"]
+    assert found.severity == "act" and found.value == pytest.approx((END - last).total_seconds() / 3600)
+    assert "has delivered nothing for 3.7 days; usually 24 hours pass" in found.because
+    assert abs(found.onset - (last + timedelta(hours=24)).replace(tzinfo=UTC)) < timedelta(hours=1)
+
+
+def test_a_batch_that_came_late_is_named(rows: list[dict]) -> None:
+    rows[-3]["at"] += timedelta(hours=40)
+    del rows[-2]
+    found = judged(rows)["batch_gap_hours"]
+    assert found.severity == "act" and found.evidence["batch"] == "clinic 4" and "`clinic 4`" in found.because
+
+
+@pytest.mark.parametrize(
+    ("times", "severity", "word"), [(0.3, "act", "fewer"), (0.6, "watch", "fewer"), (2.0, "watch", "more"), (0.9, "ok", "")]
+)
+def test_short_and_long_batches(rows: list[dict], times: float, severity: str, word: str) -> None:
+    rows[-2]["rows"] = int(1000 * times)
+    rows[-2]["rejected_rows"] = int(10 * times)
+    found = judged(rows)
+    assert found["batch_rows"].severity == severity and word in found["batch_rows"].because
+    assert found["batch_rejected_rate"].severity == "ok"
+    if severity != "ok":
+        assert found["batch_rows"].evidence["batch"] == "clinic 5" and found["batch_rows"].onset == rows[-2]["at"].replace(tzinfo=UTC)
+        assert found["batch_rows"].evidence["baseline"] == pytest.approx(1000, rel=0.05)
+
+
+def test_rejected_rows_and_slow_capture(rows: list[dict]) -> None:
+    rows[-1]["rejected_rows"] = 120
+    rows[-2]["captured_to"] -= timedelta(hours=9)
+    found = judged(rows)
+    assert severities(found) == {"batch_gap_hours": "ok", "batch_rows": "ok", "batch_rejected_rate": "act", "batch_delay_hours": "act"}
+    assert found["batch_rejected_rate"].value == pytest.approx(120 / rows[-1]["rows"])
+    assert (
+        "usually 1 % are" in found["batch_rejected_rate"].because.replace("0.9", "1").replace("1.0", "1")
+        or "usually" in found["batch_rejected_rate"].because
+    )
+    assert found["batch_delay_hours"].value == pytest.approx((rows[-2]["at"] - rows[-2]["captured_to"]).total_seconds() / 3600)
+
+
+def test_a_weekend_without_deliveries_is_no_gap() -> None:
+    rows = delivered(np.random.default_rng(6), range(-84, 7), skip=(5, 6))
+    assert judged(rows)["batch_gap_hours"].severity == "ok"
+    monday = [each for each in rows if each["at"] < START or each["at"].weekday() != 2]
+    assert judged(monday)["batch_gap_hours"].severity == "act", "a Wednesday that is missing"
+
+
+def test_a_bad_week_of_the_past_does_not_hide_the_next_one(rows: list[dict]) -> None:
+    for each in rows[-21:-14]:
+        each["rows"] = 300
+    rows[-2]["rows"] = 300
+    assert judged(rows)["batch_rows"].severity == "act"
+
+
+def test_a_new_source_says_what_it_needs() -> None:
+    found = judged(delivered(np.random.default_rng(7), range(-4, 7)))
+    assert severities(found) == {"batch_rows": "unknown"} and found["batch_rows"].value is None
+    assert "there are 4 batches before this window, it needs about 3 more" in found["batch_rows"].because
+
+
+def test_what_is_not_logged_is_not_judged(rows: list[dict]) -> None:
+    for each in rows:
+        each["rejected_rows"] = each["captured_to"] = None
+    assert set(judged(rows)) == {"batch_gap_hours", "batch_rows"}
+    assert judged([]) == {}
+
+
+def test_a_batch_sent_again_counts_once(rows: list[dict]) -> None:
+    again = rows[-2] | {"at": rows[-2]["at"] + timedelta(minutes=5)}
+    found = judged([*rows, again])
+    assert found["batch_rows"].n == 7 and found["batch_gap_hours"].severity == "ok"
+
+
+def test_clean_weeks_raise_little() -> None:
+    """Of 200 clean weeks of a source at most 2 in a hundred raise a watch, and none an act; log-normal rows that vary by half."""
+    raised = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        rows = delivered(rng, range(-84, 7))
+        for each in rows:
+            each["rows"] = int(1000 * np.exp(rng.normal(0, 0.5)))
+            each["rejected_rows"] = int(rng.binomial(each["rows"], rng.beta(2, 50)))
+        raised += [each.severity for each in judged(rows).values() if each.severity != "ok"]
+    assert raised.count("act") == 0 and len(raised) <= 4
+
+
+def test_chance_is_what_the_p_value_says() -> None:
+    rng, days = np.random.default_rng(8), np.arange(20_000, 20_060)
+    found = [beside(rng.normal(0, 1, 1), days[-1:] + 1, rng.normal(0, 1, 60), days) for _ in range(4000)]
+    for share in (0.001, 0.01, 0.05):
+        assert np.mean([each.high[0] <= share for each in found]) <= share
+    assert np.mean([each.high[0] <= 0.05 for each in found]) >= 0.02

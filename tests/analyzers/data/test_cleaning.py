@@ -1,0 +1,138 @@
+"""Is a rule that drops or changes other rows than it did told, and one that takes more of one group?"""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import fisher_exact
+
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.analyzers.data import _cleanings, cleaning
+from observability.finding import Finding
+from observability.window import Window
+
+START = datetime(2026, 3, 2)
+END = START + timedelta(days=7)
+COLUMNS = ["rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "groups"]
+
+
+def ran(rng: np.random.Generator, days: range, **fields: object) -> list[dict]:
+    """A run a day: 2,000 rows, 3 % dropped, 10 % changed."""
+    body = {"rule": "ages", "rows_in": 2000, "dataset": "people", "groups": None}
+    return [
+        body
+        | {
+            "at": START + timedelta(days=day, hours=3),
+            "rows_dropped": int(rng.binomial(2000, 0.03)),
+            "rows_changed": int(rng.binomial(2000, 0.1)),
+            **fields,
+        }
+        for day in days
+    ]
+
+
+def judged(rows: list[dict], budget: float = 0.0143) -> dict[tuple[str, str], Finding]:
+    """Findings by subject and metric (of groups with the slice)."""
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"at": "datetime64[us]", "rows_in": "Int64", "rows_changed": "Int64", "rows_dropped": "Int64"}
+    )
+    for name in ("rule", "dataset", "groups"):
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    context = Context(EVERY_MODEL, NO_VERSION, window, window.end, budget)
+    frames = {"cleanings": frame[frame["at"] >= START], "past cleanings": frame[frame["at"] < START]}
+    found = cleaning.analyze({name: each.reset_index(drop=True) for name, each in frames.items()}, context)
+    assert len({each.id for each in found}) == len(found)
+    return {(each.subject, each.slice or each.metric): each for each in found}
+
+
+RULE = "dataset:people/rule:ages"
+
+
+@pytest.fixture
+def rows() -> list[dict]:
+    """Eight clean weeks, and one."""
+    return ran(np.random.default_rng(3), range(-56, 7))
+
+
+def test_a_rule_that_does_what_it_did_needs_nobody(rows: list[dict]) -> None:
+    found = judged(rows)
+    assert {each.severity for each in found.values()} == {"ok"} and len(found) == 2
+
+
+def test_a_rule_that_drops_more_is_named_with_the_day(rows: list[dict]) -> None:
+    for each in rows[-3:]:
+        each["rows_dropped"] = 240
+    found = judged(rows)[RULE, "cleaning_drop_rate"]
+    assert found.severity == "act" and found.value == 0.12 and found.onset == datetime(2026, 3, 6, 3, tzinfo=UTC)
+    assert "`ages` on `people` drops more than it did: 12 % of 2,000 rows" in found.because
+    assert judged(rows)[RULE, "cleaning_change_rate"].severity == "ok"
+
+
+def test_a_rule_that_finds_nothing_any_more_is_worth_a_look(rows: list[dict]) -> None:
+    for each in rows[-2:]:
+        each["rows_changed"] = 0
+    found = judged(rows)[RULE, "cleaning_change_rate"]
+    assert found.severity == "watch" and "changes less than it did: 0 %" in found.because
+
+
+def test_few_runs_say_what_they_need() -> None:
+    found = judged(ran(np.random.default_rng(4), range(-2, 1), dataset=None, rows_changed=0))
+    assert set(found) == {("rule:ages", "cleaning_drop_rate")}
+    only = found["rule:ages", "cleaning_drop_rate"]
+    assert only.severity == "unknown" and "it needs about 5 more" in only.because and only.low < only.value < only.high
+
+
+def test_a_group_that_loses_more_rows_is_named_against_the_others(rows: list[dict]) -> None:
+    rows[-1]["groups"] = {
+        "sex": {"F": {"in": 900, "dropped": 171}, "M": {"in": 1100, "dropped": 11}},
+        "region": {"n": {"in": 1000, "dropped": 30}, "s": {"in": 1000, "dropped": 30}},
+    }
+    found = judged(rows)
+    sex, region = found[RULE, "sex=F"], found[RULE, "region=s"]
+    assert (sex.severity, region.severity) == ("watch", "ok")
+    assert sex.value == pytest.approx(0.19 - 0.01) and sex.low < sex.value < sex.high and sex.against == "peers"
+    assert "19 % of 900 rows against 1 % of the other 1,100" in sex.because
+
+
+def test_chance_in_a_small_group_is_no_finding(rows: list[dict]) -> None:
+    rows[-1]["groups"] = {
+        "sex": {"F": {"in": 40, "dropped": 4}, "M": {"in": 1960, "dropped": 60}},
+        "age": {"old": {"in": 12, "dropped": 6}, "new": {"in": 1988, "dropped": 60}},
+    }
+    found = judged(rows)
+    assert found[RULE, "sex=F"].severity == "ok" and found[RULE, "sex=F"].value == pytest.approx(0.1 - 60 / 1960)
+    assert found[RULE, "age=new"].severity == "unknown" and "each group needs 30 rows" in found[RULE, "age=new"].because
+
+
+def test_the_p_value_is_fishers() -> None:
+    (one, other) = _cleanings.groups_of([{"sex": {"F": {"in": 60, "dropped": 9}, "M": {"in": 140, "dropped": 6}}}])
+    for each, table in ((one, [[9, 51], [6, 134]]), (other, [[6, 134], [9, 51]])):
+        assert each.p_value == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"sex": None},
+        {"sex": {"F": 3}},
+        {"sex": {"F": {"in": "many", "dropped": 2}}},
+        {"sex": {"F": {"in": 2, "dropped": 3}, "M": {"in": True, "dropped": 0}}},
+        {"sex": {"F": {"in": 100, "dropped": 3}}},
+    ],
+)
+def test_groups_that_are_no_counts_are_passed_over(rows: list[dict], groups: dict) -> None:
+    rows[-1]["groups"] = groups
+    assert len(judged(rows)) == 2
+
+
+def test_clean_weeks_raise_little() -> None:
+    raised = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        rows = ran(rng, range(-56, 7))
+        for each in rows:
+            each["rows_dropped"] = int(rng.binomial(2000, rng.beta(6, 100)))
+        raised += [each.severity for each in judged(rows).values() if each.severity != "ok"]
+    assert raised.count("act") == 0 and len(raised) <= 3
