@@ -25,6 +25,7 @@ BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
     "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed", "what_if",
+    "source", "batch", "rule",
 )  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -143,4 +144,8 @@ def own_of(finding: Finding, page: str) -> dict[str, str]:
         return {"attribute": subject.partition("=")[0]}
     if page == "runs" and subject.startswith("run:"):
         return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
+    if page == "batches":
+        return {"source": subject.removeprefix("source:")}
+    if page == "cleaning":
+        return {"rule": subject}
     return {}

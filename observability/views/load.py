@@ -22,11 +22,12 @@ from observability.incidents import Incident
 from observability.run import Report
 from observability.views import deep
 from observability.views.scope import DAYS, Scope
-from observability.window import Window
+from observability.window import EPOCH, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.analyzer import Analyzer
     from observability.analyzers.training.runs import Judged
     from observability.compare import Comparison
     from observability.store.attributions import State
@@ -203,6 +204,16 @@ def record_findings(scope: Scope) -> list[Finding]:
     if scope.slice or scope.version:
         return []
     return list(cached_record_findings(stamp(), scope.model, scope.start, scope.end, record_days(scope), now()))
+
+
+def window_of_records(scope: Scope, analyzer: "Analyzer") -> Window:
+    """The window of records that a scope stands for, of those that an analyzer asks for: as `check` takes it, or the days up to its end."""
+    from observability import run
+
+    found = run.record_window(store(), analyzer, scope.model, scope.start, scope.end, None, now(), record_days(scope))
+    if scope.span in DAYS:
+        return replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
+    return replace(found, start=EPOCH) if scope.span == "all" else found
 
 
 def record_days(scope: Scope) -> float:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability import energy, money, run
+from observability import energy, money
 from observability.analyzers.training._claims import duration
 from observability.analyzers.training._curves import Curve, Run
 from observability.analyzers.training.runs import ANALYZER, Judged, worst
@@ -17,7 +17,7 @@ from observability.finding import SEVERITIES
 from observability.prices import PRICES, Place
 from observability.settings import ModelSettings
 from observability.views import empty, frame, links, load, text
-from observability.views.scope import DAYS, Scope
+from observability.views.scope import Scope
 from observability.views.table import column, row, table
 from observability.window import EPOCH, Window
 
@@ -61,12 +61,8 @@ class Drawn:
 
 
 def window_of(scope: Scope) -> Window:
-    """The window of runs that a scope stands for: as `check` takes it, or the days up to its end."""
-    now = load.now()
-    found = run.record_window(load.store(), ANALYZER, scope.model, scope.start, scope.end, None, now, load.record_days(scope))
-    if scope.span in DAYS:
-        return replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
-    return replace(found, start=EPOCH) if scope.span == "all" else found
+    """The window of runs that a scope stands for."""
+    return load.window_of_records(scope, ANALYZER)
 
 
 def listed(everything: Sequence[Judged], window: Window, version: str | None) -> list[Judged]:

@@ -85,13 +85,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share as a percentage: 0.0123 is 1.2 %."""
+    """A share as a percentage with a real minus sign: 0.0123 is 1.2 %."""
     if value is None or not math.isfinite(value):
         return DASH
     percent = 100 * value
     if 0 < abs(percent) < 0.05:
-        return "< 0.1 %"
-    return (f"{percent:.1f}" if abs(percent) < 99.95 or percent != round(percent) else f"{percent:.0f}").removesuffix(".0") + " %"
+        return "< 0.1 %" if percent > 0 else f"> {MINUS}0.1 %"
+    return (f"{percent:.1f}" if abs(percent) < 99.95 or percent != round(percent) else f"{percent:.0f}").removesuffix(".0").replace(
+        "-", MINUS
+    ) + " %"
 
 
 def amount(value: float | None, unit: str) -> str:

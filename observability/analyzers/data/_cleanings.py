@@ -140,9 +140,11 @@ def pair_of(counts: Any) -> tuple[float, float] | None:
     """Rows and dropped rows of {"in": n, "dropped": n}; None where it is no such thing."""
     if not isinstance(counts, Mapping):
         return None
-    rows, dropped = counts.get("in"), counts.get("dropped")
-    if any(isinstance(each, bool) or not isinstance(each, int | float) for each in (rows, dropped)):
-        return None
+    rows: Any = counts.get("in")
+    dropped: Any = counts.get("dropped")
+    for each in (rows, dropped):
+        if isinstance(each, bool) or not isinstance(each, int | float):
+            return None
     return (float(rows), float(dropped)) if 0 <= dropped <= rows < float("inf") else None
 
 

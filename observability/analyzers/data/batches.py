@@ -47,7 +47,7 @@ def about_source(source: Source, judged: list[tuple[Look, float]], context: Cont
     told = [each for each in judged if not np.isnan(each[0].usual)]
     if not told:
         if source.batches:
-            more = max(LEAST - source.earlier + (0 if source.earlier else 1), 1)
+            more = max(LEAST - source.earlier, 1)
             because = f"Whether source `{source.name}` delivers as usual cannot be told: there are {counted(source.earlier)} before this window, it needs about {more} more."
             yield blank(context, source, ROWS, because)
         return
@@ -97,8 +97,8 @@ def because(source: Source, look: Look, n: int, severity: Severity, unusual: int
     if severity in ("ok", "unknown"):
         return {
             GAP: f"Batches of source {name} come as they do: the gap furthest off of {n:,} is {value_in_words(GAP, look.value)}, usually {usual}.",
-            ROWS: f"Batches of source {name} have no other number of rows than they vary by: {look.value:,.0f} in the one furthest off of {n:,}, usually {usual}.",
-            REJECTED: f"No more rows of source {name} are rejected than that varies: {value_in_words(REJECTED, look.value)} in the batch furthest off of {n:,}, usually {usual}.",
+            ROWS: f"The rows of batches of source {name} stay within what they vary by: {look.value:,.0f} in the one furthest off of {n:,}, usually {usual}.",
+            REJECTED: f"Rejected rows of source {name} stay within what they vary by: {value_in_words(REJECTED, look.value)} in the batch furthest off of {n:,}, usually {usual}.",
             DELAY: f"Batches of source {name} arrive as soon after capture as usual: {value_in_words(DELAY, look.value)} in the one furthest off of {n:,}, usually {usual}.",
         }[look.metric]  # fmt: skip
     more = f" {unusual - 1:,} more of its {n:,} in this window {'is' if unusual == 2 else 'are'} so." if unusual > 1 else ""

@@ -36,7 +36,7 @@ def needs(context: Context) -> dict[str, Ask]:
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each rule that ran: the share it drops, the share it changes, and the group of each column that loses most; nothing where no rule ran."""
     rules = list(_cleanings.rules_of(frames["past cleanings"], frames["cleanings"]))
-    p_values = [each.p_value for rule in rules for each in (*rule.looks, *rule.groups)]
+    p_values = [p for rule in rules for p in (*(each.p_value for each in rule.looks), *(each.p_value for each in rule.groups))]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
     found: list[Finding] = []
     for rule in rules:
@@ -90,7 +90,7 @@ def about_share(rule: Rule, metric: str, own: list[tuple[Look, float]], context:
     unusual = [each.at for (each, _), bad in zip(own, severities, strict=True) if bad in ("watch", "act")]
     onset = max(min(unusual).replace(tzinfo=UTC), context.window.start)
     return replace(
-        found, likely_source="input", onset=onset, rank=2.0 if metric == DROPPED else 1.0, evidence=found.evidence | {"onset_known": "dated"},
+        found, likely_source="input", onset=onset, rank=2.0 if metric == DROPPED else 1.0, evidence=found.evidence | {"onset_known": "dated", "unusual": [f"{each:%Y-%m-%dT%H:%M:%S.%f}" for each in unusual]},
         because=f"Rule {named(rule)} {verb} {'less' if less else 'more'} than it did: {said} on {look.at:%Y-%m-%d}; {usual}.",
     )  # fmt: skip
 
