@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from observability.catalog import Column, Task
+from observability.lab.luck import Luck
 from observability.lab.rows import Array, Rows, texts
 from observability.settings import ModelSettings
 
@@ -56,19 +57,13 @@ class Base:
             return self.draw(rng, size)
         return self.pool.take(rng.integers(len(self.pool), size=size))
 
-    @cached_property
-    def ordered(self) -> dict[str, Array]:
-        """The values of each number of the pool, rising."""
-        numbers = {name: values for name, values in self.pool.columns.items() if name.startswith("feature.") and values.dtype.kind == "f"}
-        return {name: np.sort(values[np.isfinite(values)]) for name, values in numbers.items()}
-
 
 @dataclass(frozen=True)
 class Stream:
     """Clean days of a base: `past` days before the day on which a fault begins, and `days` from it on.
 
     rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation of what a whole day
-    has in common, in standard deviations of each number's normal score (`with_luck`); weekly: how much less traffic comes at a weekend (0: none).
+    has in common, in standard deviations of each number's normal score (luck.py; rows then come from the pool); weekly: how much less traffic comes at a weekend (0: none).
     """
 
     base: Base
@@ -85,34 +80,22 @@ class Stream:
         """Midnight of the day on which a fault begins."""
         return START + self.past * DAY
 
+    @cached_property
+    def luck(self) -> Luck | None:
+        """What the rows of a day share; None where they share nothing."""
+        return Luck.of(self.base.pool, self.day_effect) if self.day_effect else None
+
     def day(self, number: int) -> Rows:
         """The clean rows of one day, in order of time; the same each time."""
         rng = np.random.default_rng([self.seed, number, self.rows_a_day])
         date = START + number * DAY
         usual = self.rows_a_day * (1 - self.weekly if date.weekday() >= 5 else 1.0)
         size = max(int(rng.poisson(usual)), 1)
-        rows = self.base.rows(rng, size)
-        if self.day_effect:
-            rows = rows.put({name: with_luck(rows[name], of, rng, self.day_effect) for name, of in self.base.ordered.items() if of.size})
+        if self.luck is None:
+            rows = self.base.rows(rng, size)
+        else:
+            rows = self.base.pool.take(rng.choice(len(self.base.pool), size, p=self.luck.weights(rng)))
         return dated(rows, date, rng, self.base.hours, self.label_delay, f"d{number}-")
-
-
-def with_luck(values: Array, ordered: Array, rng: np.random.Generator, share: float) -> Array:
-    """A number of one day's rows with a part that the day has in common, as real days have it: by its place among all values of the log.
-
-    The normal score of a value's place is shrunk and moved by the day, and the value at the new place is taken: what was never there does not come, and
-    of a column that is nearly always zero the share of zeros moves (places of equal values are drawn among them). Over many days the values are as before.
-    """
-    from scipy.special import ndtr, ndtri
-
-    known = np.flatnonzero(np.isfinite(values))
-    first, after = (np.searchsorted(ordered, values[known], side=side) for side in ("left", "right"))
-    place = (first + rng.random(known.size) * np.maximum(after - first, 1)) / ordered.size
-    score = ndtri(np.clip(place, 0.5 / ordered.size, 1 - 0.5 / ordered.size))
-    moved = ndtr(np.sqrt(1 - share**2) * score + share * rng.normal())
-    found = values.copy()
-    found[known] = ordered[np.minimum((moved * ordered.size).astype(np.int64), ordered.size - 1)]
-    return found
 
 
 def dated(rows: Rows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str) -> Rows:

@@ -220,7 +220,9 @@ def main():
     parser.add_argument("--faults", default="")
     parser.add_argument("--fast", action="store_true", help="leave out the analyzers that read raw rows")
     parser.add_argument(
-        "--varied", action="store_true", help="days share their luck (intra-day correlation 0.05 of every number) and weekends are quieter"
+        "--varied",
+        action="store_true",
+        help="rows of a day share its luck (lab/luck.py; intra-day correlation 0.05 of every number) and weekends are quieter",
     )
     parser.add_argument("--misses", action="store_true", help="print what was said about each scenario that was not in the top three")
     parser.add_argument("--to", type=Path, help="keep each scenario there")
