@@ -11,6 +11,7 @@ from typing import Literal
 
 from observability.finding import SEVERITIES, Finding, Source
 from observability.metrics import METRICS
+from observability.window import Slice
 
 Known = Literal["dated", "open", "vague"]
 Stage = Literal["run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"]
@@ -97,6 +98,17 @@ def subject(finding: Finding) -> str | None:
 def sharp(finding: Finding) -> bool:
     """Whether its onset is dated to the day or better: a rate of broken values jumps, a distance of distributions creeps out of noise."""
     return finding.analyzer.startswith("data/")
+
+
+def broken(finding: Finding) -> bool:
+    """Whether it says that values are wrong, and not only that they moved: what moved with them follows from it. Names that changed places are wrong values."""
+    return finding.analyzer.startswith("data/") or finding.metric == "level_trade"
+
+
+def of_other_names(effect: Finding, cause: Finding) -> bool:
+    """Whether a cause says that two levels of a column changed places, and the effect is about the rows of one of them: those are other rows than before."""
+    part = Slice.parse(effect.slice) if cause.metric == "level_trade" else None
+    return part is not None and any(name == cause.subject and level in cause.evidence["levels"] for name, level in part.conditions)
 
 
 OWN = 0.5

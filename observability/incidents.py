@@ -20,6 +20,7 @@ from observability.incident_rules import (
     STAGES,
     TOUCHED,
     Stage,
+    broken,
     carries,
     explained,
     follows,
@@ -28,6 +29,7 @@ from observability.incident_rules import (
     known,
     loosely,
     lost,
+    of_other_names,
     place,
     same_place,
     same_subject,
@@ -190,9 +192,12 @@ def convincing(
     """Whether causes that came in time explain a group: always what is only a consequence, a fall of outcomes where more speaks for it.
 
     A fall needs a cause that is as severe or began together with it. Moved inputs explain it where the scores moved too; else where an estimate
-    from the inputs expects a good part of it; without an estimate, where what they carry of the model is enough for a fall of that size.
+    from the inputs expects a good part of it; without an estimate, where what they carry of the model is enough for a fall of that size. What sits in rows that
+    come under another name comes from there.
     """
     at_once = coincide(group, causes)
+    if any(of_other_names(each, one) for each in group for one in causes):
+        return True
     if at not in ("score", "outcome"):
         return at_once or at not in ("input", "service", "label")
     if not at_once and worse(group[0].severity, min(causes, key=lambda one: SEVERITIES.index(one.severity)).severity):
@@ -264,10 +269,12 @@ def lead_of(fault: Fault, importance: Importance) -> Finding:
         own = SEVERITIES.index(each.severity)
         if fault.stage != "input":
             return own, not named, -each.rank, each.id
-        kind = 0 if each.analyzer.startswith("data/") else 1 if subject(each) else 2
+        kind = 0 if broken(each) else 1 if subject(each) else 2
         return own, kind, -strength(each) * (importance.get(each.subject, 0.0) if importance else 1.0), not named, each.id
 
     first = min(fault.root, key=key)
+    if first.metric == "level_trade":
+        return first
     inside = [each for each in fault.members if each.subject == first.subject and each.severity == first.severity and in_a_part(each)]
     return worst_first(inside)[0] if place(first) is None and len(set(map(place, inside))) == 1 else first
 

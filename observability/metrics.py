@@ -62,6 +62,7 @@ label_conflicts | Labels that contradict earlier ones | share | low | Share of l
 queue_days | Age of what waits for a label | days | low | Mean age of the items that were given to an annotator who has not labelled them. | mean of (end - given) | ours
 label_price | Price of a label | money | | What a label costs at the window's end, from price records. | price in force | contract section 1
 psi | Population stability index | nats | low | How far the distribution moved from the reference, on the reference's deciles; missing is a bin of its own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
+level_trade | Levels that changed places | share | low | Share of all rows by which one level fell and another rose while the others stayed: rows that came under another name, at least. | min(abs(p_fell - q_fell), abs(q_rose - p_rose)) | ours; likelihood ratio, Wilks 1938
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance of two distributions, base 2, on about 20 bins. | √(½ KL(p‖m) + ½ KL(q‖m)) | Lin 1991
 kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest gap between the two cumulative distributions. | sup abs(F - G) | Kolmogorov 1933; Smirnov 1948
 wasserstein | Wasserstein distance | reference sd | low | How far values moved on average, winsorised, in standard deviations of the reference. | W1 / sd | Kantorovich 1942

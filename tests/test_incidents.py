@@ -29,7 +29,7 @@ def finding(metric: str, subject: str = "model", *, day: float | None = 3, sever
 
 
 HOMES = {
-    "null_rate": "data/quality", "out_of_range_rate": "data/quality", "volume": "data/quality", "psi": "serving/drift",
+    "null_rate": "data/quality", "out_of_range_rate": "data/quality", "volume": "data/quality", "psi": "serving/drift", "level_trade": "serving/drift",
     "domain_auc": "serving/multivariate_drift", "mae": "serving/performance", "rmse": "serving/performance", "roc_auc": "serving/performance",
     "estimate_error": "serving/estimated_performance", "ece": "serving/calibration", "attribution_distance": "trust/explanations",
     "money_lost_per_thousand": "operations/cost", "cost_per_thousand": "operations/cost", "energy_per_thousand": "operations/energy",
@@ -104,6 +104,18 @@ def test_a_change_of_a_feature_that_sits_in_one_part_is_told_with_it() -> None:
     assert one.lead.slice is None, "two places are no place"
     (one,) = incidents(*whole, finding("null_rate", "age", analyzer="serving/slices", slice="sex=F", evidence=here))
     assert one.lead.slice is None, "another feature's place says nothing about this one"
+
+
+def test_levels_that_changed_places_lead_what_is_said_of_their_rows() -> None:
+    names = finding("level_trade", "zip", value=0.02, low=0.01, high=0.03, evidence={"levels": ["a b", "c"]})
+    inside = [
+        finding("rank_shift", "age", analyzer="serving/slices", slice="zip=a%20b", rank=9.0, evidence={"coverage": 0.9, "share": 0.1}),
+        finding("rank_shift", "income", analyzer="serving/slices", slice="sex=F&zip=c", rank=8.0),
+    ]
+    (one,) = incidents(names, finding("psi", "zip", rank=15.0), *inside)
+    assert (one.lead.metric, one.source, len(one.collateral)) == ("level_trade", "input", 3)
+    elsewhere = finding("rank_shift", "age", analyzer="serving/slices", slice="zip=d", rank=9.0, evidence={"coverage": 0.9, "share": 0.1})
+    assert len(incidents(names, elsewhere)) == 2, "another level's rows are the same as before"
 
 
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:

@@ -50,9 +50,9 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
     quality = [each for each in standing.of("data/quality") if each.metric not in UP]
     drift = standing.of("serving/drift")
     both = fleet.worst([*quality, *drift])
-    moved = [each for each in drift if each.severity in ("act", "watch")]
+    moved = {each.subject for each in drift if each.severity in ("act", "watch")}
     broken = [each for each in quality if each.severity in ("act", "watch")]
-    judged = [each for each in drift if each.value is not None]
+    judged = {each.subject for each in drift if each.value is not None}
     said = f"{len(moved)} of {len(judged)} inputs and scores moved away from the reference"
     said = drift[0].because if drift and not judged else f"{said}; {text.plural(len(broken), 'problem')} with values."
     heading("Are its inputs normal?", both, said, "drift", here)

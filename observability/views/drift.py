@@ -18,6 +18,11 @@ BEYOND = 0.05
 """From this share on, values beyond the reference's range are spoken of."""
 
 
+def columns(found: Sequence[Finding]) -> list[Finding]:
+    """Of the findings about drift those that say how a whole column is: one a column."""
+    return [each for each in found if each.metric == "psi"]
+
+
 def summary(judged: Sequence[Finding]) -> str:
     """How many moved, in one sentence."""
     bad = [each for each in judged if each.severity in ("act", "watch")]

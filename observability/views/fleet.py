@@ -200,8 +200,8 @@ def verdict(findings: list[Finding], good: str) -> Cell:
 def moved(findings: list[Finding]) -> Cell:
     """How many inputs drifted."""
     cell = verdict(findings, "stable")
-    bad = [each for each in findings if each.severity in ("act", "watch")]
-    return {**cell, "t": f"{len(bad)} of {len(findings)} moved"} if bad else cell
+    bad = {each.subject for each in findings if each.severity in ("act", "watch")}
+    return {**cell, "t": f"{len(bad)} of {len({each.subject for each in findings})} moved"} if bad else cell
 
 
 def outcome(each: Standing) -> Cell:

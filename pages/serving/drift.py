@@ -10,7 +10,8 @@ from observability.views import charts_drift, drift, empty, export, findings, fr
 here = frame.begin_model("drift")
 with frame.loading(300):
     found = [each for each in load.findings(here.window) if each.analyzer == "serving/drift"]
-judged = [each for each in found if each.value is not None]
+judged = [each for each in drift.columns(found) if each.value is not None]
+traded = [each for each in found if each.metric == "level_trade"]
 if not judged:
     for each in found:
         st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
@@ -23,6 +24,8 @@ if not judged:
     st.stop()
 
 st.markdown(f"**{text.plain(drift.summary(judged))}**")
+for each in traded:
+    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
 chosen = drift.chosen(judged)
 st.header("Which moved most", anchor=False)
 bars = drift.ranking(judged)

@@ -26,7 +26,8 @@ GROUPS = 10
 class Axis:
     """The bins of one column: how many ordinary ones, and which group of the PSI each belongs to (the last two groups: unseen, missing).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none.
+    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: of categories, the levels that
+    are a group each, in the order of the groups.
     """
 
     size: int
@@ -36,6 +37,7 @@ class Axis:
     scale: float | None
     winsorise: tuple[float, float] | None
     levels: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
 
     @property
     def ordered(self) -> bool:
@@ -72,7 +74,16 @@ def axis_of(edges: Edges | None, reference: "DataFrame | Columns") -> Axis | Non
         counts = dense(reference, size)[:-2]
         common = counts >= RARE_SHARE * max(counts.sum(), 1.0)
         group = np.where(common, np.cumsum(common) - 1, common.sum())
-        return Axis(size, with_special_groups(group), np.array([]), np.array([]), None, None, edges.levels)
+        return Axis(
+            size,
+            with_special_groups(group),
+            np.array([]),
+            np.array([]),
+            None,
+            None,
+            edges.levels,
+            tuple(np.array(edges.levels, object)[common]),
+        )
     if edges is not None and edges.edges:
         cuts = np.asarray(edges.edges, np.float64)
         limits = None if edges.low is None or edges.high is None else (edges.low, edges.high)

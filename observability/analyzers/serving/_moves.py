@@ -19,6 +19,7 @@ from observability.since import Since, since
 from observability.stats import distance
 from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
 from observability.stats.interval import effective_n
+from observability.stats.levels import Compared, wildest
 
 LOOKS = (1, 3, 7)
 PAST_DAYS = 28
@@ -65,7 +66,8 @@ class Gap:
 class Look:
     """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown.
 
-    usual: the farthest that as many days of the past were from the reference, of a column that the rows of a day share; None of another.
+    usual: the farthest that as many days of the past were from the reference, of a column that the rows of a day share; None of another. levels, past_levels: of a
+    category, both sides level by level, since the reference and since the own past.
     """
 
     days: int
@@ -74,6 +76,8 @@ class Look:
     reference: Gap
     past: Gap | None
     usual: float | None = None
+    levels: Compared | None = None
+    past_levels: Compared | None = None
 
 
 @dataclass(frozen=True)
@@ -192,11 +196,44 @@ class Baseline:
     def gap(self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
         """The distance of two sides with its null. base, counts: of both by group; n: effective rows of the other side."""
         value, groups = distance.psi(base, counts), distance.occupied(base, counts)
+        from_days, freedom = self.strays(days, other_days, weekly=weekly)
+        null = psi_null(n, after.n, groups, float(np.sum(from_days / self.shares)), freedom)
+        return Gap(value, groups, null, null.p_value(value), n)
+
+    def strays(self, days: int, other_days: float, *, weekly: bool) -> tuple[Floats, float]:
+        """The variance that days add to the difference of each group's share on two sides, and the degrees of freedom of that estimate."""
         varies = self.varies(weekly=weekly)
         over = share_left(days, varies.correlation) + share_left(other_days, varies.correlation)
-        from_days = float(np.sum(varies.between / self.shares)) * over
-        null = psi_null(n, after.n, groups, from_days, varies.freedom if varies.days else ENDLESS)
-        return Gap(value, groups, null, null.p_value(value), n)
+        return varies.between * over, varies.freedom if varies.days else ENDLESS
+
+    def compared(
+        self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool
+    ) -> Compared | None:
+        """Two sides level by level; None of numbers, and of a column that the calendar moves. base, counts, n: as of `gap`."""
+        if self.axis.ordered or self.of_the_day:
+            return None
+        return Compared(
+            base,
+            counts,
+            (n, after.n),
+            *self.strays(days, other_days, weekly=weekly),
+            self.single,
+            1 + (self.wild - 1) / np.sqrt(max(days, 1)),
+        )
+
+    @cached_property
+    def single(self) -> NDArray[np.bool_]:
+        """Which groups are single levels of a category."""
+        return np.arange(self.base.size) < len(self.axis.common)
+
+    @cached_property
+    def wild(self) -> float:
+        """How far two levels came apart on the wildest day of the past, beyond what normal days do; over several days it shrinks by their root."""
+        if self.past is None or self.past.numbers.size < LEAST_DAYS:
+            return 1.0
+        total = np.maximum(self.past_groups.sum(axis=1, keepdims=True), 1e-12)
+        n = np.where(self.past.w2 > 0, self.past.w**2 / np.where(self.past.w2 > 0, self.past.w2, 1.0), 0.0)
+        return wildest(self.past_groups / total, n, self.daily.between, self.single)
 
 
 def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, days: Days) -> Moved | None:
@@ -227,17 +264,17 @@ def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, p
     return Moved(reference, name, axis, before, tuple(held), tuple(by_day), weeks_of(side, days.start), side.weekly.days, dated, known)
 
 
-def began(moved: Moved, at: Look, start: datetime) -> Since:
+def began(moved: Moved, at: Look, start: datetime, weights: Floats | None = None) -> Since:
     """Since when a column is as a look found it.
 
-    The series is the one that tells the two distributions apart best: the mean of log(now / reference) over each day's rows, by the groups of the PSI.
-    What a single day has by nature (one weekday) is no change in it.
+    The series is the one that tells the two distributions apart best: the mean of log(now / reference) over each day's rows, by the groups of the PSI; or that of
+    given weights by group. What a single day has by nature (one weekday) is no change in it.
     """
     reference, after = (
         np.maximum(each / each.sum(), LEAST_SHARE)
         for each in (grouped(moved.before, moved.axis.group), grouped(at.after, moved.axis.group))
     )
-    weights = np.log(after / reference)
+    weights = np.log(after / reference) if weights is None else weights
     sides = [each for each in (moved.past, moved.days) if each is not None]
     counts = np.concatenate([distance.merge_bins(each.counts, moved.axis.group) for each in sides])
     w, w2, numbers = (np.concatenate([getattr(each, name) for each in sides]) for name in ("w", "w2", "numbers"))
@@ -254,15 +291,18 @@ def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_]
     """One stretch against the reference and the past."""
     after, counts = now.over(kept), side.now_groups[kept].sum(axis=0)
     against = side.gap(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
-    own = None
+    levels = side.compared(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
+    own, own_levels = None, None
     if past is not None and past.numbers.size >= LEAST_DAYS:
         alike = np.ones(past.numbers.size, bool)
         if days < WEEK and past.numbers.size >= 2 * WEEK:
             alike = np.isin(past.numbers % WEEK, np.unique(now.numbers[kept] % WEEK))
         if past.rows[alike].sum() >= MINIMUM_ROWS:
             base, n = side.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
-            own = side.gap(base, n, counts, after, days, max(float(alike.sum()), 1.0), weekly=True)
-    return Look(days, whole, after, against, own, side.usual(days))
+            other_days = max(float(alike.sum()), 1.0)
+            own = side.gap(base, n, counts, after, days, other_days, weekly=True)
+            own_levels = side.compared(base, n, counts, after, days, other_days, weekly=True)
+    return Look(days, whole, after, against, own, side.usual(days), levels, own_levels)
 
 
 def weeks_of(side: Baseline, first: int) -> tuple[float, ...]:

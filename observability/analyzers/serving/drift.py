@@ -3,7 +3,7 @@
 Each feature and the score is held against the reference on the reference's own deciles (Population Stability Index, missing as a bin of its
 own), and against the model's own past month. A move is reported when it is large enough to matter and beyond what rows and days do by chance, the
 false discovery rate controlled over all columns and looks of the run; what stood so in the past weeks already is no news, and is shown as such.
-What no single feature shows is the matter of serving/multivariate_drift.
+Two levels of a category that changed places are named, however little the index shows of it (_traded.py). What no single feature shows is the matter of serving/multivariate_drift.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ import numpy as np
 
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving import _traded
 from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, fine_groups, grouped, mean_shift, side_of
 from observability.analyzers.serving._moves import PAST_DAYS, Days, Gap, Look, Moved, began, measure
 from observability.finding import Finding, Severity
@@ -70,16 +71,25 @@ def asked(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """One finding for each column, the false discovery rate controlled over all columns and looks."""
+    """One finding for each column, and one where two levels of it changed places, the false discovery rate controlled over all columns and looks."""
     if "reference" not in frames:
         sentence = "There is no reference to compare with: register this version with held-out predictions to see drift."
         return [unknown(context, "model", int(frames["current"]["n"].sum()), sentence)]
     if frames["current"].empty:
         return [unknown(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
     moved = columns_of(frames, context)
-    p_values = [look.reference.p_value for each in moved for look in each.looks]
+    traded = [_traded.seen(each) for each in moved]
+    p_values = [
+        p
+        for each, levels in zip(moved, traded, strict=True)
+        for p in (*(look.reference.p_value for look in each.looks), *_traded.chances(levels))
+    ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    return [judge(each, [next(adjusted) for _ in each.looks], context) for each in moved]
+    found = []
+    for each, levels in zip(moved, traded, strict=True):
+        found.append(judge(each, [next(adjusted) for _ in each.looks], context))
+        found += _traded.claims(each, levels, [next(adjusted) for _ in levels], context)
+    return found
 
 
 def columns_of(frames: Frames, context: Context) -> list[Moved]:
@@ -306,4 +316,6 @@ def unknown(context: Context, subject: str, n: int, because: str) -> Finding:
     return context.undecided(NAME, subject, "psi", n, because)
 
 
-ANALYZER = Analyzer(NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze, limits={"psi": ACT})
+ANALYZER = Analyzer(
+    NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze, limits={"psi": ACT, _traded.METRIC: _traded.ACT}
+)

@@ -1,0 +1,68 @@
+"""stats/levels: are a level's roots, and the chance of a trade, what other roads give?"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from observability.stats.levels import Compared, Trade, roots, trade, wildest
+
+ENDLESS = 1e6
+
+
+def compared(before: list[float], now: list[float], **changed) -> Compared:
+    a, b = np.array(before, float), np.array(now, float)
+    own = {"from_days": np.zeros(a.size), "freedom": ENDLESS, "judged": np.ones(a.size, bool)} | changed
+    return Compared(a, b, (a.sum(), b.sum()), **own)
+
+
+def test_the_root_of_a_level_is_the_likelihood_ratio_that_scipy_gives() -> None:
+    before, now = np.array([400, 300, 200, 100]), np.array([50, 20, 25, 5])
+    found = roots(before / before.sum(), now / now.sum(), before.sum(), now.sum())
+    for place in range(4):
+        table = [[before[place], before.sum() - before[place]], [now[place], now.sum() - now[place]]]
+        expected = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").statistic
+        assert found[place] ** 2 == pytest.approx(expected, rel=1e-9)
+        assert np.sign(found[place]) == np.sign(now[place] / now.sum() - before[place] / before.sum())
+
+
+def test_a_level_that_vanished_has_a_root_and_empty_sides_have_no_trade() -> None:
+    assert np.isfinite(roots(np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.6, 0.4]), 100, 100)).all()
+    assert trade(compared([0, 0, 0], [1, 2, 3])) is None
+    assert trade(compared([5, 5], [9, 1])) is None, "of two levels one always rises by what the other falls"
+
+
+def test_two_that_changed_places_are_found_with_their_shares() -> None:
+    found = trade(compared([50, 30, 20, 900], [30, 50, 20, 900]))
+    assert isinstance(found, Trade) and (found.fell, found.rose) == (0, 1)
+    assert found.before == (0.05, 0.03) and found.now == (0.03, 0.05) and found.changes == pytest.approx((0.02, 0.02)) and found.rest == 0
+
+
+@pytest.mark.parametrize(("levels", "n", "m"), [(40, 500, 20_000), (3, 500, 5000), (15, 100, 3000), (100, 1000, 20_000)])
+def test_chance_is_as_often_as_the_p_value_says(levels: int, n: int, m: int) -> None:
+    """Simulated: of 4,000 clean windows at most as many as stated are below a p-value, within four standard errors; also at five rows a level."""
+    rng = np.random.default_rng(levels)
+    shares = rng.dirichlet(np.full(levels, 1.5))
+    sides = zip(rng.multinomial(m, shares, 4000), rng.multinomial(n, shares, 4000), strict=True)
+    found = [trade(compared(a, b, judged=a >= 0.01 * m)) for a, b in sides]
+    p_values = np.array([1.0 if each is None else each.p_value for each in found])
+    for p in (0.1, 0.01):
+        assert (p_values <= p).mean() <= p + 4 * np.sqrt(p / 4000)
+    assert (p_values <= 0.1).mean() >= 0.03, "nor is it idle"
+
+
+def test_what_days_add_and_wild_days_make_a_trade_less_sure() -> None:
+    before, now = [500, 300, 200, 9000], [25, 55, 20, 900]
+    sure = trade(compared(before, now)).p_value
+    unsure = trade(compared(before, now, from_days=np.full(4, 1e-4), freedom=20)).p_value
+    wild = trade(compared(before, now, wild=2.0)).p_value
+    assert sure < 1e-3 < min(unsure, wild)
+
+
+def test_wild_days_are_measured_on_the_past() -> None:
+    rng = np.random.default_rng(5)
+    shares, judged, nothing = np.full(20, 0.05), np.ones(20, bool), np.zeros(20)
+    calm = [wildest(rng.multinomial(500, shares, 28) / 500, np.full(28, 500.0), nothing, judged) for _ in range(50)]
+    assert np.mean(np.array(calm) > 1) <= 0.6 and max(calm) < 1.4
+    days = rng.multinomial(500, shares, 28) / 500
+    days[3, 0], days[3, 1] = 0.2, 0.0
+    assert wildest(days, np.full(28, 500.0), nothing, judged) > 1.5
