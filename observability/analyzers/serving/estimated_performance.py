@@ -6,10 +6,11 @@ are in; where it failed there it is not trusted. It alarms only where labels are
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.aggregate import Aggregate, Bucket, By, EstimatedErrors
 from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.analyzers.serving import _estimate_days
 from observability.analyzers.serving import _estimate_words as words
 from observability.analyzers.serving._estimate_check import Check, check_classifier, check_regression
 from observability.analyzers.serving._estimates import (
@@ -21,12 +22,17 @@ from observability.analyzers.serving._estimates import (
     regression,
     spreads,
 )
+from observability.analyzers.serving._falls import reach_of
+from observability.analyzers.serving._stretches import row_error
 from observability.analyzers.serving.performance import LIMITS, chance, edge
 from observability.finding import Finding, Severity
 from observability.measure import HEADLINE, maturity
 from observability.metrics import METRICS
 from observability.stats.interval import Interval, difference_interval
 from observability.stats.multiple import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 NAME = "serving/estimated_performance"
 MATURE = 0.8
@@ -39,11 +45,12 @@ DAY = (Bucket("day"),)
 
 @dataclass(frozen=True)
 class Estimates:
-    """What is estimated of the window and of the reference, and how right the estimate was where labels came in."""
+    """What is estimated of the window and of the reference, how right the estimate was where labels came in, and what days add to its change."""
 
     now: Figures
     before: Figures
     checks: dict[str, Check]
+    days: _estimate_days.Days
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -78,8 +85,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [blank(context, main, int(served), words.small_reference(MINIMUM_REFERENCE))]
     if not found.now:
         return [blank(context, main, int(served), words.NOT_ESTIMATED if main == "mae" else words.NO_DECISIONS)]
-    changes = {metric: change for metric, each in found.now.items() if (change := fall(metric, each.interval, found.before)) is not None}
-    adjusted = benjamini_hochberg([chance(change) for change, _ in changes.values()], context.budget)[0]
+    changes = {metric: change for metric, each in found.now.items() if (change := fall(metric, each.interval, found)) is not None}
+    adjusted = benjamini_hochberg([each.p_value for each in changes.values()], context.budget)[0]
     of_p = {metric: float(p) for metric, p in zip(changes, adjusted)}
     said = [
         judge(context, found, metric, changes.get(metric), of_p.get(metric, 1.0), served, labelled)
@@ -91,14 +98,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def of_classifier(frames: Frames, context: Context) -> Estimates | None:
     """Confidence-based estimates; None where the reference is too small to calibrate scores on."""
-    classes = frames.get("current_classes")
+    counts, classes, past_classes = (frames.get(name) for name in ("current_counts", "current_classes", "past_classes"))
+    assert counts is not None
     known = meaning(context.model, frames["reference_counts"], frames.get("reference_classes"))
     if known is None:
         return None
+    past = frames["past_counts"]
+    by_day = _estimate_days.of_binary(known, past) if past_classes is None else _estimate_days.of_classes(known, past, past_classes)
     return Estimates(
-        estimates(known, frames["current_counts"], classes),
+        estimates(known, counts, classes),
         estimates(known, frames["reference_counts"], frames.get("reference_classes")),
         check_classifier(known, frames, context.window.start),
+        strays(by_day, counts, context),
     )
 
 
@@ -110,23 +121,41 @@ def of_regression(frames: Frames, context: Context) -> Estimates:
         regression(now, spread, maturity(counts)[0])[0],
         regression(reference, spread, context.version.reference_rows)[0],
         check_regression(context.model, frames, context.window.start),
+        strays(_estimate_days.of_errors(frames["past_errors"], spread), counts, context),
     )
 
 
-def fall(metric: str, now: Interval, before: Figures) -> tuple[Interval, float] | None:
-    """The change of an estimate since the reference, and how much worse it is (points, or relative); None where it cannot be compared."""
-    then = before[metric].interval if metric in before else None
+def strays(past: _estimate_days.Daily, counts: "DataFrame", context: Context) -> _estimate_days.Days:
+    """What days add to the change of each metric since the reference."""
+    days = counts["period"].nunique()
+    return _estimate_days.strays(past, days, maturity(counts)[0] / max(days, 1), context.version.reference_rows)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much worse an estimate is than the reference's (points, or relative), how easily rows and days give that, and up to where days go by themselves."""
+
+    worse: float
+    p_value: float
+    varies: float
+
+
+def fall(metric: str, now: Interval, found: Estimates) -> Change | None:
+    """The change of an estimate since the reference; None where it cannot be compared."""
+    then = found.before[metric].interval if metric in found.before else None
     if metric not in LIMITS or then is None or then.value is None or now.value is None or now.n < MINIMUM_ROWS:
         return None
     change = difference_interval(now, then)
     if change.value is None or change.low is None or change.high is None:
         return None
     worse = -change.value if METRICS[metric].better == "high" else change.value
-    return change, worse / abs(then.value) if LIMITS[metric][0] == "relative" and then.value else worse
+    scale = abs(then.value) if LIMITS[metric][0] == "relative" and then.value else 1.0
+    days = found.days.get(metric) or _estimate_days.doubted(row_error(now))
+    return Change(worse / scale, chance(change, *days), reach_of(change, *days) / scale)
 
 
 def judge(
-    context: Context, found: Estimates, metric: str, change: tuple[Interval, float] | None, adjusted: float, served: float, labelled: float,
+    context: Context, found: Estimates, metric: str, change: Change | None, adjusted: float, served: float, labelled: float,
 ) -> Finding:  # fmt: skip
     """The finding about one metric."""
     now, check = found.now[metric].interval, found.checks.get(metric)
@@ -137,7 +166,7 @@ def judge(
         evidence={
             "baseline": then.value if then else None, "label_maturity": labelled / served, "served": int(served),
             "check": None if check is None else as_json(check), "p_adjusted": adjusted if change else None,
-            "worse_by": change[1] if change else None,
+            "worse_by": change.worse if change else None, "varies_up_to": change.varies if change else None,
         },
     )  # fmt: skip
     if now.value is None or now.n < MINIMUM_ROWS:
@@ -145,12 +174,13 @@ def judge(
     if check is not None and check.failed:
         return replace(base, because=words.distrusted(metric, now, check))
     act = context.model.settings.limits.get(f"{NAME}/{metric}", LIMITS[metric][2])
-    watch = min(LIMITS[metric][1], act)
+    varies = change.varies if change else 0.0
+    watch, act = max(min(LIMITS[metric][1], act), varies), max(act, varies)
     missing = labelled < MATURE * served
     severity: Severity = "ok"
-    if change is not None and missing and change[1] >= watch and adjusted <= context.budget:
+    if change is not None and missing and change.worse >= watch and adjusted <= context.budget:
         sure = (
-            change[1] >= act
+            change.worse >= act
             and adjusted <= context.budget * ACT_SHARE
             and check is not None
             and check.held
@@ -165,7 +195,7 @@ def judge(
     return replace(
         base, severity=severity, because=said,
         limit=None if then is None or then.value is None else edge(metric, then.value, act if severity == "act" else watch),
-        rank=6.0 + min(max(change[1] if change else 0.0, 0.0) / act, 5.0) if act > 0 else 6.0,
+        rank=6.0 + min(max(change.worse if change else 0.0, 0.0) / act, 5.0) if act > 0 else 6.0,
     )  # fmt: skip
 
 

@@ -246,3 +246,28 @@ def test_a_regression_without_estimates_says_when_they_come() -> None:
     }
     (found,) = ANALYZER.analyze(frames, context)
     assert found.severity == "unknown" and "have not been estimated" in found.because
+
+
+def mixed(days: int, a_day: int, rng: np.random.Generator, *, first: int = 0, labelled: float = 0.0) -> pd.DataFrame:
+    """Days of which each has its own mix of easy and hard rows."""
+    parts = []
+    for day in range(first, first + days):
+        rows = people(a_day, int(rng.integers(1 << 30)), sharp=float(rng.uniform(0.3, 1.0)), labelled=labelled)
+        parts.append(rows.assign(at=START + timedelta(days=day) + (rows["at"] - START) / 7))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_weeks_whose_days_differ_in_their_mix_are_no_fall() -> None:
+    rng, said, by_rows = np.random.default_rng(80), [], 0
+    base = mixed(60, 300, rng, labelled=1.0)
+    past = mixed(28, 300, rng, first=-28, labelled=1.0)
+    for _ in range(12):
+        found = findings(mixed(7, 300, rng), base, past)
+        said += [each.because for each in found.values() if each.severity in ("act", "watch")]
+        accuracy = found["accuracy"]
+        assert accuracy.evidence["varies_up_to"] > 0.02
+        by_rows += abs(accuracy.evidence["worse_by"]) > 0.02
+    assert by_rows >= 2, "weeks stray by more than the smallest fall that matters"
+    assert said == []
+    hard = people(2100, 81, sharp=0.1, labelled=0.0)
+    assert findings(hard, base, past)["accuracy"].severity in ("act", "watch"), "no week was ever so hard"
