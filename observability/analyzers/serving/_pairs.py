@@ -1,6 +1,6 @@
 """Which two numbers no longer go together as they did, in the window or in its last days, although each alone stayed as it was?
 
-Rank correlations of a bounded sample, of ranks over all rows that are compared, so that they differ by how numbers go together and not by their scale.
+Rank correlations within days of a bounded sample, of ranks over all rows that are compared, so that they differ by how numbers go together and not by their scale.
 The window and its last 1 and 3 days are looked at side by side. How far a correlation strays from day to day is learned from the own past, and what
 stood there is no news. A number that the rows of a day share (the weather) is left out: with it each day is one observation, and a month of them says
 little about how numbers go together. Variance of Fisher's z of a rank correlation: (1 + r² / 2) / (n - 3) (Bonett and Wright 2000).
@@ -44,15 +44,24 @@ class Rows:
         return Rows(self.ranks[kept], self.there[kept], self.day[kept])
 
     def correlations(self) -> tuple[Floats, Floats]:
-        """Rank correlation of each two numbers, NaN where it is not defined, and the rows that have both."""
-        there = self.there.astype(np.float64)
-        n = there.T @ there
+        """Rank correlation of each two numbers within days, NaN where it is not defined, and the rows that have both, less one for each day but the first.
+
+        Within days: two numbers that happen to be high on the same one of three days go together over these days, and in no row.
+        """
+        size = self.ranks.shape[1]
+        rows, squares, shared, lost = (np.zeros((size, size)) for _ in range(4))
+        for day in np.unique(self.day):
+            kept = self.day == day
+            there, ranks = self.there[kept].astype(np.float64), self.ranks[kept]
+            n = there.T @ there
+            means = (ranks.T @ there) / np.maximum(n, 1)
+            squares += (ranks**2).T @ there - n * means**2
+            shared += ranks.T @ ranks - n * means * means.T
+            rows += n
+            lost += n > 0
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.where(n > 0, (self.ranks.T @ there) / n, 0.0)
-            squares = (self.ranks**2).T @ there - n * means**2
-            shared = self.ranks.T @ self.ranks - n * means * means.T
             found = shared / np.sqrt(squares * squares.T)
-        return np.clip(found, -EDGE, EDGE), n
+        return np.clip(found, -EDGE, EDGE), rows - np.maximum(lost - 1, 0)
 
 
 @dataclass(frozen=True)

@@ -175,3 +175,25 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6
     stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
     assert stands.severity == "watch" and "are as far from it" in stands.because
+
+
+def test_days_that_are_high_in_both_by_luck_do_not_go_together() -> None:
+    reference, past, current = tied(3000, 101, 0.0), month(1000, 0.0), tied(2800, 102, 0.0)
+    day = current["at"].dt.dayofyear - current["at"].dt.dayofyear.min()
+    luck = day.map({4: 0.6, 5: -0.5, 6: -0.6}).fillna(0.0)
+    current = current.assign(age=current["age"] + 10 * luck, income=current["income"] * np.exp(0.6 * luck))
+    late = current[day >= 4]
+    assert stats.spearmanr(late["age"], late["income"])[0] > 0.15, "over these three days, though in none of them"
+    assert abs(last_days(reference, current, past)) < 0.08
+    tie = current.assign(income=current["income"] * np.exp(0.02 * (current["age"] - 40)))
+    assert last_days(reference, tie, past) > 0.2
+
+
+def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame) -> float:
+    """The rank correlation of age and income in the last three days."""
+    context = context_for(reference, features=FEATURES)
+    mixed = current.sample(frac=1.0, random_state=3, ignore_index=True)
+    found = numbers(frames_for(ANALYZER.needs(context), context, mixed, reference, past), context)
+    assert found is not None
+    (pair,) = [each for each in found.pairs(1.0) if each.days == 3]
+    return pair.after
