@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.browser.pages import Watch, settle
+from tests.browser.pages import Watch, opened, settle
 from tests.running import Dashboard, dashboard
 from tests.sample_home import copied, sample_home
 
@@ -66,19 +66,14 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     """
     watches: list[Watch] = []
 
-    def open_page(url: str, *, width: int = 1360, height: int = 2400, scheme: str = "light", ready: bool = True) -> Page:
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, permissions=["clipboard-read"]
-        )
-        page = context.new_page()
-        watches.append(Watch(page, url))
-        page.goto(url, wait_until="commit")
+    def open_page(url: str, *, width: int = 1360, height: int = 2400, ready: bool = True, **options: str) -> Page:
+        watches.append(opened(chromium, url, width=width, height=height, **options))
         if ready:
-            settle(page)
-        return page
+            settle(watches[-1].page)
+        return watches[-1].page
 
     yield open_page
     problems = [problem for watch in watches for problem in watch.problems]
     for watch in watches:
-        watch.page.context.close()
+        watch.close()
     assert not problems, "\n".join(problems)

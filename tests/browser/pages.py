@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Page, Request, Response, TimeoutError
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, TimeoutError, WebSocket
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-PATIENCE = 90_000
-"""Milliseconds for a page to be drawn on a busy machine."""
+PATIENCE = 120_000
+"""Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const busy = !app || app.dataset.testScriptState !== 'notRunning' || document.querySelector('[data-testid="stSkeleton"]')
@@ -38,15 +40,16 @@ Row = dict[str, dict[str, str]]
 
 
 class Watch:
-    """What went wrong on one page while a test looked at it."""
+    """What went wrong on one page while a test looked at it, and whether the page still waits for a run of its script that it asked for."""
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page, self.host, self.problems = page, urlsplit(url).netloc, []
+        self.page, self.host, self.problems, self.awaits = page, urlsplit(url).netloc, [], False
         page.on("console", self.said)
         page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
         page.on("request", self.asked)
-        page.on("websocket", lambda socket: self.left(socket.url))
+        page.on("websocket", self.connected)
         page.on("response", self.answered)
+        WATCHES[page] = self
 
     def said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -54,6 +57,19 @@ class Watch:
 
     def asked(self, request: Request) -> None:
         self.left(request.url)
+
+    def connected(self, socket: WebSocket) -> None:
+        self.left(socket.url)
+        socket.on("framesent", self.sent)
+        socket.on("framereceived", self.received)
+
+    def sent(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes) and (message := BackMsg.FromString(frame)).HasField("rerun_script"):
+            self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave those undone
+
+    def received(self, frame: str | bytes) -> None:
+        if self.awaits and isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("new_session"):
+            self.awaits = False
 
     def left(self, url: str) -> None:
         where = urlsplit(url)
@@ -64,16 +80,43 @@ class Watch:
         if response.status >= 400:
             self.problems.append(f"{self.page.url}: {response.status} from {response.url}")
 
+    def close(self) -> None:
+        del WATCHES[self.page]
+        self.page.context.close()
+
+
+WATCHES: dict[Page, Watch] = {}
+"""The watch of each page that is open."""
+
+
+def opened(chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce") -> Watch:
+    """An address in a browser context of its own: nothing is remembered from before. Moving pictures are off unless a test is about them: to draw those
+    of Streamlit while it loads takes a tall page on a machine without a graphics card more time than all the rest.
+    """
+    viewport = {"width": width, "height": height}
+    context = chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion, accept_downloads=True)
+    context.grant_permissions(["clipboard-read"])
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    watch = Watch(page, url)
+    page.goto(url, wait_until="commit")
+    return watch
+
 
 def settle(page: Page) -> None:
-    """Wait until the script has run, everything is drawn, and it stays so."""
-    page.evaluate("window.quietSince = undefined")
-    page.wait_for_function(QUIET, timeout=PATIENCE, polling=50)
+    """Wait until every run of the script that the page asked for has begun and ended, everything is drawn, and it stays so."""
+    end = time.monotonic() + PATIENCE / 1000
+    while True:
+        page.evaluate("window.quietSince = undefined")
+        page.wait_for_function(QUIET, polling=50)
+        if not WATCHES[page].awaits:
+            return
+        assert time.monotonic() < end, f"{page.url}: a run that the page asked for never began"
 
 
 def complete(page: Page) -> None:
     """Wait until nothing is still to be added to the page by itself."""
-    page.wait_for_function("() => !document.querySelector('.st-key-still-looking')", timeout=PATIENCE, polling=100)
+    page.wait_for_function("() => !document.querySelector('.st-key-still-looking')", polling=100)
     settle(page)
 
 
@@ -119,7 +162,7 @@ def download(page: Page, key: str) -> str:
     gives nothing.
     """
     settle(page)
-    with page.expect_download(timeout=PATIENCE) as waiting:
+    with page.expect_download() as waiting:
         page.locator(f".st-key-{key} button").click()
     return waiting.value.path().read_text(encoding="utf-8")
 
@@ -128,7 +171,7 @@ def link_of(page: Page) -> str:
     """The address that "Copy link" offers."""
     page.get_by_role("button", name="Copy link").click()
     code = page.locator('[data-testid="stPopoverBody"] code')
-    code.wait_for(timeout=PATIENCE)
+    code.wait_for()
     address = code.inner_text().strip()
     page.keyboard.press("Escape")
     return address
@@ -144,6 +187,6 @@ def choose(page: Page, label: str, option: str) -> None:
 def said(page: Page, sentence: str) -> None:
     """Wait until the page says something, for as long as a rerun may take."""
     try:
-        page.wait_for_function(SAYS, arg=sentence, timeout=PATIENCE, polling=100)
+        page.wait_for_function(SAYS, arg=sentence, polling=100)
     except TimeoutError:
         raise AssertionError(f"the page does not say {sentence!r} but {words(page)!r}") from None

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from observability.views.links import page_files
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, complete, heading, settle
+from tests.browser.pages import complete, heading, settle
 from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -93,7 +93,7 @@ def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, flee
     assert heading(page)
     for scheme, background in BACKGROUNDS.items():
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(IN_COLOUR, arg=background, timeout=PATIENCE)
+        page.wait_for_function(IN_COLOUR, arg=background)
         settle(page)
         assert serious(page) == [], scheme
 
@@ -108,7 +108,7 @@ def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, flee
 
 @pytest.mark.parametrize("name", ["health", "drift", "add_model"])
 def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + VIEWS[name], **PHONE)
+    page = visit(fleet.url + VIEWS[name], **PHONE, motion="no-preference")
     box = page.locator("h1").first.bounding_box()
     assert box and 0 <= box["x"] < PHONE["width"] and box["y"] < PHONE["height"] / 2
     assert page.get_by_test_id("stSidebar").evaluate("bar => bar.getBoundingClientRect().right") <= 1

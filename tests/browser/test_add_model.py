@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from tests import stranger
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, choose, download, heading, said, settle, words
+from tests.browser.pages import choose, download, heading, said, settle, words
 from tests.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
@@ -33,7 +33,7 @@ def name_it(page: Page, model: str) -> None:
 def upload(page: Page, path: Path, place: int = 0) -> None:
     """Put a file into the page's first or second box for files."""
     page.locator('[data-testid="stFileUploader"] input[type=file]').nth(place).set_input_files(path)
-    page.get_by_test_id("stFileUploader").nth(place).get_by_text(path.name).first.wait_for(timeout=PATIENCE)
+    page.get_by_test_id("stFileUploader").nth(place).get_by_text(path.name).first.wait_for()
     settle(page)
 
 
@@ -49,7 +49,7 @@ def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> Non
     page = visit(shop.url)
     assert "No predictions have arrived yet." in words(page)
     page.get_by_test_id("stMain").get_by_role("link", name="Add a model").click()
-    page.wait_for_url("**/add_model**", timeout=PATIENCE)
+    page.wait_for_url("**/add_model**")
     settle(page)
     assert heading(page) == "Add a model"
 
@@ -61,7 +61,7 @@ def test_a_wrong_file_gets_one_clear_sentence(name: str, shop: Dashboard, visit:
     name_it(page, "wrong")
     upload(page, path)
     problem = page.get_by_test_id("stAlert").filter(has_text="This file cannot be read")
-    problem.wait_for(timeout=PATIENCE)
+    problem.wait_for()
     text = problem.inner_text()
     assert word in text and "Traceback" not in text and "Exception" not in text
     assert page.get_by_role("button", name="Register").count() == 0
@@ -101,7 +101,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     said(page, f"{len(served):,} lines: {len(served):,} stored, 0 duplicates, 0 rejected.")
 
     page.get_by_role("button", name="Open its first page").click()
-    page.wait_for_url("**/model?**", timeout=PATIENCE)
+    page.wait_for_url("**/model?**")
     settle(page)
     assert heading(page) == "shop-churn"
     said(page, f"{len(served):,} predictions in 4 to 18 Mar 2024")

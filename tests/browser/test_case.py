@@ -39,7 +39,7 @@ def find(page: Page, typed: str) -> None:
 def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/performance?model={MODEL}&slice=origin%3DJFK", height=6000)
     find(page, CASE)
-    page.locator(".st-key-waterfall-average").wait_for(timeout=90_000)
+    page.locator(".st-key-waterfall-average").wait_for()
     settle(page)
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and parameters(page)["model"] == MODEL
     shown = pd.read_csv(StringIO(download(page, "waterfall-average-csv")))
@@ -50,7 +50,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
         assert moved == pytest.approx(values[label.split(" = ")[0]], rel=1e-4)
     assert shown["end"].iloc[-1] == pytest.approx(shown["start"].iloc[0] + values.sum(), abs=1e-4)
     page.get_by_role("button", name="Back to Performance").click()
-    page.get_by_role("heading", name="Performance").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="Performance").wait_for()
     settle(page)
     assert parameters(page)["slice"] == "origin=JFK"
 
@@ -67,7 +67,7 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
     rows = raw.predictions(MODEL)
     assert float(own_score) == pytest.approx(rows.loc[rows["id"] == CASE, "score"].item(), abs=5e-4)
     page.get_by_role("button", name="Draw how the score goes with each feature").click()
-    page.get_by_text("Everything else stays as it is").wait_for(timeout=90_000)
+    page.get_by_text("Everything else stays as it is").wait_for()
     settle(page)
     assert words(page).count("moves the score between") == 6 and "carrier moves the score" in words(page) and "locked" in words(page)
 
@@ -76,7 +76,7 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
 def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
     fixed = next(each for part in FIXED.values() for each in part if each["id"] == name)
     page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-    page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Take it along").wait_for()
     settle(page)
     first = tables(page)["Suspected sources, best first"][0]
     assert first["Suspected source"]["text"] == SOURCES[fixed["source"]]
@@ -89,7 +89,7 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     said(page, "=1+1 <b>seen</b> by a test")
     if name == CASE:  # what was written is there for everybody
         page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-        page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+        page.get_by_role("heading", name="Take it along").wait_for()
     text = words(page)
     concluded = "The label is wrong" if fixed["source"] == "label" else "It was wrong"
     assert f"{concluded}; {SOURCES[fixed['source']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
@@ -102,10 +102,10 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
 def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=7000)
     page.get_by_role("button", name="Find all errors like this").click()
-    page.get_by_role("heading", name="Find a case").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     page.go_back()
-    page.get_by_role("heading", name="Take it along").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Take it along").wait_for()
     settle(page)
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and CASE in words(page)
 
@@ -125,7 +125,7 @@ def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: D
 
 def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=390, height=9000)
-    page.locator(".st-key-waterfall-average .ytick text").first.wait_for(timeout=90_000)
+    page.locator(".st-key-waterfall-average .ytick text").first.wait_for()
     boxes = page.evaluate(
         """() => { const plot = document.querySelector('.st-key-waterfall-average .js-plotly-plot'), box = (each) => each.getBoundingClientRect()
         return {names: [...plot.querySelectorAll('.ytick text')].map(box), marks: [...plot.querySelectorAll('.bars .point path, .scatterlayer .point')].map(box),

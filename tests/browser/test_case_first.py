@@ -51,13 +51,13 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     page = visit(running.url, height=2400)
     page.add_init_script(f"({SEEN})()")
     page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
-    page.get_by_role("heading", name="Take it along").wait_for(timeout=120_000)
+    page.get_by_role("heading", name="Take it along").wait_for()
     assert tables(page)["Suspected sources, best first"], "what needs no model is there before the model is asked"
-    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
+    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     seen = page.evaluate("window.seen")
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)
-    again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
+    again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
 
 
@@ -69,4 +69,4 @@ def test_from_the_first_page_to_a_waterfall_in_three_clicks(fresh: tuple[Dashboa
     settle(page)
     shown = tables(page)["Largest loss among new labels"]
     page.get_by_role("link", name=shown[0]["Case"]["text"]).first.click()
-    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for(timeout=120_000)
+    page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()

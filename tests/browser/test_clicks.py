@@ -25,17 +25,17 @@ def click_in(page: Page, key: str, across: float, down: float) -> None:
     box = plot.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-    page.wait_for_timeout(300)
+    page.locator(f".st-key-{key} .hoverlayer > *").first.wait_for(state="attached")  # the mark under the mouse is known
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
 def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, height: int) -> Page:
     """The page Cases, to which a click inside a chart leads."""
     page = visit(url, height=height, ready=False)
-    page.locator(f".st-key-{key} .nsewdrag").first.wait_for(timeout=120_000)
+    page.locator(f".st-key-{key} .nsewdrag").first.wait_for()
     settle(page)
     click_in(page, key, across, down)
-    page.get_by_role("heading", name="Find a case").wait_for(timeout=45_000)
+    page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     return page
 
@@ -52,7 +52,7 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     assert len(inside) > 100
     said(page, "the first 100 predictions")
     page.go_back()
-    page.get_by_role("heading", name="Input drift").wait_for(timeout=45_000)
+    page.get_by_role("heading", name="Input drift").wait_for()
 
     page = after_a_click(visit, fleet.url + f"/quality?model={MODEL}&{DAYS}", "volume", 0.5, 0.95, 2400)
     assert parameters(page)["q"] == "id != null" and parameters(page)["from"].startswith("2013-06-2")

@@ -69,7 +69,7 @@ def test_the_evidently_report_is_made_and_downloaded(fleet: Dashboard, visit: Vi
     n = len(week("2013-12-08"))
     snapshot = json.loads(download(page, "evidently-json"))
     assert snapshot["metadata"]["rows_current"] == f"{n}" and snapshot["metadata"]["rows_reference"] == "5000"
-    with page.expect_download(timeout=PATIENCE) as waiting:
+    with page.expect_download() as waiting:
         page.locator(".st-key-evidently-html button").click()
     assert waiting.value.suggested_filename == f"evidently-{LATE}-20131208-20131215-{n}-current-5000-reference-rows.html"
     file = tmp_path / "report.html"
@@ -77,8 +77,8 @@ def test_the_evidently_report_is_made_and_downloaded(fleet: Dashboard, visit: Vi
     asked: list[str] = []
     report = page.context.new_page()
     report.on("request", lambda request: asked.append(request.url))
-    report.goto(file.as_uri(), wait_until="load", timeout=PATIENCE)
-    report.get_by_text("Dataset Drift", exact=False).first.wait_for(timeout=PATIENCE)
+    report.goto(file.as_uri(), wait_until="load")
+    report.get_by_text("Dataset Drift", exact=False).first.wait_for()
     assert f"all {n:,} predictions of the current window" in words_of(report)
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     report.close()

@@ -53,7 +53,7 @@ def explained(page: Page) -> Page:
     button = page.get_by_role("button", name="Explain now")
     if button.count():
         button.click()
-        page.get_by_role("heading", name="What drives the scores").wait_for(timeout=120_000)
+        page.get_by_role("heading", name="What drives the scores").wait_for()
         settle(page)
     return page
 

@@ -21,7 +21,7 @@ from observability.views.links import page_files
 from observability.views.load import FRESH
 from tests import raw
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, complete, download, figure, row, settle, tables, words
+from tests.browser.pages import complete, download, figure, opened, row, settle, tables, words
 from tests.running import Dashboard, dashboard
 from tests.sample_home import copied
 
@@ -171,14 +171,14 @@ def changing(fleet_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
     """The first page, opened before anything changes, scrolled, and left alone."""
-    context = chromium.new_context(viewport={"width": 1360, "height": 700})
-    page = context.new_page()
-    page.goto(changing.url)
+    watch = opened(chromium, changing.url, width=1360, height=700, motion="no-preference")
+    page = watch.page
     settle(page)
     complete(page)
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 120)")
     yield page
-    context.close()
+    watch.close()
+    assert not watch.problems
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,6 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
         """(told) => [...document.querySelectorAll('*')].some((host) =>
              [...(host.shadowRoot?.querySelectorAll('.cell') ?? [])].some((cell) => cell.title.startsWith(told)))""",
         arg=told,
-        timeout=PATIENCE,
         polling=500,
     )
     assert health(left_open) == expected("health", changed)

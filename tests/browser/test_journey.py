@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page
 
 from tests import raw
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, choose, figure, heading, said, settle, words
+from tests.browser.pages import choose, figure, heading, said, settle, words
 from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -24,12 +24,12 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     assert heading(page) == "Fleet health"
 
     page.get_by_role("table", name="Models, those that need a person first").get_by_role("link", name="flights-delay", exact=True).click()
-    page.wait_for_url("**/model?**model=flights-delay**", timeout=PATIENCE)
+    page.wait_for_url("**/model?**model=flights-delay**")
     settle(page)
     assert heading(page) == "flights-delay"
 
     page.get_by_test_id("stMain").get_by_role("link", name="Input drift").click()
-    page.wait_for_url("**/drift?**model=flights-delay**", timeout=PATIENCE)
+    page.wait_for_url("**/drift?**model=flights-delay**")
     settle(page)
     assert heading(page) == "Input drift"
     assert FEATURE not in page.url
@@ -37,7 +37,7 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     bars = page.locator(".st-key-ranking")
     names = bars.locator(".ytick text").all_text_contents()
     click_middle(page, bars.locator(".barlayer .point").nth(names.index(FEATURE)))
-    page.wait_for_url(f"**feature={FEATURE}**", timeout=PATIENCE)
+    page.wait_for_url(f"**feature={FEATURE}**")
     settle(page)
 
     overlay = page.locator(".st-key-overlay")
@@ -57,7 +57,7 @@ def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Vi
     plot = days.locator(".nsewdrag").first.bounding_box()
     assert tick and plot
     page.mouse.click(plot["x"] + plot["width"] / 2, tick["y"] + tick["height"] / 2)
-    page.wait_for_url("**feature=dew_point_f**", timeout=PATIENCE)
+    page.wait_for_url("**feature=dew_point_f**")
     settle(page)
     assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
@@ -72,7 +72,7 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
     assert table.get_by_role("link").first.inner_text() == worst
 
     table.get_by_role("link").first.click()
-    page.wait_for_url(f"**slice=carrier%3D{worst}**", timeout=PATIENCE)
+    page.wait_for_url(f"**slice=carrier%3D{worst}**")
     said(page, f"carrier = {worst} ")
     said(page, f"Mean absolute error {errors.loc[worst, 'mean']:.3g} ")
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
@@ -84,16 +84,16 @@ def test_an_incident_on_the_first_page_unfolds_into_findings_that_lead_to_what_t
     address = worst.get_attribute("href")
     assert address and "incident=" in address
     worst.click()
-    page.wait_for_url("**/findings?**incident=**", timeout=PATIENCE)
+    page.wait_for_url("**/findings?**incident=**")
     settle(page)
     said(page, "Suspected source")
     table = page.get_by_role("table", name="Findings, worst first")
     assert table.get_by_role("link").count() > 8, "what is folded on the first page is unfolded here"
     table.get_by_role("link").filter(has_text="moved").first.click()
-    page.wait_for_url("**finding=**", timeout=PATIENCE)
+    page.wait_for_url("**finding=**")
     settle(page)
     page.get_by_role("button", name="Open the page that shows it").click()
-    page.wait_for_url("**/drift?**feature=**", timeout=PATIENCE)
+    page.wait_for_url("**/drift?**feature=**")
     settle(page)
     feature = page.url.split("feature=")[1].split("&")[0]
     assert page.locator(".st-key-overlay .xtitle").text_content() == feature

@@ -188,7 +188,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     assert promise["Did it move?"]["text"] == truth
 
     page.keyboard.press("ArrowRight")
-    page.wait_for_url("**step=fleet**", timeout=PATIENCE)
+    page.wait_for_url("**step=fleet**")
     settle(page)
     assert any(each["Model"]["text"] == "flights-delay" for each in tables(page)["The fleet in this week"])
     judged = {each["Model"]["text"]: each["Settings and limits"] for each in tables(page)["Versions, settings and limits of the week"]}
@@ -236,7 +236,7 @@ def test_every_step_is_accessible(scheme: str, desk: Dashboard, visit: Visit) ->
         assert serious(page) == [], step
         if step != SHORT[-1]:
             page.keyboard.press("ArrowRight")
-            page.wait_for_url(f"**step={SHORT[SHORT.index(step) + 1]}**", timeout=PATIENCE)
+            page.wait_for_url(f"**step={SHORT[SHORT.index(step) + 1]}**")
             settle(page)
 
 
@@ -257,7 +257,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     assert (decision["Decision"]["text"], decision["Decided by"]["text"]) == ("Retrain before the holidays", "Carla")
     assert decision["Rests on"]["text"].startswith(FIRST)
     page.get_by_role("table", name="Decisions").get_by_role("link").click()
-    page.wait_for_url("**item=incident**", timeout=PATIENCE)
+    page.wait_for_url("**item=incident**")
     settle(page)
     assert "Mean absolute error 30.5" in words(page)
     page = visit(f"{desk.url}/changes")

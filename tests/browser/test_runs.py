@@ -9,7 +9,7 @@ import pytest
 
 from observability import track_run
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, words
+from tests.browser.pages import download, figure, said, settle, tables, words
 from tests.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -41,7 +41,7 @@ def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, vis
 def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/runs?window=Everything")
     page.get_by_role("link", name="flights-late-mlp-4-processes").first.click()
-    page.wait_for_url("**run=flights-late-mlp-4-processes**", timeout=PATIENCE)
+    page.wait_for_url("**run=flights-late-mlp-4-processes**")
     settle(page)
     assert "Rank 2 of run flights-late-mlp-4-processes is slower than its peers in data" in words(page)
     assert page.get_by_text("Phases, median over steps").count() == 1
@@ -53,7 +53,7 @@ def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visi
     page = visit(f"{fleet.url}/runs?run=flights-late-mlp-4-processes&window=Everything")
     box = page.locator(".st-key-ranks-map .nsewdrag").first.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_url("**cell=**", timeout=PATIENCE)
+    page.wait_for_url("**cell=**")
     settle(page)
     (step,) = figure(r"Phases of step (\d+)", words(page))
     assert f"cell={step}" in page.url and int(step) % 4 == 0
@@ -72,4 +72,4 @@ def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Vis
             run.step(step, train_loss=1 / step)
         run.log.flush()
         said(page, "going goes on: 40 steps")
-    page.wait_for_function("() => !document.body.innerText.includes('goes on')", timeout=PATIENCE)
+    page.wait_for_function("() => !document.body.innerText.includes('goes on')")
