@@ -16,7 +16,7 @@ from typing import Any
 from observability import cli, owner
 from tests.sample_home import ROOT, environment
 
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Dashboard:
         assert outcome is not None and outcome.exit_code == 0, outcome
         return json.loads(outcome.out)
 
-    def wait_until_loaded(self, before: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
+    def wait_until_loaded(self, before: dict[str, Any], timeout: float = 120) -> dict[str, Any]:
         """Wait for the loader thread to have taken all that waits, at least one segment since the status `before`; gives the status then."""
         until = time.monotonic() + timeout
         while (now := self.status())["landing"]["segments"] or now["loaded"]["segments"] <= before["loaded"]["segments"]:

@@ -28,7 +28,7 @@ def sample_home(factory: pytest.TempPathFactory) -> Path:
                 env=environment(draft),
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=600,
             )
             assert done.returncode == 0, done.stderr
             draft.rename(home)

@@ -38,6 +38,7 @@ def status(store: Store) -> dict[str, Any]:
     cursor = store.cursor()
     try:
         now = datetime.now(UTC)
+        waiting = landing.backlog(store.landing)  # first: where nothing waits, all that follows counts everything that came
         reasons = dict(cursor.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY count(*) DESC, reason").fetchall())
         segments, last_loaded = one(cursor, "SELECT count(*), max(loaded_at) FROM manifest")
         (last_rejected,) = one(cursor, "SELECT max(at_loaded) FROM rejected")
@@ -48,7 +49,7 @@ def status(store: Store) -> dict[str, Any]:
             "versions": versions(),
             "models": [model_status(cursor, model, now) for model in store.catalog().models],
             "records": {kind: one(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
-            "landing": landing.backlog(store.landing),
+            "landing": waiting,
             "loaded": {"segments": segments, "last": stamp(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": stamp(last_rejected)},
         }
