@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PORT ?= 8501
 
-.PHONY: run test bench format lint types unit browser lock clean help
+UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/browser
+BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+
+.PHONY: run test tests bench format lint types unit browser chromium lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -15,7 +18,11 @@ run: $(BIN)/.installed  ## environment, sample fleet if the store is empty, dash
 	@$(BIN)/python -m observability demo --if-empty
 	@$(BIN)/python -m observability serve --port $(PORT)
 
-test: lint types unit browser  ## environment, lint, types, tests, browser tests
+test: lint  ## environment, lint, types, tests, browser tests
+	@$(MAKE) --no-print-directory -j2 types tests
+
+tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
+	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
 
 lint: $(BIN)/.installed-tests
 	$(BIN)/ruff check .
@@ -25,11 +32,13 @@ types: $(BIN)/.installed-tests
 	$(BIN)/mypy
 
 unit: $(BIN)/.installed-tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
+	$(UNIT)
 
-browser: $(BIN)/.installed-tests
+browser: $(BIN)/.installed-tests chromium
+	$(BROWSER)
+
+chromium:
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
-	$(BIN)/python -m pytest tests/browser
 
 bench: $(BIN)/.installed-tests  ## speed and memory as ratios, with machine and versions
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -13,9 +13,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def sample_home(factory: pytest.TempPathFactory) -> Path:
-    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it."""
+    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it, and so do the runs of
+    `make test`, which names the folder.
+    """
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    root = Path(os.environ.get("SAMPLE_HOMES") or root)
     home = root / "sample-home"
     with (root / "sample-home.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
