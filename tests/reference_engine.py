@@ -405,7 +405,16 @@ def attributions(store, question, window):
         )
     columns = ["id", "at", "weight", "version", "sampled", "class", "base", "output", "residual", "link", "method", "adds_up", "reproduces"]
     frame = pd.DataFrame(lines, columns=[*columns, *(f"attribution.{name}" for name in names), *question.columns])
-    return frame.astype({"at": "datetime64[us]", "sampled": bool, "adds_up": bool, "reproduces": object})
+    asked = [name for name in question.columns if name not in columns]
+    frame[asked] = typed(model, frame[asked].copy(), sample=True)
+    return frame.astype(
+        {
+            "at": "datetime64[us]",
+            "sampled": bool,
+            "adds_up": bool,
+            **dict.fromkeys(("id", "version", "link", "method", "reproduces"), object),
+        }
+    )
 
 
 def rows_in(store, query):

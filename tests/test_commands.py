@@ -16,7 +16,7 @@ from tests.sample_home import ROOT, environment
 
 REGISTER = (
     "register", "--model", "shop", "--version", "1", "--task", "binary", "--label", stranger.LABEL, "--score", stranger.SCORE,
-    "--at", stranger.WHEN, "--positive", "left", "--sensitive", "member",
+    "--at", stranger.WHEN, "--positive", "left", "--sensitive", "member", "--features", ",".join(stranger.FEATURES),
 )  # fmt: skip
 LOAD = (
     "load", "--kind", "prediction", "--model", "shop", "--version", "1", "--features", ",".join(stranger.FEATURES), "--timezone", "UTC",

@@ -49,6 +49,9 @@ class World:
         return compare(asker(self.store), self.model, a, b)
 
 
+FEATURES = ("income", "age", "sex", "fold", "region")
+
+
 def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
     """Features, two scores (the second model knows more) and labels."""
     income = random.normal(50 + shift, 10, n)
@@ -77,7 +80,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         reference.drop(columns="score2").to_parquet(path)
         register(
             store,
-            Request(model="loan", version=version, task="binary", reference=path, label="label", score=("score",), sensitive=("sex",)),
+            Request(
+                model="loan",
+                version=version,
+                task="binary",
+                reference=path,
+                label="label",
+                score=("score",),
+                features=FEATURES,
+                sensitive=("sex",),
+            ),
         )
     rows = pd.concat([rows_of(random, N, 0.0).assign(week=0), rows_of(random, N, 6.0).assign(week=1)], ignore_index=True)
     rows["latency"] = np.round(random.lognormal(3, 0.5, 2 * N) * np.where(rows["week"] == 1, 1.5, 1.0), 4)
@@ -86,7 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     rows["at"] = [START + WEEK * 2 * i / (2 * N) for i in range(2 * N)]
     records = []
     for i, each in enumerate(rows.to_dict("records")):
-        features = {name: each[name] for name in ("income", "age", "sex", "fold", "region")}
+        features = {name: each[name] for name in FEATURES}
         at = each["at"].isoformat()
         common = {"kind": "prediction", "at": at, "model": "loan", "features": features, "received_at": at}
         records.append(

@@ -61,7 +61,17 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             task, score = ("multiclass", tuple(f"{each}={each}" for each in CLASSES)) if model == SEVERAL else ("binary", ("score",))
             for version in "12" if model == SEVERAL else "1":
                 register(
-                    store, Request(model=model, version=version, task=task, reference=path, label="label", score=score, sensitive=("sex",))
+                    store,
+                    Request(
+                        model=model,
+                        version=version,
+                        task=task,
+                        reference=path,
+                        label="label",
+                        score=score,
+                        features=tuple(lines(model)[0]["features"]),
+                        sensitive=("sex",),
+                    ),
                 )
         log = folder / "log.jsonl"
         log.write_text("\n".join(json.dumps(each) for model in ODD for each in lines(model)), encoding="utf-8")

@@ -18,6 +18,8 @@ from observability.stats.confusion import average_ranks
 
 FEW, SMALLEST = 12.0, 1e-9
 """Hits or misses from which Wilson's interval is the wider one anyway."""
+ROUNDING = 1e-14
+"""A variance that is a smaller part of the mean square than this is what sums of equal numbers leave by rounding."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Unbiased sample variance; NaN below two effective rows."""
+        """Unbiased sample variance; NaN below two effective rows. What is left of equal values by rounding alone is 0."""
         rows = self.effective_n
         if rows < 2 - 1e-9:
             return float("nan")
-        return max(self.squares / self.n - self.mean**2, 0.0) * rows / (rows - 1)
+        squares = self.squares / self.n
+        left = squares - self.mean**2
+        return left * rows / (rows - 1) if left > ROUNDING * squares else 0.0
 
     @property
     def variance_of_mean(self) -> float:

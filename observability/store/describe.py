@@ -76,6 +76,12 @@ def sensitive_sentences(inference: Inference) -> list[str]:
     sensitive = [each for each in inference.columns if each.sensitive]
     if sensitive:
         sentences.append("Fairness is judged on " + ", ".join(said_role(each) for each in sensitive) + ".")
+    outside = [each.name for each in inference.groups if each.sensitive]
+    if outside and not inference.records:
+        what, them = ("it is no feature", "it") if len(outside) == 1 else ("they are no features", "them")
+        sentences.append(
+            f"Log {listed(outside)} under `groups`, since {what} of this version; where the model takes {them}, name all features with --features."
+        )
     sentences += [f"{shown(each.name)} is grouped into {', '.join(band_names(each.bands))}." for each in sensitive if each.bands]
     if inference.codes:
         sentences.append(

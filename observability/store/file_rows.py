@@ -38,7 +38,7 @@ AS_TEXT, MAY_HOLD_JSON = ("text", "time"), ("object", "list", "score", "label", 
 @dataclass
 class RowsFile:
     """A CSV or Parquet file of one kind. fields: a column that is a field of the record → its type; features: the columns that are features (of
-    another kind than predictions: further fields). extras: columns of predictions that are neither, which are kept as they are. kinds: of a CSV
+    another kind than predictions: further fields); groups: those that are sensitive attributes and no features. extras: columns of predictions that are neither, which are kept as they are. kinds: of a CSV
     column whether it holds numbers, booleans or texts.
     """
 
@@ -49,6 +49,7 @@ class RowsFile:
     features: list[str]
     extras: list[str] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
     done: int = 0
 
     def position(self) -> int:
@@ -63,22 +64,23 @@ class RowsFile:
         """The JSON lines of some rows, whose columns are given as texts of JSON."""
         parts: list[Any] = [f'{{"kind":{json.dumps(self.kind)}']
         nested = self.kind == "prediction"
-        given = "features" in self.fields
+        objects = {"features": self.features, "groups": self.groups} if nested else {}
+        objects = {name: members for name, members in objects.items() if name == "features" or members}
         for name in [*self.fields, *self.extras, *([] if nested else self.features)]:
-            if name == "features" and nested:
+            if name in objects:
                 continue
             parts.append(pc.fill_null(pc.binary_join_element_wise(f",{json.dumps(name)}:", column(name), ""), ""))
-        if nested:
+        for part, names in objects.items():
             members: list[Any] = []
-            for name in self.features:
+            for name in names:
                 members += [f"{',' if members else ''}{json.dumps(name)}:", pc.fill_null(column(name), "null")]
             own = pc.binary_join_element_wise("{", *members, "}", "") if members else pa.repeat("{}", rows)
-            parts += [',"features":', merged(column("features"), own) if given else own]
+            parts += [f',"{part}":', merged(column(part), own) if part in self.fields else own]
         return pc.binary_join_element_wise(*parts, pa.repeat("}", rows), "")
 
 
 def merged(inner: pa.Array, own: pa.Array) -> pa.Array:
-    """Objects with the members of two: of the column `features`, and of the columns that are features."""
+    """Objects with the members of two: of the column `features` (or `groups`), and of the columns that are members of it."""
     found = []
     for one, two in zip(inner.to_pylist(), own.to_pylist(), strict=True):
         value = json.loads(one) if one is not None else {}
@@ -262,7 +264,7 @@ def parquet_blocks(file: RowsFile) -> Iterator[Block]:
     first = 1
     try:
         source = pq.ParquetFile(file.path)
-        for batch in source.iter_batches(batch_size=ROWS_A_BATCH, columns=[*file.fields, *file.features, *file.extras]):
+        for batch in source.iter_batches(batch_size=ROWS_A_BATCH, columns=[*file.fields, *file.features, *file.groups, *file.extras]):
             made = {name: parquet_texts(batch.column(name), file.fields.get(name)) for name in batch.schema.names}
             yield Block(file.lines(made.__getitem__, batch.num_rows), first, file.path.name)
             first += batch.num_rows

@@ -230,9 +230,11 @@ def rows_file(path: Path, size: int, names: list[str], types: dict[str, str], de
             attempt=near_to("score", names, mapping=True),
         )
     left = [name for name in names if name not in as_fields and name != "kind"]
-    features = left if not chosen else [name for name in left if name in chosen or ours[name] in chosen]
-    extras = [name for name in left if name not in features] if kind == "prediction" else []
-    return RowsFile(path, size, kind, as_fields, features, extras, types)
+    named = [name for name in left if name in chosen or ours[name] in chosen]
+    groups = [name for name in left if ours[name] in defaults.groups and name not in named] if kind == "prediction" else []
+    features = named if chosen else [name for name in left if name not in groups]
+    extras = [name for name in left if name not in features and name not in groups] if kind == "prediction" else []
+    return RowsFile(path, size, kind, as_fields, features, extras, types, groups=groups)
 
 
 def near_to(wanted: str, names: list[str], mapping: bool = False) -> str:

@@ -69,7 +69,7 @@ def study(
     taken = {target.label: "the label", **{column: "a score" for _, column in target.scores}}
     taken |= {name: use for name, use in ((target.prediction, "the prediction"), (at, "the time")) if name is not None}
     features, groups, profiles, left_out = choose_columns(table, request, nested, taken, where)
-    features, groups, suggested = mark_sensitive(table, request, features, groups, where)
+    features, groups, suggested = mark_sensitive(table, request, features, groups, where, flat=nested is None)
     checked_kinds(request, (*features, *groups), where)
     features = tuple(replace(each, kind=request.kinds.get(each.name, each.kind)) for each in features)
     groups = tuple(replace(each, kind=request.kinds.get(each.name, each.kind)) for each in groups)

@@ -71,6 +71,7 @@ def load_files(store: Store, paths: Sequence[Path], defaults: Defaults, progress
     from observability.store.files import open_file
 
     start = time.perf_counter()
+    defaults = replace(defaults, groups=(*defaults.groups, *groups_of(store, defaults)))
     files = [open_file(Path(path), defaults) for path in paths]
     total = sum(each.size for each in files)
     done, report = 0, LoadReport()
@@ -88,6 +89,16 @@ def load_files(store: Store, paths: Sequence[Path], defaults: Defaults, progress
         report = replace(report, files=report.files + 1)
     keep_small(store)
     return replace(report, seconds=time.perf_counter() - start)
+
+
+def groups_of(store: Store, defaults: Defaults) -> tuple[str, ...]:
+    """Sensitive attributes of the model that is loaded that are no features of its version (of its newest where none is named)."""
+    known = next((each for each in store.catalog().models if each.name == defaults.model), None)
+    if known is None:
+        return ()
+    registered = [each for each in known.versions if each.registered]
+    version = known.version(defaults.version) or max(registered, key=lambda each: str(each.registered_at), default=None)
+    return tuple(each.name for each in known.columns if each.role == "group" and (version is None or each.name not in version.features))
 
 
 def prepare(store: Store) -> None:

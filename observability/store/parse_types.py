@@ -41,6 +41,7 @@ class Defaults:
     """What the person who loads says about the records of a file; it fills in what a line does not say.
 
     features: names that stand beside the record's own fields (a flat record, a CSV row) and are features. None: only what is in `features`.
+    groups: names of columns of a file that are sensitive attributes and no features; of a model that is known its own are added.
     renames: their name → our name, of fields and of features. timezone: an IANA name for times without an offset; None rejects them.
     """
 
@@ -50,6 +51,7 @@ class Defaults:
     features: tuple[str, ...] | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

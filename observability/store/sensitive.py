@@ -30,9 +30,12 @@ NOT_A_PERSON = frozenset([
 
 
 def mark_sensitive(
-    table: pa.Table, request: Request, features: tuple[Feature, ...], groups: tuple[Feature, ...], where: str | None
+    table: pa.Table, request: Request, features: tuple[Feature, ...], groups: tuple[Feature, ...], where: str | None, *, flat: bool
 ) -> tuple[tuple[Feature, ...], tuple[Feature, ...], tuple[str, ...]]:
     """Features and groups with what the request calls sensitive, and the features that look sensitive and were not named.
+
+    A sensitive column of a flat file is a feature only where the request names the features and it is among them: what the model was not given is logged
+    under `groups`, and counted as a feature it would be absent there for ever. In a file of records each says itself where it stands.
 
     Sensitive numbers of at most CODE_VALUES different values are codes, and become categories; others get bands.
     """
@@ -50,6 +53,14 @@ def mark_sensitive(
                 f"{source!r} cannot be a sensitive attribute", where=where, got=seen.obstacle, expected="numbers, words or true and false"
             )
         added.append(Feature(source, source, seen.kind, "group", sensitive=True))
+    if flat and not request.features:
+        added = [*(replace(each, role="group", sensitive=True) for each in features if each.name in chosen), *added]
+        features = tuple(each for each in features if each.name not in chosen)
+        if not features:
+            raise UsageError(
+                "no column is left to be a feature", where=where, got=f"all of them are sensitive: {', '.join(sorted(chosen)[:12])}",
+                attempt="Name the features with --features; a sensitive column that the model takes is one of them",
+            )  # fmt: skip
     features = tuple(replace(each, sensitive=each.name in chosen) for each in features)
     groups = (*groups, *added)
 

@@ -191,12 +191,15 @@ def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> d
         column_config={
             "feature": st.column_config.CheckboxColumn("feature", help="The model was given it"),
             "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
-            "sensitive": st.column_config.CheckboxColumn("sensitive", help="Fairness is judged on its groups"),
+            "sensitive": st.column_config.CheckboxColumn(
+                "sensitive", help="Fairness is judged on its groups; the model need not be given it"
+            ),
         },
     )
     same = before["feature"].equals(after["feature"])
+    told = known and (said.get("left_out") or after["sensitive"].any())
     return {
-        "features": [] if same and not (known and said.get("left_out")) else list(after.loc[after["feature"], "column"]),
+        "features": [] if same and not told else list(after.loc[after["feature"], "column"]),
         "sensitive": list(after.loc[after["sensitive"], "column"]),
         "kinds": {name: kind for name, kind in zip(after["column"], after["kind"]) if kind and kind == kind and kind != kinds.get(name)},
     }

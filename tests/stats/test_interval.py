@@ -287,3 +287,16 @@ def test_f1_covers() -> None:
         return i.f1_interval(tp, fp, fn)
 
     assert 0.92 <= coverage(one, 2 * 0.1 / (0.2 + 0.1), 7) <= 0.99
+
+
+def test_equal_numbers_do_not_vary_whichever_way_they_are_summed() -> None:
+    """Sums of one number many times over leave about 1e-16 of its square by rounding, which is no variance; a real one that is small stays."""
+    value = -math.log(0.4)
+    one_by_one = sum(value**2 for _ in range(48))
+    for squares in (48 * value**2, one_by_one, one_by_one * (1 + 4e-16)):
+        assert Moments(48, 48 * value, squares).variance == 0
+    times = 1.7e9 + np.arange(50.0)
+    found = Moments(50, float(times.sum()), float((times**2).sum()), None).variance
+    assert found == 0 or found == pytest.approx(times.var(ddof=1), rel=0.5)
+    amounts = 1e5 + np.arange(50.0)
+    assert Moments(50, float(amounts.sum()), float((amounts**2).sum())).variance == pytest.approx(amounts.var(ddof=1), rel=1e-3)

@@ -55,16 +55,30 @@ def test_sentences_say_it_all():
         "loan version 3: binary, 600 reference rows",
         "yes is the positive class",
         "p is the score, the probability of the positive class",
-        "6 features: 4 numbers (income, age, kids, constant); 1 category (sex); 1 true or false (owner)",
+        "5 features: 4 numbers (income, age, kids, constant); 1 true or false (owner)",
         "customer (it has a different value in every row",
         "note (it holds lists)",
-        "Fairness is judged on sex (a feature)",
+        "Fairness is judged on sex (no feature)",
+        "Log sex under `groups`, since it is no feature of this version; where the model takes it, name all features with --features.",
         "age looks sensitive by name",
         "always saying the most frequent class",
         "Whole numbers with at most 12 different values, treated as numbers, each value a bin of its own: kids",
         "The same value in every row: constant",
     ):
         assert part in text, part
+
+
+def test_a_sensitive_column_is_a_feature_only_where_it_is_named():
+    table, named = loans(), ("income", "age", "sex", "owner")
+    for features, role in ((None, "group"), (("income", "age"), "group"), (named, "feature")):
+        found = infer(table, replace(BINARY, sensitive=("sex",), features=features))
+        (sex,) = [each for each in found.columns if each.name == "sex"]
+        assert (sex.role, sex.sensitive, sex.kind) == (role, True, "category")
+        assert ("sex" in {each.name for each in found.features}) == (role == "feature")
+        said = "\n".join(describe(found))
+        assert ("Log sex under `groups`" in said) == (role == "group") and ("sex (a feature)" in said) == (role == "feature")
+    with pytest.raises(UsageError, match="all of them are sensitive: age, income"):
+        infer(table.select(["income", "age", "p", "outcome"]), replace(BINARY, sensitive=("age", "income")))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.store import register as registering
 from observability.store.artifacts import intact, stored
 from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
 from observability.store.register import Request, infer_file, register, update_settings
 from observability.store.rollup import rebuild
 from observability.store.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
@@ -59,6 +61,9 @@ def write(tmp_path, frame, name="reference.parquet"):
     return path
 
 
+FEATURES = ("income", "age", "sex", "race", "owner")
+
+
 def request(path, **more):
     return Request("loan", "3", **{"task": "binary", "label": "outcome", "score": ("p",), "reference": path, "at": "day", **more})
 
@@ -90,12 +95,12 @@ def histogram(store, key, measure, stream):
 
 def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_path):
     frame = loans()
-    done = register(store, request(write(tmp_path, frame), sensitive=("sex", "age", "race")), now=NOW)
+    done = register(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex", "age", "race")), now=NOW)
     model = store.catalog().model("loan")
     version = model.version("3")
     assert (model.task, model.classes, done.rows, version.reference_rows) == ("binary", ("no", "yes"), 1500, 1500)
     assert version.registered_at == NOW and version.inferred == done.sentences and not version.in_sample
-    assert version.features == ("income", "age", "sex", "race", "owner")
+    assert version.features == FEATURES
     kinds = {each.name: (each.kind, each.role, each.sensitive) for each in model.columns}
     assert (
         kinds["race"] == ("category", "feature", True)
@@ -124,7 +129,7 @@ def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_p
 
 def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
     frame = loans()
-    register(store, request(write(tmp_path, frame), sensitive=("sex",)))
+    register(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex",)))
     y, p = (frame["outcome"] == "yes").astype(int), frame["p"]
     counts = rows(store, f"SELECT label, decision, bin, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL")
     matrix = np.zeros((2, 2), int)
@@ -335,7 +340,7 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
         add_columns(writer, 1, [("feature", "income", "number"), ("feature", "race", "number")])
         insert_predictions(writer, find_model(writer, "loan"), predictions, labels, now=NOW)
         rebuild(writer, "loan")
-    register(store, request(write(tmp_path, loans()), sensitive=("race",)))
+    register(store, request(write(tmp_path, loans()), features=FEATURES, sensitive=("race",)))
     model = store.catalog().model("loan")
     streams = {environment: stream for stream, environment in rows(store, "SELECT stream, environment FROM streams")}
     column = model.column("feature.income")
@@ -584,3 +589,34 @@ def test_compressed_lines_are_read(store, tmp_path):
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(frame.to_json(orient="records", lines=True).encode()))
     assert register(store, request(path, at=None)).rows == 200
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from(store, tmp_path, ending, named):
+    """Registered without --features, logged under `groups` by a service and as a column of a file: it is never an absent or an unknown feature."""
+    frame = loans(300)
+    register(store, request(write(tmp_path, frame), sensitive=("sex", "race")))
+    version = store.catalog().model("loan").version("3")
+    assert version.features == ("income", "age", "owner") and {"group.sex", "group.race"} <= set(version.edges)
+    served = pd.DataFrame(
+        {"nr": [f"p{i}" for i in range(60)], "at": "2026-03-02T08:00:00Z", "score": 0.5, "income": 30000.0, "age": 40, "owner": True}
+    )
+    served = served.assign(gender=["F", "M"] * 30, race=2)
+    path = tmp_path / f"served.{ending}"
+    served.to_parquet(path) if ending == "parquet" else served.to_csv(path, index=False)
+    features = ("income", "age", "owner") if named else None
+    defaults = Defaults("prediction", "loan", "3", features, {"nr": "id", "gender": "sex"})
+    assert load_files(store, [path], defaults).reasons == {}
+    line = {
+        "kind": "prediction", "id": "one", "at": "2026-03-02T09:00:00Z", "model": "loan", "version": "3", "score": 0.5,
+        "features": {"income": 1.0, "age": 2, "owner": True}, "groups": {"sex": "F", "race": 1},
+    }  # fmt: skip
+    (tmp_path / "line.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert load_files(store, [tmp_path / "line.jsonl"], Defaults()).reasons == {}
+    model = store.catalog().model("loan")
+    assert {each.reference for each in model.columns} == {"feature.income", "feature.age", "feature.owner", "group.sex", "group.race"}
+    sex, race = (model.column(f"group.{name}").column for name in ("sex", "race"))
+    assert rows(store, f"SELECT {sex}, {race}, absent, count(*) FROM predictions_1 WHERE stream <> 0 GROUP BY ALL ORDER BY ALL") == [
+        ("F", "1", None, 1), ("F", "2", None, 30), ("M", "2", None, 30),
+    ]  # fmt: skip

@@ -17,6 +17,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 14
 END = START + timedelta(days=DAYS)
 HOSTILE = "<b>x</b> *y* https://evil.example :red[z]"
+FEATURES = ("size", "age", "carrier", "sex")
 CARRIERS = ["AA", "BB", "CC"]
 
 
@@ -83,7 +84,12 @@ def build(folder: Path) -> World:
     for name, frame, task in (("loan", loan_reference, "binary"), ("price", price_reference, "regression")):
         path = folder / f"{name}.parquet"
         frame.to_parquet(path)
-        register(store, Request(model=name, version="1", task=task, reference=path, label="label", score=("score",), sensitive=("sex",)))
+        register(
+            store,
+            Request(
+                model=name, version="1", task=task, reference=path, label="label", score=("score",), features=FEATURES, sensitive=("sex",)
+            ),
+        )
     records = served(loan, "loan", "l") + served(price, "price", "p")
     for i in range(50):
         at = (END - timedelta(hours=i)).isoformat()
