@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from observability.views import links, text
+from observability.views import links, others, text
 
 
 def nothing(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
@@ -21,13 +21,20 @@ def problem(error: Exception) -> None:
 
 
 def no_models() -> None:
-    """The store is empty."""
+    """No model has answered yet: what there is beside predictions, with links to it, and how predictions get here."""
+    found = others.there()
+    said = f" There {'is' if found[0].words.startswith('1 ') else 'are'} {others.listed(found)}." if found else ""
     nothing(
-        "No predictions have arrived yet.",
+        f"No predictions have arrived yet.{said}",
         "Add a model from a file here, load the sample with `python -m observability demo`, or log to this home with `observability.Logger`.",
         "add_model",
         "Add a model",
     )
+    if found:
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            for page in dict.fromkeys(each.page for each in found):
+                name, icon, _ = links.about(links.page_files()[page])
+                st.page_link(str(links.page_files()[page]), label=name, icon=icon)
 
 
 def no_rows(what: str = "predictions") -> None:

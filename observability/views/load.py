@@ -116,8 +116,13 @@ def window(scope: Scope, model: str) -> Window:
 
 
 def span_of(scope: Scope) -> tuple[datetime, datetime]:
-    """The dates of a scope that is about no single model: those of its model, else from the first to the last of all models' windows; everything goes up to now."""
+    """The dates of a scope that is about no single model: those of its model, else from the first to the last of all models' windows (of no
+    model: the last days up to now); everything goes up to now.
+    """
     windows = [window(scope, each.name) for each in catalog().models if scope.model in (None, each.name)]
+    if not windows:
+        end = scope.end or now()
+        return scope.start or (EPOCH if scope.span == "all" else end - timedelta(days=record_days(scope))), end
     end = max(each.end for each in windows)
     return min(each.start for each in windows), max(end, now()) if scope.span == "all" else end
 

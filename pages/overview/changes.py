@@ -7,11 +7,11 @@ above, whatever dates are looked at. Search it, filter it, take it along as CSV.
 import streamlit as st
 
 from observability.export_csv import inert_csv
-from observability.views import changes, empty, frame, load, load_review
+from observability.views import changes, empty, frame, load, load_review, others
 from observability.views.sidebar import BIND
 from observability.views.table import table
 
-scope = frame.begin("changes")
+scope = frame.begin("changes", anyway=bool(others.there()))  # events and datasets come before any model has answered
 start, end = load.span_of(scope)
 now = load.now()
 entries = load_review.ledger(scope.model, start, end)

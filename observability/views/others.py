@@ -1,0 +1,43 @@
+"""What is in the store beside predictions, and on which page does it stand?
+
+A store may hold training runs, batches or events long before a model answers, and then nobody is told that it is empty.
+"""
+
+from dataclasses import dataclass
+
+from observability.aggregate import Records
+from observability.views import load, text
+from observability.window import EPOCH, Window
+
+PLACES = {
+    "run": ("run", "training run", None, "runs"),
+    "batch": ("batch", "batch", "batches", "batches"),
+    "cleaning": ("rule", "cleaning rule", None, "cleaning"),
+    "dataset": ("dataset", "dataset", None, "changes"),
+    "event": ("what", "kind of event", "kinds of events", "changes"),
+}
+"""Of each kind: the field that names one, the words for one and for several, and the page that shows them."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """Records of one kind: how many different ones there are in words, and the page that shows them."""
+
+    words: str
+    page: str
+
+
+def there() -> tuple[Other, ...]:
+    """What the store holds beside predictions; nothing where it is empty."""
+    always, found = Window("", EPOCH, load.now()), []
+    for kind, (field, one, many, page) in PLACES.items():
+        names = load.records(Records(kind, (field,), ever=True), always)[field]
+        if len(names):
+            found.append(Other(text.plural(names.nunique(), one, many), page))
+    return tuple(found)
+
+
+def listed(found: tuple[Other, ...]) -> str:
+    """`2 training runs and 1 batch`."""
+    words = [each.words for each in found]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
