@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from observability.compare.difference import SECTIONS, Difference
 from observability.energy import with_prefix
 from observability.metrics import METRICS
+from observability.numerals import MINUS
 from observability.window import Slice
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def amount(value: float | None, unit: str) -> str:
     if value is None:
         return "unknown"
     if unit == "share":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f} %".replace("-", MINUS)
     if unit == "Wh":
         return with_prefix(value, unit)
-    digits = f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    digits = (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", MINUS)
     return f"{digits} ms" if unit == "ms" else digits
 
 
@@ -72,7 +73,7 @@ def change(each: Difference) -> str:
         moved = f"{100 * value / abs(each.b.value):+.0f} %"
     else:
         moved = f"{value:+.3g}"
-    return f"{amount(each.a.value, each.unit)} against {amount(each.b.value, each.unit)}, {moved}"
+    return f"{amount(each.a.value, each.unit)} against {amount(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"
 
 
 def spoken(found: Sequence[Difference]) -> list[Difference]:
