@@ -1,7 +1,8 @@
 """How is the value of one field of a record checked and typed?"""
 
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal
@@ -11,6 +12,19 @@ from observability.record_values import SCALARS, Rejected, as_number, attributio
 FieldType = Literal["text", "number", "integer", "time", "boolean", "object", "scalar", "list", "score", "label"]
 Members = Literal["any", "number", "time", "attribution"]
 Check = Callable[[Any, tzinfo | None], Any]
+
+OTHER_NAMES = {
+    "id": ("prediction_id", "request_id", "uuid", "_id"),
+    "at": ("timestamp", "time", "ts", "datetime", "date", "event_time", "created_at"),
+    "model": ("model_name", "model_id"),
+    "version": ("model_version",),
+    "features": ("inputs", "input", "feature"),
+    "score": ("probability", "proba", "y_score", "y_prob", "output"),
+    "prediction": ("predicted", "y_pred", "decision"),
+    "value": ("label", "target", "actual", "outcome", "y_true", "truth"),
+    "kind": ("type", "record"),
+}
+"""What others call our fields: for suggestions only."""
 
 
 @dataclass(frozen=True)
@@ -113,3 +127,10 @@ _TYPES = {
 def named(field: Field) -> str:
     """What a field is, in words."""
     return f"one of {', '.join(field.values)}" if field.values else _TYPES[field.type]
+
+
+def suggestion(name: str, others: Mapping[str, Any]) -> str:
+    """`; it has 'timestamp': rename it to 'at'` where one of the other fields looks like `name`, else nothing."""
+    near = [each for each in others if each.lower() in OTHER_NAMES.get(name, ()) or each.lower().strip("_ ") == name]
+    near = near or difflib.get_close_matches(name, [each for each in others if len(each) > 2], n=1, cutoff=0.7)
+    return f"; it has {near[0]!r}: rename it to {name!r}, or load with --map {near[0]}={name}" if near else ""

@@ -23,6 +23,7 @@ CORE = {
     "metrics",
     "record",
     "record_check",
+    "record_kinds",
     "record_values",
     "measure",
     "numerals",

@@ -6,7 +6,7 @@ these sizes give by chance. A gap that stood in the reference is shown and raise
 
 import streamlit as st
 
-from observability.views import fairness, findings, frame, load
+from observability.views import fairness, fairness_groups, fairness_pairs, findings, frame, load
 
 here = frame.begin_model("fairness")
 with frame.loading(300):
@@ -20,11 +20,11 @@ fairness.note(here, chosen)
 fairness.class_words(chosen)
 
 st.header("Group by group", anchor=False)
-fairness.dots(here, chosen, said)
+fairness_groups.dots(here, chosen, said)
 
 st.header("All figures", anchor=False)
-fairness.all_figures(here, chosen)
-fairness.pairs(here, chosen)
+fairness_groups.all_figures(here, chosen)
+fairness_pairs.pairs(here, chosen)
 
 st.header("Findings", anchor=False)
 findings.listed("findings", "Findings about fairness", [each for each in found if each.severity != "ok"], here.scope)
