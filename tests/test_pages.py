@@ -285,6 +285,8 @@ def test_a_warm_rerun_is_quick(path: Path, current: World) -> None:
         began = time.perf_counter()
         app.run()
         seconds.append(time.perf_counter() - began)
+        if seconds[-1] < 1.0:
+            break
     assert min(seconds) < 1.0, "generous, for shared machines; the benchmark holds 150 ms"
 
 

@@ -111,6 +111,7 @@ def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: 
 def test_a_measured_outcome_is_unlikely_rather_than_suspect(fleet: Store) -> None:
     frame = choosing.outcomes("flights-late")
     frame = frame[frame["wrong"] & (frame["label"].astype(float) == 0)].nlargest(3, "score")
+    assert len(frame) == 3
     for own in frame["id"]:
         look = open_case(fleet, own, model="flights-late")
         check = look.part("label_check")

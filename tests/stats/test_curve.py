@@ -46,7 +46,7 @@ def test_a_spike_is_found_where_it_was_planted_and_its_recovery_too() -> None:
         loss[120:126] += np.array([0.8, 0.7, 0.6, 0.5, 0.35, 0.3])
         (spike, *others) = curve.spikes(loss) or [None]
         found += spike is not None and spike.at == 120 and not others and spike.recovered in (125, 126) and not spike.early
-        assert spike is None or spike.before == pytest.approx(np.median(loss[115:120]))
+        assert spike is not None and spike.before == pytest.approx(np.median(loss[115:120]))
     assert found == 40
 
 
@@ -123,7 +123,7 @@ def test_a_curve_that_falls_and_rises_is_not_flat_from_before_its_fall() -> None
     t = np.arange(90)
     loss = np.where(t < 30, 1 - t / 30, 0) + 0.06 * np.abs(t - 55) / 30 + np.random.default_rng(7).normal(0, 0.002, 90)
     found = curve.plateau(loss)
-    assert found is None or found.at >= 40  # from 40 on less than 2 % of the progress is still to come
+    assert found is not None and found.at >= 40  # from 40 on less than 2 % of the progress is still to come
 
 
 def test_noise_is_that_which_was_put_in_whatever_the_trend() -> None:

@@ -54,9 +54,14 @@ def test_every_page_has_a_name_of_its_own() -> None:
     assert {"health", "model", "findings", "quality", "drift", "performance", "store", "add_model"} <= set(links.page_files())
 
 
-def test_a_link_of_the_browser_leads_to_known_pages_only() -> None:
+def test_a_link_of_the_browser_leads_to_known_pages_only(monkeypatch) -> None:
+    went = []
+    monkeypatch.setattr(links.st, "switch_page", lambda page, **_: went.append(page))
     links.go({"page": "../../etc/passwd", "parameters": {"model": "x"}})
     links.go({"parameters": None})
+    assert went == []
+    links.go({"page": "drift", "parameters": {"model": "x"}})
+    assert went == [str(links.page_files()["drift"])]
 
 
 def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(current, monkeypatch) -> None:
