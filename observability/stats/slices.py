@@ -41,6 +41,8 @@ PAIR_FROM, APART, CONCENTRATED = 2.5, 4.0, 0.5
 """z of a parent from which pairs are looked at; z of a pair against what is left of each parent; how much of its change the rest may have."""
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
+WIDE = 1.5
+"""Inflation of a target from which it is asked whether one slice alone makes it."""
 ENOUGH_SLICES = 10
 """Slices of a target from which its own inflation is told; below, that of all targets is taken."""
 
@@ -121,6 +123,9 @@ def search(
         by.standard(np.where(present, score(each, grid, target, least), np.nan)) for each, target, by in zip(singles, targets, designs)
     ]
     inflation = inflations([beside_siblings(sides, z, by, grid) for sides, z, by in zip(singles, scored, designs)])
+    for place, (target, sides, z, by) in enumerate(zip(targets, singles, scored, designs, strict=True)):
+        if inflation[place] > WIDE:
+            inflation[place] = min(inflation[place], without_strongest(target, grid, by, np.where(own_changes(sides), z, np.nan), least))
     tested = [np.abs(each / np.sqrt(by)) for each, by in zip(scored, inflation)]
     looks = (sum(int((~np.isnan(each)).sum()) for each in tested), sum(grid.pairs(target) for target in targets) if pairs else 0)
     p_values = np.concatenate([two_sided(each[~np.isnan(each)]) for each in tested]) if tested else np.empty(0)
@@ -168,6 +173,18 @@ def inflations(scores: Sequence[Floats]) -> list[float]:
     """How much wider z is spread than by chance, for each target; at least 1."""
     of_all = spread_of(np.concatenate(scores)) if any(each.size for each in scores) else 1.0
     return [spread_of(each) if each.size >= ENOUGH_SLICES else of_all for each in scores]
+
+
+def without_strongest(target: Target, grid: Grid, by: Design, z: Floats, least: int) -> float:
+    """How much wider z is spread than by chance among the rows that are not in one of the strongest slices, the least of them. Columns go together (a carrier and where it
+    flies), so a fault of one level moves most levels of another column; what is left without its rows is what seasons do.
+    """
+    found = []
+    for place in (int(each) for each in np.argsort(-np.abs(np.nan_to_num(z)), kind="stable")[:MOST]):
+        kept = ~grid.rows("now", place), ~grid.rows("before", place) if target.before.size else np.ones(0, bool)
+        sides = grid.singles(target, kept)
+        found.append(spread_of(beside_siblings(sides, by.standard(score(sides, grid, target, least)), by, grid)))
+    return min(found)
 
 
 def spread_of(z: Floats) -> float:
@@ -325,6 +342,16 @@ def replaces(pair: Found, single: Found) -> bool:
 def own_change(found: Found) -> bool:
     """Whether the change is the slice's own: the rest moved by less than half as much the same way."""
     return found.rest_change * np.sign(found.change) <= CONCENTRATED * abs(found.change) and found.change * found.excess > 0
+
+
+def own_changes(sides: Pair) -> Kept:
+    """The same of every single slice; without a before all are their own."""
+    now, before = sides
+    rest_now, rest_before = outside_of(sides)
+    if before is None or rest_before is None:
+        return np.ones(now.n.size - 1, bool)
+    change, rest = ((after.mean - then.mean)[:-1] for after, then in ((now, before), (rest_now, rest_before)))
+    return np.asarray((rest * np.sign(change) <= CONCENTRATED * np.abs(change)) & (change * (change - rest) > 0), bool)
 
 
 def coverage(held: Compared) -> float:

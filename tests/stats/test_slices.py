@@ -63,6 +63,25 @@ def test_two_slices_that_changed_are_both_named_and_what_all_share_names_none() 
     assert sure(search(cuts, targets, days)) == []
 
 
+def test_columns_that_go_together_do_not_hide_the_level_in_which_values_go_missing() -> None:
+    """A carrier flies to some places only: nulls of one carrier move most destinations, which is no season."""
+    rng = np.random.default_rng(11)
+    n, places = 14_000, 40
+    flown = rng.dirichlet(np.full(places, 0.6), 6)
+
+    def side() -> tuple[np.ndarray, np.ndarray]:
+        carrier = rng.choice(6, n, p=(0.3, 0.25, 0.2, 0.1, 0.08, 0.07))
+        return carrier.astype(np.int16), np.array([rng.choice(places, p=flown[each]) for each in carrier], np.int16)
+
+    (carrier, to), (carrier_before, to_before) = side(), side()
+    names = tuple(f"p{place}" for place in range(places))
+    cuts = [Cut("carrier", NAMES, carrier, carrier_before), Cut("to", names, to, to_before)]
+    gone = ((carrier == 4) & (rng.random(n) < 0.4)).astype(float)
+    days = rng.integers(0, 7, n).astype(float)
+    found = search(cuts, [Target("gone", gone, np.zeros(n))], days)
+    assert sure(found) == [("gone", (("carrier", "e"),))] and found.inflation["gone"] < 1.5
+
+
 def test_clean_rows_name_nothing() -> None:
     results = [
         search(*(part for part in world(seed, n=2500, cuts=6, targets=3)[:2]), world(seed, n=2500, cuts=6, targets=3)[3])
