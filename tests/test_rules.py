@@ -71,7 +71,7 @@ def test_only_the_analyzers_that_a_change_concerns_are_asked():
 
 def test_a_limit_that_an_analyzer_reads_is_declared():
     """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
-    silent = {"training/runs", "operations/cost", "data/requests", "serving/slices", "data/labels", "serving/why_changed"}
+    silent = {"training/runs", "operations/cost", "data/requests", "serving/slices", "data/batches", "data/cleaning", "serving/why_changed"}
     assert {each.name for each in discover() if not each.limits} <= silent
 
 

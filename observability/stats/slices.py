@@ -42,7 +42,7 @@ PAIR_FROM, APART, CONCENTRATED = 2.5, 4.0, 0.5
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
 WIDE = 1.5
-"""Inflation of a target from which it is asked whether one slice alone makes it."""
+"""Inflation of a target from which it is asked whether one slice alone makes it: without its rows there has to be less than this."""
 ENOUGH_SLICES = 10
 """Slices of a target from which its own inflation is told; below, that of all targets is taken."""
 
@@ -125,7 +125,8 @@ def search(
     inflation = inflations([beside_siblings(sides, z, by, grid) for sides, z, by in zip(singles, scored, designs)])
     for place, (target, sides, z, by) in enumerate(zip(targets, singles, scored, designs, strict=True)):
         if inflation[place] > WIDE:
-            inflation[place] = min(inflation[place], without_strongest(target, grid, by, np.where(own_changes(sides), z, np.nan), least))
+            left = without_strongest(target, grid, by, np.where(own_changes(sides), z, np.nan), least)
+            inflation[place] = left if left <= WIDE else inflation[place]
     tested = [np.abs(each / np.sqrt(by)) for each, by in zip(scored, inflation)]
     looks = (sum(int((~np.isnan(each)).sum()) for each in tested), sum(grid.pairs(target) for target in targets) if pairs else 0)
     p_values = np.concatenate([two_sided(each[~np.isnan(each)]) for each in tested]) if tested else np.empty(0)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from observability.analyzer import Context
-from observability.analyzers.data._labelling import PAST_DAYS, Array, Labels, looks, stretch
+from observability.analyzers.data._labelling import PAST_DAYS, Array, Labels, limits, looks, stretch
 from observability.finding import Finding, Severity
 from observability.since import since
 from observability.stats.agreement import RELIABLE, TENTATIVE, agreement_of, alpha_with_variance
@@ -83,14 +83,15 @@ def about_agreement(blank: Finding, labels: Labels, seen: list[Look], adjusted: 
     now = agreement_of(counts[labels.dated < context.window.days])
     if now.value is None or now.low is None or now.high is None or now.n < LEAST_ITEMS or not seen:
         return replace(blank, n=int(now.n), because=undecided(now, labels, context))
-    judged = [(severity_of(each, p, context.budget, act), each, p) for each, p in zip(seen, adjusted, strict=True)]
+    least, much = limits(context, METRIC, WATCH, ACT)
+    judged = [(severity_of(each, p, context.budget, act, (least, much)), each, p) for each, p in zip(seen, adjusted, strict=True)]
     severity, each, p = min(
         judged, key=lambda one: (("act", "watch", "ok").index(one[0]), one[1].days != context.window.days, -one[1].fall)
     )
     found, alarm = each.alpha, severity != "ok"
     low, high = float(found.low if found.low is not None else now.low), float(found.high if found.high is not None else now.high)
     base = replace(
-        blank, value=found.value, low=low, high=high, n=int(found.n), limit=each.before - (ACT if severity == "act" else WATCH),
+        blank, value=found.value, low=low, high=high, n=int(found.n), limit=each.before - (much if severity == "act" else least),
         evidence={"baseline": each.before, "items_before": each.items_before, "p_adjusted": p, "look_days": each.days, "varies": each.varies},
     )  # fmt: skip
     if alarm:
@@ -116,11 +117,11 @@ def about_agreement(blank: Finding, labels: Labels, seen: list[Look], adjusted: 
     )  # fmt: skip
 
 
-def severity_of(look: Look, p: float, budget: float, act: float) -> Severity:
+def severity_of(look: Look, p: float, budget: float, act: float, falls: tuple[float, float]) -> Severity:
     """Act or watch where the fall matters, is more than chance and more than alpha strays by itself."""
-    if look.fall >= max(ACT, look.varies) and p <= act:
+    if look.fall >= max(falls[1], look.varies) and p <= act:
         return "act"
-    return "watch" if look.fall >= max(WATCH, look.varies) and p <= budget else "ok"
+    return "watch" if look.fall >= max(falls[0], look.varies) and p <= budget else "ok"
 
 
 def undecided(now: Interval, labels: Labels, context: Context) -> str:

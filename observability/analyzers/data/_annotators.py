@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from observability.analyzer import Context
-from observability.analyzers.data._labelling import PAST_DAYS, Array, Labels, looks, stretch
+from observability.analyzers.data._labelling import PAST_DAYS, Array, Labels, limits, looks, stretch
 from observability.finding import Finding, Severity
 from observability.stats.interval import rate_interval
 
@@ -92,7 +92,7 @@ def about_annotators(
     """A finding for each annotator who is surely below the others, else one about all of them."""
     named: dict[str, Finding] = {}
     for each, p in sorted(zip(seen, adjusted, strict=True), key=lambda one: (one[0].days != context.window.days, -one[0].below)):
-        if each.below >= WATCH and p <= context.budget:
+        if each.below >= limits(context, METRIC, WATCH, ACT)[0] and p <= context.budget:
             found = below_the_others(blank, each, p, act, context)
             held = named.get(each.annotator)
             if held is None or (held.severity, found.severity) == ("watch", "act"):
@@ -102,14 +102,15 @@ def about_annotators(
 
 def below_the_others(blank: Finding, each: Compared, p: float, act: float, context: Context) -> Finding:
     """The finding about one annotator. Below in the past already, and by less than as much again now: no news."""
-    standing = each.before is not None and each.before >= WATCH and each.below - each.before < max(WATCH, each.before)
-    severity: Severity = "act" if each.below >= ACT and p <= act and not standing else "watch"
+    least, much = limits(context, METRIC, WATCH, ACT)
+    standing = each.before is not None and each.before >= least and each.below - each.before < max(least, each.before)
+    severity: Severity = "act" if each.below >= much and p <= act and not standing else "watch"
     rate = rate_interval(each.agrees, each.n)
     others = each.peers_agree / each.peers
     already = f"; as in the {PAST_DAYS // 7} weeks before" if standing else ""
     return replace(
         blank, subject=f"annotator={each.annotator}", value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity,
-        limit=others - (ACT if severity == "act" else WATCH), likely_source="label", rank=2.0 + each.below,
+        limit=others - (much if severity == "act" else least), likely_source="label", rank=2.0 + each.below,
         because=f"Annotator {each.annotator} agrees with the others less than they do among themselves: with {100 * (rate.value or 0):.0f} % of {each.n:,} items on which"
         f" the others are of one mind, {stretch(each.days, context.window.days)}; without them it is {100 * others:.0f} % of {each.peers:,}{already}.",
         evidence={"baseline": others, "peers": each.peers, "p_adjusted": p, "look_days": each.days, "before": each.before, "standing": standing},
@@ -128,7 +129,7 @@ def all_of_them(blank: Finding, labels: Labels, seen: list[Compared], context: C
     lowest = max(whole, key=lambda each: (each.below, each.annotator))
     rate = rate_interval(lowest.agrees, lowest.n)
     return replace(
-        blank, value=rate.value, low=rate.low, high=rate.high, n=lowest.n, severity="ok", limit=lowest.peers_agree / lowest.peers - WATCH,
+        blank, value=rate.value, low=rate.low, high=rate.high, n=lowest.n, severity="ok", limit=lowest.peers_agree / lowest.peers - limits(context, METRIC, WATCH, ACT)[0],
         because=f"No annotator stands out: {len(whole)} were compared; the one farthest below the others, {lowest.annotator}, agrees with them on"
         f" {100 * (rate.value or 0):.0f} % of {lowest.n:,} items, and they among themselves on {100 * (lowest.peers_agree / lowest.peers):.0f} %.",
         evidence={"baseline": lowest.peers_agree / lowest.peers, "annotators": len(whole)},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NAME = "data/labels"
 PAIR = ["project", "item", "annotator"]
 PAST_DAYS = 28
 SHORT_LOOKS = (1, 3)
@@ -40,6 +41,12 @@ class Labels:
         found = np.zeros((len(self.dated), self.levels))
         np.add.at(found, (self.item[rows], self.label[rows]), 1.0)
         return found
+
+
+def limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
+    """The changes of a metric that are reported and that need somebody; the owner's limit replaces the second, and the first is never above it."""
+    stated = context.model.settings.limits.get(f"{NAME}/{metric}", act)
+    return min(watch, stated), stated
 
 
 def own(frame: "DataFrame", context: Context) -> "DataFrame":

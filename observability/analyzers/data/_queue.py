@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from observability.analyzer import Context
-from observability.analyzers.data._labelling import PAIR, PAST_DAYS, Array, ages
+from observability.analyzers.data._labelling import PAIR, PAST_DAYS, Array, ages, limits
 from observability.finding import Finding, Severity
 from observability.since import since
 from observability.stats.dispersion import share_left, variation
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 METRIC = "queue_days"
-WATCH, ACT = (1.5, 0.5), (2.0, 1.0)
-"""So many times as long, and so many days longer, is reported, and needs somebody."""
+TIMES, WATCH, ACT = (1.5, 2.0), 0.5, 1.0
+"""So many times as long, and so many days longer, is reported, and needs somebody; the owner sets the days."""
 LEAST_DAYS = 7
 FLOOR = 0.25
 """Days that are added to an age before its logarithm is taken: minutes and hours are one thing."""
@@ -74,9 +74,9 @@ class Queue:
         n = len(self.ages)
         return float(stdtrit(n - 1, 0.975) * self.ages.std(ddof=1) / np.sqrt(n)) if n > 1 else self.age
 
-    def reaches(self, limit: tuple[float, float]) -> bool:
+    def reaches(self, times: float, longer: float) -> bool:
         """Whether it is so many times as long, and so many days longer, and more than some old ones among few."""
-        return self.age >= limit[0] * self.usual and self.age - self.usual >= limit[1] and self.age - self.reach > self.usual
+        return self.age >= times * self.usual and self.age - self.usual >= longer and self.age - self.reach > self.usual
 
 
 def given(assigned: "DataFrame", annotated: "DataFrame", end: datetime) -> Given:
@@ -127,8 +127,9 @@ def about_queues(blank: Finding, work: Given, seen: list[Queue], adjusted: list[
         n = len(work.waiting(0.0, np.ones(len(work.begin), bool)))
         return [replace(blank, n=n, because=f"Whether the queue of labels is as long as usual cannot be told: it needs about {more} more days of assignments.")]  # fmt: skip
     found = []
+    least, much = limits(context, METRIC, WATCH, ACT)
     for each, p in zip(seen, adjusted, strict=True):
-        severity: Severity = "act" if each.reaches(ACT) and p <= act else "watch" if each.reaches(WATCH) and p <= context.budget else "ok"
+        severity: Severity = "act" if each.reaches(TIMES[1], much) and p <= act else "watch" if each.reaches(TIMES[0], least) and p <= context.budget else "ok"  # fmt: skip
         alone = each.annotator is not None and each.others - 1 < OWN * (each.times - 1)
         if each.annotator is None or (severity != "ok" and alone):
             found.append(about(blank, work, each, severity, p, context))
@@ -143,7 +144,7 @@ def about(blank: Finding, work: Given, each: Queue, severity: Severity, p: float
     )
     found = replace(
         blank, value=each.age, low=max(each.age - each.reach, 0.0), high=each.age + each.reach, n=n, severity=severity,
-        limit=max(WATCH[0] * each.usual, each.usual + WATCH[1]), subject=blank.subject if each.annotator is None else f"annotator={each.annotator}",
+        limit=max(TIMES[0] * each.usual, each.usual + limits(context, METRIC, WATCH, ACT)[0]), subject=blank.subject if each.annotator is None else f"annotator={each.annotator}",
         because=f"{whose} waits as long as usual: {n:,} labels, {each.age:.1f} days old in the mean, and {each.usual:.1f} at the end of the {each.days} days before.",
         evidence={"baseline": each.usual, "p_adjusted": p, "oldest_days": float(each.ages.max()) if n else 0.0},
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from observability.analyzer import Context
-from observability.analyzers.data._labelling import PAIR, PAST_DAYS, Array, ages, looks, stretch
+from observability.analyzers.data._labelling import PAIR, PAST_DAYS, Array, ages, limits, looks, stretch
 from observability.finding import Finding, Severity
 from observability.prices import Place, in_force, recorded_from
 from observability.stats.dispersion import variation
@@ -83,15 +83,16 @@ def about_repeats(blank: Finding, n: int, seen: list[Repeated], adjusted: list[f
         more = max(LEAST_LABELS - n, 1)
         return replace(blank, n=n, because=f"How often labels contradict earlier ones of the same annotator cannot be told: it needs about {more:,} more labels in the window or in the {PAST_DAYS // 7} weeks before.")  # fmt: skip
     judged = []
+    least, much = limits(context, REPEATS, WATCH, ACT)
     for each, p in zip(seen, adjusted, strict=True):
         reach = 2.33 * each.error
-        severity: Severity = "act" if each.rise >= max(ACT, reach) and p <= act else "watch" if each.rise >= max(WATCH, reach) and p <= context.budget else "ok"  # fmt: skip
+        severity: Severity = "act" if each.rise >= max(much, reach) and p <= act else "watch" if each.rise >= max(least, reach) and p <= context.budget else "ok"  # fmt: skip
         judged.append((severity, each, p))
     severity, each, p = min(judged, key=lambda one: (("act", "watch", "ok").index(one[0]), one[1].days != context.window.days))
     rate, before = rate_interval(each.conflicts, each.n), each.conflicts_before / each.n_before
     says = "more often than" if severity != "ok" else "as often as"
     return replace(
-        blank, value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity, limit=before + (ACT if severity == "act" else WATCH),
+        blank, value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity, limit=before + (much if severity == "act" else least),
         likely_source="label" if severity != "ok" else None, rank=1.0 + each.rise,
         because=f"Annotators contradict their own earlier label of an item {says} in the {PAST_DAYS // 7} weeks before: {each.conflicts:,} of {each.n:,} labels"
         f" {stretch(each.days, context.window.days)} ({100 * (rate.value or 0):.1f} %), {100 * before:.1f} % before.",
@@ -113,14 +114,15 @@ def about_price(blank: Finding, annotated: "DataFrame", prices: "DataFrame", con
     inside = annotated[(annotated["at"] >= start) & (annotated["at"] < end)]
     paid = int((inside["at"] >= since).sum()) if since is not None else 0
     times = now / before
-    severity: Severity = "act" if times >= MUCH_DEARER and paid else "watch" if times >= DEARER else "ok"
+    least, much = limits(context, PRICE, DEARER, MUCH_DEARER)
+    severity: Severity = "act" if times >= much and paid else "watch" if times >= least else "ok"
     unit = f"{currency or ''}".strip()
     if severity == "ok":
         because = f"A label costs {now:g} {unit}, and cost {before:g} when the window began (from price records)."
     else:
         because = f"A label costs {now:g} {unit} since {since:%Y-%m-%d}, {times:.2g} times the {before:g} before; {paid:,} labels of the window were made at that price (from price records)."
     return replace(
-        blank, value=float(now), low=float(now), high=float(now), n=len(inside), severity=severity, limit=DEARER * float(before), against="past",
+        blank, value=float(now), low=float(now), high=float(now), n=len(inside), severity=severity, limit=least * float(before), against="past",
         likely_source="system" if severity != "ok" else None, rank=times / 10, because=because,
         onset=since.replace(tzinfo=UTC) if severity != "ok" and since is not None else None,
         evidence={"baseline": float(before), "currency": currency, "labels_at_it": paid} | ({"onset_known": "dated"} if severity != "ok" else {}),

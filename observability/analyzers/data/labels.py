@@ -11,12 +11,19 @@ import numpy as np
 from observability.aggregate import Records
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.data import _agreement, _annotators, _queue, _repeats
-from observability.analyzers.data._labelling import PAST_DAYS, labels_of, own
+from observability.analyzers.data._labelling import NAME, PAST_DAYS, labels_of, own
 from observability.finding import Finding
 from observability.prices import PRICES
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
-NAME = "data/labels"
+LIMITS = {
+    _agreement.METRIC: _agreement.ACT,
+    _annotators.METRIC: _annotators.ACT,
+    _repeats.REPEATS: _repeats.ACT,
+    _queue.METRIC: _queue.ACT,
+    _repeats.PRICE: _repeats.MUCH_DEARER,
+}
+"""A fall of alpha, points below the others, a rise of the share, days longer, times the price: from so much somebody is needed."""
 ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"))
 DONE = Records("annotation", ("project", "item", "annotator", "at"), ever=True)
 ASSIGNED = Records("assignment", ("project", "item", "annotator", "at"), ever=True)
@@ -77,4 +84,6 @@ def blank(context: Context, metric: str, because: str = "") -> Finding:
     return context.undecided(NAME, "model", metric, 0, because, against="past", whole_model=True)
 
 
-ANALYZER = Analyzer(NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze, exceptions=frozenset({1}))
+ANALYZER = Analyzer(
+    NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze, exceptions=frozenset({1}), limits=LIMITS
+)

@@ -12,7 +12,7 @@ from scipy.stats import fisher_exact
 from observability.analyzer import NO_VERSION, Context
 from observability.analyzers.data import _annotators, _queue, _repeats
 from observability.analyzers.data._labelling import labels_of
-from observability.analyzers.data.labels import ANALYZER
+from observability.analyzers.data.labels import ANALYZER, LIMITS
 from observability.catalog import Model
 from observability.finding import Finding
 from observability.lab.project import prices_of
@@ -183,3 +183,32 @@ def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> 
 def test_projects_are_those_of_the_settings_and_no_labelling_says_nothing() -> None:
     rows = labelled().assign(project="moods")
     assert said(rows) == [] and only(said(rows, projects=("moods",)), "label_agreement").severity == "ok"
+
+
+def test_the_owner_sets_from_which_change_somebody_is_needed() -> None:
+    """Each limit of `LIMITS`: an act becomes a watch where more is accepted, and a watch an act where less is; watch is never above it."""
+    rows, rng = labelled(a_day=16), np.random.default_rng(3)
+    mine = (rows["annotator"] == "c") & (rows["at"] >= START)
+    rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
+    late = rows[rows["at"] >= START]
+    again = late.sample(30, random_state=1).assign(at=lambda each: each["at"] + pd.Timedelta(hours=1))
+    again["label"] = (again["label"] + 1) % 3
+    odd, (done, given) = pd.concat([rows, again]), waiting(12.0, 200.0)
+    dear = prices_of([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.8)], "EUR", "loan")
+    high = {"label_agreement": 0.9, "annotator_agreement": 0.9, "label_conflicts": 0.9, "queue_days": 90.0, "label_price": 3.0}
+    assert set(high) == set(LIMITS)
+    for metric, limit in high.items():
+        queue = metric == "queue_days"
+        usual = said(done, given) if queue else said(odd, prices=dear)
+        assert "act" in {each.severity for each in usual if each.metric == metric}
+        limits = {f"data/labels/{metric}": limit}
+        other = said(done, given, limits=limits) if queue else said(odd, prices=dear, limits=limits)
+        assert {each.severity for each in other if each.metric == metric} <= {"watch", "ok"} and "watch" in {
+            each.severity for each in other if each.metric == metric
+        }
+        rest = [(each.metric, each.subject, each.severity) for each in usual if each.metric != metric]
+        assert rest == [(each.metric, each.subject, each.severity) for each in other if each.metric != metric]
+    small = prices_of([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.46)], "EUR", "loan")
+    assert only(said(rows, prices=small), "label_price").severity == "ok"
+    strict = only(said(rows, prices=small, limits={"data/labels/label_price": 1.1}), "label_price")
+    assert strict.severity == "act" and strict.limit == pytest.approx(0.44)
