@@ -9,6 +9,9 @@ from observability.views import theme
 from observability.views.charts_time import MATURE
 from observability.window import Window
 
+MOST = 30
+"""Annotators that are drawn, those farthest below the others."""
+
 if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
@@ -46,6 +49,37 @@ def by_day(frame: "DataFrame", window: Window) -> "Figure":
     theme.themed(figure, height=320, y="share of the day's predictions", legend=True)
     figure.update_layout(barmode="stack", bargap=0.15)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    return figure
+
+
+def people(frame: "DataFrame") -> "Figure":
+    """A dot with its interval for each annotator, and a diamond where the others are without them.
+
+    frame: annotator, value, low, high, n, others, others_n, severity; its first MOST rows are drawn, the first at the top.
+    """
+    import plotly.graph_objects as go
+
+    rows = frame.head(MOST).iloc[::-1].reset_index(drop=True)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=rows["others"], y=rows.index, name="the others without them", mode="markers", marker={"symbol": "diamond-open", "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.6}},
+        customdata=rows[["annotator", "others_n"]], hovertemplate="the others without %{customdata[0]}<br>%{x:.1%} of %{customdata[1]:,} items<extra></extra>",
+    )  # fmt: skip
+    for severity, colour in ((None, theme.PRIMARY), ("watch", theme.WATCH), ("act", theme.ACT)):
+        part = rows[rows["severity"].isna() if severity is None else rows["severity"] == severity]
+        if len(part):
+            figure.add_scatter(
+                x=part["value"], y=part.index, name="each annotator" if severity is None else f"{severity}: surely below", mode="markers", marker={"size": 9, "color": colour},
+                error_x={"type": "data", "symmetric": False, "array": part["high"] - part["value"], "arrayminus": part["value"] - part["low"], "color": colour, "thickness": 1.6, "width": 0},
+                customdata=part[["annotator", "low", "high", "n"]],
+                hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}) of %{customdata[3]:,} items<extra></extra>",
+            )  # fmt: skip
+    theme.themed(figure, height=90 + 26 * len(rows), x="agrees with most of the others", legend=True)
+    figure.update_yaxes(
+        tickvals=list(rows.index), ticktext=theme.labels(list(rows["annotator"]), 24), range=[-0.6, len(rows) - 0.4], showgrid=False
+    )
+    least = min(rows["low"].min(), rows["others"].min())
+    figure.update_xaxes(tickformat=".0%", range=[max(least - 0.05, 0.0), 1.01])
     return figure
 
 

@@ -29,6 +29,14 @@ WORDS = {
     "share": "Labelled", "usual": "Usual by this age", "final": "Expected in the end", "complete_by": f"{100 * COMPLETE:.0f} % of them expected by", "age": "Days after serving",
 }  # fmt: skip
 
+PEOPLE = {
+    "annotator": "Annotator",
+    "value": "Agrees with the others",
+    "others": "The others without them",
+    "others_n": "Their items",
+    "severity": "What is said",
+}
+
 
 def completion(here: Here) -> Completion:
     """How many labels the days of the window and of the month before have, and usually have."""
@@ -142,3 +150,32 @@ def shown(here: Here, found: list[Finding]) -> None:
         took = f"{when}{100 * (last(of)):.0f} % of predictions get a label within {text.plural(max(of.usual), 'day')}."
         st.markdown(text.plain(took))
         frame.chart(charts_labels.by_age(ages), ages, key="ages", alt=took, metrics=("label_maturity",), columns=WORDS)
+
+
+def people(found: list[Finding]) -> "DataFrame":
+    """Who labels: annotator, value (agreement with most of the others), low, high, n, others (agreement of the others without them), others_n, severity of what is said
+    about them (None: nothing); the lowest against the others first. Empty where nobody can be compared.
+    """
+    import pandas as pd
+
+    columns = ["annotator", "value", "low", "high", "n", "others", "others_n", "severity"]
+    said = [each for each in found if each.metric == "annotator_agreement"]
+    severity = {each.subject.partition("=")[2]: each.severity for each in said if each.subject != "model"}
+    rows = [[*each, severity.get(each[0])] for each in (said[0].evidence.get("people") or [] if said else [])]
+    return pd.DataFrame(rows, columns=columns).astype({"severity": object})
+
+
+def people_shown(found: list[Finding]) -> None:
+    """The chart of who labels, with its table."""
+    rows = people(found)
+    if rows.empty:
+        return
+    odd = rows[rows["severity"].notna()]
+    lowest = rows.iloc[0]
+    said = f"{', '.join(odd['annotator'])} surely {'agrees' if len(odd) == 1 else 'agree'} less with the others than those do among themselves" if len(odd) else (
+        f"Nobody stands out of {text.plural(len(rows), 'annotator')}; {lowest['annotator']} is farthest below the others")  # fmt: skip
+    alt = f"{said}: {lowest['annotator']} agrees on {text.share(lowest['value'])}, the others on {text.share(lowest['others'])}."
+    st.markdown(text.plain(alt))
+    if len(rows) > charts_labels.MOST:
+        st.caption(f"Drawn are the {charts_labels.MOST} farthest below the others; the table has all {len(rows)}.")
+    frame.chart(charts_labels.people(rows), rows, key="annotators", alt=alt, metrics=("annotator_agreement",), columns=PEOPLE)

@@ -18,6 +18,7 @@ labels.shown(here, [each for each in found if each.metric == "label_maturity"])
 
 if people:
     st.header("People who label", anchor=False)
+    labels.people_shown(people)
     findings.listed("people", "What is said about the people who label, and what waits for them", people, here.scope)
     findings.downloads(people, "labelling-findings", what="People: ")
 

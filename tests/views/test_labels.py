@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from observability.analyzers.serving import _labels
 from observability.views import charts_labels, labels
+from tests.analyzers.data.test_labels import START, labelled, said
 from tests.analyzers.worlds import context_for
 
 DAY, SERVED = timedelta(days=1), 200
@@ -64,3 +66,29 @@ def test_without_a_past_nothing_is_projected() -> None:
     now = counts(context.window.start, context.window.end, context.window.end)
     of = _labels.completion({"current_counts": now}, context)
     assert labels.by_day(of, SimpleNamespace(window=context.window)).empty and labels.ready_after(of) is None
+
+
+def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings() -> None:
+    rng = np.random.default_rng(3)
+    rows = labelled(a_day=16)
+    mine = (rows["annotator"] == "c") & (rows["at"] >= START)
+    rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
+    found = said(rows)
+    people = labels.people(found)
+    (odd,) = [each for each in found if each.subject == "annotator=c"]
+    first = people.iloc[0]
+    assert set(people["annotator"]) == {"a", "b", "c", "d"} and (first["annotator"], first["severity"]) == ("c", "act")
+    assert (first["value"], first["low"], first["high"], first["n"], first["others"]) == (
+        odd.value,
+        odd.low,
+        odd.high,
+        odd.n,
+        odd.evidence["baseline"],
+    )
+    assert people["severity"].isna().sum() == 3 and (people["value"] - people["others"]).is_monotonic_increasing
+    others, fine, act = charts_labels.people(people).data
+    assert sorted(others.x) == sorted(people["others"]) and list(act.x) == [first["value"]] and len(fine.x) == 3
+    assert list(act.y) == [3], "the farthest below stands at the top"
+    calm = labels.people(said(labelled(a_day=16)))
+    assert len(calm) == 4 and calm["severity"].isna().all() and len(charts_labels.people(calm).data) == 2
+    assert labels.people(said(labelled(people="ab"))).empty

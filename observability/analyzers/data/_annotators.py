@@ -6,6 +6,7 @@ same items on both sides make it cautious. Two who label alone cannot be told ap
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import hypergeom
@@ -97,7 +98,17 @@ def about_annotators(
             held = named.get(each.annotator)
             if held is None or (held.severity, found.severity) == ("watch", "act"):
                 named[each.annotator] = found
-    return [named[name] for name in sorted(named)] or [all_of_them(blank, labels, seen, context)]
+    claims = [named[name] for name in sorted(named)] or [all_of_them(blank, labels, seen, context)]
+    return [replace(each, evidence=each.evidence | {"people": people(seen, context.window.days)}) for each in claims]
+
+
+def people(seen: list[Compared], days: float) -> list[list[Any]]:
+    """[annotator, agreement, low, high, items, agreement of the others without them, items of those] in the whole window, the lowest against the others first."""
+    found = []
+    for each in sorted((one for one in seen if one.days == days), key=lambda one: (-one.below, one.annotator)):
+        rate = rate_interval(each.agrees, each.n)
+        found.append([each.annotator, rate.value, rate.low, rate.high, each.n, each.peers_agree / each.peers, each.peers])
+    return found
 
 
 def below_the_others(blank: Finding, each: Compared, p: float, act: float, context: Context) -> Finding:
