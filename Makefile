@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PORT ?= 8501
 
-UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/browser
-BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
+BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
 .PHONY: run test tests bench format lint types unit browser chromium lock clean help
 
