@@ -90,5 +90,5 @@ class Window:
         return replace(self, start=self.start - timedelta(days=days), end=self.start)
 
     def reference(self) -> "Window":
-        """The stored reference of this window's version."""
-        return replace(self, environment="reference", as_of=None)
+        """The stored reference of this window's version: the same whatever days this window has."""
+        return replace(self, start=EPOCH, end=EPOCH, environment="reference", as_of=None)

@@ -285,8 +285,14 @@ def fold_auc(scores: Floats, labels: NDArray[np.bool_]) -> Floats:
     """The AUC of each column of scores of one fold (Mann-Whitney, ties count half)."""
     n = labels.sum(axis=0)
     m = labels.shape[0] - n
-    placed = rankdata(np.round(scores, 12), axis=0)
-    return np.asarray(((placed * labels).sum(axis=0) - n * (n + 1) / 2) / np.maximum(n * m, 1), float)
+    rounded = np.round(scores.T, 12)
+    order = np.argsort(rounded, axis=1)
+    rising = np.take_along_axis(rounded, order, axis=1)
+    if (rising[:, 1:] > rising[:, :-1]).all():
+        placed = np.take_along_axis(labels.T, order, axis=1) @ np.arange(1.0, len(labels) + 1)
+    else:
+        placed = (rankdata(rounded, axis=1) * labels.T).sum(axis=1)
+    return np.asarray((placed - n * (n + 1) / 2) / np.maximum(n * m, 1), float)
 
 
 def spread(scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64], null_sd: float) -> float:

@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.analyzer import Context
 from observability.analyzers.serving import _slice_rows as rows
 from observability.analyzers.serving import _slice_words as words
+from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving._slice_rows import Spec, Specs
 from observability.finding import Against, Finding, Severity, Source
 from observability.stats.slice_moments import Cut, Floats, Kept, Side, Target
 from observability.stats.slices import Found, Search, search
 from observability.window import Slice
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 NAME = "serving/slices"
 ACT_SHARE = 0.2
@@ -34,13 +31,13 @@ class Held:
     specs: Specs
     result: Search
     against: Against
-    now: "DataFrame"
+    now: Sampled
 
     @classmethod
-    def searched(cls, now: "DataFrame", before: "DataFrame", context: Context, against: Against, fields: Sequence[str] = ()) -> "Held":
+    def searched(cls, now: Sampled, before: Sampled, context: Context, against: Against, fields: Sequence[str] = ()) -> "Held":
         """Search the rows of a window against those before; without any before, slices against their peers."""
         cuts = rows.cuts_of(now, before, context, fields)
-        targets, specs = rows.targets_of(now, before if len(before) else now.iloc[:0], context, fields=bool(fields))
+        targets, specs = rows.targets_of(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
             targets, against = [replace(each, before=np.empty(0)) for each in targets], "peers"
         return cls(cuts, targets, specs, search(cuts, targets, day_numbers(now), shown=listed(specs)), against, now)
@@ -63,9 +60,9 @@ def listed(specs: Specs) -> set[str]:
     return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
-def day_numbers(now: "DataFrame") -> Floats:
+def day_numbers(now: Sampled) -> Floats:
     """The day of each row, as a number."""
-    return now["at"].to_numpy("datetime64[D]").astype(float)
+    return now.frame["at"].to_numpy("datetime64[D]").astype(float)
 
 
 def claims(held: Held, context: Context, young: bool) -> list[Finding]:
@@ -199,7 +196,7 @@ def source(spec: Spec, found: Found) -> Source:
 def onset(held: Held, found: Found, spec: Spec) -> datetime | None:
     """The first day of the unbroken run of days, up to the end, that are beyond half of the change."""
     inside = held.inside(found)
-    days = held.now["at"].to_numpy("datetime64[D]")[inside]
+    days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]
     values = held.values(found)[inside]
     base = found.rest_now.mean if found.before is None else found.before.mean
     first = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from observability.analyzer import Context
 from observability.analyzers.serving import _slice_rows as rows
 from observability.analyzers.serving import _slice_words as words
 from observability.analyzers.serving._slice_claims import ACT_SHARE, NAME, Held, day_numbers, finding, limit, limits, shown, size_of, told
+from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving._slice_rows import Spec
 from observability.errors import ObservabilityError
 from observability.finding import Finding, Severity
@@ -17,14 +18,11 @@ from observability.stats.slice_moments import Cut
 from observability.stats.slices import LEAST, Found, search
 from observability.window import Slice
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 SHOWN = 20
 """Slices that a page ranks of one target."""
 
 
-def watched(held: Held, now: "DataFrame", before: "DataFrame", context: Context) -> list[Finding]:
+def watched(held: Held, now: Sampled, before: Sampled, context: Context) -> list[Finding]:
     """A finding about each slice that the owner watches and that the rows have, whatever it says."""
     found = []
     for text in context.model.settings.slices:
@@ -44,7 +42,7 @@ def watched(held: Held, now: "DataFrame", before: "DataFrame", context: Context)
 
 
 def one_watched(
-    held: Held, part: Slice, conditions: Iterable[tuple[str, str]], now: "DataFrame", before: "DataFrame", context: Context
+    held: Held, part: Slice, conditions: Iterable[tuple[str, str]], now: Sampled, before: Sampled, context: Context
 ) -> list[Finding]:
     """The main loss in a watched slice; fields that the sample does not hold make it unknown."""
     text = str(part)
@@ -80,23 +78,22 @@ def one_watched(
     ]
 
 
-def coded(side: "DataFrame", conditions: Iterable[tuple[str, str]]) -> Any:
+def coded(side: Sampled, conditions: Iterable[tuple[str, str]]) -> Any:
     """Place 0 for rows of the slice, -1 for others."""
     held = np.ones(len(side), bool)
     for reference, value in conditions:
         if reference not in side:
             return np.full(len(side), -1, np.int16)
-        values = side[reference]
-        if values.dtype.kind == "f" and value not in ("null", "NaN"):
-            held &= rows.in_band(values.to_numpy(float), value)
-        elif values.dtype.kind == "f":
-            held &= values.isna().to_numpy()
+        if side.frame[reference].dtype.kind != "f":
+            held &= side.levels(reference).coded([value]) == 0
+        elif value in ("null", "NaN"):
+            held &= side.numbers(reference).missing
         else:
-            held &= (rows.texts(values) == value).to_numpy()
+            held &= rows.in_band(side.floats(reference), value)
     return np.where(held, 0, -1).astype(np.int16)
 
 
-def summary(held: Sequence[Held], named: Sequence[Finding], now: "DataFrame", before: "DataFrame", context: Context) -> Finding:
+def summary(held: Sequence[Held], named: Sequence[Finding], now: Sampled, before: Sampled, context: Context) -> Finding:
     """How much was looked at and how many slices stand out; with the ranking that the page draws."""
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sampled(len(now), len(before), held[0].against)

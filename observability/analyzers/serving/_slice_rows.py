@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.analyzer import Context
+from observability.analyzers.serving._slice_columns import Levels, Numbers, Sampled
 from observability.catalog import FIELDS_TO_GROUP_BY, Column, band_limits, band_names
-from observability.stats.slice_moments import Codes, Cut, Floats, Kept, Target
+from observability.stats.slice_moments import Cut, Floats, Kept, Target
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 FIELDS = ("replica", "device")
 """What a reference does not know: these are held against their own past, or their peers."""
@@ -82,73 +83,56 @@ def sliced(context: Context) -> tuple[Column, ...]:
     return tuple(each for each in context.model.columns if each.role == "group" or each.name in names)
 
 
-def ordered(rows: "DataFrame") -> "DataFrame":
+def ordered(rows: "DataFrame") -> Sampled:
     """By id: whatever order the rows came in."""
-    return rows.sort_values("id", kind="stable", ignore_index=True)
+    return Sampled(rows.sort_values("id", kind="stable", ignore_index=True))
 
 
-def cuts_of(now: "DataFrame", before: "DataFrame", context: Context, fields: Sequence[str] = ()) -> list[Cut]:
+def cuts_of(now: Sampled, before: Sampled, context: Context, fields: Sequence[str] = ()) -> list[Cut]:
     """Columns to slice by with at least one level that has rows; `fields` instead of the model's columns where they are given."""
     if fields:
-        made = [category(name, texts(now[name]), texts(before[name]) if name in before else None, missing=False) for name in fields]
+        made = [category(name, now.levels(name), before.levels(name) if name in before else None, missing=False) for name in fields]
     else:
         made = []
         for each in sliced(context):
             bands = context.version.edges.get(f"band.{each.name}")
             if each.kind == "number":
-                made.append(number(each.name, now[each.reference], before[each.reference], bands.edges if bands else ()))
+                made.append(number(each.name, now.numbers(each.reference), before.numbers(each.reference), bands.edges if bands else ()))
             else:
-                made.append(category(each.name, texts(now[each.reference]), texts(before[each.reference])))
+                made.append(category(each.name, now.levels(each.reference), before.levels(each.reference)))
     return [each for each in made if each.levels]
 
 
-def texts(values: "Series[str]") -> "Series[str]":
-    """Values as slices spell them; `null` where missing."""
-    if any(isinstance(each, bool | np.bool_) for each in values.unique()):
-        values = values.map(spelled)
-    return values.where(values.notna(), "null").astype(str)
-
-
-def spelled(value: object) -> str:
-    """A level as slices spell it."""
-    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
-
-
-def category(name: str, now: "Series[str]", before: "Series[str] | None", *, missing: bool = True) -> Cut:
-    """A cut by the commonest levels."""
-    import pandas as pd
-
-    there = pd.concat([now, before]) if before is not None and len(before) else now
-    counts = now.value_counts().reindex(there.unique(), fill_value=0)
-    counts = counts.where(counts > 0, there.value_counts().reindex(counts.index))
-    kept = [(str(level), int(n)) for level, n in counts.items() if n >= FEWEST and (missing or level != "null")]
+def category(name: str, now: Levels, before: Levels | None, *, missing: bool = True) -> Cut:
+    """A cut by the commonest levels now; of those that are gone now, by the commonest before."""
+    then = before.rows_of if before is not None else {}
+    counts = then | {text: rows for text, rows in now.rows_of.items() if rows}
+    kept = [(level, rows) for level, rows in counts.items() if rows >= FEWEST and (missing or level != "null")]
     levels = [level for level, _ in sorted(kept, key=lambda each: (-each[1], each[0]))[: MOST_LEVELS if missing else 30]]
-    sides = [coded(each, levels) if each is not None else np.empty(0, np.int16) for each in (now, before)]
-    return Cut(name, tuple(levels), *sides)
+    return Cut(name, tuple(levels), now.coded(levels), np.empty(0, np.int16) if before is None else before.coded(levels))
 
 
-def coded(values: "Series[str]", levels: Sequence[str]) -> Codes:
-    """Places of levels, -1 for others."""
-    return np.asarray(values.map({level: place for place, level in enumerate(levels)}).fillna(-1), np.int16)
-
-
-def number(name: str, now: "Series[float]", before: "Series[float]", limits: Sequence[float] = ()) -> Cut:
+def number(name: str, now: Numbers, before: Numbers, limits: Sequence[float] = ()) -> Cut:
     """A cut of a number: by value where it has few, else in bands between round quantiles of the values before; missing is a level."""
-    import pandas as pd
-
-    values, then = now.to_numpy(float), before.to_numpy(float)
-    base = then[np.isfinite(then)] if np.isfinite(then).sum() >= FEWEST else values[np.isfinite(values)]
-    if not limits and len(np.unique(base)) <= FEW_VALUES:
-        spelled = [pd.Series([spell(float(each)) for each in side], dtype=object) for side in (values, then)]
-        return category(name, spelled[0], spelled[1])
+    base = before.finite if before.finite.counts.sum() >= FEWEST else now.finite
+    if not limits and base.distinct.size <= FEW_VALUES:
+        return category(name, by_value(now), by_value(before))
     if not limits:
-        cuts = np.quantile(base, np.arange(1, BANDS) / BANDS)
+        cuts = np.quantile(np.repeat(base.distinct, base.counts), np.arange(1, BANDS) / BANDS)
         limits = sorted({float(f"{each:.3g}") for each in cuts})
-    names = (*band_names(limits), "null")
     sides = [
-        np.where(np.isnan(side), len(limits) + 1, np.searchsorted(limits, side, side="right")).astype(np.int16) for side in (values, then)
+        np.where(np.isnan(side.distinct), len(limits) + 1, np.searchsorted(limits, side.distinct, side="right")).astype(np.int16)[
+            side.place
+        ]
+        for side in (now, before)
     ]
-    return Cut(name, tuple(names), *sides)
+    return Cut(name, (*band_names(limits), "null"), *sides)
+
+
+def by_value(side: Numbers) -> Levels:
+    """Each value of a number as a level."""
+    known = int((~np.isnan(side.distinct)).sum())
+    return Levels(tuple(map(spell, side.distinct[:known].tolist())), np.where(side.place < known, side.place, -1), side.counts[:known])
 
 
 def spell(value: float) -> str:
@@ -166,7 +150,7 @@ def in_band(values: Floats, text: str) -> Kept:
         return np.zeros(values.size, bool)
 
 
-def targets_of(now: "DataFrame", before: "DataFrame", context: Context, *, fields: bool = False) -> tuple[list[Target], Specs]:
+def targets_of(now: Sampled, before: Sampled, context: Context, *, fields: bool = False) -> tuple[list[Target], Specs]:
     """What is compared, and what each is about; numbers that vary on neither side are left out. Errors are sought in bands of numbers too; values that
     move or go missing in categories only, since numbers go together in ways that change with the season. fields: replicas and devices are sliced by, whose
     failures and latencies serving/latency judges.
@@ -174,29 +158,30 @@ def targets_of(now: "DataFrame", before: "DataFrame", context: Context, *, field
     made: list[tuple[Spec, Target]] = []
     bands = frozenset(each.name for each in sliced(context) if each.kind == "number")
     for name, spec in LOSSES.get(context.model.task or "", ()):
-        sides = clipped(loss(now, name), loss(before, name))
+        sides = clipped(loss(now.frame, name), loss(before.frame, name))
         made.append((spec, Target(spec.name, *sides)))
     for each in sliced(context):
         own = bands | {each.name}
         missing = Spec("null_rate", each.name, 1, MISSING)
-        made.append((missing, Target(missing.name, gone(now[each.reference]), gone(before[each.reference]), own)))
+        made.append((missing, Target(missing.name, gone(now, each), gone(before, each), own)))
         if each.role == "feature":
             moved = Spec("rank_shift", each.name, 0, RANK, category=each.kind != "number")
-            placed = ranks(now[each.reference], before[each.reference], each.kind == "number")
+            placed = ranks(now, before, each.reference, numeric=each.kind == "number")
             made.append((moved, Target(moved.name, *placed, own)))
     score = Spec("rank_shift", context.model.subject("score"), 0, RANK)
-    placed = ranks(now["score"], before["score"], numeric=True)
+    placed = ranks(now, before, "score", numeric=True)
     made.append((score, Target(score.name, *placed, bands)))
     if not fields:
         failed = Spec("error_rate", "model", 1, FAILED)
-        made.append((failed, Target(failed.name, failures(now), failures(before))))
+        made.append((failed, Target(failed.name, failures(now.frame), failures(before.frame))))
     kept = [(spec, target) for spec, target in made if varies(target)]
     return [target for _, target in kept], {target.name: spec for spec, target in kept}
 
 
-def gone(values: "Series[float]") -> Floats:
+def gone(side: Sampled, column: Column) -> Floats:
     """1 where a value is missing, else 0."""
-    return values.isna().to_numpy().astype(float)
+    held = side.numbers(column.reference) if column.kind == "number" else side.levels(column.reference)
+    return held.missing.astype(float)
 
 
 def failures(rows: "DataFrame") -> Floats:
@@ -223,31 +208,14 @@ def clipped(now: Floats, before: Floats) -> tuple[Floats, Floats]:
     return np.clip(now, -limit, limit), np.clip(before, -limit, limit)
 
 
-def ranks(now: "Series[float]", before: "Series[float]", numeric: bool) -> tuple[Floats, Floats]:
+def ranks(now: Sampled, before: Sampled, reference: str, *, numeric: bool) -> tuple[Floats, Floats]:
     """Where each value stands among the values before, 0 to 1 (ties in their middle); of categories the commonest first. NaN where missing."""
-    if not numeric:
-        order = before.value_counts()
-        place = {level: at for at, level in enumerate(sorted(order.index, key=lambda level: (-order[level], str(level))))}
-        values, then = (placed_by(side, place) for side in (now, before))
+    if numeric:
+        values, then = now.numbers(reference), before.numbers(reference)
     else:
-        values, then = np.asarray(now, float), np.asarray(before, float)
-    base = np.sort(then[np.isfinite(then)])
-    if not base.size:
-        return np.full(values.size, np.nan), np.full(then.size, np.nan)
-    return placed_in(base, values), placed_in(base, then)
-
-
-def placed_in(base: Floats, values: Floats) -> Floats:
-    """Where each value stands in a sorted base. Each value is sought once, in order: out of order a search takes four times as long."""
-    sought, place = np.unique(values, return_inverse=True)
-    middle = (np.searchsorted(base, sought, side="left") + np.searchsorted(base, sought, side="right")) / (2 * base.size)
-    return np.where(np.isnan(sought), np.nan, middle)[place]
-
-
-def placed_by(values: "Series[float]", place: dict[object, int]) -> Floats:
-    """The place of each value's level, one behind the last for a level without one, NaN where missing; each level is looked up once."""
-    codes, levels = values.factorize()
-    return np.array([*(place.get(each, len(place)) for each in levels), np.nan])[codes]
+        order = before.levels(reference).commonest
+        values, then = (side.levels(reference).ranked(order) for side in (now, before))
+    return values.ranks_in(then), then.ranks_in(then)
 
 
 def varies(target: Target) -> bool:

@@ -26,6 +26,8 @@ from observability.stats.multiple import benjamini_hochberg
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Sides = Mapping[str, Mapping[str, NDArray[Any]]]
+"""The features of each sample by name."""
 NAME, METRIC = "serving/multivariate_drift", "domain_auc"
 ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
 """Rows of each side, those with the smallest hashes of their ids; and of the own past."""
@@ -123,17 +125,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
                 f"Whether all inputs together look as in the reference cannot be told from {n:,} predictions: that needs {more}.",
             )
         ]
-    found = domain.separate(columns_of(reference, asked(context)), columns_of(current, asked(context)))
+    sides = sides_of(frames, context)
+    found = domain.separate(sides["reference"], sides["current"])
     if found is None:
         return [unknown(context, n, "The inputs do not vary, so there is nothing by which they could be told from the reference.")]
     singly = drift.analyze(frames, context)
     moved = tuple(each.subject for each in singly if each.severity in ("watch", "act") and each.evidence.get("column") != "score")
-    together = numbers(frames, context)
+    together = numbers(frames, sides, context)
     pairs = [each for each in together.pairs(context.budget) if not set(each.names) & set(moved)] if together else []
     adjusted, _ = benjamini_hochberg([found.p_value, *(each.p_value for each in pairs)], context.budget)
     judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
     if judged.severity != "ok":
-        judged = replace(judged, days=against_days(frames, context))
+        judged = replace(judged, days=against_days(frames, sides))
     of_pairs = [_pair_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
 
@@ -170,22 +173,22 @@ def since_when(found: Separation, frames: Frames, context: Context) -> Since:
     )  # fmt: skip
 
 
-def against_days(frames: Frames, context: Context) -> AgainstDays | None:
+def against_days(frames: Frames, sides: Sides) -> AgainstDays | None:
     """How the window is told from the four weeks before it, against how their days are told from each other; None where the past has too few days."""
     current, past = frames["current_rows"], frames["past_rows"]
     if not len(past) or len(np.unique(day_numbers(past))) < FEWEST_DAYS:
         return None
-    then, now = columns_of(past, asked(context)), columns_of(current, asked(context))
+    then, now = sides["past"], sides["current"]
     alike = [name for name in then if then[name].dtype.kind == now[name].dtype.kind]
     return domain.against_days(
         {name: then[name] for name in alike}, {name: now[name] for name in alike}, day_numbers(past), day_numbers(current)
     )
 
 
-def numbers(frames: Frames, context: Context) -> Together | None:
+def numbers(frames: Frames, sides: Sides, context: Context) -> Together | None:
     """The numbers of all samples; None where there are fewer than two."""
     current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
-    samples = [columns_of(frame, asked(context)) for frame in (reference, current, past)]
+    samples = [sides[name] for name in ("reference", "current", "past")]
     names = [name for name, values in samples[0].items() if values.dtype.kind == "f" and samples[1][name].dtype.kind == "f"]
     if len(names) < 2:
         return None
@@ -202,6 +205,11 @@ def day_numbers(rows: "DataFrame") -> NDArray[np.int64]:
     """The day of each row of a sample since 1970, in the order of the ids."""
     ordered = rows.sort_values("id", kind="stable")
     return np.asarray(ordered["at"].to_numpy("datetime64[D]").astype(np.int64))
+
+
+def sides_of(frames: Frames, context: Context) -> Sides:
+    """The features of the three samples."""
+    return {name: columns_of(frames[f"{name}_rows"], asked(context)) for name in ("reference", "current", "past")}
 
 
 def columns_of(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:

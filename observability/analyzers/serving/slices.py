@@ -56,9 +56,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             )
         ]
     held = [Held.searched(now, before, context, against)]
-    fields = [name for name in rows.FIELDS if now[name].notna().any()]
+    fields = [name for name in rows.FIELDS if now.levels(name).names]
     if fields:
-        held.append(Held.searched(now, past if len(past) >= 2 * LEAST else past.iloc[:0], context, "past", fields))
+        held.append(Held.searched(now, past if len(past) >= 2 * LEAST else past.none(), context, "past", fields))
     young = maturity(frames)
     named = [each for part in held for each in claims(part, context, young)]
     if "versions" in frames:

@@ -16,6 +16,7 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slice_rows as rows
 from observability.analyzers.serving import _why_words as words
 from observability.analyzers.serving import slices
+from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving.multivariate_drift import plain
 from observability.finding import Against, Finding
 from observability.stats.decompose import FEWEST, Decomposition, decompose, standardised
@@ -98,7 +99,7 @@ def inputs_of(sample: "DataFrame", context: Context) -> dict[str, Any]:
 
 def judged(held: Held, found: Decomposition, context: Context, young: bool) -> list[Finding]:
     """The findings; unknown while labels are young."""
-    cuts = rows.cuts_of(held.now, held.before, context)
+    cuts = rows.cuts_of(Sampled(held.now), Sampled(held.before), context)
     carried = {PARTS[0]: by_input(held, cuts), PARTS[1]: by_slice(found, cuts), PARTS[2]: []}
     values = {PARTS[0]: found.inputs, PARTS[1]: found.relation, PARTS[2]: by_label(held, context)}
     said = []

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving import drift
-from observability.analyzers.serving.multivariate_drift import ANALYZER, numbers
+from observability.analyzers.serving.multivariate_drift import ANALYZER, numbers, sides_of
 from observability.finding import Finding
 from observability.settings import ModelSettings
 from tests.analyzers.serving.test_drift import FEATURES, findings, rows
@@ -62,7 +62,8 @@ def test_a_number_of_the_day_is_left_out_by_name() -> None:
 
     reference, current, past = weather(tied(3000, 94, 0.0)), weather(week(95, 0.0, 0.0)), weather(month(800, 0.0))
     context = context_for(reference, features=FEATURES)
-    together_ = numbers(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
+    frames = frames_for(ANALYZER.needs(context), context, current, reference, past)
+    together_ = numbers(frames, sides_of(frames, context), context)
     assert together_ is not None and together_.left_out() == ["income"] and together_.pairs(0.1) == []
     assert both(tied(3000, 90, 0.7), week(91, 0.7, 0.7), month(500, 0.7))[1].evidence["left_out"] == []
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import percentileofscore
 from sklearn.metrics import mean_absolute_error
 
 from observability.analyzers.serving import _slice_versions
+from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving.slices import ANALYZER
 from observability.catalog import Column
 from observability.settings import ModelSettings, settings_from
@@ -248,3 +250,22 @@ def test_a_version_that_is_worse_than_its_peers_on_the_same_days_is_named() -> N
     (early,) = _slice_versions.claim(by_version(15.0, days=3), context)
     assert early.severity == "watch"
     assert _slice_versions.claim(by_version(9.0).query("version == '1'"), context) == []
+
+
+def test_where_values_stand_agrees_with_scipy_ties_and_gaps_included() -> None:
+    rng = np.random.default_rng(8)
+    base, values = np.round(rng.normal(size=300), 1), np.round(rng.normal(0.5, 2, 200), 1)
+    base[:7], values[::9], values[1] = np.nan, np.nan, np.inf
+    of_base, of_values = (Sampled(pd.DataFrame({"x": each})).numbers("x") for each in (base, values))
+    expected = [np.nan if np.isnan(each) else percentileofscore(base[7:], each, kind="mean") / 100 for each in values]
+    assert of_values.ranks_in(of_base) == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(of_values.ranks_in(Sampled(pd.DataFrame({"x": [np.nan]})).numbers("x"))).all()
+
+
+def test_levels_are_spelled_as_slices_spell_them_and_ranked_from_the_commonest() -> None:
+    side = Sampled(pd.DataFrame({"x": pd.Series([True, None, False, True, None, True], dtype=object)})).levels("x")
+    assert side.coded(["true", "null"]).tolist() == [0, 1, -1, 0, 1, 0] and side.rows_of == {"true": 3, "false": 1, "null": 2}
+    other = Sampled(pd.DataFrame({"x": pd.Series(["a", "b", "b", "c", None], dtype=object)})).levels("x")
+    assert other.commonest == ("b", "a", "c")
+    place = other.ranked(("b", "a"))
+    assert np.array_equal(place.distinct[place.place], [1, 0, 0, 2, np.nan], equal_nan=True)
