@@ -70,9 +70,9 @@ def limited(x: Floats) -> Floats | None:
     """The series with its wildest inner point on each side, if it is wild, at its neighbours' middle; None where no point is, or it is too short."""
     if x.size < 5:
         return None
-    middle = np.array([np.median(x[max(i - 1, 0) : i + 2]) for i in range(x.size)])
+    middle = x.copy()
+    middle[1:-1] = np.sort([x[:-2], x[1:-1], x[2:]], axis=0)[1]
     away = x - middle
-    away[[0, -1]] = 0.0
     usual = MAD_TO_SD * float(np.median(np.sort(np.abs(np.diff(x)))[: x.size - 3]))  # without the two steps that a wild point makes
     wild = [int(at) for at in (away.argmax(), away.argmin()) if abs(away[at]) > WILD * usual]
     if not wild:

@@ -19,6 +19,7 @@ from observability.store.database import FLOOR_BYTES, Store
 from observability.store.migrate import kind_columns, kind_tables, schema_version
 from observability.store.query import one
 from observability.store.schema import MODEL_TABLES, drop_model_tables, model_table
+from observability.store.source import known_streams, snapshot
 from observability.window import EPOCH as FIRST_HOUR
 from observability.window import HOUR, Window
 
@@ -139,9 +140,8 @@ def counters(store: Store, model: str, window: Window) -> dict[str, Any]:
     window's days carried although their version was registered without them, and how often. Raises NotFoundError for an unknown model.
     """
     known = store.catalog().model(model)
-    cursor = store.cursor()
-    try:
-        end = window.end if window.as_of is None else min(window.end, window.as_of)
+    end = window.end if window.as_of is None else min(window.end, window.as_of)
+    with snapshot(store) as cursor:
         stored, duplicates, refused = one(
             cursor,
             """SELECT coalesce(sum(stored), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM arrivals
@@ -153,11 +153,9 @@ def counters(store: Store, model: str, window: Window) -> dict[str, Any]:
             "stored": stored,
             "duplicates": duplicates,
             "rejected": refused,
-            "unknown_columns": unknown_columns(cursor, known, window),
+            "unknown_columns": unknown_columns(cursor, known, known_streams(store, cursor, known.key), window),
             "not_explained": attributions.failures(cursor, known),
         }
-    finally:
-        cursor.close()
 
 
 def whole_hour(instant: datetime) -> datetime:
@@ -166,13 +164,13 @@ def whole_hour(instant: datetime) -> datetime:
     return instant if not over else instant + HOUR - over
 
 
-def unknown_columns(cursor: duckdb.DuckDBPyConnection, model: Model, window: Window) -> dict[str, int]:
-    """Features that arrived and are not in the registered version, with the number of predictions that carried them."""
+def unknown_columns(cursor: duckdb.DuckDBPyConnection, model: Model, numbers: dict[tuple[str, str], int], window: Window) -> dict[str, int]:
+    """Features that arrived and are not in the registered version, with the number of predictions that carried them. numbers: of the streams."""
     day = timedelta(days=1)
     first, last = (window.start - FIRST_HOUR) // day * 24, -((FIRST_HOUR - window.end) // day) * 24
     arrived = "" if window.as_of is None else f"AND arrived <= {(window.as_of - FIRST_HOUR) // HOUR}"
     found: dict[str, int] = {}
-    for (name, environment), stream in streams(cursor, model.key).items():
+    for (name, environment), stream in numbers.items():
         known = model.version(name)
         if environment != window.environment or window.version not in (None, name) or known is None or not known.registered:
             continue

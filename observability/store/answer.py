@@ -103,13 +103,14 @@ REDUCE: dict[str, np.ufunc] = {"low": np.fmin, "high": np.fmax}
 
 def order_of(keys: Sequence[Integers], size: int) -> Integers:
     """The order of rows by their keys, the first one first; rows of equal keys stay as they were. size: number of rows."""
-    code, room = np.arange(size, dtype=np.int64), max(size, 1)
+    code, room = np.zeros(size, np.int64), max(size, 1)
     for key in reversed(keys) if size else ():
         low, high = int(key.min()), int(key.max())
         if room * (high - low + 1) >= 2**62:
             return np.lexsort(list(keys)[::-1])
         code, room = code + (key.astype(np.int64) - low) * room, room * (high - low + 1)
-    return np.sort(code) % max(size, 1)
+    places = np.arange(size, dtype=np.int64)
+    return places if (code[1:] >= code[:-1]).all() else np.sort(code + places) % size
 
 
 def ranks(values: NDArray[Any]) -> Integers:

@@ -166,9 +166,8 @@ def wider_sample(one: Sample, of: Window, other: Sample, and_of: Window) -> tupl
 
 def wider_window(one: Window, other: Window) -> Window | None:
     """The window that spans two which overlap or touch and are alike in all but their version; None where they do not."""
-    if replace(one, start=EPOCH, end=EPOCH, version=None) != replace(other, start=EPOCH, end=EPOCH, version=None):
-        return None
-    if max(one.start, other.start) > min(one.end, other.end):
+    alike = one.model == other.model and one.slice == other.slice and one.as_of == other.as_of and one.environment == other.environment
+    if not alike or max(one.start, other.start) > min(one.end, other.end):
         return None
     version = one.version if one.version == other.version else None
     if version is None and one.version is not None and other.version is not None:

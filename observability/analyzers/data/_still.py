@@ -122,7 +122,10 @@ def longest(column: Column, total: float, usual: dict[int, float], context: Cont
 
     A run of a single day counts only beside other days that hold several values.
     """
-    days = [(day, rows.values()) for day, rows in whole_days(column.now, context)]
+    values = column.now.values()
+    if not (np.unique(values.days, return_counts=True)[1] == 1).any():
+        return None  # every day holds several values
+    days = whole_days(values, context)
     bins = [only_bin(rows, column) for _, rows in days]
     runs = [
         each for each in runs_of_equal_values(bins) if each.value is not None and usual.get(each.value, 0.0) < VARIES_MUCH_BELOW * total

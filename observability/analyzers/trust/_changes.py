@@ -130,9 +130,11 @@ class Moved:
 
 def days_of(model: Model, frame: "DataFrame", attribute: Attribute, now: Groups) -> Days:
     """The same counts by day, on the last DAYS_KEPT days of a frame."""
-    days = sorted({str(each)[:10] for each in frame["period"].unique()})[-DAYS_KEPT:]
-    kept = frame.assign(period=frame["period"].astype(str).str[:10])
-    groups = measure(model, kept[kept["period"].isin(days)], [Attribute("day", "period"), attribute])
+    of_rows = frame["period"].to_numpy("datetime64[D]")
+    last = np.unique(of_rows)[-DAYS_KEPT:]
+    days = last.astype(str).tolist()
+    kept = frame.assign(period=of_rows.astype(str).astype(object))[of_rows >= last[0]]
+    groups = measure(model, kept, [Attribute("day", "period"), attribute])
     return Days(tuple(days), groups.aligned([(day, *level) for day in days for level in now.levels]))
 
 
