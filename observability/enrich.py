@@ -111,8 +111,22 @@ def switched_off() -> bool:
 
 
 def in_background(store: "Store", state: EnrichState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """The thread: a step at a time, round about the models, while the loader is idle; it looks again when the store has changed."""
+    """The thread: a step at a time, round about the models, while the loader is idle; it looks again when the store has changed.
+
+    Its models run in a worker of its own, of the same low priority: what a person asks of a model never waits for a step (decision 0032).
+    """
+    from observability.worker import Worker
+
     yield_to_others()
+    worker = Worker()
+    try:
+        in_turn(store, worker, state, stopping, first_wait)
+    finally:
+        worker.close()
+
+
+def in_turn(store: "Store", worker: "Worker", state: EnrichState, stopping: threading.Event, first_wait: float) -> None:
+    """What the thread does until it is stopped."""
     pause, finished = first_wait, -1
     failed: set[tuple[str, str]] = set()
     while not stopping.wait(pause):
@@ -122,7 +136,7 @@ def in_background(store: "Store", state: EnrichState, stopping: threading.Event,
         began, generation = time.monotonic(), store.generation
         try:
             with store.in_background():
-                worked = one_round(store, state, stopping, failed)
+                worked = one_round(store, worker, state, stopping, failed)
         except Exception as error:
             state.failure = in_words(error)
             LOG.exception("enriching failed")
@@ -139,7 +153,7 @@ def in_background(store: "Store", state: EnrichState, stopping: threading.Event,
             failed.clear()
 
 
-def one_round(store: "Store", state: EnrichState, stopping: threading.Event, failed: set[tuple[str, str]]) -> bool:
+def one_round(store: "Store", worker: "Worker", state: EnrichState, stopping: threading.Event, failed: set[tuple[str, str]]) -> bool:
     """The next step that there is; False where nothing is left. Jobs and models take turns, so that the newest days of each come before the old ones
     of any. Jobs that failed are left out and kept in `failed`.
     """
@@ -152,7 +166,7 @@ def one_round(store: "Store", state: EnrichState, stopping: threading.Event, fai
             state.share = share if share >= 0 else state.share
 
         try:
-            if one_step(store, job, model, note, stopping):
+            if one_step(store, job, model, note, stopping, worker):
                 state.turn = (name, model)
                 return True
         except Exception as error:

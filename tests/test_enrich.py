@@ -76,21 +76,40 @@ def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(sto
     job, broken = Counted(3), Counted(1, fails_on="loan")
     monkeypatch.setattr(enrich, "JOBS", (broken, job))
     state, stopping = EnrichState(), threading.Event()
-    with mock.patch("observability.worker.shared", lambda: None):
-        thread = threading.Thread(target=enrich.in_background, args=(store, state, stopping), kwargs={"first_wait": 0.0})
+    thread = threading.Thread(target=enrich.in_background, args=(store, state, stopping), kwargs={"first_wait": 0.0})
+    thread.start()
+    wait_for(lambda: job.left.get("loan") == 0 and job.left.get("other") == 0)
+    wait_for(lambda: not state.busy)
+    assert state.failure is not None and "loan: this one breaks" in state.failure
+    broken.fails_on = None
+    wait_for(lambda: broken.left.get("loan") == 0)
+    job.left.clear()
+    load(store, [prediction("p77", START)])
+    wait_for(lambda: job.left.get("loan") == 0)
+    wait_for(lambda: state.failure is None)
+    stopping.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, stopping = [], threading.Event()
+
+    def step(store, worker, model, progress, stopping) -> int:
+        used.append(worker)
+        return 0
+
+    monkeypatch.setattr(enrich, "JOBS", (step,))
+    monkeypatch.setattr(enrich, "yield_to_others", lambda: None)
+    with mock.patch("observability.worker.Worker") as made, mock.patch("observability.worker.shared", side_effect=AssertionError):
+        thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
         thread.start()
-        wait_for(lambda: job.left.get("loan") == 0 and job.left.get("other") == 0)
-        wait_for(lambda: not state.busy)
-        assert state.failure is not None and "loan: this one breaks" in state.failure
-        broken.fails_on = None
-        wait_for(lambda: broken.left.get("loan") == 0)
-        job.left.clear()
-        load(store, [prediction("p77", START)])
-        wait_for(lambda: job.left.get("loan") == 0)
-        wait_for(lambda: state.failure is None)
+        wait_for(lambda: len(used) == 2)
         stopping.set()
         thread.join(timeout=10)
-    assert not thread.is_alive()
+    assert set(used) == {made.return_value} and not thread.is_alive()
+    made.assert_called_once_with()
+    made.return_value.close.assert_called_once_with()
 
 
 def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,9 +123,8 @@ def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(enrich, "JOBS", (Noted(3), Noted(2)))
     state, failed = EnrichState(), set()
-    with mock.patch("observability.worker.shared", lambda: None):
-        while enrich.one_round(store, state, threading.Event(), failed):
-            pass
+    while enrich.one_round(store, mock.Mock(), state, threading.Event(), failed):
+        pass
     turn = [(job, model) for job in ("counted 3", "counted 2") for model in ("loan", "other")]
     assert done == [*turn, *turn, ("counted 3", "loan"), ("counted 3", "other")] and not failed
 
@@ -115,7 +133,7 @@ def test_the_thread_waits_for_the_loader(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr(enrich, "IDLE", 0.01)
     job, stopping = Counted(1), threading.Event()
     monkeypatch.setattr(enrich, "JOBS", (job,))
-    with mock.patch("observability.worker.shared", lambda: None), store.loading:
+    with store.loading:
         thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
         thread.start()
         time.sleep(0.3)  # thirty times as long as it is idle: that nothing is done shows in no event
