@@ -1,6 +1,7 @@
 """Which single rows are there: a repeatable sample, a small table for a page, one prediction, what happened, who is active?"""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from observability.store.database import Store
 
+SURELY = 6.0
+"""Standard deviations beyond the expected number of rows: fewer than are wanted lie below about once in 10⁹ samples."""
 PLAIN = ("id", "at", "subject", "arrived")
 """Columns beside the column references: the prediction's id, event time, subject, and when it arrived."""
 
@@ -42,11 +45,24 @@ def sample(store: "Store", sample: Sample, window: Window) -> "DataFrame":
     fields = fields_of(model, sample.columns, outcomes=sample.table == "outcomes")
     with snapshot(store) as cursor:
         found = rows_of(model, window, known_streams(store, cursor, model.key))
-        table = model_table("predictions", model.key)
+        return fetched(cursor, found, fields, smallest_hashes(cursor, found, int(sample.rows)), "p.sample_hash, p.id")
+
+
+def smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: Rows, wanted: int) -> list[int]:
+    """Row numbers of so many rows, those with the smallest hashes of the id.
+
+    Hashes are spread evenly, so of many rows those below a share of all hashes are enough, unless chance has it otherwise; only these are put in order.
+    """
+    table = model_table("predictions", found.model.key)
+    ((held,),) = cursor.execute(f"SELECT count(*) FROM {table} WHERE {found.where}", found.values).fetchall()
+    share = (wanted + SURELY * math.sqrt(wanted)) / max(held, 1)
+    for below in (f" AND sample_hash < {int(share * 2**64)}", "") if share < 1 else ("",):
         chosen = cursor.execute(
-            f"SELECT rowid FROM {table} WHERE {found.where} ORDER BY sample_hash, id LIMIT {int(sample.rows)}", found.values
-        )
-        return fetched(cursor, found, fields, [number for (number,) in chosen.fetchall()], "p.sample_hash, p.id")
+            f"SELECT rowid FROM {table} WHERE {found.where}{below} ORDER BY sample_hash, id LIMIT {wanted}", found.values
+        ).fetchall()
+        if len(chosen) == min(wanted, held):
+            break
+    return [number for (number,) in chosen]
 
 
 def rows(
@@ -84,7 +100,8 @@ def fetched(
     """The rows with these row numbers, in an order."""
     some = replace(found, conditions=("rowid IN (SELECT unnest($places::BIGINT[]))",), parameters=(("places", places),))
     needed = [*fields, *extra]
-    clause, source, parameters = from_clause(cursor, some, [each.sql for each in needed], any(each.labelled for each in needed))
+    labelled = any(each.labelled for each in needed)
+    clause, source, parameters = from_clause(cursor, some, [each.sql for each in needed], labelled, held=len(places))
     picked = ", ".join(f"{each.sql} AS x{place}" for place, each in enumerate(fields)) or "p.id"
     arrays: Any = cursor.execute(f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used(clause + source, parameters)).fetchnumpy()
     versions = {number: version.name for number, version in found.streams.items()}

@@ -170,11 +170,12 @@ def condition(model: Model, reference: str, value: str, name: str) -> tuple[str,
 
 
 def from_clause(
-    cursor: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str] | None, labelled: bool
+    cursor: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: expressions that will be selected, from which it is seen whether probabilities are needed. labelled: join the current labels.
+    columns: expressions that will be selected, from which it is seen whether probabilities are needed. labelled: join the current labels. held: how many rows there
+    are, where that is known.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
     decided = f" REPLACE ({decision_of(rows.model)} AS decision)" if rows.model.redecided else ""
@@ -185,22 +186,22 @@ def from_clause(
     if not labelled:
         return "", f"FROM {predictions}", parameters
     return (
-        f"WITH {current_labels(cursor, rows)}",
+        f"WITH {current_labels(cursor, rows, held)}",
         f"FROM {predictions} LEFT JOIN current_labels l ON l.id_hash = p.id_hash AND l.id = p.id",
         parameters,
     )
 
 
-def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> str:
+def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows, held: int | None = None) -> str:
     """Common table expressions that end in `current_labels` (id_hash, id, value, number, code), one row an id that has labels.
 
     Only ids with several revisions are grouped, which is most of the cost; of a small part of the model only its own labels are looked at.
     """
     predictions, labels = model_table("predictions", rows.model.key), model_table("labels", rows.model.key)
     arrived = "WHERE arrived <= $as_of" if rows.as_of else "WHERE true"
-    ((held, known),) = cursor.execute(
-        f"SELECT (SELECT count(*) FROM {predictions} WHERE {rows.where}), (SELECT count(*) FROM {labels})", rows.values
-    ).fetchall()
+    if held is None:
+        ((held,),) = cursor.execute(f"SELECT count(*) FROM {predictions} WHERE {rows.where}", rows.values).fetchall()
+    ((known,),) = cursor.execute(f"SELECT count(*) FROM {labels}").fetchall()
     few = f" AND id_hash IN (SELECT id_hash FROM {predictions} WHERE {rows.where})" if 4 * held < known else ""
     latest = 'max(struct_pack(a := "at", b := arrived, c := value, d := number))'
     return f"""known_labels AS {"MATERIALIZED" if few else "NOT MATERIALIZED"} (

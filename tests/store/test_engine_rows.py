@@ -9,7 +9,7 @@ import pytest
 
 from observability.aggregate import Aggregate, By, Sample
 from observability.errors import NotFoundError
-from observability.store import engine
+from observability.store import engine, listing
 from observability.window import Slice, Window
 from tests import reference_engine
 from tests.store.engine_world import DAYS, HOSTILE, START, copied
@@ -52,6 +52,14 @@ def test_a_sample_is_those_with_the_smallest_md5_of_the_id(world):
     hashes = {each: int.from_bytes(md5(each.encode()).digest()[:8], "little") for each in every}
     assert every == sorted(every, key=hashes.__getitem__)
     assert engine.sample(world, Sample("predictions", ("id",), 9), window())["id"].tolist() == every[:9]
+
+
+@pytest.mark.parametrize("surely", [listing.SURELY, 0.0, -0.9])
+def test_a_sample_is_the_same_however_many_hashes_are_looked_at_first(world, monkeypatch, surely):
+    monkeypatch.setattr(listing, "SURELY", surely)  # far below 0 too few rows come at first
+    every = engine.sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
+    for rows in (1, 2, 5, len(every) // 2, len(every) - 1, len(every)):
+        assert engine.sample(world, Sample("predictions", ("id",), rows), window())["id"].tolist() == every[:rows]
 
 
 def test_rows_come_in_the_order_asked_with_missing_values_last(world):

@@ -194,7 +194,8 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
     """The rank correlation of age and income in the last three days."""
     context = context_for(reference, features=FEATURES)
     mixed = current.sample(frac=1.0, random_state=3, ignore_index=True)
-    found = numbers(frames_for(ANALYZER.needs(context), context, mixed, reference, past), context)
+    frames = frames_for(ANALYZER.needs(context), context, mixed, reference, past)
+    found = numbers(frames, sides_of(frames, context), context)
     assert found is not None
     (pair,) = [each for each in found.pairs(1.0) if each.days == 3]
     return pair.after
