@@ -32,6 +32,7 @@ def edge(here: Here) -> None:
     if not here.row.version.artifact:
         st.markdown(f"{text.status('unknown', 'Off')}: what the model would say to other inputs cannot be asked.")
         step(here)
+        case_what_if.saved(here)
         return
     flips(here)
     case_what_if.what_if(here)

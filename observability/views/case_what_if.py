@@ -44,6 +44,7 @@ def what_if(here: Here) -> None:
         found: WhatIf = load_case.what_if(here.opened, changes)
     except ObservabilityError as error:
         st.markdown(f"{text.status('unknown', 'Not given')}: {text.sentence(str(error))}")
+        saved(here)
         return
     status = text.status("watch", "Another answer") if found.flips else text.status("ok", "The same answer")
     words = f"{worded(found.prediction)}, score {text.number(found.score)} instead of {text.number(found.before)} ({figure(found.score - found.before, 3, sign=True)})."

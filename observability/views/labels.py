@@ -134,7 +134,7 @@ def shown(here: Here, found: list[Finding]) -> None:
             "How labels come is not known yet.",
             "It takes predictions and their labels over about two weeks; log labels as records of kind label with the predictions' ids.",
         )
-        st.stop()
+        return
     st.header("By the day that was served", anchor=False)
     said = sentence(days, here)
     st.markdown(text.plain(said))

@@ -1,0 +1,162 @@
+"""Is every kind of record read somewhere: does what only it says stand on a page?
+
+One record of each kind is loaded, each with a mark that stands nowhere else, and the page that it is for is opened as a person opens it. A kind that is
+added to `KINDS` without a page fails here.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability import owner
+from observability.record import KINDS
+from observability.review import freeze
+from observability.review.week import Week
+from observability.store import written
+from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
+from observability.store.register import Request, register
+from observability.views import load
+from tests.test_pages import opened
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+"""A Monday."""
+END = START + timedelta(days=7)
+CASE = {"id": "case-7", "model": "loan"}
+PAGES: dict[str, tuple[str, dict[str, str], str]] = {
+    "prediction": ("case", CASE, "case-7"),
+    "label": ("case", CASE, "annotator-of-label"),
+    "annotation": ("labels", {"model": "loan"}, "from 2 items that two of them labelled"),
+    "verdict": ("case", CASE, "note of the verdict"),
+    "what_if": ("case", CASE, "note of the what-if"),
+    "run": ("runs", {}, "run-of-march"),
+    "step": ("runs", {}, "marked_loss"),
+    "resource": ("runs", {}, "777 Wh"),
+    "assignment": ("labels", {"model": "loan"}, "of assignments"),
+    "batch": ("batches", {}, "batch-of-march"),
+    "cleaning": ("cleaning", {}, "rule-of-march"),
+    "event": ("changes", {"window": "Everything"}, "text of the event"),
+    "dataset": ("changes", {"window": "Everything"}, "dataset-of-march"),
+    "audit": ("changes", {"window": "Everything"}, "Membership audit"),
+    "action": ("changes", {"window": "Everything"}, "text of the action"),
+    "decision": ("changes", {"window": "Everything"}, "statement of the decision"),
+    "signature": ("changes", {"window": "Everything"}, "risk-owner"),
+    "price": ("cost", {"model": "loan"}, "XTS"),
+    "alert": ("alerts", {}, "title of the alert"),
+    "message": ("alerts", {}, "error of the message"),
+    "review": ("review", {}, "2026-W10"),
+    "agenda": ("review", {}, "text on the agenda"),
+}
+"""Of each kind: the page and its parameters, and what stands there that only this record says."""
+
+
+def lines() -> list[dict]:
+    """One record of each kind that a service or a job logs, and enough predictions for the pages to be drawn."""
+    at, noon = (START + timedelta(days=6)).isoformat(), (START + timedelta(days=6, hours=12)).isoformat()
+    found = [
+        {
+            "kind": "prediction", "id": f"case-{i}", "at": (START + timedelta(hours=i)).isoformat(), "model": "loan", "version": "1",
+            "features": {"age": 30.0 + i % 9, "income": float(i % 5)}, "score": 0.4 + i % 3 / 10,
+        }
+        for i in range(160)
+    ]  # fmt: skip
+    found += [
+        {"kind": "label", "id": "case-7", "at": at, "model": "loan", "value": 1, "source": "human", "annotator": "annotator-of-label"},
+        *(
+            {"kind": "annotation", "project": "loan", "item": item, "annotator": who, "at": at, "label": "0"}
+            for item in ("case-7", "case-8")
+            for who in ("ann", "bob")
+        ),
+        {"kind": "assignment", "project": "loan", "item": "case-9", "annotator": "ann", "at": at},
+        {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
+        {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
+        *({"kind": "step", "run": "run-of-march", "at": at, "step": i, "metrics": {"marked_loss": 1 / i}} for i in range(1, 30)),
+        {"kind": "resource", "run": "run-of-march", "at": at, "device": "gpu0", "watts": 777, "seconds": 3600, "source": "measured"},
+        {"kind": "batch", "batch": "batch-of-march", "at": at, "source": "clinic", "rows": 10},
+        {"kind": "cleaning", "rule": "rule-of-march", "at": at, "rows_in": 100, "rows_changed": 1, "rows_dropped": 2},
+        {"kind": "event", "at": at, "what": "deploy", "text": "text of the event", "model": "loan"},
+        {"kind": "dataset", "dataset": "dataset-of-march", "version": "4", "at": at, "rows": 100},
+        {"kind": "audit", "model": "loan", "version": "1", "at": at, "audit": "membership", "results": {"auc": 0.51}},
+        {"kind": "price", "from": START.isoformat(), "resource": "request", "amount": 0.1, "currency": "XTS", "model": "loan"},
+    ]
+    return [each | {"received_at": each.get("at", each.get("from"))} for each in found]
+
+
+def said() -> list[dict]:
+    """One record of each kind that people and the dashboard write."""
+    at = END - timedelta(hours=1)
+    return [
+        {"kind": "verdict", "verdict": "v1", "at": at, "model": "loan", "prediction": "case-7", "author": "ann", "source": "input", "note": "note of the verdict"},
+        {
+            "kind": "what_if", "what_if": "w1", "at": at, "author": "ann", "model": "loan", "prediction": "case-7", "changes": {"age": 31}, "score": 0.6,
+            "before": 0.5, "note": "note of the what-if",
+        },
+        {"kind": "action", "action": "a1", "at": at, "author": "ann", "model": "loan", "text": "text of the action"},
+        {"kind": "decision", "decision": "d1", "at": at, "author": "ann", "model": "loan", "statement": "statement of the decision"},
+        {"kind": "signature", "at": at, "author": "risk-owner", "model": "loan", "subject": "sex", "until": END + timedelta(days=90)},
+        {"kind": "alert", "incident": "incident-1", "at": at, "author": "the dashboard", "says": "opened", "model": "loan", "severity": "act", "title": "title of the alert"},
+        {"kind": "message", "message": "m1", "at": at, "state": "queued", "incident": "incident-1", "channel": "team", "title": "t", "text": "x"},
+        {"kind": "message", "message": "m1", "at": at + timedelta(minutes=1), "state": "failed", "error": "error of the message"},
+        {"kind": "agenda", "review": "2026-W10", "item": "added-1", "at": at, "author": "ann", "does": "add", "text": "text on the agenda"},
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store with a record of each kind."""
+    folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(3)
+    store = Store.open(folder / "home", threads=1)
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(34, 3, 300),
+            "income": rng.integers(0, 5, 300).astype(float),
+            "score": rng.random(300),
+            "label": rng.integers(0, 2, 300),
+        }
+    )
+    frame.to_parquet(folder / "reference.parquet")
+    register(
+        store, Request(model="loan", version="1", task="binary", reference=folder / "reference.parquet", label="label", score=("score",))
+    )
+    path = folder / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines())) + "\n", encoding="utf-8")
+    assert load_files(store, [path], Defaults()).reasons == {}
+    freeze.freeze(store, Week.parse("2026-W10"), author="ann", now=END)
+    written.write(store, said())
+    (store.home / "alerts.toml").write_text('[channels]\nteam = "json://127.0.0.1:9/x"\n', encoding="utf-8")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def owned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store as the one that this process owns."""
+    monkeypatch.setattr(owner, "current_store", lambda: store)
+    monkeypatch.setattr(load, "now", lambda: END)
+
+
+def shown(page: str, **parameters: str) -> str:
+    """Everything that a page sends to the browser, without escapes."""
+    app = opened(page, **parameters)
+    parts = [str(getattr(each, "proto", "")) for each in app]
+    return "\n".join(parts).replace("\\", "").replace("\u2060", "")
+
+
+def test_every_kind_has_a_page() -> None:
+    assert set(PAGES) == set(KINDS)
+
+
+@pytest.mark.parametrize(("page", "parameters"), list(dict.fromkeys((page, tuple(sorted(own.items()))) for page, own, _ in PAGES.values())))
+def test_what_only_a_record_says_stands_on_its_page(owned: None, page: str, parameters: tuple[tuple[str, str], ...]) -> None:
+    text = shown(page, **dict(parameters))
+    missing = {
+        kind: mark
+        for kind, (where, own, mark) in PAGES.items()
+        if (where, tuple(sorted(own.items()))) == (page, parameters) and mark not in text
+    }
+    assert not missing, f"{page} does not show {missing}"
