@@ -76,11 +76,29 @@ def lines() -> list[dict]:
         {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
         {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
         *({"kind": "step", "run": "run-of-march", "at": at, "step": i, "metrics": {"marked_loss": 1 / i}} for i in range(1, 30)),
-        {"kind": "resource", "run": "run-of-march", "at": at, "device": "gpu0", "watts": 777, "seconds": 3600, "source": "measured"},
+        {
+            "kind": "resource",
+            "run": "run-of-march",
+            "at": at,
+            "device": "gpu0",
+            "watts": 777,
+            "seconds": 3600,
+            "temperature_c": 71.5,
+            "memory_gb": 11,
+            "source": "measured",
+        },
         {"kind": "batch", "batch": "batch-of-march", "at": at, "source": "clinic", "rows": 10},
         {"kind": "cleaning", "rule": "rule-of-march", "at": at, "rows_in": 100, "rows_changed": 1, "rows_dropped": 2},
         {"kind": "event", "at": at, "what": "deploy", "text": "text of the event", "model": "loan"},
-        {"kind": "dataset", "dataset": "dataset-of-march", "version": "4", "at": at, "rows": 100},
+        {
+            "kind": "dataset",
+            "dataset": "dataset-of-march",
+            "version": "4",
+            "at": at,
+            "rows": 100,
+            "parents": ["raw@3"],
+            "columns": {"age": {}, "sex": {}},
+        },
         {"kind": "audit", "model": "loan", "version": "1", "at": at, "audit": "membership", "results": {"auc": 0.51}},
         {"kind": "price", "from": START.isoformat(), "resource": "request", "amount": 0.1, "currency": "XTS", "model": "loan"},
     ]
@@ -160,3 +178,9 @@ def test_what_only_a_record_says_stands_on_its_page(owned: None, page: str, para
         if (where, tuple(sorted(own.items()))) == (page, parameters) and mark not in text
     }
     assert not missing, f"{page} does not show {missing}"
+
+
+def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> None:
+    runs = shown("runs")
+    assert "71.5 °C" in runs and "11.0 GB" in runs and "777 W" in runs
+    assert "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns." in shown("changes", window="Everything")

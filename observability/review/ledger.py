@@ -94,6 +94,10 @@ def datasets(frame: "DataFrame") -> Iterable[Entry]:
         title = f"Dataset {row['dataset']} version {row['version']}: {row['rows']:,.0f} rows" + (
             f", {', '.join(changes)}" if changes else ""
         )
+        if parents := row["parents"]:
+            title += f", made from {', '.join(str(each) for each in parents)}"
+        if row["columns"]:
+            title += f", {len(row['columns']):,} columns"
         yield Entry(moment(row), "data", f"{title}.", about=(("dataset", row["dataset"]), ("version", row["version"])))
 
 

@@ -6,7 +6,7 @@ faded, and smoothed over that. A run that goes on is followed. The window and th
 
 import streamlit as st
 
-from observability.views import findings, frame, load, runs, runs_curves, runs_ranks, text
+from observability.views import findings, frame, load, runs, runs_curves, runs_devices, runs_ranks, text
 from observability.views import scope as scopes
 
 frame.heading("runs")
@@ -41,6 +41,7 @@ def follow() -> None:
 follow()
 runs.facts(chosen, costs)
 for each in chosen[:1]:
+    runs_devices.devices(each)
     runs_ranks.ranks(each)
 
 st.header("Parameters", anchor=False)
