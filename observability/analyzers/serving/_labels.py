@@ -25,6 +25,8 @@ DUE = 0.5
 """Share of a day's labels that usually is in, from which the day tells whether labels still come."""
 STOPPED, STEADY = 0.5, 0.7
 """Labels have stopped where the newest days that are due have less than half of what is usual, and each of the weeks before had at least 0.7 of it."""
+FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
+"""Fewer labels come where those days have less than 0.8 of what is usual, surely (standard errors by rows), and a tenth less than any such days of the past month."""
 NEWEST, LEAST = 2, 50
 """Days that are judged, and labels that were expected of them at least."""
 COMPLETE = 0.95
@@ -49,6 +51,18 @@ class Completion:
         """The newest days of which most labels usually are in by now."""
         steady = [row for row in self.rows if self.steady(age(row[0], end)) and self.usual[age(row[0], end)] >= DUE and row[3] > 0]
         return steady[-NEWEST:]
+
+    def lowest_before(self, end: datetime, start: datetime) -> float | None:
+        """The least part of the usual labels that as many steady days in a row had before the window; None where that is not known of a week."""
+        known = [
+            row
+            for row in self.rows
+            if row[0] < start and self.steady(age(row[0], end)) and self.usual[age(row[0], end)] >= DUE and row[3] > 0
+        ]
+        if len(known) < PAST_DAYS // 4:
+            return None
+        pairs = [known[place : place + NEWEST] for place in range(len(known) - NEWEST + 1)]
+        return min(sum(row[2] for row in each) / sum(row[3] for row in each) for each in pairs)
 
     def steady(self, days: int) -> bool:
         """Whether every week before had about as many labels of days of that age."""
@@ -129,6 +143,21 @@ def judged(base: Finding, of: Completion, context: Context) -> Finding:
         )
         missing = {"onset_known": "dated"}
         return replace(base, severity="act", because=because, onset=first, likely_source="label", rank=12.0, evidence=evidence | missing)
+    before = of.lowest_before(end, context.window.start)
+    if (
+        len(due) == NEWEST
+        and usual >= LEAST
+        and before is not None
+        and came < min(FEWER, FARTHER * before) * usual
+        and surely_fewer(came, usual, due)
+    ):
+        because = (
+            f"Fewer labels come than usual: {came:,.0f} of the {sum(row[1] for row in due):,.0f} predictions of the newest days that are due are labelled, where about {usual:,.0f} "
+            f"usually are by now; days of the past month had at least {100 * before:.0f} % of what is usual."
+        )
+        first = since_when(of, end, min(FEWER, FARTHER * before))
+        dated = {"onset_known": "dated"}
+        return replace(base, severity="watch", because=because, onset=first, likely_source="label", rank=6.0, evidence=evidence | dated)
     ready = of.complete(end)
     if base.severity == "unknown" and ready is not None and ready > context.now:
         said = (
@@ -138,13 +167,19 @@ def judged(base: Finding, of: Completion, context: Context) -> Finding:
     return replace(base, evidence=evidence)
 
 
-def since_when(of: Completion, end: datetime) -> datetime:
-    """The first day from which on every day that tells lacks more than half of its usual labels."""
+def surely_fewer(came: float, usual: float, due: list[tuple[datetime, float, float, float]]) -> bool:
+    """Whether so few labels are more than rows do by chance."""
+    share = usual / sum(row[1] for row in due)
+    return usual - came >= SURE * float(np.sqrt(max(usual * (1 - share), came * (1 - came / sum(row[1] for row in due)), 1.0)))
+
+
+def since_when(of: Completion, end: datetime, least: float = STOPPED) -> datetime:
+    """The first day from which on every day that tells has less than a part of its usual labels."""
     first = of.due(end)[0][0]
     for day, _served, labelled, expected in reversed(of.rows):
         if not of.steady(age(day, end)) or of.usual[age(day, end)] < DUE or expected <= 0:
             continue
-        if labelled >= STOPPED * expected:
+        if labelled >= least * expected:
             break
         first = day
     return first

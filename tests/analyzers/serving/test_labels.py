@@ -14,8 +14,12 @@ DAY = timedelta(days=1)
 SERVED = 200
 
 
-def frame(first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3) -> pd.DataFrame:
-    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none arrive after `stop`."""
+def counted(
+    first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3, lost=lambda day: 0.0
+) -> pd.DataFrame:
+    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none arrive after `stop`, nor
+    of the part that is `lost` of a day's predictions.
+    """
     rows = []
     for day in pd.date_range(first, last - DAY, freq="D", tz=None if first.tzinfo else "UTC"):
         moment = day.to_pydatetime()
@@ -23,7 +27,7 @@ def frame(first: datetime, last: datetime, known: datetime, late: float, stop: d
         served = moment + rng.random(SERVED) * DAY
         arrives = served + np.maximum(rng.normal(late, spread * late + 1e-9, SERVED), 0.05) * DAY
         limit = min(known, stop) if stop else known
-        labelled = int((arrives <= limit).sum())
+        labelled = int(((arrives <= limit) & (rng.random(SERVED) >= lost(moment))).sum())
         rows += [
             {"period": moment.replace(tzinfo=None), "label": 1, "n": labelled},
             {"period": moment.replace(tzinfo=None), "label": -1, "n": SERVED - labelled},
@@ -31,10 +35,14 @@ def frame(first: datetime, last: datetime, known: datetime, late: float, stop: d
     return pd.DataFrame([row for row in rows if row["n"]])
 
 
-def said(late: float, *, stopped_for: float | None = None, weeks: int = 8) -> tuple[Finding, datetime]:
-    """What is said about the labels of a window of seven days that ends now."""
+def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=lambda back: 0.0) -> tuple[Finding, datetime]:
+    """What is said about the labels of a window of seven days that ends now. lost: the part of a day's labels that never come, by its days before the end."""
     context = context_for(None)
     end, start = context.window.end, context.window.start
+
+    def frame(*args) -> pd.DataFrame:
+        return counted(*args, lost=lambda day: lost(int((end - day) / DAY)))
+
     stop = None if stopped_for is None else end - stopped_for * DAY
     begin = end - weeks * 7 * DAY
     frames = {
@@ -77,3 +85,17 @@ def test_the_day_of_completion_is_that_of_past_days() -> None:
 def test_without_a_past_nothing_is_known_of_completion() -> None:
     found, _ = said(2.0, weeks=1, stopped_for=4)
     assert found.severity == "unknown" and "complete_by" not in found.evidence
+
+
+@pytest.mark.parametrize("late", [0.0, 2.0])
+def test_fewer_labels_than_in_any_days_of_the_past_month_are_a_watch(late: float) -> None:
+    found, end = said(late, lost=lambda back: 0.4 if back <= 6 else 0.02)
+    assert found.severity == "watch" and found.likely_source == "label" and "Fewer labels come than usual" in found.because
+    assert found.onset is not None and abs(found.onset - (end - 6 * DAY)) <= DAY
+    assert said(late, lost=lambda back: 0.1)[0].severity == "unknown"
+
+
+def test_days_that_often_lack_labels_are_no_news() -> None:
+    """A third of the labels is lost on the newest two days, as on two days of each week before."""
+    assert said(0.0, lost=lambda back: 0.35 if back <= 2 else 0.0)[0].severity == "watch"
+    assert said(0.0, lost=lambda back: 0.35 if back % 9 <= 2 else 0.0)[0].severity == "unknown"
