@@ -18,6 +18,8 @@ COLORWAY = (PRIMARY, WATCH, OK, PURPLE, SKY, ACT, NEUTRAL)
 SEQUENTIAL = tuple((step / 9, f"#{11 + step:06d}") for step in range(10))
 DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
+LONG_TITLE = 34
+"""Signs of an axis' title that a phone shows on one line."""
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
@@ -41,12 +43,21 @@ def themed(figure: "Figure", *, height: int = 280, x: str | None = None, y: str 
         bargap=0.25,
     )
     if x:
-        figure.update_xaxes(title={"text": x, "standoff": 8, "font": quiet})
+        figure.update_xaxes(title={"text": two_lines(x), "standoff": 8, "font": quiet})
     if y:
         figure.update_yaxes(title={"text": y, "standoff": 8, "font": quiet})
     figure.update_xaxes(tickfont=quiet, showgrid=False, zeroline=False, automargin=True, linecolor=QUIET)
     figure.update_yaxes(tickfont=quiet, gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, rangemode="normal")
     return figure
+
+
+def two_lines(title: str) -> str:
+    """The title of an axis; a long one is broken at the blank nearest to its middle, since a phone cuts off what does not fit beside it."""
+    blanks = [place for place, sign in enumerate(title) if sign == " "]
+    if len(title) <= LONG_TITLE or not blanks:
+        return title
+    middle = min(blanks, key=lambda place: abs(place - len(title) / 2))
+    return f"{title[:middle]}<br>{title[middle + 1 :]}"
 
 
 def labels(values: Sequence[object], longest: int = 28) -> list[str]:

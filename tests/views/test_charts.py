@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from observability.views import charts_drift, charts_outcomes, charts_time, theme
+from observability.views import charts_compare, charts_drift, charts_outcomes, charts_time, theme
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
 
@@ -133,3 +133,14 @@ def test_an_estimate_beside_a_measurement_is_dashed_in_another_hue_and_says_its_
     assert list(guess.y) == [2.0] * len(series) and "(1.50 to 2.50)" in guess.customdata[0]
     bare = charts_time.metric(series.assign(estimated=None), name="MAE", unit="")
     assert all(trace.name != "MAE, estimated" for trace in bare.data)
+
+
+def test_a_long_title_of_an_axis_is_broken_near_its_middle() -> None:
+    assert theme.two_lines("mean error") == "mean error" and theme.two_lines("x" * 60) == "x" * 60
+    title = "A − B, in multiples of the smallest change that matters"
+    first, second = theme.two_lines(title).split("<br>")
+    assert f"{first} {second}" == title and abs(len(first) - len(second)) <= 6
+    figure = charts_compare.forest(
+        pd.DataFrame([["MAE", 2.0, 1.0, 3.0, "differs", "x"]], columns=["name", "multiple", "low", "high", "verdict", "said"])
+    )
+    assert "<br>" in figure.layout.xaxis.title.text
