@@ -26,7 +26,8 @@ METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_
 BATCHES = Records("batch")
 HOW = """import observability as obs
 log = obs.Logger()
-log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12, captured_from="2026-03-01T00:00Z", captured_to="2026-03-02T00:00Z")
+log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12,
+          captured_from="2026-03-01T00:00:00Z", captured_to="2026-03-02T00:00:00Z")
 log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0.62, batch="2026-03-02")"""
 SOURCES = (
     column("source", "Source", strong=True),
