@@ -70,7 +70,7 @@ def nothing_to_show() -> None:
     if not load.catalog().models:
         empty.no_models()
     empty.nothing("No batch has been logged yet.", "A line for each delivery of a source makes late, missing and short ones visible.")
-    st.code(HOW, language="python")
+    st.code(HOW, language=None, wrap_lines=True)
 
 
 def everything(scope: Scope) -> tuple["DataFrame", Window]:

@@ -62,7 +62,7 @@ def nothing_to_show() -> None:
     if not load.catalog().models:
         empty.no_models()
     empty.nothing("No cleaning has been logged yet.", "A line for each run of a rule shows what it took away, and of whom.")
-    st.code(HOW, language="python")
+    st.code(HOW, language=None, wrap_lines=True)
 
 
 def everything(scope: Scope) -> tuple["DataFrame", Window]:

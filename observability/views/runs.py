@@ -76,7 +76,7 @@ def nothing_logged() -> None:
     if not load.catalog().models:
         empty.no_models()
     empty.nothing("No training run has been logged yet.", "These lines log one; the page follows it while it runs.")
-    st.code(HOW, language="python")
+    st.code(HOW, language=None, wrap_lines=True)
 
 
 def summary(shown: Sequence[Judged], everything: Sequence[Judged], window: Window) -> None:

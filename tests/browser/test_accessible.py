@@ -22,6 +22,8 @@ VIEWS = {
     "cases": "/cases?model=flights-late&q=outcome%20%3D%20wrong%20and%20carrier%20%3D%20UA",
     "case": "/case?model=flights-late&id=20131231-EWR-UA1631",
     "quality": "/quality?model=flights-delay",
+    "batches": "/batches",
+    "cleaning": "/cleaning",
     "labels": "/labels?model=flights-delay",
     "drift": "/drift?model=flights-delay",
     "multivariate_drift": "/multivariate_drift?model=flights-delay",

@@ -1,4 +1,6 @@
-"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed?"""
+"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed, batches,
+cleaning?
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +27,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over the small log, with one alert; ACTS holds what the rules said in its weeks, counted before it starts."""
     home = tmp_path_factory.mktemp("desk") / "home"
     with world.build(home) as store:
+        world.load(store, deliveries())
         alert = {
             "kind": "alert",
             "incident": "i1",
@@ -40,6 +43,27 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
     with dashboard(home) as running:
         yield running
+
+
+def deliveries() -> list[dict]:
+    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped."""
+    found = []
+    for day in range(7):
+        at = world.stamp(BROKEN.start + timedelta(days=day, hours=6))
+        found.append({"kind": "batch", "batch": f"b{day}", "source": "clinic", "at": at, "rows": 1000, "rejected_rows": 0})
+        found.append(
+            {
+                "kind": "cleaning",
+                "rule": "adults",
+                "dataset": "people",
+                "version": f"v{day}",
+                "at": at,
+                "rows_in": 1000,
+                "rows_changed": 0,
+                "rows_dropped": 37,
+            }
+        )
+    return [each | {"received_at": each["at"]} for each in found]
 
 
 def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
@@ -91,6 +115,8 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
         (f"/requests?model=eta&{DATES}", "No request names its subject"),
         (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
         (f"/why_changed?model=eta&{DATES}", "eta"),
+        (f"/batches?{DATES}", "7 batches of 1 source"),
+        (f"/cleaning?{DATES}", "963"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
         ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
         ("/lab?model=eta&of=training", "No training run of this model has been logged yet"),

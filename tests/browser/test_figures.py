@@ -195,7 +195,9 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 
-TOGETHER = dict.fromkeys(("alerts", "cases", "changes", "lab", "requests", "rules", "slices", "why_changed"), "test_desk.py")
+TOGETHER = dict.fromkeys(
+    ("alerts", "batches", "cases", "changes", "cleaning", "lab", "requests", "rules", "slices", "why_changed"), "test_desk.py"
+)
 """Pages that are read in a test which is not called after them."""
 
 
