@@ -255,17 +255,18 @@ def source_of(fault: Fault, lead: Finding) -> Source:
 
 
 def lead_of(fault: Fault, importance: Importance) -> Finding:
-    """The finding that says best where the fault is: of the worst, one that names the place where only one place is named, what is broken before
+    """The finding that says best where the fault is: of the worst, one that names the place where only one place is named (or parts of one: all of the south), what is broken before
     what moved, the feature that carries most. Where scores or outcomes of the whole moved and one group of people alone did, that group is what it is about; where
     the change of a feature sits in one part of the rows, that part is said with it.
     """
     of_groups = [each for each in fault.others if group_by_itself(each)]
     if fault.stage in ("score", "outcome") and len({each.subject for each in of_groups}) == 1 and not any(map(place, fault.root)):
         return worst_first(of_groups)[0]
-    places = {place(each) for each in fault.root} - {None}
+    places = [set(where.split("&")) for where in {place(each) for each in fault.root} if where]
+    one_place = bool(places) and bool(set.intersection(*places))
 
     def key(each: Finding) -> tuple[Any, ...]:
-        named = place(each) is None if len(places) != 1 else place(each) is not None
+        named = place(each) is not None if one_place else place(each) is None
         own = SEVERITIES.index(each.severity)
         if fault.stage != "input":
             return own, not named, -each.rank, each.id

@@ -118,6 +118,14 @@ def test_levels_that_changed_places_lead_what_is_said_of_their_rows() -> None:
     assert len(incidents(names, elsewhere)) == 2, "another level's rows are the same as before"
 
 
+def test_parts_of_one_place_are_one_place() -> None:
+    parts = [finding("mae", analyzer="serving/slices", slice=f"age={age}&zip=1", rank=rank) for age, rank in (("old", 9.0), ("young", 8.0))]
+    (one,) = incidents(finding("mae", rank=15.0), *parts)
+    assert one.lead.slice == "age=old&zip=1"
+    (two,) = incidents(finding("mae", rank=15.0), parts[0], replace(parts[1], slice="sex=F"))
+    assert two.lead.slice is None, "two places are no place"
+
+
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
     settled, _ = joined(unit_change(), IMPORTANCE)
