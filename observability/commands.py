@@ -59,7 +59,7 @@ def review(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """Freeze a week, or write one that is frozen."""
     import getpass
 
-    from observability import export_review
+    from observability.export import review as export_review
     from observability.review import freeze
     from observability.review.week import Week
 

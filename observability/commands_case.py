@@ -95,7 +95,7 @@ def inert(text: str) -> str:
 def relabel(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     """What waits to be labelled again; as a worksheet where a file is named."""
     from observability.case import relabel as relabelling
-    from observability.export_csv import inert_csv, unaltered
+    from observability.export.csv import inert_csv, unaltered
 
     if said.model:
         store.catalog().model(said.model)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from observability import export_card
 from observability.errors import NotFoundError
+from observability.export import card as export_card
 from observability.review import freeze
 from observability.store import written
 from tests.html_rules import invalid

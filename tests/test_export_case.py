@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from observability import export_case
 from observability.case import Triage, case
 from observability.case.modelled import Bar, Contrast
 from observability.case.saying import words
-from observability.export_case import Frozen
+from observability.export import case as export_case
+from observability.export.case import Frozen
 from observability.store import said, written
 from observability.store.database import Store
 from observability.store.loader import load_files

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.export_csv import inert_csv, inert_text
+from observability.export.csv import inert_csv, inert_text
 
 
 @pytest.mark.parametrize(

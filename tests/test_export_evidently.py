@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from observability.catalog import Column, Model, Version
 from observability.errors import UsageError
-from observability.export_evidently import (
+from observability.export.evidently import (
     DECISION,
     LABEL,
     LEAST_ROWS,

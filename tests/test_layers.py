@@ -49,7 +49,7 @@ LAYERS = {
 HOMES = {
     "streamlit": ("observability/views/", "observability/server.py", "app.py", "pages/"),
     "duckdb": ("observability/store/",),
-    "plotly": ("observability/views/charts",),
+    "plotly": ("observability/views/charts/",),
     "shap": ("observability/worker",),
     "lightgbm": ("observability/worker", "sample_data/"),
     "sklearn": ("observability/worker", "observability/stats/domain", "observability/case/tree", "sample_data/"),
@@ -58,9 +58,9 @@ HOMES = {
     "onnxruntime": ("observability/worker",),
     "statsmodels": ("observability/stats/",),
     "codecarbon": ("observability/client/power",),
-    "evidently": ("observability/export",),
-    "jinja2": ("observability/export",),
-    "weasyprint": ("observability/export",),
+    "evidently": ("observability/export/",),
+    "jinja2": ("observability/export/",),
+    "weasyprint": ("observability/export/",),
     "apprise": ("observability/alerts/send",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")

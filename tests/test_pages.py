@@ -80,7 +80,7 @@ def test_no_view_puts_data_into_markup() -> None:
 
 
 def test_every_csv_is_made_inert() -> None:
-    """A text out of a log must not become a formula in somebody's spreadsheet (observability/export_csv.py)."""
+    """A text out of a log must not become a formula in somebody's spreadsheet (observability/export/csv.py)."""
     plain = [
         path.name
         for folder in ("observability/views", "pages")

@@ -1,1 +1,1 @@
-"""What a person sees: the shell, the page frame, charts, tables and links; pages/ puts them together."""
+"""What a person sees: here what every page uses (shell, frame, scope, tables, links), in folders what the pages of a section draw; pages/ puts them together."""

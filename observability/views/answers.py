@@ -10,9 +10,11 @@ import streamlit as st
 from observability.finding import Finding
 from observability.incidents import listed
 from observability.measure import HEADLINE
-from observability.views import charts_time, clicks, fleet, frame, links, series, text
-from observability.views.fleet import Standing
+from observability.views import clicks, frame, links, series, text
+from observability.views.charts import time as charts_time
 from observability.views.frame import Here
+from observability.views.overview import fleet
+from observability.views.overview.fleet import Standing
 from observability.views.table import table
 
 UP = ("volume", "freshness_hours", "silence_hours")

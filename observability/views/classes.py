@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from observability.catalog import Model
-from observability.export_csv import inert_csv
+from observability.export.csv import inert_csv
 from observability.measure import by_class, outcome_aggregates
 from observability.stats.interval import Interval
 from observability.views import clicks, distributions, frame, links, load, text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from observability.errors import ObservabilityError
-from observability.export_evidently import ROWS, SECONDS, Export, export
+from observability.export.evidently import ROWS, SECONDS, Export, export
 from observability.views import distributions, load, text
 from observability.window import Window
 

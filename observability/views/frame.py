@@ -13,7 +13,7 @@ import streamlit as st
 
 from observability.catalog import Model
 from observability.errors import ObservabilityError
-from observability.export_csv import inert_csv
+from observability.export.csv import inert_csv
 from observability.metrics import METRICS
 from observability.views import empty, links, load, text, theme
 from observability.views import scope as scopes

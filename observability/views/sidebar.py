@@ -10,7 +10,8 @@ from typing import Final
 import streamlit as st
 
 from observability.catalog import Model
-from observability.views import find, load, text
+from observability.views import load, text
+from observability.views.case import find
 from observability.views.scope import SPANS, WINDOWS, parse_instant, wire
 from observability.window import Slice
 

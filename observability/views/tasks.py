@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 
 from observability.incidents import Incident
-from observability.views import incidents, links, load, text
-from observability.views.fleet import Standing
+from observability.views import links, load, text
+from observability.views.overview import incidents
+from observability.views.overview.fleet import Standing
 from observability.views.scope import Scope
 from observability.views.table import column, row, table
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from observability.views import batches, findings, frame, load, text
+from observability.views import frame, load, text
 from observability.views import scope as scopes
+from observability.views.data import batches
+from observability.views.overview import findings
 
 frame.heading("batches")
 scope = replace(scopes.read(st.session_state), version=None, slice=None)

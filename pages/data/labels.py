@@ -7,7 +7,9 @@ rest, how long what waits for a label waits, and what a label costs.
 
 import streamlit as st
 
-from observability.views import findings, frame, labels, load
+from observability.views import frame, load
+from observability.views.data import labels
+from observability.views.overview import findings
 
 here = frame.begin_model("labels")
 with st.skeleton(height=60):

@@ -5,7 +5,11 @@ checks: nulls, NaN, absent, of another type, never seen in the reference, out of
 
 import streamlit as st
 
-from observability.views import charts_drift, charts_time, clicks, distributions, empty, findings, frame, load, quality, series, text
+from observability.views import clicks, distributions, empty, frame, load, series, text
+from observability.views.charts import drift as charts_drift
+from observability.views.charts import time as charts_time
+from observability.views.data import quality
+from observability.views.overview import findings
 from observability.views.table import table
 
 here = frame.begin_model("quality")

@@ -5,7 +5,8 @@ values? These are told from a bounded sample of single requests, since counts ca
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, load, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
 
 here = frame.begin_model("requests")
 with frame.loading(240):

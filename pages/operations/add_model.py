@@ -5,7 +5,8 @@ register, and load serving logs. The file is copied to this machine's disk while
 
 import streamlit as st
 
-from observability.views import add_model, frame, links
+from observability.views import frame, links
+from observability.views.operations import add_model
 from observability.views.scope import Scope
 
 frame.heading("add_model")

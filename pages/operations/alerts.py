@@ -5,7 +5,9 @@ whether it was useful. Everything is kept with author and time; messages survive
 
 import streamlit as st
 
-from observability.views import alerts, alerts_settings, empty, frame, load_review
+from observability.views import empty, frame
+from observability.views.operations import alerts, alerts_settings
+from observability.views.review import load_review
 
 scope = frame.begin("alerts", anyway=bool(load_review.alerts()))  # training runs raise alerts before any model has answered
 alerts.watching()

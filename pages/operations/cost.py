@@ -6,7 +6,9 @@ the days so far, with its 95 % interval; the month is held against the budget th
 
 import streamlit as st
 
-from observability.views import cost, energy, findings, frame
+from observability.views import frame
+from observability.views.operations import cost, energy
+from observability.views.overview import findings
 
 here = frame.begin_model("cost")
 energy.of_all_rows(here)

@@ -5,21 +5,22 @@ with only what had arrived by then. Beside it run the same days without the faul
 read; every figure here is simulated.
 """
 
-from observability.views import frame, lab, lab_job, lab_records
+from observability.views import frame
+from observability.views.lab import job, lab, records
 
 here = frame.begin_model("lab")
 of = lab.kind()
 if of == "predictions":
     scene, choice, why = lab.choose(here)
     lab.run(scene, choice, why)
-    if (told := lab_job.told(choice)) is not None:
+    if (told := job.told(choice)) is not None:
         lab.show(told)
-    elif lab_job.current() is None:
+    elif job.current() is None:
         lab.nothing_yet()
 else:
-    asked = lab_records.choose(here, of)
-    lab_records.run(here, asked)
-    if (said := lab_job.told(asked)) is not None:
-        lab_records.show(asked, said)
-    elif lab_job.current() is None:
-        lab_records.nothing_yet(of)
+    asked = records.choose(here, of)
+    records.run(here, asked)
+    if (said := job.told(asked)) is not None:
+        records.show(asked, said)
+    elif job.current() is None:
+        records.nothing_yet(of)

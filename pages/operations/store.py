@@ -5,7 +5,8 @@ remove the sample fleet.
 
 import streamlit as st
 
-from observability.views import frame, store, text
+from observability.views import frame, text
+from observability.views.operations import store
 from observability.views.table import table
 
 frame.heading("store")

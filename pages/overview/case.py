@@ -6,18 +6,8 @@ Each part stands alone: what is missing is said, with what to do.
 
 import streamlit as st
 
-from observability.views import (
-    case,
-    case_conclude,
-    case_edge,
-    case_export,
-    case_inputs,
-    case_label,
-    case_rule,
-    case_sections,
-    case_versions,
-    case_why,
-)
+from observability.views.case import case, conclude, edge, export, inputs, label, rule, versions, why
+from observability.views.case import sections as case_sections
 
 here = case.begin()
 
@@ -25,36 +15,36 @@ here = case.begin()
 @st.fragment
 def modelled(title: str, anchor: str) -> None:
     """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
-    draw = {"why": case_why.why, "edge": case_edge.edge, "versions": case_versions.versions}[anchor]
+    draw = {"why": why.why, "edge": edge.edge, "versions": versions.versions}[anchor]
     case.section(title, lambda: draw(here), anchor=anchor)
 
 
 WHY = ("Why this score?", "why")
 case.header(here)
-sections, at_once = st.empty(), case_why.ready(here)
+sections, at_once = st.empty(), why.ready(here)
 known = at_once and case_sections.ready(here)
 with sections:
     case_sections.listed(here, known=known)
 case.section("What happened", lambda: case.timeline(here), anchor="happened")
-case.section("Could the inputs be wrong?", lambda: case_inputs.inputs(here), anchor="inputs")
+case.section("Could the inputs be wrong?", lambda: inputs.inputs(here), anchor="inputs")
 then, because, near = st.container(), st.container(), st.container()
 if at_once:
     with because:
         modelled(*WHY)
-case.section("Is it the label?", lambda: case_label.label(here), anchor="label")
-case.section("Is it just this one?", lambda: case_rule.rule(here), anchor="alike")
+case.section("Is it the label?", lambda: label.label(here), anchor="label")
+case.section("Is it just this one?", lambda: rule.rule(here), anchor="alike")
 grown, others = st.container(), st.container()
-case.section("What do we conclude?", lambda: case_conclude.conclude(here), anchor="conclude")
-case.section("Said before", lambda: case_conclude.before(here), anchor="said")
-case.section("Take it along", lambda: case_export.export(here), anchor="take")
+case.section("What do we conclude?", lambda: conclude.conclude(here), anchor="conclude")
+case.section("Said before", lambda: conclude.before(here), anchor="said")
+case.section("Take it along", lambda: export.export(here), anchor="take")
 with near:
     modelled("Was it near the edge?", "edge")
 with others:
     modelled("Would another version be right?", "versions")
 with then:
-    case.section("Found about that time", lambda: case_inputs.at_that_time(here))
+    case.section("Found about that time", lambda: inputs.at_that_time(here))
 with grown:
-    case.section("Where errors gather", lambda: case_rule.tree(here))
+    case.section("Where errors gather", lambda: rule.tree(here))
 if not at_once:
     with because:
         modelled(*WHY)

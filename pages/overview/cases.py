@@ -5,7 +5,8 @@ window and slice of the sidebar. Without words, the inboxes offer cases that des
 
 import streamlit as st
 
-from observability.views import cases, frame, load, text
+from observability.views import frame, load, text
+from observability.views.case import cases
 from observability.views.sidebar import BIND
 
 scope = frame.begin("cases")

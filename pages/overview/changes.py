@@ -6,8 +6,10 @@ above, whatever dates are looked at. Search it, filter it, take it along as CSV.
 
 import streamlit as st
 
-from observability.export_csv import inert_csv
-from observability.views import changes, empty, frame, load, load_review, others
+from observability.export.csv import inert_csv
+from observability.views import empty, frame, load, others
+from observability.views.overview import changes
+from observability.views.review import load_review
 from observability.views.sidebar import BIND
 from observability.views.table import table
 

@@ -6,8 +6,9 @@ one to see what it rests on. The filters are in the address, and the downloads h
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, incidents, load, others, text
+from observability.views import empty, frame, load, others, text
 from observability.views.choice import choose
+from observability.views.overview import findings, incidents
 from observability.views.table import table
 
 scope = frame.begin("findings", anyway=bool(others.there()))  # training runs and batches are judged before any model has answered

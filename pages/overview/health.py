@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.views import fleet, frame, incidents, load, tasks, text
+from observability.views import frame, load, tasks, text
+from observability.views.overview import fleet, incidents
 from observability.views.table import table
 
 scope = frame.begin("health")

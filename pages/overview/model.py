@@ -5,7 +5,8 @@ answer is a sentence, where it helps a small chart, and a link to the page that 
 
 import streamlit as st
 
-from observability.views import answers, card, fleet, frame, incidents
+from observability.views import answers, frame
+from observability.views.overview import card, fleet, incidents
 
 here = frame.begin_model("model")
 standing = fleet.standing(here.scope, here.model)

@@ -8,13 +8,14 @@ from dataclasses import replace
 import streamlit as st
 
 from observability.review.snapshot import FORMAT
-from observability.views import frame, person, review, review_agenda, review_decide, review_steps, review_words, text
+from observability.views import frame, person, text
+from observability.views.review import agenda, decide, review, steps, words
 
 frame.begin("review")
 room = review.enter()
 st.markdown(
     f"**Week {text.plain(review.words_of(review.Week.parse(room.body['week'])))}** ({room.body['zone']}), frozen "
-    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end. {review_words.settings_of_when(room.body)}"
+    f"{text.plain(text.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end. {words.settings_of_when(room.body)}"
 )
 if room.body["format"] < FORMAT:
     st.caption("An earlier version of the product froze this week: what it did not keep is not shown.")
@@ -23,10 +24,10 @@ st.header(review.STEPS[review.SHORT.index(room.step)], anchor=False)
 if room.step in review.WRITTEN:
     room = replace(room, author=person.box())
 if room.step == "agenda":
-    review_agenda.draw(room)
-    review_steps.since(room)
+    agenda.draw(room)
+    steps.since(room)
     review.downloads(room)
 elif room.step == "decide":
-    review_decide.draw(room)
+    decide.draw(room)
 else:
-    review_steps.DRAWN[room.step](room)
+    steps.DRAWN[room.step](room)

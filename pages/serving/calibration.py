@@ -6,7 +6,9 @@ fault. Of a regression: does the truth rise as the prediction does?
 
 import streamlit as st
 
-from observability.views import calibration, empty, findings, frame, load, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.serving import calibration
 
 here = frame.begin_model("calibration")
 with frame.loading(300):

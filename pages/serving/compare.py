@@ -6,8 +6,9 @@ same requests, they are compared on exactly these rows.
 
 import streamlit as st
 
-from observability.export_csv import inert_csv
-from observability.views import compare, compare_parts, export, frame, load
+from observability.export.csv import inert_csv
+from observability.views import export, frame, load
+from observability.views.serving import compare, compare_parts
 
 here = frame.begin_model("compare")
 other = compare.choices(here)

@@ -5,7 +5,10 @@ where that is known); click a bar, a cell, or choose a feature, to see reference
 
 import streamlit as st
 
-from observability.views import charts_drift, drift, empty, export, findings, frame, load, multivariate_drift, series, text
+from observability.views import empty, export, frame, load, series, text
+from observability.views.charts import drift as charts_drift
+from observability.views.overview import findings
+from observability.views.serving import drift, multivariate_drift
 
 here = frame.begin_model("drift")
 with frame.loading(300):

@@ -6,7 +6,9 @@ came in: where it failed, it is not trusted.
 
 import streamlit as st
 
-from observability.views import empty, estimated_performance, findings, frame, load, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.serving import estimated_performance
 from observability.views.table import table
 
 here = frame.begin_model("estimated_performance")

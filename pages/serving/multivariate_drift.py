@@ -7,7 +7,9 @@ looked at by themselves, over the window and its last days.
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, load, multivariate_drift, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.serving import multivariate_drift
 
 here = frame.begin_model("multivariate_drift")
 with frame.loading(300):

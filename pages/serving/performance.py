@@ -5,7 +5,10 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import charts_time, classes, clicks, empty, find, frame, load, performance, series, text
+from observability.views import classes, clicks, empty, frame, load, series, text
+from observability.views.case import find
+from observability.views.charts import time as charts_time
+from observability.views.serving import performance
 
 here = frame.begin_model("performance")
 with frame.loading(300):

@@ -6,7 +6,9 @@ rows share names no slice. A click on a slice makes it the scope of the performa
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, load, slice_search, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.serving import slice_search
 
 here = frame.begin_model("slices")
 with frame.loading(300):

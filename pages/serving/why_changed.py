@@ -6,7 +6,9 @@ no counterpart before cannot tell inputs from relation, and their share is said.
 
 import streamlit as st
 
-from observability.views import empty, findings, frame, load, text, why_changed
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.serving import why_changed
 
 here = frame.begin_model("why_changed")
 with frame.loading(300):

@@ -6,8 +6,10 @@ faded, and smoothed over that. A run that goes on is followed. The window and th
 
 import streamlit as st
 
-from observability.views import findings, frame, load, runs, runs_curves, runs_devices, runs_ranks, text
+from observability.views import frame, load, text
 from observability.views import scope as scopes
+from observability.views.overview import findings
+from observability.views.training import runs, runs_curves, runs_devices, runs_ranks
 
 frame.heading("runs")
 scope = scopes.read(st.session_state)

@@ -6,7 +6,9 @@ each day is explained in a process of its own. Bars carry 95 % intervals; a chan
 
 import streamlit as st
 
-from observability.views import empty, explaining, explanations, findings, frame, load, text
+from observability.views import empty, frame, load, text
+from observability.views.overview import findings
+from observability.views.trust import explaining, explanations
 
 here = frame.begin_model("explanations")
 with frame.loading(300):

@@ -6,7 +6,9 @@ these sizes give by chance. A gap that stood in the reference is shown and raise
 
 import streamlit as st
 
-from observability.views import fairness, fairness_groups, fairness_pairs, findings, frame, load
+from observability.views import frame, load
+from observability.views.overview import findings
+from observability.views.trust import fairness, fairness_groups, fairness_pairs
 
 here = frame.begin_model("fairness")
 with frame.loading(300):

@@ -65,7 +65,7 @@ def prepared(home: Path, week: Week) -> None:
 def stepped(home: Path, week: Week) -> None:
     """Goes through the steps, twice: the second time is told."""
     os.environ["OBSERVABILITY_HOME"] = str(home)
-    from observability.views.review import SHORT
+    from observability.views.review.review import SHORT
     from tests.benchmarks.bench_pages import session
 
     owner.own(home)

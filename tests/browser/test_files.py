@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from observability import export_card, export_case, export_review
 from observability.case import case
 from observability.case.modelled import Bar, Contrast
 from observability.case.saying import words
-from observability.export_case import Frozen
+from observability.export import card as export_card
+from observability.export import case as export_case
+from observability.export import review as export_review
+from observability.export.case import Frozen
 from observability.review import freeze
 from observability.review.week import Week
 from observability.store import said

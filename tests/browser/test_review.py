@@ -20,7 +20,7 @@ from observability.lab.road import lines
 from observability.lab.scene import cast
 from observability.review.week import Week
 from observability.store.database import Store
-from observability.views.review import SHORT
+from observability.views.review.review import SHORT
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
 from tests.browser.test_accessible import serious

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from observability.case import relabel
-from observability.export_csv import inert_csv
+from observability.export.csv import inert_csv
 from observability.store import written
 from observability.store.database import Store
 from observability.store.loader import load_files

@@ -13,7 +13,8 @@ from observability.case.find import opened as find
 from observability.case.real_rows import inputs_of
 from observability.store import said
 from observability.store.database import Store
-from observability.views import clicks, links, load_case
+from observability.views import clicks, links
+from observability.views.case import load_case
 from observability.views.text import number
 from observability.worker import Worker
 from tests.case.model_world import ModelWorld, inputs
@@ -87,8 +88,8 @@ def test_whole_numbers_move_in_whole_steps(store: Store) -> None:
 
 def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.case import why
-    from observability.views import case_why
-    from observability.views.case import Here
+    from observability.views.case import why as case_why
+    from observability.views.case.case import Here
     from observability.views.scope import Scope
 
     here = Here(load_case.opened("l-3", "logged"), Scope(model="logged"))

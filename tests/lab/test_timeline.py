@@ -20,7 +20,7 @@ from observability.lab.road import load, registered
 from observability.lab.scene import CAST, cast
 from observability.lab.timeline import COLUMNS, Choice, Timeline, possible, scene_of, tell
 from observability.store.database import Store
-from observability.views import lab_job
+from observability.views.lab import job as lab_job
 from tests.lab_world import credit
 
 BASE = credit(reference_rows=1500)

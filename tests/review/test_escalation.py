@@ -11,7 +11,7 @@ from observability.review.escalation import messages, pass_up
 from observability.review.ledger import entries
 from observability.review.snapshot import snapshot
 from observability.store import said, written
-from observability.views import changes
+from observability.views.overview import changes
 from tests.review import world
 from tests.review.world import WEEKS
 

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from observability import commands, export_review
+from observability import commands
 from observability.errors import NotFoundError, UsageError
+from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.evidence import Evidence
 from observability.review.ledger import entries
@@ -21,7 +22,7 @@ from observability.review.moved import Target, moved
 from observability.review.snapshot import snapshot
 from observability.review.verdicts import concluded
 from observability.store import written
-from observability.views import changes
+from observability.views.overview import changes
 from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED, WEEKS

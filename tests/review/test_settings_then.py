@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from observability import export_review, rules, run
+from observability import rules, run
 from observability.aggregate import Aggregate, By, Sample
+from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.restated import restated
 from observability.review.snapshot import settings_from, snapshot
@@ -19,7 +20,7 @@ from observability.store.database import Store
 from observability.store.loader import Defaults, load_files
 from observability.store.register import Request, register
 from observability.store.settings_then import settings_at
-from observability.views import review_words
+from observability.views.review import words
 from observability.window import Window
 from tests.html_rules import invalid
 
@@ -138,7 +139,7 @@ def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(stor
     assert settings_at(store, start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
     assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row a change"
     body = snapshot(store, WEEK, frozen_at=FROZEN)
-    said, since = review_words.judged_by(body["models"][0])
+    said, since = words.judged_by(body["models"][0])
     assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said
     assert since.startswith("In force at the week's end, since 2020-01-02")
     with store.write() as writer:

@@ -8,8 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from observability import export_review, owner
+from observability import owner
 from observability.alerts.config import Config
+from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.agenda import Item
 from observability.review.escalation import messages

@@ -8,7 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.store.database import Store
-from observability.views import intake, links
+from observability.views import links
+from observability.views.operations import intake
 
 SHELL = str(Path(__file__).parents[2] / "observability" / "views" / "shell.py")
 

@@ -7,9 +7,11 @@ import pytest
 from observability.analyzers.serving._reliability import judged, scored
 from observability.catalog import Model
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from observability.views import calibration, charts_calibration, load, theme
+from observability.views import load, theme
+from observability.views.charts import calibration as charts_calibration
 from observability.views.frame import Here
 from observability.views.scope import Scope
+from observability.views.serving import calibration
 from observability.window import Window
 from tests.views.world import END, START, World
 

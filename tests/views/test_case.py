@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from observability import owner, run
 from observability.case import Rule, relabel
 from observability.errors import StoreBrokenError
-from observability.export_csv import inert_csv, unaltered
+from observability.export.csv import inert_csv, unaltered
 from observability.store import listing, said, search, written
 from observability.views import load
 from observability.window import Slice, Window

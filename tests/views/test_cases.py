@@ -3,7 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability.views import find, links
+from observability.views import links
+from observability.views.case import find
 from tests.test_pages import WHOLE, opened, tables, words
 from tests.views.world import HOSTILE, World
 

@@ -5,7 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from observability.views import charts_compare, charts_drift, charts_outcomes, charts_time, theme
+from observability.views import theme
+from observability.views.charts import compare as charts_compare
+from observability.views.charts import drift as charts_drift
+from observability.views.charts import outcomes as charts_outcomes
+from observability.views.charts import time as charts_time
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
 

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from observability.views import charts_domain, theme
+from observability.views import theme
+from observability.views.charts import domain as charts_domain
 
 HOSTILE = "<b onclick='x()'>age</b>"
 

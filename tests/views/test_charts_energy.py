@@ -8,7 +8,8 @@ import pytest
 from observability.analyzers.operations.cost import money
 from observability.energy import with_prefix
 from observability.money import PARTS
-from observability.views import charts_energy, text, theme
+from observability.views import text, theme
+from observability.views.charts import energy as charts_energy
 
 WH = partial(with_prefix, unit="Wh")
 DAYS = pd.date_range("2026-03-01", periods=4, freq="D")

@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-from observability.views import charts_slices, charts_waterfall, theme
+from observability.views import theme
+from observability.views.charts import slices as charts_slices
+from observability.views.charts import waterfall as charts_waterfall
 
 HOSTILE = "<b onclick='x()'>age</b> = 1"
 

@@ -11,23 +11,12 @@ from observability.aggregate import Aggregate, Bucket
 from observability.compare import Comparison, Side
 from observability.compare.inputs import Histograms
 from observability.store import search
-from observability.views import (
-    calibration,
-    clicks,
-    compare_parts,
-    distributions,
-    fairness,
-    labels,
-    latency,
-    links,
-    load,
-    performance,
-    quality,
-    series,
-    slice_search,
-)
+from observability.views import clicks, distributions, links, load, series
+from observability.views.data import labels, quality
 from observability.views.frame import Here
 from observability.views.scope import Scope
+from observability.views.serving import calibration, compare_parts, latency, performance, slice_search
+from observability.views.trust import fairness, fairness_groups
 from observability.window import Slice, Window
 from tests.views.world import DAYS, END, START, World
 
@@ -167,11 +156,11 @@ def test_groups_of_people_slices_and_requests(current: World, monkeypatch: pytes
     monkeypatch.setattr(fairness.st, "session_state", {})
     chosen = fairness.choices(page)
     place = list(chosen.now.names)[::-1].index("F")
-    selected = behind(current, fairness.of_group(page, chosen, "selection_rate", {"y": place}))
+    selected = behind(current, fairness_groups.of_group(page, chosen, "selection_rate", {"y": place}))
     assert selected == ids(raw, (raw["sex"] == "F") & (raw["score"] >= 0.5), "l")
-    missed = behind(current, fairness.of_group(page, chosen, "true_positive_rate", {"y": place}))
+    missed = behind(current, fairness_groups.of_group(page, chosen, "true_positive_rate", {"y": place}))
     assert missed == ids(raw, raw["labelled"] & (raw["sex"] == "F") & (raw["label"] == 1) & (raw["score"] < 0.5), "l")
-    assert fairness.of_group(page, chosen, "selection_rate", {"y": 99}) is None
+    assert fairness_groups.of_group(page, chosen, "selection_rate", {"y": 99}) is None
 
     rows = pd.DataFrame({"slice": ["carrier=AA", "carrier=BB&size=40 to below 60"]})
     wrong = raw["labelled"] & ((raw["score"] >= 0.5) != (raw["label"] == 1))

@@ -12,9 +12,10 @@ from observability.compare import Difference, words
 from observability.compare.difference import NONE
 from observability.errors import UsageError
 from observability.stats.interval import Interval
-from observability.views import charts_compare, theme
-from observability.views.compare import ALL_ROWS, Streams, side_b
-from observability.views.compare_parts import better, distance_frame, long_frame, signed
+from observability.views import theme
+from observability.views.charts import compare as charts_compare
+from observability.views.serving.compare import ALL_ROWS, Streams, side_b
+from observability.views.serving.compare_parts import better, distance_frame, long_frame, signed
 from observability.window import Slice, Window
 from tests.test_pages import opened, tables
 from tests.test_pages import words as said

@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from observability.energy import runs_of
-from observability.views import cost
+from observability.views.operations import cost
 from tests.operations_world import place, prices, resources, runs
 
 CPU, KWH = {"resource": "cpu_hour", "amount": 0.5}, {"resource": "kwh", "amount": 0.2, "pue": 1.5}

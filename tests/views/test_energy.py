@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from unittest import mock
 
 from observability.finding import Finding
-from observability.views import energy
+from observability.views.operations import energy
 
 
 def finding(metric: str, because: str, version: str | None = "1") -> Finding:

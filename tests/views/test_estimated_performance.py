@@ -7,9 +7,11 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score
 
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from observability.views import charts_estimates, estimated_performance, load, theme
+from observability.views import load, theme
+from observability.views.charts import estimates as charts_estimates
 from observability.views.frame import Here
 from observability.views.scope import Scope
+from observability.views.serving import estimated_performance
 from observability.window import Window
 from tests.views.world import DAYS, END, START, World
 

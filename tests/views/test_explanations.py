@@ -9,8 +9,9 @@ import pytest
 from observability.analyzers.trust._attributions import explained
 from observability.catalog import Version
 from observability.store.attributions import State
-from observability.views import charts_explanations, theme
-from observability.views.explanations import View, importance_frame, in_words, newest, of_class, provenance, time_frame, trend
+from observability.views import theme
+from observability.views.charts import explanations as charts_explanations
+from observability.views.trust.explanations import View, importance_frame, in_words, newest, of_class, provenance, time_frame, trend
 from observability.window import Window
 from tests.analyzers.trust.test_explanations import NAMES, attributions, served
 

@@ -7,8 +7,9 @@ import pytest
 from observability.analyzers.trust._groups import Attribute, measure
 from observability.catalog import Model
 from observability.stats.interval import rate_ratio_interval
-from observability.views import charts_fairness, theme
-from observability.views.fairness_groups import long_frame, rate_frame, ratio_frame
+from observability.views import theme
+from observability.views.charts import fairness as charts_fairness
+from observability.views.trust.fairness_groups import long_frame, rate_frame, ratio_frame
 
 MODEL = Model(1, "loan", "binary", ("0", "1"))
 SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
-from observability.views import distributions, drift, fleet, load, performance, quality, series, slices
+from observability.views import distributions, load, series
+from observability.views.data import quality
+from observability.views.overview import fleet
 from observability.views.scope import Scope
+from observability.views.serving import drift, performance, slices
 from observability.window import Slice, Window
 from tests.views.world import DAYS, END, START, World
 

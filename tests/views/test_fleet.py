@@ -10,7 +10,8 @@ from observability import run
 from observability.finding import Finding
 from observability.incidents import Incident, joined
 from observability.store import engine
-from observability.views import deep, fleet, incidents, load
+from observability.views import deep, load
+from observability.views.overview import fleet, incidents
 from observability.views.scope import Scope
 from tests.views.world import END, World
 

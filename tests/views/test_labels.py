@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.serving import _labels
-from observability.views import charts_labels, labels
+from observability.views.charts import labels as charts_labels
+from observability.views.data import labels
 from tests.analyzers.data.test_labels import START, labelled, said
 from tests.analyzers.worlds import context_for
 

@@ -10,7 +10,9 @@ from observability.finding import Finding
 from observability.settings import ModelSettings
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.service_level import RULES
-from observability.views import charts_latency, latency, service_level, theme
+from observability.views import theme
+from observability.views.charts import latency as charts_latency
+from observability.views.serving import latency, service_level
 
 DAYS = pd.to_datetime(["2026-03-02", "2026-03-03"])
 HOSTILE = "<b>r</b>"

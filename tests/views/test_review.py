@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability import export_review, owner
+from observability import owner
 from observability.alerts import config, edit
+from observability.export import review as export_review
 from observability.review import freeze
 from observability.store import said, written
 from observability.store.database import Store
 from observability.views import load
-from observability.views.review import SHORT, newest_week
+from observability.views.review.review import SHORT, newest_week
 from tests.html_rules import invalid
 from tests.review import world
 from tests.review.world import BETTER, BROKEN, MENDED

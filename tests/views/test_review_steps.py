@@ -16,8 +16,10 @@ from observability.finding import Finding
 from observability.incidents import Incident
 from observability.review import beside, fair, labelling, ranked_inputs, regressed, stakes
 from observability.review.week import Week
-from observability.views import clicks, load, review_fair, review_more_labels, review_performance, review_words
-from observability.views.review import Room
+from observability.views import clicks, load
+from observability.views.review import fair as review_fair
+from observability.views.review import more_labels, performance, words
+from observability.views.review.review import Room
 from observability.window import Window
 from tests.test_pages import tables
 from tests.views.world import END, START, World
@@ -37,9 +39,9 @@ def judged(store, name: str, *found: Finding, **given) -> SimpleNamespace:
 
 
 def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: World) -> None:
-    from observability.views import estimated_performance
     from observability.views.frame import Here
     from observability.views.scope import Scope
+    from observability.views.serving import estimated_performance
 
     store = load.store()
     made = beside.estimates(store, judged(store, "loan", finding()))
@@ -51,7 +53,7 @@ def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: Wo
 
 def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: World) -> None:
     part = {"estimates": {"by_day": [["2026-03-02", 0.8, 0.7, 0.9], ["2026-03-04", 0.7, 0.6, 0.8]]}}
-    days = review_performance.days_of(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
+    days = performance.days_of(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
     assert list(days["estimated"].fillna(-1)) == [0.8, -1, 0.7]
     assert list(days["value"].fillna(-1)) == [0.9, 0.8, -1]
     assert list(days["served"]) == [10, 10, 0]
@@ -60,12 +62,12 @@ def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: Wo
 def test_a_slice_leads_to_its_cases_of_the_week() -> None:
     room = Room({"week": str(WEEK)}, "performance", (), None)
     each = {"analyzer": "serving/slices", "slice": "carrier=AA&origin=EWR", "because": "worse", "metric": "accuracy"}
-    go = review_performance.behind(room, {"model": "loan", "task": "binary"}, each)["go"]
+    go = performance.behind(room, {"model": "loan", "task": "binary"}, each)["go"]
     assert go["page"] == "cases"
     assert (go["parameters"]["q"], go["parameters"]["order"]) == ("outcome = wrong", clicks.LARGEST)
     assert go["parameters"]["slice"] == "carrier=AA&origin=EWR"
     assert go["parameters"]["from"].startswith(f"{WEEK.start:%Y-%m-%d}")
-    assert review_performance.behind(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
+    assert performance.behind(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
 
 
 def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
@@ -102,11 +104,11 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     assert made["money"]["low"] < made["money"]["value"] < made["money"]["high"]
     assert made["money"]["n"] == len(labelled) and made["money"]["basis"] == "estimated"
     assert made["groups"] == []
-    said = review_words.stake({"stakes": {"incidents": {"i1": made}}}, "i1")
+    said = words.stake({"stakes": {"incidents": {"i1": made}}}, "i1")
     assert said is not None and "Estimated: errors on them cost" in said[0] and "carrier is AA" in said[0]
     free = stakes.stake(asker(store), known, Window("loan", START, END), each)
     assert free["money"] is None and "no cost of errors" in free["no_money"]
-    assert review_words.stake({}, "i1") == (review_words.OLDER, "")
+    assert words.stake({}, "i1") == (words.OLDER, "")
 
 
 def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
@@ -131,7 +133,7 @@ def test_inputs_are_ranked_by_drift_times_importance_and_the_overlay_is_the_live
     assert sum(weight for _, weight in made["overlay"]["reference"]) == len(current.loan_reference)
     alone = ranked_inputs.ranked(drift, store.catalog().model("loan"))
     assert alone["by"] == "drift" and [each["feature"] for each in alone["rows"]] == ["age", "size"]
-    assert "drift alone" in review_words.inputs({"inputs": alone, "served": 1})
+    assert "drift alone" in words.inputs({"inputs": alone, "served": 1})
 
 
 def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
@@ -143,7 +145,7 @@ def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
     pairs = pd.DataFrame([("p", f"i{k}", who, end, k % 2) for k in range(20) for who in "ab"], columns=[*labelling.PAIR, "at", "label"])
     assert labelling.agreed(pairs)["value"] == 1.0
     budget = labelling.budget([finding(analyzer="operations/cost", metric="x", value=1.9, evidence={"month_end": "2026-04-01", "spent": 0.4, "currency": "USD"}, limit=2.0)])  # fmt: skip
-    cells = review_words.labelling({"queue": labelling.queue(given, done, end), "agreement": None, "price": None, "budget": budget})
+    cells = words.labelling({"queue": labelling.queue(given, done, end), "agreement": None, "price": None, "budget": budget})
     assert cells["queue"] == ("2 of 3 given", "the oldest 4.00 days, half of them over 3.00")
     assert cells["budget"][0] == "1.90 of 2.00 USD"
     assert cells["agreement"] == (None, None)
@@ -185,7 +187,7 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     exact = ttest_rel(*errors).confidence_interval()
     assert (made["rows"][0]["low"], made["rows"][0]["high"]) == pytest.approx((exact.low, exact.high))
     assert made["looked_at"] == 7
-    assert review_words.slices({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
+    assert words.slices({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
     watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
     assert regressed.regressed(watched, Matched(new, then, label, 0, (900, 900)))["rows"] == []
 
@@ -195,9 +197,8 @@ def drawn_more_labels(room: Room):
     from streamlit.testing.v1 import AppTest
 
     def page(room):
-        from observability.views import review_more_labels
 
-        review_more_labels.more_labels(room)
+        more_labels.more_labels(room)
 
     return AppTest.from_function(page, args=(room,), default_timeout=60).run()
 
@@ -231,5 +232,5 @@ def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:
     assert found["unpriced"]["then"]["t"] == "± 3.5 %", "0.05 / sqrt(2)"
     assert found["dear"]["gain"]["t"] == "9.5 %", "1 - sqrt(900 / 1100)"
     assert "unpriced, free, older" in " ".join(each.value for each in app.caption).replace("\\", "")
-    assert [review_more_labels.affordable(0.3, 0.1), review_more_labels.affordable(0.29, 0.1)] == [3, 2]
-    assert [review_more_labels.round_up(each) for each in (0.7, 12, 20, 0.05, 0.0003)] == [1.0, 20.0, 20.0, 0.05, 0.0005]
+    assert [more_labels.affordable(0.3, 0.1), more_labels.affordable(0.29, 0.1)] == [3, 2]
+    assert [more_labels.round_up(each) for each in (0.7, 12, 20, 0.05, 0.0003)] == [1.0, 20.0, 20.0, 0.05, 0.0005]

@@ -15,7 +15,9 @@ from observability.analyzers.training._ranks import ranks_of
 from observability.store.database import Store
 from observability.store.loader import load_files
 from observability.store.parse_types import Defaults
-from observability.views import charts_runs, load, runs_curves, runs_ranks, theme
+from observability.views import load, theme
+from observability.views.charts import runs as charts_runs
+from observability.views.training import runs_curves, runs_ranks
 from tests.analyzers.training.test_runs import a_run, distributed, loss
 from tests.test_pages import opened, tables, words
 from tests.views.world import HOSTILE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability import export_review
+from observability.export import review as export_review
 from observability.views import text, theme
 
 

@@ -1,0 +1,1 @@
+"""What leaves the product as a file: case, review, model card, tables, pictures, an Evidently report."""

@@ -1,0 +1,1 @@
+"""One prediction: how it is found, and the sections of its page."""

@@ -1,0 +1,1 @@
+"""The weekly review: its room and its steps."""
