@@ -41,9 +41,3 @@ def since(
     day = np.datetime64(days[found.at], "D").astype("datetime64[s]").item().replace(tzinfo=UTC)
     at = start if day.date() == start.date() else day
     return Since(at, found.known, {"onset_known": found.known, "onset_shape": found.shape})
-
-
-def joint(past: Sequence[Sequence[Any]], now: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Rows by day of the past and of the window in one series; of a day that both have (a window that starts inside it), the window's."""
-    held = {str(row[0]) for row in now}
-    return [row for row in past if str(row[0]) not in held] + list(now)

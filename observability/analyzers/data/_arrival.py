@@ -90,7 +90,8 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
     if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
     past = ratios(hours, usual, min(length, DAY))
-    return [volume_claim(each, past, hours, usual, context) for each in blocks]
+    evidence = {"by_day": by_day(hours, usual), "by_hour": by_hour(hours, usual)}
+    return [volume_claim(each, past, hours, usual, evidence, context) for each in blocks]
 
 
 def in_window(length: int, context: Context) -> str:
@@ -110,12 +111,14 @@ def ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.
     return np.asarray(found, np.float64)
 
 
-def volume_claim(block: Block, past: NDArray[np.float64], hours: Hours, usual: NDArray[np.float64], context: Context) -> Claim:
+def volume_claim(
+    block: Block, past: NDArray[np.float64], hours: Hours, usual: NDArray[np.float64], evidence: dict[str, Any], context: Context
+) -> Claim:
     """How many came in one stretch."""
     fewer = limits(context, "volume", FEWER_WATCH, FEWER_ACT if block.hours > DAY else FEWER_ACT_DAY)
     around = tuple(((1 - each) * block.expected, (1 + MORE) * block.expected) for each in fewer)
     base = replace(about(context, "volume", int(block.observed), ""), value=block.observed, low=block.observed, high=block.observed)
-    base = replace(base, evidence={"expected": block.expected, "by_day": by_day(hours, usual), "by_hour": by_hour(hours, usual)})
+    base = replace(base, evidence={"expected": block.expected} | evidence)
     if block.expected < MINIMUM_EXPECTED or past.size < MINIMUM_DAYS // 2:
         because = (
             f"{plural(block.observed, 'prediction')} came {block.said}; about {block.expected:.0f} were expected, too few to judge by: that needs "
@@ -171,14 +174,9 @@ def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
     excess, weeks = spread(hours, usual), max(hours.past_days / 7, 2.0)
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
-    return [
-        [
-            iso(hours.at(i)),
-            int(hours.counts[i]),
-            *(round(float(each), 2) for each in (usual[i], max(usual[i] - reach[i], 0.0), usual[i] + reach[i])),
-        ]
-        for i in range(first, hours.size)
-    ]
+    bounds = np.round([usual, np.maximum(usual - reach, 0.0), usual + reach], 2)[:, first:]
+    counts = hours.counts[first:].astype(np.int64).tolist()
+    return [[iso(hours.at(first + i)), *each] for i, each in enumerate(zip(counts, *bounds.tolist(), strict=True))]
 
 
 def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[Claim]:

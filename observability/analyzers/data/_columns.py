@@ -1,7 +1,8 @@
 """How often was each value of a column there: in which bin, on which day?"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from observability.stats.interval import effective_n
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Floats = NDArray[np.float64]
 CHECKS = {
     "null_rate": NULL,
     "nan_rate": NAN,
@@ -23,6 +25,7 @@ CHECKS = {
     "out_of_range_rate": None,
 }
 """Rates that are looked at, and the special bin of each; out of range is the first and the last bin of a number."""
+FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
 
@@ -47,59 +50,113 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The rows of one column in a histogram answer, in any order: bin, day (empty where it was not asked by day), n, Σw, Σw²."""
+class Shares:
+    """A share on each of some days: the days, in order, and the same figures as in `Share` of each."""
 
-    bins: NDArray[np.int64]
     days: NDArray[np.datetime64]
-    n: NDArray[np.int64]
-    w: NDArray[np.float64]
-    w2: NDArray[np.float64]
+    hits: Floats
+    total: Floats
+    squares: Floats
+    rows: Floats
+
+    @cached_property
+    def value(self) -> Floats:
+        """The share on each day; NaN without rows."""
+        return np.divide(self.hits, self.total, out=np.full(self.days.size, np.nan), where=self.total > 0)
+
+    @cached_property
+    def n(self) -> Floats:
+        """Effective rows of each day."""
+        return np.divide(self.total**2, self.squares, out=np.zeros(self.days.size), where=self.total > 0)
+
+    def at(self, kept: NDArray[np.bool_]) -> "Shares":
+        """Some of the days."""
+        return Shares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
+
+    def then(self, later: "Shares") -> "Shares":
+        """Two series as one; of a day that both have a part of, the later one's."""
+        first = self.at(~np.isin(self.days, later.days))
+        return Shares(*(np.concatenate([getattr(each, one.name) for each in (first, later)]) for one in fields(Shares)))
+
+
+NO_DAYS = Shares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range(4)))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The rows of one column in a histogram answer, laid out by day and bin. days: those with rows, in order (one that is not a time where it was not asked by day);
+    bins: their numbers, from FIRST_BIN on; table: (Σw, Σw², rows) × days × bins.
+    """
+
+    days: NDArray[np.datetime64]
+    bins: NDArray[np.int64]
+    table: Floats
+
+    @cached_property
+    def sums(self) -> tuple[float, float, int]:
+        """Σw, Σw² and rows in all."""
+        total, squares, rows = self.by_bin.sum(axis=1).tolist()
+        return total, squares, int(rows)
 
     @property
     def rows(self) -> int:
         """Rows in all."""
-        return int(self.n.sum())
+        return self.sums[2]
 
-    def where(self, kept: NDArray[np.bool_]) -> "Counts":
-        """Some of them."""
-        return Counts(self.bins[kept], self.days[kept] if self.days.size else self.days, self.n[kept], self.w[kept], self.w2[kept])
+    @property
+    def total(self) -> float:
+        """Σw of all rows."""
+        return self.sums[0]
 
-    def by_day(self) -> Iterator[tuple[np.datetime64, "Counts"]]:
-        """Each day with its rows, in order."""
-        for day in np.unique(self.days):
-            yield day, self.where(self.days == day)
+    @property
+    def n(self) -> float:
+        """Effective rows."""
+        return effective_n(*self.sums[:2])
+
+    @cached_property
+    def by_bin(self) -> Floats:
+        """Σw, Σw² and rows of each bin."""
+        return np.asarray(self.table.sum(axis=1))
+
+    @cached_property
+    def by_day(self) -> Floats:
+        """Σw, Σw² and rows of each day."""
+        return np.asarray(self.table.sum(axis=2))
+
+    @cached_property
+    def values(self) -> "Counts":
+        """The rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
+        return Counts(self.days, self.bins[-FIRST_BIN:], self.table[:, :, -FIRST_BIN:])
+
+    @cached_property
+    def weights(self) -> dict[int, float]:
+        """Σw of each bin, by its number."""
+        return dict(zip(self.bins.tolist(), self.by_bin[0].tolist()))
+
+    def on(self, place: int) -> "Counts":
+        """One of the days, by its place among them."""
+        return Counts(self.days[place : place + 1], self.bins, self.table[:, place : place + 1])
 
     def share(self, metric: str, edges: Edges) -> Share:
         """The share of one check: special bins of all rows, out of range of the values."""
-        special = CHECKS[metric]
-        counted = self if special is not None else self.values()
-        hit = counted.bins == special if special is not None else outside(counted.bins, edges)
-        return Share(float(counted.w[hit].sum()), float(counted.w.sum()), float(counted.w2.sum()), counted.rows)
+        counted = self.counted(metric)
+        return Share(float(counted.by_bin[0, hit(metric, counted.bins, edges)].sum()), *counted.sums)
 
-    def shares(self, metric: str, edges: Edges) -> list[tuple[np.datetime64, Share]]:
-        """The share of one check on each day, in order."""
-        special = CHECKS[metric]
-        kept = np.ones(self.bins.size, bool) if special is not None else self.bins >= 0
-        return self.of_days(kept & (self.bins == special if special is not None else outside(self.bins, edges)), kept)
+    def shares(self, metric: str, edges: Edges) -> Shares:
+        """The share of one check on each day."""
+        counted = self.counted(metric)
+        return counted.of_days(hit(metric, counted.bins, edges))
 
-    def of_days(self, hit: NDArray[np.bool_], kept: NDArray[np.bool_]) -> list[tuple[np.datetime64, Share]]:
-        """The share that some of the kept rows have on each day, in order."""
-        days, place = np.unique(self.days, return_inverse=True)
-        of = [
-            np.bincount(place[rows], values[rows].astype(np.float64), days.size).tolist()
-            for values, rows in ((self.w, hit), (self.w, kept), (self.w2, kept), (self.n, kept))
-        ]
-        return [(day, Share(hits, total, squares, int(rows))) for day, hits, total, squares, rows in zip(days, *of, strict=True)]
+    def counted(self, metric: str) -> "Counts":
+        """The rows that a check is about."""
+        return self.values if CHECKS[metric] is None else self
 
-    def values(self) -> "Counts":
-        """The rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
-        return self.where(self.bins >= 0)
+    def of_days(self, kept: NDArray[np.bool_]) -> Shares:
+        """The share that some of the bins have on each day."""
+        return Shares(self.days, self.table[0, :, kept].sum(axis=0), *self.by_day)
 
-    def by_bin(self) -> dict[int, float]:
-        """Σw of each bin."""
-        names, places = np.unique(self.bins, return_inverse=True)
-        return dict(zip(names.tolist(), np.bincount(places, self.w, names.size).tolist())) if names.size else {}
+
+NO_ROWS = Counts(np.empty(0, "datetime64[D]"), np.empty(0, np.int64), np.zeros((3, 0, 0)))
 
 
 def counted(frame: "DataFrame") -> dict[str, Counts]:
@@ -109,11 +166,28 @@ def counted(frame: "DataFrame") -> dict[str, Counts]:
     places, names = pd.factorize(frame["column"].to_numpy(object), sort=True)
     order = np.argsort(places, kind="stable")
     ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
-    days = frame["period"].to_numpy("datetime64[D]")[order] if "period" in frame else np.empty(0, "datetime64[D]")
-    bins, n = (frame[each].to_numpy(np.int64)[order] for each in ("bin", "n"))
-    w, w2 = (frame[each].to_numpy(np.float64)[order] for each in ("w", "w2"))
+    timeless = np.zeros(len(frame), np.int64), np.array(["NaT"], "datetime64[D]")
+    at, days = pd.factorize(frame["period"].to_numpy(), sort=True) if "period" in frame else timeless
+    dates, day, bins = np.asarray(days, "datetime64[D]"), at[order], frame["bin"].to_numpy(np.int64)[order]
+    figures = [frame[each].to_numpy(np.float64)[order] for each in ("w", "w2", "n")]
     parts = zip(map(str, names), map(slice, [0, *ends], ends))
-    return {name: Counts(bins[part], days[part], n[part], w[part], w2[part]) for name, part in parts}
+    return {name: laid_out(dates, day[part], bins[part], [each[part] for each in figures]) for name, part in parts}
+
+
+def laid_out(dates: NDArray[np.datetime64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]) -> Counts:
+    """Rows in any order as a table. day: the place of each among the dates; figures: Σw, Σw² and rows of each."""
+    numbers = np.arange(FIRST_BIN, bins.max() + 1)
+    shape = dates.size, numbers.size
+    cell = day * numbers.size + bins - FIRST_BIN
+    table = np.array([np.bincount(cell, each, dates.size * numbers.size).reshape(shape) for each in figures])
+    there = table[2].any(axis=1)
+    return Counts(dates, numbers, table) if there.all() else Counts(dates[there], numbers, table[:, there])
+
+
+def hit(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Which bins a check is about: its special one, or those outside of the reference's range."""
+    special = CHECKS[metric]
+    return outside(bins, edges) if special is None else np.asarray(bins == special, bool)
 
 
 def outside(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:

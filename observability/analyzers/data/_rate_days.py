@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observability.analyzers.data._columns import Counts, Share
+from observability.analyzers.data._columns import Counts, Share, Shares
 from observability.stats.change import two_proportion_test
 from observability.stats.dispersion import DOUBT, LEAST_DAYS, Variation, share_left, variation
 
@@ -60,26 +60,21 @@ class Strays:
         return float(min(past.value + reach * error, 1.0))
 
 
-def strays(past: list[tuple[np.datetime64, Share]], otherwise: Share) -> Strays:
+def strays(past: Shares, otherwise: Share) -> Strays:
     """What the days of the past tell about a rate, given its share on each. otherwise: the side that says how rare it is where there is no past."""
-    shares = [(day, share) for day, share in past if share.n > 0]
-    n = np.array([share.n for _, share in shares])
-    rows, hits = (
-        (float(n.sum()), float(sum(share.value * share.n for _, share in shares)))
-        if shares
-        else (
-            otherwise.n,
-            otherwise.value * otherwise.n if otherwise.n > 0 else 0.0,
-        )
-    )
+    past = past.at(past.n > 0)
+    n, value = past.n, past.value
+    rows, hits = float(n.sum()), float(value @ n)
+    if not n.size:
+        rows, hits = otherwise.n, otherwise.value * otherwise.n if otherwise.n > 0 else 0.0
     rate = (hits + 0.5) / (rows + 1)
     chance = rate * (1 - rate)
+    usual = float(np.median(n)) if n.size else 0.0
     if n.size < LEAST_DAYS:
-        return Strays(None, chance, float(np.median(n)) if n.size else 0.0)
-    days = np.array([day for day, _ in shares], "datetime64[D]").astype(np.int64)
-    return Strays(variation([share.value for _, share in shares], chance / n, days, kept=KEPT), chance, float(np.median(n)))
+        return Strays(None, chance, usual)
+    return Strays(variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
 
 
 def days_of(counts: Counts) -> int:
     """On how many days there were rows; at least one."""
-    return max(int(np.unique(counts.days).size), 1)
+    return max(counts.days.size, 1)

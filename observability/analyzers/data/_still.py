@@ -7,12 +7,12 @@ import numpy as np
 
 from observability.analyzer import Context
 from observability.analyzers.data._claims import Claim, blank, limits, percent, plural, weight_of
-from observability.analyzers.data._columns import Counts, Share, interior
+from observability.analyzers.data._columns import NO_DAYS, NO_ROWS, Counts, Share, interior
 from observability.analyzers.data._rate_days import days_of, strays
 from observability.analyzers.data._values import MINIMUM_ROWS, ROWS_A_DAY, Column
 from observability.finding import Severity
 from observability.stats.change import runs_of_equal_values
-from observability.stats.interval import effective_n, rate_interval
+from observability.stats.interval import rate_interval
 from observability.stats.scores import bin_middles
 
 CONSTANT_SHARE = 0.995
@@ -43,31 +43,29 @@ class Standstill:
 
 def still_claims(column: Column, context: Context) -> list[Claim]:
     """Claims that the column is constant or was stuck; none where the reference does not vary or is too small, or rows are too few."""
-    before = column.before.values()
-    if column.baseline != "reference" or effective_n(before.w.sum(), before.w2.sum()) < MINIMUM_ROWS:
+    before = column.before.values
+    if column.baseline != "reference" or before.n < MINIMUM_ROWS:
         return []
-    usual = before.by_bin()
-    return [*constant(column, before, usual, context), *stuck(column, before, usual, context)]
+    return [*constant(column, before, context), *stuck(column, before, context)]
 
 
-def constant(column: Column, before: Counts, usual: dict[int, float], context: Context) -> list[Claim]:
+def constant(column: Column, before: Counts, context: Context) -> list[Claim]:
     """One bin holds nearly all values, though the reference's commonest bin holds fewer than nine in ten."""
-    now = column.now.values()
-    total, squares = float(now.w.sum()), float(now.w2.sum())
-    if effective_n(total, squares) < MINIMUM_ROWS:
+    now = column.now.values
+    if now.n < MINIMUM_ROWS:
         return []
-    bins = now.by_bin()
-    top = max(bins, key=lambda each: (bins[each], -each))
-    commonest, share = max(usual.values()) / before.w.sum(), bins[top] / total
+    top = int(now.bins[now.by_bin[0].argmax()])
+    held = Share(now.weights[top], *now.sums)
+    commonest = float(before.by_bin[0].max()) / before.total
     at = context.model.settings.limits.get("data/quality/constant", CONSTANT_SHARE)
-    if not interior(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or share < at:
+    if not interior(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or held.value < at:
         return []
-    known = rate_interval(bins[top], total, squares)
-    p_value = by_chance(column, top, Share(bins[top], total, squares, now.rows), before, usual)
+    known = rate_interval(held.hits, held.total, held.squares)
+    p_value = by_chance(column, top, held, before)
     severity: Severity = "act" if commonest < VARIES_MUCH_BELOW else "watch"
     said = (
-        f"{column.text} hardly varies: {value_of(column, top)} is {percent(share)} of {plural(now.rows, 'value')}; in the reference it is "
-        f"{percent(usual.get(top, 0.0) / before.w.sum())} and no value is more than {percent(commonest)}."
+        f"{column.text} hardly varies: {value_of(column, top)} is {percent(held.value)} of {plural(now.rows, 'value')}; in the reference it is "
+        f"{percent(before.weights.get(top, 0.0) / before.total)} and no value is more than {percent(commonest)}."
     )
     finding = replace(
         blank(context, column.subject, "constant", now.rows, said),
@@ -82,22 +80,22 @@ def constant(column: Column, before: Counts, usual: dict[int, float], context: C
     return [Claim(finding, p_value, (at, at))]
 
 
-def by_chance(column: Column, top: int, now: Share, before: Counts, usual: dict[int, float]) -> float:
+def by_chance(column: Column, top: int, now: Share, before: Counts) -> float:
     """How easily rows and days give one value so large a share: a dry week after a month of dry and of wet days is no news."""
-    reference = Share(usual.get(top, 0.0), float(before.w.sum()), float(before.w2.sum()), before.rows)
-    past = [] if column.past is None else column.past.of_days(column.past.bins == top, column.past.bins >= 0)
+    reference = Share(before.weights.get(top, 0.0), *before.sums)
+    past = NO_DAYS if column.past is None else column.past.values.of_days(column.past.values.bins == top)
     by_days = strays(past, reference)
     return by_days.p_value(now, days_of(column.now), reference, by_days.reference_days(reference))
 
 
-def stuck(column: Column, before: Counts, usual: dict[int, float], context: Context) -> list[Claim]:
+def stuck(column: Column, before: Counts, context: Context) -> list[Claim]:
     """Whole days in one bin that the reference says are improbable."""
-    found = longest(column, float(before.w.sum()), usual, context)
+    found = longest(column, before, context)
     if found is None:
         return []
     hours = 24.0 * found.days
     at = limits(context, "stuck_hours", STUCK_WATCH, STUCK_ACT)
-    chance = min(found.looked_at * max(found.usual, 1 / before.w.sum()) ** found.rows, 1.0)
+    chance = min(found.looked_at * max(found.usual, 1 / before.total) ** found.rows, 1.0)
     since = f"{found.first:%Y-%m-%d}"
     said = (
         f"{column.text} kept one value, {value_of(column, found.bin)}, for {plural(found.days, 'whole day')} from {since} over "
@@ -117,18 +115,20 @@ def stuck(column: Column, before: Counts, usual: dict[int, float], context: Cont
     return [Claim(finding, chance, at)]
 
 
-def longest(column: Column, total: float, usual: dict[int, float], context: Context) -> Standstill | None:
+def longest(column: Column, before: Counts, context: Context) -> Standstill | None:
     """The longest run of whole days in one bin that is less than half of the reference; None where there is none.
 
     A run of a single day counts only beside other days that hold several values.
     """
-    values = column.now.values()
-    if not (np.unique(values.days, return_counts=True)[1] == 1).any():
+    values = column.now.values
+    if not (np.count_nonzero(values.table[2], axis=1) == 1).any():
         return None  # every day holds several values
     days = whole_days(values, context)
     bins = [only_bin(rows, column) for _, rows in days]
     runs = [
-        each for each in runs_of_equal_values(bins) if each.value is not None and usual.get(each.value, 0.0) < VARIES_MUCH_BELOW * total
+        each
+        for each in runs_of_equal_values(bins)
+        if each.value is not None and before.weights.get(each.value, 0.0) < VARIES_MUCH_BELOW * before.total
     ]
     run = max(runs, key=lambda each: each.length, default=None)
     if run is None:
@@ -139,27 +139,26 @@ def longest(column: Column, total: float, usual: dict[int, float], context: Cont
         run.length == 1 and (len(others) < OTHER_DAYS or float(np.median([top_share(part) for part in others])) >= MIXED_BELOW)
     ):
         return None
-    return Standstill(days[run.start][0], run.length, run.value, rows, usual.get(run.value, 0.0) / total, len(days))
+    return Standstill(days[run.start][0], run.length, run.value, rows, before.weights.get(run.value, 0.0) / before.total, len(days))
 
 
 def top_share(values: Counts) -> float:
     """Share of the commonest bin."""
-    return max(values.by_bin().values()) / float(values.w.sum())
+    return float(values.by_bin[0].max()) / values.total
 
 
 def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]]:
     """Each day that lies wholly inside the window and is over, with its rows; a day without rows has none."""
-    of = {day.astype("datetime64[s]").item().replace(tzinfo=UTC): rows for day, rows in counts.by_day()}
-    nothing = counts.where(np.zeros(counts.bins.size, bool))
+    of = {day.astype("datetime64[s]").item().replace(tzinfo=UTC): counts.on(place) for place, day in enumerate(counts.days)}
     end = min(context.window.end, context.now)
     first = context.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     first += DAY if first < context.window.start else timedelta()
-    return [(day, of.get(day, nothing)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
+    return [(day, of.get(day, NO_ROWS)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
 
 
 def only_bin(rows: Counts, column: Column) -> int | None:
     """The bin that holds every value of a day; None where there are several, or hardly any value."""
-    bins = np.unique(rows.bins)
+    bins = rows.bins[rows.by_bin[2] > 0]
     return int(bins[0]) if bins.size == 1 and rows.rows >= ROWS_A_DAY and interior(bins, column.edges)[0] else None
 
 

@@ -1,9 +1,11 @@
 """Are the values of a column whole: present, of their type, of known categories, inside the range?"""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from observability.analyzer import Context
 from observability.analyzers.data._claims import (
@@ -17,11 +19,11 @@ from observability.analyzers.data._claims import (
     plural,
     weight_of,
 )
-from observability.analyzers.data._columns import Counts, Share, checks_of
+from observability.analyzers.data._columns import NO_DAYS, Counts, Share, Shares, checks_of
 from observability.analyzers.data._rate_days import Strays, days_of, strays
 from observability.catalog import Edges
 from observability.finding import Against, Finding
-from observability.since import Since, joint, since
+from observability.since import Since, since
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 
@@ -73,12 +75,20 @@ class Column:
         known = checks_of(self.kind, self.edges, feature=self.feature)
         return known if self.baseline == "reference" else tuple(each for each in known if each not in ("unseen_rate", "out_of_range_rate"))
 
+    @cached_property
+    def rates(self) -> dict[str, tuple[Share, Share]]:
+        """Each of these rates, now and before."""
+        return {metric: (self.now.share(metric, self.edges), self.before.share(metric, self.edges)) for metric in self.checks}
+
+    def past_days(self, metric: str) -> Shares:
+        """The rate on each day of the past month, where one was asked for."""
+        return NO_DAYS if self.past is None else self.past.shares(metric, self.edges)
+
 
 def rate_claims(column: Column, context: Context) -> list[Claim]:
     """A claim for each rate that occurs on one of the sides: what occurs on neither cannot have grown, and is no look at all."""
     claims = []
-    for metric in column.checks:
-        now, before = column.now.share(metric, column.edges), column.before.share(metric, column.edges)
+    for metric, (now, before) in column.rates.items():
         if now.hits + before.hits != 0 and min(now.n, before.n) >= MINIMUM_ROWS:
             claims.append(rate_claim(column, metric, now, before, context))
     return claims
@@ -88,7 +98,8 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     """How much one rate grew, and how easily rows and days give that."""
     at = limits(context, metric, WATCH, ACT)
     growth = now.value - before.value
-    by_days, days = strays(past_shares(column, metric), before), days_of(column.now)
+    past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
+    by_days, days = strays(past_days, before), days_of(column.now)
     p_value = by_days.p_value(now, days, before, span(column, before, by_days))
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual(column, metric)
@@ -97,7 +108,7 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
     standing = past is not None and by_size(growth, at) != "ok" and as_usual
     severity = "watch" if standing else by_size(min(growth, news), at)
-    when = None if severity == "ok" or standing else began(column, metric, before, context)
+    when = None if severity == "ok" or standing else began(past_days, each_day, before, context)
     finding = replace(
         blank(
             context,
@@ -121,16 +132,11 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
             "past": None if past is None else past.value,
             "varies_up_to": up_to,
             "standing": standing,
-            "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
+            "by_day": rows_by_day(each_day),
             **(when.evidence if when else {}),
         },
     )
     return Claim(finding, p_value, (edge(before, at[0]), edge(before, at[1])))
-
-
-def past_shares(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
-    """The rate on each day of the past month, where one was asked for."""
-    return [] if column.past is None else column.past.shares(metric, column.edges)
 
 
 def span(column: Column, before: Share, by_days: Strays) -> float:
@@ -140,7 +146,7 @@ def span(column: Column, before: Share, by_days: Strays) -> float:
 
 def usual(column: Column, metric: str) -> Share | None:
     """The rate in the month before the window, where a reference is the baseline and the past holds at least two weeks: what stood so already is no news."""
-    if column.past is None or column.baseline == "past" or np.unique(column.past.days).size < PAST_LEAST:
+    if column.past is None or column.baseline == "past" or column.past.days.size < PAST_LEAST:
         return None
     past = column.past.share(metric, column.edges)
     return past if past.n >= MINIMUM_ROWS else None
@@ -151,29 +157,31 @@ def edge(before: Share, growth: float) -> float:
     return min(before.value + growth, 1.0)
 
 
-def by_day(column: Column, metric: str) -> list[tuple[np.datetime64, Share]]:
-    """The rate on each day of the window."""
-    return column.now.shares(metric, column.edges)
+def rows_by_day(of: Shares) -> list[list[Any]]:
+    """[day, rate, rows] of the last days."""
+    found = zip(of.days.astype(str).tolist(), of.value.tolist(), of.rows.astype(np.int64).tolist(), strict=True)
+    return [list(each) for each in found][-DAYS_KEPT:]
 
 
-def began(column: Column, metric: str, before: Share, context: Context) -> Since:
+def began(past: Shares, now: Shares, before: Share, context: Context) -> Since:
     """Since when a rate is as the window found it, from the days of the past month and of the window."""
-    past = past_shares(column, metric)
-    days = [row for row in joint(past, by_day(column, metric)) if row[1].rows >= ROWS_A_DAY]
+    days = past.then(now)
+    days = days.at(days.rows >= ROWS_A_DAY)
     return since(
-        [day for day, _ in days],
-        [share.value for _, share in days],
-        [error(share) for _, share in days],
+        list(days.days),
+        days.value,
+        error(days.value, days.n),
         start=context.window.start,
-        before=None if len(past) >= LEAST_PAST else (before.value, error(before)),
+        before=None if past.days.size >= LEAST_PAST else (before.value, float(error(before.value, before.n))),
         worse=1,
     )
 
 
-def error(share: Share) -> float:
-    """Standard error of a rate, half a row added on both sides so that it is never 0."""
-    rate = (share.value * share.n + 0.5) / (share.n + 1)
-    return float(np.sqrt(rate * (1 - rate) / (share.n + 1)))
+def error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
+    """Standard error of a rate over effective rows, half a row added on both sides so that it is never 0."""
+    rows = np.asarray(n, np.float64)
+    tamed = (np.asarray(rate, np.float64) * rows + 0.5) / (rows + 1)
+    return np.asarray(np.sqrt(tamed * (1 - tamed) / (rows + 1)))
 
 
 def sentence(column: Column, metric: str, now: Share, before: Share, past: Share | None = None, up_to: float | None = None) -> str:
@@ -196,10 +204,10 @@ def had(column: Column) -> str:
 def summary(column: Column, context: Context) -> Finding:
     """The one finding about a column of which nothing is reported: as it was; or too little to tell."""
     metric = "null_rate"
-    now, before = column.now.share(metric, column.edges), column.before.share(metric, column.edges)
+    rates = column.rates
+    now, before = rates[metric]
     at = limits(context, metric, WATCH, ACT)
     known = rate_interval(now.hits, now.total, now.squares)
-    rates = {each: (column.now.share(each, column.edges), column.before.share(each, column.edges)) for each in column.checks}
     base = replace(
         blank(context, column.subject, metric, now.rows, "", against=column.baseline),
         value=known.value,
@@ -216,7 +224,7 @@ def summary(column: Column, context: Context) -> Finding:
     evidence = base.evidence | {
         "baseline": before.value,
         "baseline_n": before.rows,
-        "by_day": [[str(day), share.value, share.rows] for day, share in by_day(column, metric)][-DAYS_KEPT:],
+        "by_day": rows_by_day(column.now.shares(metric, column.edges)),
     }
     said = [f"null in {percent(now.value)} of {plural(now.rows, 'prediction')} ({percent(before.value)})"]
     said += [

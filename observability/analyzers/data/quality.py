@@ -5,6 +5,7 @@ unseen, out of range, constant, stuck. What arrives is held against what was exp
 large enough to matter and more than chance explains, the false discovery rate controlled over everything that the run looked at.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from observability.aggregate import NULL, Aggregate, Bucket
@@ -12,7 +13,7 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.data import _arrival, _lines, _still, _values
 from observability.analyzers.data._arrival import arrival_claims
 from observability.analyzers.data._claims import NAME, PAST_DAYS, settled, worst_of_each
-from observability.analyzers.data._columns import Counts, counted
+from observability.analyzers.data._columns import NO_ROWS, Counts, counted
 from observability.analyzers.data._hours import hours_of
 from observability.analyzers.data._lines import line_claims
 from observability.analyzers.data._still import still_claims
@@ -46,8 +47,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Findings about arrival and lines, and for each column what is wrong with it or that nothing is."""
     hours = hours_of(frames["arrivals"], frames["past_arrivals"], context)
     arriving, said = arrival_claims(hours, context)
-    columns = sides(frames, context)
-    rows = int(frames["current"].loc[frames["current"]["column"] == asked(context)[0], "n"].sum()) if "current" in frames else 0
+    now = counted(frames["current"]) if "current" in frames else {}
+    columns = sides(now, frames, context)
+    rows = now[first].rows if now and (first := asked(context)[0]) in now else 0
     arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
     judged = settled([*arriving, *of_columns], context.budget)
@@ -61,12 +63,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return [*worst_of_each(judged[: len(arriving)]), *said, *wrong, *fine]
 
 
-def sides(frames: Frames, context: Context) -> list[Column]:
-    """Every column that both answers hold; one that could not be answered is reported by whoever asked."""
+def sides(now: Mapping[str, Counts], frames: Frames, context: Context) -> list[Column]:
+    """Every column of the window that both answers hold; one that could not be answered is reported by whoever asked."""
     if "current" not in frames:
         return []
     baseline: Against = "reference" if "reference" in frames else "past"
-    now, past = counted(frames["current"]), counted(frames["past"]) if "past" in frames else {}
+    past = counted(frames["past"]) if "past" in frames else {}
     before = counted(frames["reference"]) if baseline == "reference" else past
     found = []
     for reference in asked(context):
@@ -76,7 +78,7 @@ def sides(frames: Frames, context: Context) -> list[Column]:
         name = context.model.subject(reference)
         column = context.model.column(reference)
         edges = context.version.edges.get(reference, Edges())
-        mine, theirs = now[reference], before.get(reference, nothing(now[reference]))
+        mine, theirs = now[reference], before.get(reference, NO_ROWS)
         if baseline == "past" and (theirs.rows < MINIMUM_ROWS or (never_seen(mine) and never_seen(theirs))):
             continue
         found.append(
@@ -85,14 +87,9 @@ def sides(frames: Frames, context: Context) -> list[Column]:
     return found
 
 
-def nothing(like: Counts) -> Counts:
-    """No rows."""
-    return like.where(like.n < 0)
-
-
 def never_seen(counts: Counts) -> bool:
     """Whether no row had a value: a column that began to arrive later, or on other versions only."""
-    return set(counts.bins.tolist()) <= {NULL}
+    return not counts.by_bin[2, counts.bins != NULL].any()
 
 
 LIMITS: dict[str, float | None] = {

@@ -7,7 +7,7 @@ from scipy import stats
 
 from observability.aggregate import NULL
 from observability.analyzers.data import _rate_days
-from observability.analyzers.data._columns import Counts, Share
+from observability.analyzers.data._columns import Counts, Share, laid_out
 from observability.analyzers.data.quality import ANALYZER
 from observability.catalog import Edges
 from observability.finding import Finding
@@ -90,9 +90,9 @@ def test_p_values_are_spread_evenly_where_days_differ() -> None:
 
 def counts(days: np.ndarray, hits: np.ndarray) -> Counts:
     """Days of A_DAY rows, of which some are null."""
-    n = np.concatenate([hits, A_DAY - hits])
-    bins = np.repeat([NULL, 1], hits.size)
-    return Counts(bins, np.tile(days.astype("datetime64[D]"), 2), n, n * 1.0, n * 1.0)
+    n = np.concatenate([hits, A_DAY - hits]).astype(float)
+    bins, day = np.repeat([NULL, 1], hits.size), np.tile(np.arange(hits.size), 2)
+    return laid_out(days.astype("datetime64[D]"), day, bins, (n, n, n))
 
 
 def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_days_is() -> None:
