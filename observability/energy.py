@@ -13,12 +13,14 @@ effectiveness (PUE) of the building is energy; times the carbon intensity of the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from observability.aggregate import Aggregate, Bucket, By, Records
+from observability.measure import Columns, columns_of
 from observability.prices import Place, factors, in_force
 
 if TYPE_CHECKING:
@@ -109,15 +111,15 @@ def integrated(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
 class Serving:
     """What serving drew.
 
-    method: "resources", "predictions", "latency" or None where nothing tells. source: of the energy. hours: a row an hour, with period (naive
-    UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, and embodied grams. rows: predictions stored behind it. served:
+    method: "resources", "predictions", "latency" or None where nothing tells. source: of the energy. hours: one value an hour of period (naive
+    UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored behind it. served:
     Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where not known. assumed_pue,
     assumed_carbon: a fallback stands behind wh, behind grams.
     """
 
     method: str | None
     source: Source
-    hours: "DataFrame"
+    hours: Columns
     rows: int
     served: float
     covered: float
@@ -141,17 +143,18 @@ class Serving:
         return "assumed" if self.assumed_carbon or self.assumed_pue else self.source
 
     @property
-    def by_hour(self) -> "DataFrame":
+    def by_hour(self) -> Columns:
         """The hours, with `emitted`: operational and embodied grams together."""
-        return self.hours.assign(emitted=self.hours["grams"] + self.hours["embodied"])
+        return {**self.hours, "emitted": self.hours["grams"] + self.hours["embodied"]}
 
     def parts(self, *columns: str) -> "DataFrame":
         """Sums by day, by hour where there are fewer than three days: the parts that an interval rests on."""
-        periods = self.hours["period"]
-        days = periods.dt.floor("D")
+        import pandas as pd
+
         hours = self.by_hour
-        figures = {name: hours[name] for name in ("served", *columns)}
-        return added_up(days if days.nunique() >= 3 else periods, figures).set_index("period")[["served", *columns]]
+        days = hours["period"].astype("datetime64[D]")
+        sums = added_up(days if np.unique(days).size >= 3 else hours["period"], {name: hours[name] for name in ("served", *columns)})
+        return pd.DataFrame(sums).set_index("period")
 
 
 METHODS = ("resources", "predictions", "latency")
@@ -176,11 +179,10 @@ def serving(
         rows = by_predictions(use, "energy_j" if each == "predictions" else "latency_ms", version)
         if each != "resources" and rows["served"].sum() > 0:
             scale = 1.0 if each == "predictions" else place.watts_per_core / 1000.0
-            rows = rows.assign(joules=rows["total"] * scale)
             source = "assumed" if each == "latency" else source_of_predictions(readings)
-            return complete(each, source, rows, shares, use, prices, place, version)
-    empty = shares.iloc[:0].assign(wh=0.0, grams=0.0, embodied=0.0)[["period", "served", "wh", "grams", "embodied"]]
-    return Serving(None, "assumed", empty, 0, float(shares["served"].sum()), 0.0)
+            return complete(each, source, {**rows, "joules": rows["total"] * scale}, shares, use, prices, place, version)
+    nothing = {name: np.zeros(0) for name in ("served", "wh", "grams", "embodied", "pue")}
+    return Serving(None, "assumed", {"period": shares["period"][:0], **nothing}, 0, float(shares["served"].sum()), 0.0)
 
 
 def source_of_predictions(readings: "DataFrame | None") -> Source:
@@ -188,33 +190,33 @@ def source_of_predictions(readings: "DataFrame | None") -> Source:
     return "measured" if readings is None else worst(sorted(set(readings.loc[readings["run"] == "", "source"])))
 
 
-def by_hour(served: "DataFrame", version: str | None) -> "DataFrame":
-    """period, served (of the version), everyone (of all), n: a row an hour."""
+def by_hour(served: "DataFrame", version: str | None) -> Columns:
+    """period, served (of the version), everyone (of all), n: one value an hour."""
     own = np.ones(len(served), bool) if version is None else served["version"].to_numpy(object) == version
     w, n = served["w"].to_numpy(float), served["n"].to_numpy(float)
     return added_up(served["period"], {"everyone": w, "served": w * own, "n": n * own})
 
 
-def by_predictions(use: "DataFrame", measure: str, version: str | None) -> "DataFrame":
-    """period, served (Σ weight of the predictions that carry it), total, n: a row an hour."""
+def by_predictions(use: "DataFrame", measure: str, version: str | None) -> Columns:
+    """period, served (Σ weight of the predictions that carry it), total, n: one value an hour."""
     own = use["measure"].to_numpy(object) == measure
     if version is not None:
         own &= use["version"].to_numpy(object) == version
     return added_up(use["period"], {"served": use["w"], "total": use["total"], "n": use["n"]}, own)
 
 
-def added_up(periods: "Series[Any]", figures: Mapping[str, Any], kept: NDArray[np.bool_] | None = None) -> "DataFrame":
-    """period, in order, and the sums of some figures: a row for each period. kept: which rows count."""
+def added_up(periods: ArrayLike, figures: Mapping[str, ArrayLike], kept: NDArray[np.bool_] | None = None) -> Columns:
+    """period, in order, and the sums of some figures: one value for each period. kept: which rows count."""
+    chosen = slice(None) if kept is None else kept
+    unique, place = np.unique(np.asarray(periods, "datetime64[us]")[chosen], return_inverse=True)
+    sums = {name: np.bincount(place, np.asarray(each, float)[chosen], unique.size) for name, each in figures.items()}
+    return {"period": unique, **sums}
+
+
+def by_resources(readings: "DataFrame", shares: Columns, version: str | None) -> Columns | None:
+    """period, served, joules, n: one value for each hour in which devices of the service were read; None where there is none."""
     import pandas as pd
 
-    chosen = slice(None) if kept is None else kept
-    unique, place = np.unique(periods.to_numpy("datetime64[us]")[chosen], return_inverse=True)
-    sums = {name: np.bincount(place, np.asarray(each, float)[chosen], unique.size) for name, each in figures.items()}
-    return pd.DataFrame({"period": unique, **sums})
-
-
-def by_resources(readings: "DataFrame", shares: "DataFrame", version: str | None) -> "DataFrame | None":
-    """period, served, joules, n: a row for each hour in which devices of the service were read; None where there is none."""
     own = readings[readings["run"] == ""]
     if version is not None:
         own = own[own["version"].isin(["", version])]
@@ -224,20 +226,20 @@ def by_resources(readings: "DataFrame", shares: "DataFrame", version: str | None
     frame = own.assign(
         period=at, shared=own["joules"].where(own["version"] == "", 0.0), named=own["joules"].where(own["version"] != "", 0.0)
     )
-    hours = frame.groupby("period")[["shared", "named"]].sum().reset_index().merge(shares, on="period", how="left")
+    hours = frame.groupby("period")[["shared", "named"]].sum().reset_index().merge(pd.DataFrame(shares), on="period", how="left")
     hours = hours.fillna({"served": 0.0, "everyone": 0.0, "n": 0})
     everyone = float(shares["everyone"].sum())
     usual = float(shares["served"].sum()) / everyone if everyone > 0 else 1.0
     share = (hours["served"] / hours["everyone"]).where(hours["everyone"] > 0, usual)
     own_share = share if version is not None else 1.0
-    return hours.assign(joules=hours["shared"] * own_share + hours["named"])[["period", "served", "joules", "n"]]
+    return columns_of(hours.assign(joules=hours["shared"] * own_share + hours["named"])[["period", "served", "joules", "n"]])
 
 
 def complete(
     method: str,
     source: Source,
-    hours: "DataFrame",
-    shares: "DataFrame",
+    hours: Columns,
+    shares: Columns,
     use: "DataFrame",
     prices: "DataFrame",
     place: Place,
@@ -245,35 +247,53 @@ def complete(
 ) -> Serving:
     """Joules by hour with PUE, carbon and embodied carbon; what share of the predictions they belong to; the idle share. hours: in order."""
     of = factors(prices, hours["period"], place)
-    wh = hours["joules"].to_numpy(float) / JOULES_A_WH * of.pue
-    grams = wh / 1000.0 * of.intensity
-    hours = hours.assign(wh=wh, grams=grams, embodied=embodied(hours, wh, use, prices, place, version))
+    wh = hours["joules"] / JOULES_A_WH * of.pue
+    known = {
+        "period": hours["period"],
+        "served": hours["served"],
+        "wh": wh,
+        "grams": wh / 1000.0 * of.intensity,
+        "embodied": embodied(hours, wh, use, prices, place, version),
+        "pue": of.pue,
+    }
     total, held = float(shares["served"].sum()), float(hours["served"].sum())
     idle = None
     if method == "resources":
         carried = by_predictions(use, "energy_j", version)
-        carried = carried[carried["period"].isin(hours["period"])]
-        if carried["served"].sum() > 0 and held > 0:
-            active = float(carried["total"].sum()) / float(carried["served"].sum()) * held
+        read = np.isin(carried["period"], hours["period"])
+        if carried["served"][read].sum() > 0 and held > 0:
+            active = float(carried["total"][read].sum()) / float(carried["served"][read].sum()) * held
             idle = min(max(1.0 - active / float(hours["joules"].sum()), 0.0), 1.0)
     return Serving(
-        method, source, hours[["period", "served", "wh", "grams", "embodied"]], int(hours["n"].sum()), total,
+        method, source, known, int(hours["n"].sum()), total,
         min(held / total, 1.0) if total > 0 else 0.0, idle, bool(of.assumed_pue.any()), bool(of.assumed_intensity.any()),
     )  # fmt: skip
 
 
-def embodied(hours: "DataFrame", wh: Any, use: "DataFrame", prices: "DataFrame", place: Place, version: str | None) -> Any:
+def embodied(hours: Columns, wh: Any, use: "DataFrame", prices: "DataFrame", place: Place, version: str | None) -> Any:
     """Embodied grams of each hour: `embodied_g` of the price records, for a request, a kWh, and an hour of a busy core."""
+    import pandas as pd
+
     if not prices["embodied_g"].notna().any():
-        return np.zeros(len(hours))
+        return np.zeros(hours["period"].size)
     of = {
         resource: in_force(prices, "embodied_g", hours["period"], place, resource=resource)[0]
         for resource in ("request", "kwh", "cpu_hour")
     }
-    busy = by_predictions(use, "latency_ms", version).set_index("period")["total"] / 3.6e6
-    core_hours = busy.reindex(hours["period"]).fillna(0.0).to_numpy(float)
-    amounts = {"request": hours["served"].to_numpy(float), "kwh": wh / 1000.0, "cpu_hour": core_hours}
+    busy = by_predictions(use, "latency_ms", version)
+    core_hours = pd.Series(busy["total"] / 3.6e6, busy["period"]).reindex(hours["period"], fill_value=0.0).to_numpy(float)
+    amounts = {"request": hours["served"], "kwh": wh / 1000.0, "cpu_hour": core_hours}
     return sum(np.nan_to_num(of[name]) * amounts[name] for name in of)
+
+
+def ended_between(runs: "DataFrame", start: datetime | None, end: datetime | None) -> set[str]:
+    """Names of the runs that ended in a half-open span (naive UTC; None: no limit)."""
+    ended = runs["event"].to_numpy(object) == "end"
+    at = runs["at"].to_numpy("datetime64[us]")
+    for limit, inside in ((start, np.greater_equal), (end, np.less)):
+        if limit is not None:
+            ended &= inside(at, np.datetime64(limit, "us"))
+    return set(runs["run"].to_numpy(object)[ended])
 
 
 def runs_of(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> "DataFrame":

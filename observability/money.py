@@ -10,20 +10,22 @@ Storage: the bytes that `dataset` records give for the datasets of the model's r
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from observability.aggregate import Records
 from observability.catalog import Model
-from observability.energy import Source, added_up, by_predictions, drawn, is_gpu, runs_of, serving, worst
+from observability.energy import Source, added_up, by_predictions, drawn, ended_between, is_gpu, runs_of, serving, worst
 from observability.measure import confusion_matrix
 from observability.prices import Place, in_force, recorded_from
 from observability.settings import ModelSettings
 from observability.stats.interval import Interval, Moments, mean_interval, paired_rate_difference_interval, rate_interval
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 PARTS = ("training", "labelling", "serving", "storage")
 ANNOTATIONS = Records("annotation", ("project", "item", "annotator", "at"))
@@ -78,31 +80,40 @@ def spending(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
     return pd.DataFrame({"at": moments, "amount": amounts[known], "currency": names, "units": counted})
 
 
+@cache
+def unpaid() -> "DataFrame":
+    """The rows of a part for which nothing was paid, to be read only."""
+    return spending([], [], [], [])
+
+
 def serving_part(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> Part:
     """What serving cost by hour, over every version. The frames are those of `observability.energy.serving`, `use` with sums of `cost`."""
+    import pandas as pd
+
     own = by_predictions(use, "cost", None)
     asked = added_up(served["period"], {"w": served["w"]})
+    hours = asked["period"]
     if own["served"].sum() > 0:
         carried, everyone = float(own["served"].sum()), float(asked["w"].sum())
         usual = float(own["total"].sum()) / carried
-        per = own.assign(mean=own["total"] / own["served"]).set_index("period")["mean"].reindex(asked["period"]).fillna(usual).to_numpy()
+        per = pd.Series(own["total"] / own["served"], own["period"]).reindex(hours).fillna(usual).to_numpy()
         source: Source = "measured" if carried >= everyone * (1 - 1e-9) else "estimated"
-        return Part("serving", spending(asked["period"], per * asked["w"], currency_of(prices, place.settings), asked["w"]), "cost", source)
-    amount, currency = priced(prices, asked["period"], place, "request")
-    if len(asked) and not np.isnan(amount).all():
-        return Part("serving", spending(asked["period"], amount * asked["w"], currency, asked["w"]), "request", "measured")
+        return Part("serving", spending(hours, per * asked["w"], currency_of(prices, place.settings), asked["w"]), "cost", source)
+    amount, currency = priced(prices, hours, place, "request")
+    if hours.size and not np.isnan(amount).all():
+        return Part("serving", spending(hours, amount * asked["w"], currency, asked["w"]), "request", "measured")
     for part in (accelerators(resources, prices, place), busy_cores(use, prices, place)):
         if part is not None:
             return part
     if (prices["resource"].to_numpy(object) == "kwh").any():
         energy = serving(served, use, resources, prices, place)
-        hours = energy.hours
-        amount, currency = priced(prices, hours["period"], place, "kwh")
-        if len(hours) and not np.isnan(amount).all() and energy.covered > 0:
+        drew = energy.hours
+        amount, currency = priced(prices, drew["period"], place, "kwh")
+        if drew["period"].size and not np.isnan(amount).all() and energy.covered > 0:
             scale = 1.0 / energy.covered
-            rows = spending(hours["period"], amount * hours["wh"] / 1000.0 * scale, currency, hours["served"] * scale)
+            rows = spending(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
             return Part("serving", rows, "kwh", energy.source)
-    return Part("serving", spending([], [], [], []), None, "assumed", int(served["n"].sum()))
+    return Part("serving", unpaid(), None, "assumed", int(served["n"].sum()))
 
 
 def accelerators(resources: "DataFrame", prices: "DataFrame", place: Place) -> Part | None:
@@ -137,7 +148,7 @@ def joined(name: str, rows: "list[DataFrame]", method: str, source: Source) -> P
     return Part(name, pd.concat(rows, ignore_index=True), method, source) if rows else None
 
 
-def priced(prices: "DataFrame", at: "Series[Any]", place: Place, resource: str) -> "tuple[Any, Any]":
+def priced(prices: "DataFrame", at: ArrayLike, place: Place, resource: str) -> "tuple[Any, Any]":
     """Price of a unit of a resource, and its currency, at some instants."""
     return in_force(prices, "amount", at, place, resource=resource)
 
@@ -146,14 +157,9 @@ def training_between(
     runs: "DataFrame", readings: "DataFrame", prices: "DataFrame", place: Place, start: datetime | None, end: datetime | None
 ) -> Part:
     """What the runs cost that ended in a half-open span (naive UTC; None: no limit). readings: of their devices, whenever they came."""
-    ended = runs["event"].to_numpy(object) == "end"
-    at = runs["at"].to_numpy("datetime64[us]")
-    for limit, inside in ((start, np.greater_equal), (end, np.less)):
-        if limit is not None:
-            ended &= inside(at, np.datetime64(limit, "us"))
-    names = set(runs["run"].to_numpy(object)[ended])
+    names = ended_between(runs, start, end)
     if not names:
-        return Part("training", spending([], [], [], []), None, "assumed")
+        return Part("training", unpaid(), None, "assumed")
     drew = runs_of(runs[runs["run"].isin(names)], readings[readings["run"].isin(names)], prices, place)
     return training_part(drew, prices, place)[0]
 
@@ -189,7 +195,7 @@ def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices:
     name). labels: labels that people gave (at), used where there are no annotations; None where they were not asked.
     """
     if annotations.empty and (labels is None or labels.empty):
-        return Part("labelling", spending([], [], [], []), None, "measured")
+        return Part("labelling", unpaid(), None, "measured")
     projects = place.settings.projects or (place.model,)
     own = annotations[annotations["project"].isin(projects)]
     at = own["at"] if len(own) or labels is None else labels["at"]
@@ -210,6 +216,8 @@ def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", 
     used = {str(each) for each in runs["dataset"].dropna()}
     spelled = [(name, *(f"{name}{mark}{version}" for mark in " @:")) for name, version in zip(datasets["dataset"], datasets["version"])]
     own = np.array([not used.isdisjoint(each) for each in spelled], bool) & datasets["bytes"].notna().to_numpy(bool)
+    if not own.any():
+        return Part("storage", unpaid(), None, "estimated")
     held = datasets[own]
     days = pd.date_range(pd.Timestamp(start).floor("D"), end, freq="D", inclusive="left")
     first = days.to_numpy("datetime64[us]")[:, None]
@@ -300,8 +308,8 @@ def errors(model: Model, counts: "DataFrame") -> Errors | None:
     n = float(matrix.sum())
     if n <= 0:
         return None
-    known = counts[(counts["label"] >= 0) & (counts["decision"] >= 0)]
-    squares = float(known["w2"].sum())
+    known = (counts["label"].to_numpy() >= 0) & (counts["decision"].to_numpy() >= 0)
+    squares = float(counts["w2"].to_numpy(float)[known].sum())
     right, frequent = float(np.trace(matrix)), int(matrix.sum(axis=1).argmax())
     gained = right - float(matrix[frequent, frequent])
     lost_to = float(matrix[frequent].sum() - matrix[frequent, frequent])

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from observability.aggregate import Records
 from observability.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 WATTS_PER_CORE = 4.0
 """Power of one busy core (a hardware thread) where nothing better is known: CodeCarbon's DEFAULT_POWER_PER_CORE."""
@@ -38,27 +39,29 @@ class Place:
 
 
 def in_force(
-    prices: "DataFrame", field: str, at: "Series[Any]", place: Place, *, resource: str | None = None, device: str | None = None
+    prices: "DataFrame", field: str, at: ArrayLike, place: Place, *, resource: str | None = None, device: str | None = None
 ) -> "tuple[Any, Any]":
     """(values, currencies) of a field of the price records at some instants; NaN and None where no record says.
 
     A record holds from `from` until the next like it. One that names the model goes before one that does not, then one that names the device,
     then one that names the region; of regions, the one in the settings counts, or the only one that there is.
     """
-    values, currencies = np.full(len(at), np.nan), np.full(len(at), None, object)
-    said, named = prices[field].to_numpy(float), {name: prices[name].to_numpy(object) for name in ("model", "device", "region", "currency")}
+    moments = np.asarray(at, "datetime64[us]")
+    values, currencies = np.full(moments.size, np.nan), np.full(moments.size, None, object)
+    said = prices[field].to_numpy(float)
     rows = ~np.isnan(said)
     if resource is not None:
         rows &= prices["resource"].to_numpy(object) == resource
     if not rows.any():
         return values, currencies
+    named = {name: prices[name].to_numpy(object) for name in ("model", "device", "region", "currency")}
     regions = {each for each in named["region"][rows] if each is not None}
     region = place.settings.region or (min(regions) if len(regions) == 1 else None)
     rank = np.zeros(len(prices), int)
     for weight, (name, wanted) in zip((4, 2, 1), (("model", place.model), ("device", device), ("region", region))):
         own = np.array([wanted is not None and each == wanted for each in named[name]], bool)
         rank, rows = rank + weight * own, rows & (own | np.array([each is None or each != each for each in named[name]], bool))
-    since, moments = prices["from"].to_numpy("datetime64[us]"), at.to_numpy("datetime64[us]")
+    since = prices["from"].to_numpy("datetime64[us]")
     for each in np.unique(rank[rows]):
         part = np.flatnonzero(rows & (rank == each))
         part = np.array(
@@ -88,7 +91,7 @@ class Factors:
     assumed_intensity: Any
 
 
-def factors(prices: "DataFrame", at: "Series[Any]", place: Place) -> Factors:
+def factors(prices: "DataFrame", at: ArrayLike, place: Place) -> Factors:
     """PUE and carbon intensity at some instants: from price records, else the owner's settings, else the stated fallbacks (assumed)."""
     pue, intensity = (in_force(prices, field, at, place)[0] for field in ("pue", "carbon_g_per_kwh"))
     settings = place.settings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from observability.analyzer import Context
 from observability.analyzers.operations._looks import LEAST_DAYS, Look, began, looks, series
 from observability.finding import Finding, Severity
+from observability.measure import Columns
 from observability.since import Since
 from observability.stats.interval import Interval
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
@@ -52,8 +53,8 @@ class Judged:
         return None if self.told is None else 1000.0 * self.told.look.before
 
 
-def judge(now: "DataFrame", past: "DataFrame", column: str, context: Context, parts: "DataFrame") -> Judged:
-    """now, past: a row an hour with `period`, `served` and the column, of which the ratio is taken for a thousand served; parts: the window's sums by day,
+def judge(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame") -> Judged:
+    """now, past: one value an hour of `period`, `served` and the column, of which the ratio is taken for a thousand served; parts: the window's sums by day,
     that the interval rests on.
 
     Watch from 1.2 times the past, act from 1.5 times, or what its own days stray to where that is more, where chance alone seldom does that in any of the

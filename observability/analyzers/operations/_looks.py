@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.measure import Columns
 from observability.since import Since, since
 from observability.stats.dispersion import DOUBT_DAYS, Variation, share_left, variation
 from observability.window import EPOCH
@@ -84,10 +85,10 @@ class Series:
         return variation(logs[known], np.zeros(int(known.sum())), -self.back[self.past][known])
 
 
-def series(now: "DataFrame", past: "DataFrame", column: str, start: datetime, end: datetime) -> Series:
-    """Sums of served and a column by day back from the window's end. now, past: a row an hour, with `period` (naive UTC), `served` and the column."""
-    at = np.concatenate([frame["period"].to_numpy("datetime64[us]").astype(np.int64) for frame in (past, now)])
-    served, amount = (np.concatenate([frame[name].to_numpy(np.float64) for frame in (past, now)]) for name in ("served", column))
+def series(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, start: datetime, end: datetime) -> Series:
+    """Sums of served and a column by day back from the window's end. now, past: one value an hour of `period` (naive UTC), `served` and the column."""
+    at = np.concatenate([np.asarray(each["period"], "datetime64[us]") for each in (past, now)]).astype(np.int64)
+    served, amount = (np.concatenate([np.asarray(each[name], np.float64) for each in (past, now)]) for name in ("served", column))
     number = np.maximum(((end - EPOCH) // MICROSECOND - at - 1) // (DAY // MICROSECOND), 0)
     back, place = np.unique(-number, return_inverse=True)
     return Series(-back, np.bincount(place, served, back.size), np.bincount(place, amount, back.size), (end - start) / DAY)

@@ -13,8 +13,9 @@ import numpy as np
 
 from observability.analyzers.operations._change import Judged
 from observability.energy import Serving
+from observability.measure import Columns
 from observability.money import Part, priced
-from observability.prices import Place, factors
+from observability.prices import Place
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -102,9 +103,7 @@ def amounts(part: Part, currency: str, prices: "DataFrame", place: Place, served
     return (float(money.sum()) / units, units / served) if units > 0 else None
 
 
-def of_energy(
-    of: Serving, now: "DataFrame", before: "DataFrame", prices: "DataFrame", place: Place
-) -> tuple[list[Factor], list[Factor]]:  # fmt: skip
+def of_energy(of: Serving, now: Columns, before: Columns) -> tuple[list[Factor], list[Factor]]:
     """Of the energy of a prediction: what devices draw, and the building's share. Of its carbon: the energy, and the carbon of a kWh.
 
     now, before: the hours (as in Serving) that the sentence is about, and those of the past.
@@ -114,7 +113,7 @@ def of_energy(
         served, wh, grams = (float(each[name].sum()) for name in ("served", "wh", "grams"))
         if not (served > 0 and wh > 0 and grams > 0):
             return [], []
-        drawn = float((each["wh"].to_numpy(float) / factors(prices, each["period"], place).pue).sum())
+        drawn = float((each["wh"] / each["pue"]).sum())
         sides.append((drawn / served, wh / drawn, wh / served, grams / wh * 1000))
     (drawn, pue, energy, carbon), (drawn_before, pue_before, energy_before, carbon_before) = sides
     what = DRAWN.get(of.method or "", "the energy that devices draw for a prediction")

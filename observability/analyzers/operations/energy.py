@@ -7,11 +7,25 @@ told it says what to log.
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.operations import _why
 from observability.analyzers.operations._change import Judged, by_day, filled, judge
-from observability.energy import RESOURCES, RUNS, SOURCES, Serving, runs_of, served_question, serving, use_question, with_prefix
+from observability.energy import (
+    RESOURCES,
+    RUNS,
+    SOURCES,
+    Serving,
+    ended_between,
+    runs_of,
+    served_question,
+    serving,
+    use_question,
+    with_prefix,
+)
 from observability.finding import Basis, Finding
+from observability.measure import Columns
 from observability.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, ambiguous_regions
 
 if TYPE_CHECKING:
@@ -75,8 +89,8 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     )  # fmt: skip
     days = now.parts("wh", "emitted")
     energy, sci = (judge(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
-    drawn = _why.of_energy(now, *hours_of(now, past, context, energy), frames["prices"], place)[0]
-    emitted = _why.of_energy(now, *hours_of(now, past, context, sci), frames["prices"], place)[1]
+    drawn = _why.of_energy(now, *hours_of(now, past, context, energy))[0]
+    emitted = _why.of_energy(now, *hours_of(now, past, context, sci))[1]
     how = HOW[now.method].format(watts=place.watts_per_core)
     evidence = facts(now, place, frames["prices"])
     said = (
@@ -96,9 +110,10 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     )
 
 
-def hours_of(now: Serving, past: Serving, context: Context, judged: Judged) -> tuple["DataFrame", "DataFrame"]:
+def hours_of(now: Serving, past: Serving, context: Context, judged: Judged) -> tuple[Columns, Columns]:
     """The hours that a sentence is about, and those of the past."""
-    return _why.inside(now.hours, "period", _why.stretch(judged, context.window.start, context.window.end)), past.hours
+    about = now.hours["period"] >= np.datetime64(_why.stretch(judged, context.window.start, context.window.end))
+    return {name: values[about] for name, values in now.hours.items()}, past.hours
 
 
 def facts(now: Serving, place: Place, prices: "DataFrame") -> dict[str, object]:
@@ -170,11 +185,11 @@ def of_runs(frames: Frames, context: Context, place: Place) -> list[Finding]:
 
     runs = frames["runs"]
     start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
-    ended = runs[(runs["event"] == "end") & (runs["at"] >= start) & (runs["at"] < end)]
-    if ended.empty:
+    ended = ended_between(runs, start, end)
+    if not ended:
         return []
     readings = pd.concat([frames["past resources"], frames["resources"]], ignore_index=True)
-    drew = runs_of(runs[runs["run"].isin(set(ended["run"]))], readings[readings["run"].isin(set(ended["run"]))], frames["prices"], place)
+    drew = runs_of(runs[runs["run"].isin(ended)], readings[readings["run"].isin(ended)], frames["prices"], place)
     drew = drew.sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
     found = []
     for each in drew.to_dict("records"):

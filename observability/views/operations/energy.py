@@ -152,7 +152,7 @@ def assumptions(here: Here, now: Serving) -> None:
         lines.append(
             f"Found {HOW[now.method].format(watts=place.watts_per_core)}; {text.share(now.covered)} of the predictions are covered."
         )
-    if len(now.hours):
+    if now.hours["period"].size:
         pue = f"PUE {PUE:g}, assumed" if now.assumed_pue else f"PUE {spread(known.pue)}"
         carbon = (
             f"{CARBON_G_PER_KWH:g} g CO₂e a kWh, the world's average, assumed"
