@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
@@ -286,7 +287,7 @@ def asked_together(store: "Store | Answers", asked: list[tuple[Analyzer, Context
     for analyzer, context in asked:
         with suppress(Exception):  # it fails again where it is judged, and is reported there
             questions += [(wanted.aggregate, span_of(wanted, context)) for wanted in analyzer.needs(context).values()]
-    found = together.answers(questions, lambda question, window: put(store, question, window))
+    found = together.answers(questions, partial(put, store), partial(engine.cells, store))
     return {each: (frame, []) for each, frame in found.items()}
 
 

@@ -26,7 +26,7 @@ from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Conte
 from observability.finding import SEVERITIES, Finding
 from observability.metrics import METRICS
 from observability.record import KINDS
-from observability.store import admin
+from observability.store import admin, engine
 from observability.store.database import Store
 from observability.window import EPOCH, HOUR, Window
 from tests import live_world, reference_engine
@@ -339,14 +339,17 @@ def columns_of(analyzer: Analyzer, context: Context) -> list[str]:
 @contextlib.contextmanager
 def broken_column(reference: str) -> Iterator[None]:
     """Every question about a column fails in the store."""
-    answer = run.put
 
-    def put(store: Store, question: Question, window: Window) -> pd.DataFrame:
-        if isinstance(question, Aggregate) and reference in (*question.histogram, *question.sums):
-            raise RuntimeError(f"{reference} is smashed")
-        return answer(store, question, window)
+    def smashed(answer: Callable[[Store, Question, Window], Any]) -> Callable[[Store, Question, Window], Any]:
+        def asked(store: Store, question: Question, window: Window) -> Any:
+            if isinstance(question, Aggregate) and reference in (*question.histogram, *question.sums):
+                raise RuntimeError(f"{reference} is smashed")
+            return answer(store, question, window)
 
-    with mock.patch.object(run, "put", put), mock.patch.object(run.LOG, "exception"):
+        return asked
+
+    put, cells = smashed(run.put), smashed(engine.cells)
+    with mock.patch.object(run, "put", put), mock.patch.object(engine, "cells", cells), mock.patch.object(run.LOG, "exception"):
         yield
 
 

@@ -5,6 +5,7 @@ summed reference (`item`), and figures. Added up, they get the names and types t
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,32 +35,57 @@ def figures(aggregate: Aggregate) -> tuple[str, ...]:
     return SUMS if aggregate.sums else COUNTS
 
 
-def assemble(aggregate: Aggregate, parts: Sequence["Part | DataFrame"], versions: Mapping[int, str]) -> "DataFrame":
-    """The whole answer from its parts. versions: name by stream."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Keyed:
+    """One key of an answer as numbers: their order is that of the rows. names: what stands for each number, None where the numbers are the values."""
 
-    keys, names = key_columns(aggregate), figures(aggregate)
-    joined = added_up([each for each in map(arrays_of, parts) if each["n"].size], keys, names)
-    answer: dict[str, Any] = {}
+    numbers: Integers
+    names: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """An answer before it is a table: its keys by name, in the order of the table's columns, and its figures."""
+
+    keys: dict[str, Keyed]
+    figures: Part
+
+    def table(self) -> "DataFrame":
+        """The answer with the names and types that aggregate.py promises."""
+        import pandas as pd
+
+        answer: dict[str, Any] = {}
+        for name, key in self.keys.items():
+            if name == "period":
+                answer[name] = key.numbers.astype("datetime64[h]").astype("datetime64[us]")
+            elif key.names is None:
+                answer[name] = key.numbers
+            else:
+                answer[name] = pd.Series(np.array(key.names, object)[key.numbers], dtype=object, copy=False)
+        return pd.DataFrame(
+            answer | {name: values.astype(np.int64 if name == "n" else np.float64, copy=False) for name, values in self.figures.items()}
+        )
+
+
+def assemble(aggregate: Aggregate, parts: Sequence["Part | DataFrame"], versions: Mapping[int, str]) -> Cells:
+    """The whole answer from its parts. versions: name by stream."""
+    joined = added_up([each for each in map(arrays_of, parts) if each["n"].size], key_columns(aggregate), figures(aggregate))
+    keys: dict[str, Keyed] = {}
     for place, key in enumerate(aggregate.keys):
         name, values = aggregate.key_names[place], joined[f"k{place}"]
-        if isinstance(key, Bucket):
-            answer[name] = values.astype(np.int64).astype("datetime64[h]").astype("datetime64[us]")
-        elif name in CODES:
-            answer[name] = values.astype(np.int64)
+        if isinstance(key, Bucket) or name in CODES:
+            keys[name] = Keyed(values.astype(np.int64))
         elif name == "version":
-            answer[name] = named({number: versions.get(number) for number in np.unique(values).tolist()}, values)
+            streams = np.unique(values)
+            keys[name] = Keyed(np.searchsorted(streams, values), [versions.get(number) for number in streams.tolist()])
         else:
-            answer[name] = texts(values)
+            keys[name] = ranked(values)
     items = aggregate.histogram or aggregate.sums
     if items:
-        answer["column" if aggregate.histogram else "measure"] = np.array(items, object)[joined["item"].astype(np.int64)]
+        keys["column" if aggregate.histogram else "measure"] = Keyed(joined["item"].astype(np.int64), list(items))
     if aggregate.histogram:
-        answer["bin"] = joined["bin"].astype(np.int64)
-    answer |= {figure: joined[figure].astype(np.int64 if figure == "n" else np.float64) for figure in names}
-    return pd.DataFrame(
-        {name: pd.Series(values, dtype=object, copy=False) if values.dtype == object else values for name, values in answer.items()}
-    )
+        keys["bin"] = Keyed(joined["bin"].astype(np.int64))
+    return Cells(keys, {name: joined[name] for name in figures(aggregate)})
 
 
 def arrays_of(part: "Part | DataFrame") -> Part:
@@ -115,15 +141,18 @@ def order_of(keys: Sequence[Integers], size: int) -> Integers:
 
 def ranks(values: NDArray[Any]) -> Integers:
     """Numbers in the order of the values: whole numbers are themselves; texts in their order, a missing one last."""
-    if values.dtype.kind in "iu":
-        return values
+    return values if values.dtype.kind in "iu" else ranked(values).numbers
+
+
+def ranked(values: NDArray[Any]) -> Keyed:
+    """Texts as numbers in their order, a missing one (None) last."""
     import pandas as pd
 
     places, found = pd.factorize(values)
+    order = np.array(sorted(range(len(found)), key=lambda place: str(found[place])), np.int64)
     rank = np.empty(len(found) + 1, np.int64)
-    rank[np.array(sorted(range(len(found)), key=lambda place: str(found[place])), np.int64)] = np.arange(len(found))
-    rank[-1] = len(found)
-    return rank[places]
+    rank[order], rank[-1] = np.arange(len(found)), len(found)
+    return Keyed(rank[places], [*(found[place] for place in order.tolist()), None])
 
 
 def named(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:

@@ -15,8 +15,8 @@ from observability.aggregate import Aggregate
 from observability.catalog import Model
 from observability.errors import UsageError
 from observability.store import from_rollup, raw, raw_numbers
+from observability.store.answer import Cells, assemble
 from observability.store.answer import Part as Answered
-from observability.store.answer import assemble
 from observability.store.from_rollup import Part, Slices
 from observability.store.listing import activity, events, row, rows, sample
 from observability.store.plan import Kept, arrival_limit, kept, level_key, spans
@@ -70,6 +70,11 @@ def ask(store: "Store", aggregate: Aggregate, window: Window, *, source: Source 
     Raises NotFoundError for an unknown model, version or column, UsageError where a column cannot be asked that, or with "rollup" where the
     rollups do not hold the whole answer.
     """
+    return cells(store, aggregate, window, source=source).table()
+
+
+def cells(store: "Store", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> Cells:
+    """The answer that `ask` makes a table of, for who adds more of it up first (store/together.py)."""
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
         question = checked(store, cursor, model, aggregate, window)

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By, Question, Records, Sample
-from observability.store.answer import CODES, COUNTS, SUMS, groups_of, sums_of
+from observability.store.answer import Cells, Keyed, Part, groups_of, sums_of
 from observability.window import EPOCH, HOUR, Window
 
 if TYPE_CHECKING:
@@ -43,21 +42,24 @@ class Shared:
     members: tuple[Asked, ...]
 
 
-def answers(asked: Iterable[Asked], put: Callable[[Question, Window], "DataFrame"]) -> dict[Asked, "DataFrame"]:
-    """Answers to those of the questions that can be had from fewer; the rest is for the caller to ask. put: asks the store.
+def answers(
+    asked: Iterable[Asked], put: Callable[[Question, Window], "DataFrame"], count: Callable[[Aggregate, Window], Cells]
+) -> dict[Asked, "DataFrame"]:
+    """Answers to those of the questions that can be had from fewer; the rest is for the caller to ask. put: asks the store; count: asks it for an aggregate.
 
     An answer is what `put` would have given, figures in float64 apart from rounding. A question that cannot be put leaves its members to the caller.
     """
     found: dict[Asked, DataFrame] = {}
     for shared in plan(asked):
         try:
+            if isinstance(shared.question, Aggregate):
+                found |= dict(zip(shared.members, of_cells(count(shared.question, shared.window), shared)))
+                continue
             frame = put(shared.question, shared.window)
         except Exception:  # each member fails, or does not, where it is asked alone
             LOG.debug("%d questions are asked apart", len(shared.members), exc_info=True)
             continue
-        if isinstance(shared.question, Aggregate):
-            found |= dict(zip(shared.members, of_cells(frame, shared)))
-        elif isinstance(shared.question, Records) and len(frame) < shared.question.rows:
+        if isinstance(shared.question, Records) and len(frame) < shared.question.rows:
             found |= dict(zip(shared.members, of_records(frame, shared)))
         elif isinstance(shared.question, Sample):
             found |= {each: rows for each, rows in zip(shared.members, of_sample(frame, shared)) if rows is not None}
@@ -231,41 +233,16 @@ def moment(instant: datetime) -> np.datetime64:
     return np.datetime64(instant.replace(tzinfo=None), "us")
 
 
-@dataclass(frozen=True)
-class Keyed:
-    """One key of an answer as numbers: their order is that of the values. names: value by number, None where the numbers are the values."""
-
-    numbers: NDArray[np.int64]
-    names: list[Any] | None = None
-
-
-def of_cells(frame: "DataFrame", shared: Shared) -> list["DataFrame"]:
+def of_cells(answer: Cells, shared: Shared) -> list["DataFrame"]:
     """The answer of each member, added up from the rows of the shared answer."""
-    assert isinstance(shared.question, Aggregate)
-    keys = {name: keyed(frame, name) for name in shared.question.key_names}
-    figures = {name: frame[name].to_numpy() for name in (SUMS if shared.question.sums else COUNTS)}
     return [
-        member(keys, figures, question, window, shared.window) for question, window in shared.members if isinstance(question, Aggregate)
+        member(answer, question, window, shared.window).table() for question, window in shared.members if isinstance(question, Aggregate)
     ]
 
 
-def keyed(frame: "DataFrame", name: str) -> Keyed:
-    """A key column as numbers. Texts are in order, a missing one last."""
-    import pandas as pd
-
-    if name == "period":
-        return Keyed(frame[name].to_numpy("datetime64[h]").astype(np.int64))
-    if name in (*CODES, "bin"):
-        return Keyed(frame[name].to_numpy(np.int64))
-    places, values = pd.factorize(frame[name].to_numpy(object))
-    order = sorted(range(len(values)), key=lambda place: str(values[place]))
-    rank = np.empty(len(values) + 1, np.int64)
-    rank[order], rank[-1] = np.arange(len(values)), len(values)
-    return Keyed(rank[places], [*(values[place] for place in order), None])
-
-
-def member(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]], question: Aggregate, window: Window, whole: Window) -> "DataFrame":
+def member(answer: Cells, question: Aggregate, window: Window, whole: Window) -> Cells:
     """The answer to one question."""
+    keys, figures = answer.keys, answer.figures
     kept = np.ones(len(figures["n"]), bool)
     if window.environment != "reference" and (window.start, window.end) != (whole.start, whole.end):
         hours = keys["period"].numbers
@@ -285,7 +262,7 @@ def member(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]], question: A
             each = Keyed(each.numbers - each.numbers % 24)
         named[name] = each
     rows = {name: Keyed(each.numbers[kept], each.names) for name, each in named.items()}
-    return added_up(rows, {name: figures[name][kept] for name in (SUMS if question.sums else COUNTS)})
+    return added_up(rows, {name: values[kept] for name, values in figures.items()})
 
 
 def number_of(key: Keyed, name: str) -> int:
@@ -293,19 +270,13 @@ def number_of(key: Keyed, name: str) -> int:
     return key.names.index(name) if key.names is not None and name in key.names else -1
 
 
-def added_up(keys: dict[str, Keyed], figures: dict[str, NDArray[Any]]) -> "DataFrame":
+def added_up(keys: dict[str, Keyed], figures: Part) -> Cells:
     """Rows of equal keys added up, in order of the keys; those of no rows left out."""
-    import pandas as pd
-
     order, firsts = groups_of([each.numbers for each in keys.values()], figures["n"].size)
     sums = sums_of({name: values[order] for name, values in figures.items()}, firsts)
     filled = sums["n"] != 0
     kept = order[firsts][filled]
-    answer: dict[str, Any] = {}
-    for name, key in keys.items():
-        values = key.numbers[kept]
-        if name == "period":
-            answer[name] = values.astype("datetime64[h]").astype("datetime64[us]")
-        else:
-            answer[name] = values if key.names is None else pd.Series(np.array(key.names, object)[values], dtype=object, copy=False)
-    return pd.DataFrame(answer | {name: values[filled] for name, values in sums.items()})
+    return Cells(
+        {name: Keyed(each.numbers[kept], each.names) for name, each in keys.items()},
+        {name: values[filled] for name, values in sums.items()},
+    )

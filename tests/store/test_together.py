@@ -60,7 +60,7 @@ def windows(asked, **more):
 def test_each_answer_is_as_if_it_had_been_asked_alone(store, asked, more):
     put = []
     questions = windows(asked, **more)
-    found = together.answers(questions, lambda question, window: put.append(question) or engine.ask(store, question, window))
+    found = together.answers(questions, None, lambda question, window: put.append(question) or engine.cells(store, question, window))
     assert len(found) == len(questions) and len(put) <= 2
     for question, window in questions:
         assert_same(found[question, window], engine.ask(store, question, window), about=(question, window))
@@ -95,7 +95,7 @@ def test_what_would_grow_by_more_than_a_question_costs_is_asked_apart():
 
 
 def test_a_question_that_fails_leaves_its_members_to_be_asked_alone(store, monkeypatch):
-    whole = engine.ask
+    whole = engine.cells
 
     def broken(opened, aggregate, window, **options):
         if window.days > 28:
@@ -105,7 +105,7 @@ def test_a_question_that_fails_leaves_its_members_to_be_asked_alone(store, monke
 
     options = {"model": "loan", "start": NOW[0], "end": NOW[1], "only": ("serving/drift",), "with_records": False}
     before, failed = run.check(store, **options).findings, []
-    monkeypatch.setattr(engine, "ask", broken)
+    monkeypatch.setattr(engine, "cells", broken)
     assert run.check(store, **options).findings == before and failed
     assert len(before) > 3
 
@@ -115,16 +115,16 @@ def test_records_of_several_spans_come_from_one_question_unless_it_was_cut_off()
     frame = pd.DataFrame({"at": times, "device": ["a", "b", "c"], "watts": [1.0, 2.0, 3.0]})
     wide, narrow = Records("resource", ("at", "device", "watts"), rows=10), Records("resource", ("device", "at"), rows=10)
     asked = [(wide, Window("loan", *ALL)), (narrow, Window("loan", *NOW))]
-    found = together.answers(asked, lambda _question, _window: frame)
+    found = together.answers(asked, lambda _question, _window: frame, None)
     assert found[asked[0]]["device"].tolist() == ["a", "b"] and found[asked[1]]["device"].tolist() == ["c"]
     assert list(found[asked[1]]) == ["device", "at"]
-    assert together.answers(asked, lambda _question, _window: pd.concat([frame] * 4)) == {}
+    assert together.answers(asked, lambda _question, _window: pd.concat([frame] * 4), None) == {}
 
 
 def test_records_of_the_store_are_the_same_together_and_alone(store):
     question = Records("event", ("at", "what", "text"))
     asked = [(question, Window("loan", *span)) for span in (NOW, ALL)]
-    found = together.answers(asked, lambda each, window: records.fetch(store, each, window))
+    found = together.answers(asked, lambda each, window: records.fetch(store, each, window), None)
     for each, window in asked:
         pd.testing.assert_frame_equal(found[each, window], records.fetch(store, each, window))
     assert [found[each]["what"].tolist() for each in asked] == [[], ["deploy"]]
@@ -142,7 +142,7 @@ SAMPLES = [
 def test_the_first_rows_of_a_larger_sample_are_the_smaller_one(store, more):
     put = []
     asked = [(question, Window("loan", *NOW, version=version, **more)) for question, version in SAMPLES]
-    found = together.answers(asked, lambda question, window: put.append(question) or engine.sample(store, question, window))
+    found = together.answers(asked, lambda question, window: put.append(question) or engine.sample(store, question, window), None)
     assert len(put) == 1 and set(found) == set(asked)
     for question, window in asked:
         pd.testing.assert_frame_equal(found[question, window], engine.sample(store, question, window))
@@ -152,7 +152,7 @@ def test_a_sample_that_ends_before_there_are_rows_enough_of_a_version_answers_on
     of_all, of_one = Window("loan", *NOW), Window("loan", *NOW, version="2")
     asked = [(Sample("predictions", ("id",), 30), of_all), (Sample("predictions", ("id", "score"), 29), of_one)]
     alone = {each: engine.sample(store, *each) for each in asked}
-    found = together.answers(asked, lambda question, window: engine.sample(store, question, window))
+    found = together.answers(asked, lambda question, window: engine.sample(store, question, window), None)
     assert len(alone[asked[1]]) == 29 and list(found) == [asked[0]]
     pd.testing.assert_frame_equal(found[asked[0]], alone[asked[0]])
 
