@@ -23,6 +23,8 @@ LOOKED_BACK = 90
 """Days before the window in which days with labels are looked for."""
 IN = 0.8
 """A day's labels are in where it has this share of what days usually come to."""
+OWN = 2 / 3
+"""A window with this share of the labels that its days usually come to says it itself: the days before it were judged a day or two ago."""
 MINIMUM_LABELS = 100
 """Days that usually come to fewer labels, all together, are not judged."""
 DAY = timedelta(days=1)
@@ -46,7 +48,7 @@ def late_window(ask: Asked, window: Window) -> Window | None:
         return None
     usual = float(np.median(shares[shares > 0]))
     mine = days >= np.datetime64(window.start.replace(tzinfo=None))
-    if mine.any() and known[mine].sum() >= IN * usual * served[mine].sum():
+    if mine.any() and known[mine].sum() >= OWN * usual * served[mine].sum():
         return None
     ripe = np.flatnonzero(shares >= IN * usual)
     if not ripe.size:

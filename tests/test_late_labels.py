@@ -46,6 +46,12 @@ def test_late_labels_move_the_window_back() -> None:
     assert partly is not None and partly.end == END - 12 * DAY
 
 
+def test_a_window_with_most_of_its_labels_says_it_itself() -> None:
+    assert late_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
+    found = late_window(world(lambda age: float(age > 3)), WINDOW)
+    assert found is not None and found.end == END - 3 * DAY
+
+
 def test_nothing_can_be_said_without_labels() -> None:
     assert late_window(world(lambda age: 0.0), WINDOW) is None
     assert late_window(world(lambda age: float(age > 10), served=2), WINDOW) is None

@@ -141,11 +141,13 @@ def complete(cursor: duckdb.DuckDBPyConnection, part: Part) -> bool:
     """Whether the slices of a part hold every row: a column with very many levels, or replicas that are not said, are not rolled up
     whole.
     """
-    counts, everything = model_table("counts", part.rows.model.key), replace(part, slices=Slices())
-    by = LATENCY if part.slices.reference in SLICED_FIELDS else OUTCOMES
+    slices = part.slices
+    by = LATENCY if slices.reference in SLICED_FIELDS else OUTCOMES
+    both = replace(part, slices=replace(slices, numbers=tuple({0, *slices.numbers})))
+    numbers = ", ".join(map(str, slices.numbers)) or "NULL"
     ((all_rows, in_slices),) = cursor.execute(
-        f"""SELECT (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {LATENCY} AND {everything.where}),
-        (SELECT coalesce(sum(n), 0) FROM {counts} WHERE measure = {by} AND {part.where})"""
+        f"""SELECT coalesce(sum(n) FILTER (measure = {LATENCY} AND slice = 0), 0), coalesce(sum(n) FILTER (measure = {by} AND slice IN ({numbers})), 0)
+        FROM {model_table("counts", part.rows.model.key)} WHERE measure IN ({LATENCY}, {by}) AND {both.where}"""
     ).fetchall()
     return bool(all_rows == in_slices)
 

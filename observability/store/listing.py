@@ -225,11 +225,10 @@ def activity(store: "Store", as_of: datetime | None = None, model: str | None = 
             of_stream = {number: key for key, number in known_streams(store, cursor, each.key).items()}
             table = model_table("counts", each.key)
             counted = cursor.execute(
-                f"""SELECT stream, n, first, last, arrived FROM (
-                    SELECT stream, sum(n)::BIGINT AS n, min(period) AS first, max(period) AS last FROM {table}
-                    WHERE measure = {LATENCY} AND slice = 0 AND arrived <= $limit GROUP BY stream HAVING sum(n) > 0)
-                JOIN (SELECT stream, max(arrived) AS arrived FROM {table} WHERE measure = {OUTCOMES} AND slice = 0 AND arrived <= $limit GROUP BY stream)
-                USING (stream) ORDER BY stream""",
+                f"""SELECT stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n, min(period) FILTER (measure = {LATENCY}) AS first,
+                max(period) FILTER (measure = {LATENCY}) AS last, max(arrived) FILTER (measure = {OUTCOMES}) AS arrived FROM {table}
+                WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0 AND arrived <= $limit
+                GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL ORDER BY stream""",
                 {"limit": limit},
             )
             found += [(each.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
