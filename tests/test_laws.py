@@ -340,11 +340,11 @@ def columns_of(analyzer: Analyzer, context: Context) -> list[str]:
 def broken_column(reference: str) -> Iterator[None]:
     """Every question about a column fails in the store."""
 
-    def smashed(answer: Callable[[Store, Question, Window], Any]) -> Callable[[Store, Question, Window], Any]:
-        def asked(store: Store, question: Question, window: Window) -> Any:
+    def smashed(answer: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(store: Store, question: Question, window: Window, **options: Any) -> Any:
             if isinstance(question, Aggregate) and reference in (*question.histogram, *question.sums):
                 raise RuntimeError(f"{reference} is smashed")
-            return answer(store, question, window)
+            return answer(store, question, window, **options)
 
         return asked
 
