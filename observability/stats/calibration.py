@@ -7,14 +7,14 @@ told with its null and never held against zero. The cumulative error (ECCE) need
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.stats.group import rate_intervals
 from observability.stats.interval import falling_root
-from observability.stats.scores import bin_middles
+from observability.stats.scores import SCORE_MIDDLES
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -47,12 +47,12 @@ class Reliability:
     first: Places
     last: Places
 
-    @property
+    @cached_property
     def deviation(self) -> Floats:
         """Share of positives minus mean score; 0 where a group has no rows."""
         return np.nan_to_num(self.rate - self.score)
 
-    @property
+    @cached_property
     def share(self) -> Floats:
         """Share of all rows in each group."""
         return self.n / max(float(self.n.sum()), 1e-300)
@@ -101,7 +101,7 @@ def reliability(
     hits, rows, weights = as_counts(positive, total, squares)
     if not rows.sum() > 0:
         return None
-    values = bin_middles() if scores is None else np.asarray(scores, np.float64)
+    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     if index is None:
         effective = float(rows.sum() ** 2 / weights.sum())
         place = equal_mass(rows, int(np.clip(effective // LEAST_IN_A_GROUP, 1, groups)))
@@ -113,14 +113,13 @@ def reliability(
         for each in (rows, hits, rows * values, weights, weights * values * (1 - values))
     )
     rate, low, high = rate_intervals(y, n, w2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        held = np.where(n > 0, n, np.nan)
-        return Reliability(
-            score=s / held, rate=rate, low=low, high=high, n=n, effective=np.nan_to_num(n**2 / np.where(w2 > 0, w2, np.nan)),
-            variance=np.nan_to_num(variance / held**2), index=place,
-            first=np.array([ends(place, rows, group)[0] for group in range(size)]),
-            last=np.array([ends(place, rows, group)[1] for group in range(size)]),
-        )  # fmt: skip
+    held = n > 0
+    one = np.where(held, n, 1.0)
+    first, last = ends(place, rows, size)
+    return Reliability(
+        score=np.where(held, s / one, np.nan), rate=rate, low=low, high=high, n=n, effective=n**2 / np.where(w2 > 0, w2, 1.0),
+        variance=variance / one**2, index=place, first=first, last=last,
+    )  # fmt: skip
 
 
 def as_counts(positive: ArrayLike, total: ArrayLike, squares: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
@@ -137,12 +136,14 @@ def equal_mass(total: Floats, groups: int) -> Places:
     return np.clip(np.searchsorted(used, place), 0, used.size - 1).astype(np.int64)
 
 
-def ends(place: Places, rows: Floats, group: int) -> tuple[int, int]:
-    """The first and the last bin of a group that hold rows; of an empty group, of its bins."""
-    inside = np.flatnonzero(place == group)
-    held = inside[rows[inside] > 0]
-    chosen = held if held.size else inside
-    return (int(chosen[0]), int(chosen[-1])) if chosen.size else (0, 0)
+def ends(place: Places, rows: Floats, groups: int) -> tuple[Places, Places]:
+    """The first and the last bin of each group that hold rows; of an empty group, of its bins."""
+    bins, held = np.arange(place.size), rows > 0
+    first, last = np.full(groups, place.size), np.full(groups, -1)
+    for some in (held, ~held & (np.bincount(place[held], minlength=groups)[place] == 0)):
+        np.minimum.at(first, place[some], bins[some])
+        np.maximum.at(last, place[some], bins[some])
+    return np.where(last < 0, 0, first), np.maximum(last, 0)
 
 
 def expected_calibration_error(found: Reliability) -> CalibrationError:
@@ -154,21 +155,23 @@ def expected_calibration_error(found: Reliability) -> CalibrationError:
     share = found.share
     value = float(share @ np.abs(found.deviation))
     spread = share * np.sqrt(found.variance)
-    drawn = np.abs(normals(spread.size)) @ spread
-    smoothed = np.nan_to_num((found.rate * found.effective + 1) / (found.effective + 2), nan=0.5)
+    smoothed = np.where(found.effective > 0, (found.rate * found.effective + 1) / (found.effective + 2), 0.5)
     own = share * np.sqrt(smoothed * (1 - smoothed) / np.maximum(found.effective, 1.0))
-    noise = float(np.quantile(np.abs(normals(own.size)) @ own, 0.95))
+    drawn = np.stack([spread, own]) @ distances(spread.size)
+    null_95, noise = (float(each) for each in np.quantile(drawn, 0.95, axis=1))
     return CalibrationError(
         value=value, low=max(value - noise, 0.0), high=min(value + noise, 1.0), null_mean=float(np.sqrt(2 / np.pi) * spread.sum()),
-        null_95=float(np.quantile(drawn, 0.95)), p_value=float((1 + (drawn >= value).sum()) / (1 + drawn.size)),
+        null_95=null_95, p_value=float((1 + np.count_nonzero(drawn[0] >= value)) / (1 + DRAWS)),
         n=float(found.effective.sum()),
     )  # fmt: skip
 
 
 @lru_cache(maxsize=32)
-def normals(size: int) -> Floats:
-    """DRAWS × size standard normal numbers, always the same."""
-    return np.random.default_rng([SEED, size]).standard_normal((DRAWS, size))
+def distances(size: int) -> Floats:
+    """How far size × DRAWS standard normal numbers lie from 0, always the same ones; not to be written to."""
+    drawn = np.abs(np.random.default_rng([SEED, size]).standard_normal((DRAWS, size)).T.copy())
+    drawn.flags.writeable = False
+    return drawn
 
 
 def cumulative_calibration_error(
@@ -180,7 +183,7 @@ def cumulative_calibration_error(
     range has a known distribution (Feller 1951). None where no row can be wrong (no rows, or every score 0 or 1).
     """
     hits, rows, weights = as_counts(positive, total, squares)
-    values = bin_middles() if scores is None else np.asarray(scores, np.float64)
+    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     whole = float(rows.sum())
     if not whole > 0:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from observability.stats.confusion import average_ranks
 from observability.stats.interval import Interval, interval, log_odds_interval, normal_quantile, rate_interval
-from observability.stats.scores import bin_middles
+from observability.stats.scores import SCORE_MIDDLES
 
 Floats = NDArray[np.float64]
 DRAWS = 100
@@ -70,7 +70,7 @@ def calibrator(
     held = rows > 0
     if not held.any():
         return None
-    values = bin_middles() if scores is None else np.asarray(scores, np.float64)
+    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     rates = isotonic(hits, rows, values)
     effective = rows[held] ** 2 / weights[held]
     smoothed = (rates[held] * effective + 0.5) / (effective + 1)
@@ -103,7 +103,7 @@ def binary_estimates(
     """
     rows = np.asarray(decided, np.float64)
     weights = rows if squares is None else np.asarray(squares, np.float64)
-    values = bin_middles() if scores is None else np.asarray(scores, np.float64)
+    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     found = {}
     shift = chances.draws - chances.rates
     variance = weights * chances.rates * (1 - chances.rates)
@@ -115,7 +115,7 @@ def binary_estimates(
 
 def binary_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | None = None) -> dict[str, float]:
     """The same metrics with known (or expected) labels, without errors. positive: 2 × bins, Σw of the rows with the event among `decided`."""
-    values = bin_middles() if scores is None else np.asarray(scores, np.float64)
+    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     found = gradients(np.asarray(decided, np.float64), np.asarray(positive, np.float64), values)
     return {name: value for name, (value, _) in found.items()}
 

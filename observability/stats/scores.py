@@ -39,11 +39,15 @@ COARSE_EDGES = coarse_edges()
 0.01 for scores that spread over the range, and by far more where nearly all scores lie in one or two groups."""
 COARSE_GROUP = np.concatenate([[0], np.searchsorted(COARSE_EDGES, SCORE_EDGES, side="right")]).astype(np.int64)
 """Group (0 to 19) of each bin of SCORE_EDGES."""
-for constant in (SCORE_EDGES, COARSE_EDGES, COARSE_GROUP):
-    constant.setflags(write=False)
 
 
 def bin_middles(edges: NDArray[np.float64] = SCORE_EDGES) -> NDArray[np.float64]:
     """The middle of each of the len(edges) + 1 bins, clipped to [0, 1] for the outer ones; a score's value where only its bin is known."""
     bounds = np.concatenate([[0.0], edges, [1.0]])
     return np.asarray(np.clip((bounds[:-1] + bounds[1:]) / 2, 0.0, 1.0), np.float64)
+
+
+SCORE_MIDDLES = bin_middles()
+"""What stands for a score in each bin of SCORE_EDGES."""
+for constant in (SCORE_EDGES, COARSE_EDGES, COARSE_GROUP, SCORE_MIDDLES):
+    constant.setflags(write=False)

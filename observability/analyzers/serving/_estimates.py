@@ -26,7 +26,7 @@ from observability.stats.interval import (
     rate_interval,
     rmse_interval,
 )
-from observability.stats.scores import bin_middles
+from observability.stats.scores import SCORE_MIDDLES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -138,7 +138,7 @@ def multiclass(known: Meaning, counts: "DataFrame", classes: "DataFrame | None")
 
 def with_classes(known: Meaning, classes: "DataFrame", right: Floats, decided: Floats, shrink: float) -> Figures:
     """The metrics that need the chance of each class. Their intervals take the rows' scores as drawn anew, so they are wider than need be."""
-    values = np.clip(bin_middles(), 1e-15, 1 - 1e-15)
+    values = np.clip(SCORE_MIDDLES, 1e-15, 1 - 1e-15)
     recalls, f1s, total, squares, n, n_squares = [], [], 0.0, 0.0, 0.0, 0.0
     brier, brier_spread = 0.0, 0.0
     for k, chances in enumerate(known.classes):

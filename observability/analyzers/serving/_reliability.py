@@ -4,19 +4,16 @@ Of a binary model the event is the positive class and the score its probability.
 the score is the confidence, the largest probability (Guo et al. 2017).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By
-from observability.analyzers.serving._stretches import days_in, on
-from observability.analyzers.serving._stretches import part as part_of
+from observability.analyzers.serving._stretches import Days, days_in, on
 from observability.catalog import Model
-from observability.measure import Columns, columns_of, maturity, outcome_aggregates
+from observability.measure import Columns, columns_of, outcome_aggregates
 from observability.stats.calibration import (
     CalibrationError,
     Reliability,
@@ -47,6 +44,39 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Daily:
+    """The same by day, as days × score bins; served: all rows of each day; labelled: those of them whose label is known. days: numbers since 1970, rising."""
+
+    days: Days
+    positive: Floats
+    total: Floats
+    squares: Floats
+    n: Floats
+    served: Floats
+    labelled: Floats
+
+    def whole(self, first: float = -np.inf) -> Scored:
+        """All days together, or those from one on."""
+        kept = self.days >= first
+        positive, total, squares = (each[kept].sum(axis=0) for each in (self.positive, self.total, self.squares))
+        return Scored(positive, total, squares, int(self.n[kept].sum()))
+
+    @property
+    def maturity(self) -> tuple[float, float]:
+        """Rows served and rows whose label is known, as measure.py has them."""
+        return float(self.served.sum()), float(self.labelled.sum())
+
+    def periods(self) -> "Daily":
+        """Itself, or seven days together in the place of each where the usual day holds too few labels."""
+        known = self.labelled[self.labelled > 0]
+        if not self.days.size or (known.size and np.median(known) >= MINIMUM_LABELS):
+            return self
+        days, first = np.unique(self.days - (self.days - self.days[0]) % WEEK, return_index=True)
+        sums = (self.positive, self.total, self.squares, self.n, self.served, self.labelled)
+        return Daily(days, *(np.add.reduceat(each, first, axis=0) for each in sums))
+
+
+@dataclass(frozen=True)
 class Judged:
     """The groups of equal mass, the expected and the cumulative error of one set of rows."""
 
@@ -67,6 +97,15 @@ def scored(model: Model, counts: "DataFrame | Columns") -> Scored:
     """The labelled rows with a score among the counts."""
     positive, total, squares, n = scored_in(model, counts, None, 1)
     return Scored(positive[0], total[0], squares[0], int(n[0]))
+
+
+def daily(model: Model, counts: "DataFrame") -> Daily:
+    """The labelled rows with a score of each day. counts: with the key `period`, by day."""
+    columns = columns_of(counts)
+    days, place = np.unique(days_in(columns), return_inverse=True)
+    known, n = columns["label"] >= 0, columns["n"].astype(np.float64)
+    served, labelled = binned(place, n, days.size), binned(place[known], n[known], days.size)
+    return Daily(days, *scored_in(model, columns, place, days.size), served, labelled)
 
 
 def scored_in(
@@ -101,35 +140,29 @@ def judged(rows: Scored, index: Any = None) -> Judged | None:
     return None if groups is None or ecce is None else Judged(rows, groups, expected_calibration_error(groups), ecce)
 
 
-def trend(model: Model, counts: "DataFrame") -> list[dict[str, Any]]:
+def trend(of: Daily) -> list[dict[str, Any]]:
     """ECE by day, or by seven days where most days hold too few labels: period (ISO day), days, ece, low, high, null_95, n, labelled, served.
 
-    Periods with too few labels carry no ECE. counts: with the key `period`, by day.
+    Periods with too few labels carry no ECE.
     """
-    found = []
-    for start, days, part in periods(counts):
-        served, labelled = maturity(part)
-        each = judged(scored(model, part)) if labelled >= MINIMUM_LABELS else None
-        error = each.ece if each and each.ece.n >= MINIMUM_LABELS else None
+    parts, found = of.periods(), []
+    length = 1 if parts is of else WEEK
+    for place, (start, served, labelled) in enumerate(zip(parts.days, parts.served.tolist(), parts.labelled.tolist(), strict=True)):
+        error = expected(parts.positive[place], parts.total[place], parts.squares[place]) if labelled >= MINIMUM_LABELS else None
         found.append(
             {
-                "period": start.isoformat(), "days": days, "ece": error and error.value, "low": error and error.low,
+                "period": on(start).isoformat(), "days": length, "ece": error and error.value, "low": error and error.low,
                 "high": error and error.high, "null_95": error and error.null_95, "n": error and round(error.n), "labelled": int(labelled),
-                "served": int(served),
+                "served": served,
             }
         )  # fmt: skip
     return found
 
 
-def periods(counts: "DataFrame") -> Iterator[tuple[date, int, Columns]]:
-    """(first day, days, rows) for each day, or for each seven days where the usual day holds too few labels."""
-    if counts.empty:
-        return
-    columns, day = columns_of(counts), days_in(counts)
-    known = columns["label"] >= 0
-    labelled, place = np.unique(day[known], return_inverse=True)
-    per_day = np.bincount(place, columns["n"][known].astype(np.float64), labelled.size)
-    step = 1 if per_day.size and np.median(per_day) >= MINIMUM_LABELS else WEEK
-    start = day - (day - day.min()) % step
-    for begin in np.unique(start):
-        yield on(begin), step, part_of(columns, start == begin)
+def expected(positive: Floats, total: Floats, squares: Floats) -> CalibrationError | None:
+    """The ECE alone; None where no row can be wrong or the rows count for too few."""
+    groups = reliability(positive, total, squares)
+    if groups is None or not groups.variance.any():
+        return None
+    error = expected_calibration_error(groups)
+    return error if error.n >= MINIMUM_LABELS else None

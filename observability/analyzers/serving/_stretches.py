@@ -213,6 +213,6 @@ def part(columns: Columns, kept: NDArray[Any]) -> Columns:
     return {name: values[kept] for name, values in columns.items()}
 
 
-def days_in(frame: "DataFrame") -> Days:
+def days_in(frame: "DataFrame | Columns") -> Days:
     """The number of the day of each row of an answer."""
-    return np.asarray(frame["period"].to_numpy("datetime64[D]").astype(np.int64))
+    return np.asarray(frame["period"], "datetime64[D]").astype(np.int64)

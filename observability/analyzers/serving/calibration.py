@@ -7,26 +7,21 @@ Reported is only what is more than chance and large enough to matter. Of a regre
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.aggregate import Aggregate, Bucket, By, Sample
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _slope
-from observability.analyzers.serving._reliability import MINIMUM_LABELS, Judged, Scored, judged, question, scored, scored_in, trend
+from observability.analyzers.serving._reliability import MINIMUM_LABELS, Daily, Judged, daily, judged, question, scored, trend
 from observability.analyzers.serving._slope import about_slope
-from observability.analyzers.serving._stretches import days_in
-from observability.catalog import Model
 from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.stats.calibration import Reliability, brier_parts, calibration_change_p_value
 from observability.stats.dispersion import LEAST_DAYS, share_left, variation
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
-from observability.stats.scores import SCORE_EDGES, bin_middles
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
+from observability.window import EPOCH
 
 NAME = "serving/calibration"
 WATCH, ACT = 0.02, 0.05
@@ -86,41 +81,40 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [context.undecided(NAME, "model", "judged", int(served), sentence)]
     if served == 0:
         return [context.undecided(NAME, "model", metric, 0, "No predictions in this window, so calibration cannot be told.")]
-    young = labelled < MATURE * usual_maturity(frames["past_counts"]) * served
     if context.model.task == "regression":
+        young = labelled < MATURE * usual_maturity(*maturity(frames["past_counts"])) * served
         return [about_slope(NAME, frames, context, labelled / served, young)]
-    now = scored(context.model, counts)
+    by_day, past = daily(context.model, counts), daily(context.model, frames["past_counts"])
+    young = labelled < MATURE * usual_maturity(*past.maturity) * served
+    now = by_day.whole()
     found = judged(now)
     if found is None or found.ece.n < MINIMUM_LABELS:
         more = max(round(MINIMUM_LABELS - (found.ece.n if found else 0.0)), 1)
         sentence = f"Calibration cannot be told on {now.n:,} labelled predictions with a score: it needs about {more:,} more."
         return [context.undecided(NAME, "model", metric, now.n, sentence)]
-    before = baseline(frames, context, found)
-    varies = varies_up_to(context.model, frames["past_counts"], counts, found, before)
+    before = baseline(frames, past, context, found)
+    varies = varies_up_to(past, by_day, found, before)
     p_values = [*((before.p_value,) if before else ()), found.ecce.p_value]
     adjusted = [float(each) for each in benjamini_hochberg(p_values, context.budget)[0]]
     return [
-        about_groups(context, found, before, adjusted[0] if before else None, labelled / served, young, counts, varies),
+        about_groups(context, found, before, adjusted[0] if before else None, labelled / served, young, by_day, varies),
         about_cumulated(context, found, before, adjusted[-1], labelled / served, young, varies),
     ]
 
 
-def usual_maturity(past: "DataFrame") -> float:
+def usual_maturity(served: float, labelled: float) -> float:
     """Share of the past month's predictions that are labelled by now; 1 where there is no past, so that 80 % is asked for."""
-    served, labelled = maturity(past)
     return labelled / served if served >= PAST_MINIMUM and labelled else 1.0
 
 
-def baseline(frames: Frames, context: Context, now: Judged) -> Baseline | None:
+def baseline(frames: Frames, past: Daily, context: Context, now: Judged) -> Baseline | None:
     """The held-out reference, else the past month; None where neither has labels enough. An in-sample reference flatters and is passed over."""
-    sides: list[tuple[Against, str]] = [("past", "past_counts")]
+    sides: list[Against] = ["past"]
     if "reference_counts" in frames and not context.version.in_sample:
-        sides.insert(0, ("reference", "reference_counts"))
-    for against, name in sides:
-        frame = frames[name]
-        if name == "past_counts":
-            frame = frame[frame["period"] >= (context.window.start - timedelta(days=BASELINE_DAYS)).replace(tzinfo=None)]
-        rows: Scored = scored(context.model, frame)
+        sides.insert(0, "reference")
+    month = (context.window.start - timedelta(days=BASELINE_DAYS) - EPOCH) / timedelta(days=1)
+    for against in sides:
+        rows = past.whole(month) if against == "past" else scored(context.model, frames["reference_counts"])
         before = judged(rows, now.groups.index)
         if before is not None and before.ece.n >= MINIMUM_LABELS:
             return Baseline(against, before, calibration_change_p_value(now.groups, before.groups))
@@ -134,7 +128,7 @@ def about_groups(
     adjusted: float | None,
     mature: float,
     young: bool,
-    counts: "DataFrame",
+    by_day: Daily,
     varies: float,
 ) -> Finding:
     """The finding about the ECE: has it grown since the reference?"""
@@ -173,7 +167,7 @@ def about_groups(
             "baseline": before.judged.ece.value if before else None, "baseline_null_mean": before.judged.ece.null_mean if before else None,
             "baseline_n": before.judged.scored.n if before else None, "varies_up_to": varies, "p_value": before.p_value if before else None, "p_adjusted": adjusted,
             "label_maturity": mature, "groups": as_rows(now.groups), "brier_parts": list(brier_parts(now.groups)),
-            "trend": trend(context.model, counts),
+            "trend": trend(by_day),
         },
     )  # fmt: skip
 
@@ -211,23 +205,22 @@ def about_cumulated(
     )  # fmt: skip
 
 
-def varies_up_to(model: Model, past: "DataFrame", counts: "DataFrame", now: Judged, before: Baseline | None) -> float:
+def varies_up_to(past: Daily, by_day: Daily, now: Judged, before: Baseline | None) -> float:
     """How far truth and score of clean weeks stray apart by themselves, 99 times in 100, as days differ; 0 where too few days of past are known.
 
     Told from the mean of truth less score of each day: what a day does to all of its rows alike.
     """
     from scipy.special import stdtrit
 
-    days, place = np.unique(days_in(past), return_inverse=True)
-    positive, total, squares, _ = scored_in(model, past, place, days.size)
-    kept = total.sum(axis=1) >= DAY_MINIMUM
+    rows = past.total.sum(axis=1)
+    kept = rows >= DAY_MINIMUM
     if kept.sum() < LEAST_DAYS:
         return 0.0
-    n, expected = total[kept].sum(axis=1), total[kept] @ bin_middles()
+    n, expected = rows[kept], past.total[kept] @ SCORE_MIDDLES
     chance = np.clip(expected / n, 0.01, 0.99)
-    noise = chance * (1 - chance) * squares[kept].sum(axis=1) / n**2
-    known = variation((positive[kept].sum(axis=1) - expected) / n, noise, days[kept])
-    length = float(counts.loc[counts["label"] >= 0, "period"].nunique())
+    noise = chance * (1 - chance) * past.squares[kept].sum(axis=1) / n**2
+    known = variation((past.positive[kept].sum(axis=1) - expected) / n, noise, past.days[kept])
+    length = float(np.count_nonzero(by_day.labelled))
     baseline_days = float(BASELINE_DAYS if before is None else np.clip(before.judged.ece.n / max(now.ece.n / max(length, 1.0), 1.0), 7, 90))
     share = share_left(length, known.correlation) + share_left(baseline_days, known.correlation)
     return float(stdtrit(known.freedom, 0.995)) * float(np.sqrt(known.between[0] * share))

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from observability.aggregate import Bucket
-from observability.analyzers.serving._reliability import Judged, judged, question, scored, trend
+from observability.analyzers.serving._reliability import Judged, daily, judged, question, scored, trend
 from observability.finding import Finding
 from observability.stats.calibration import brier_parts
 from observability.stats.scores import SCORE_EDGES, bin_middles
@@ -170,7 +170,7 @@ def over_time(here: Here, both: Sides) -> None:
     """The ECE by day, or by week where days hold too few labels."""
     import pandas as pd
 
-    rows = trend(here.model, both.counts)
+    rows = trend(daily(here.model, both.counts))
     twin = pd.DataFrame(rows)
     if twin.empty or twin["ece"].notna().sum() < 2:
         st.caption("Too few labelled days to draw a course; choose a longer window.")
