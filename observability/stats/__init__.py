@@ -209,7 +209,7 @@ estimate: How well would a classifier do on rows without labels, if its scores s
   Estimated(value, window_error, calibration_error, n) with .interval
   calibrator(positive, total, squares=None, scores=None, draws=100) -> Calibrator | None
   binary_estimates(decided, squares, chances, scores=None) -> dict[str, Estimated]
-  binary_values(decided, positive, scores=None) -> dict[str, float]
+  binary_values(decided, positive, scores=None) -> dict[str, array]
 
 curve: What does a learning curve say: where did it jump, does it still improve, is it past its best, and how much of it is noise?
   Noise(sd, inflation) with .of_mean(n)

@@ -88,8 +88,8 @@ def macro(matrix: ArrayLike, metric: str) -> float | None:
 
 
 def average_ranks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each bin, the mass in bins below it plus half of its own."""
-    return np.cumsum(counts) - counts / 2
+    """For each bin, the mass in bins below it plus half of its own. Bins lie along the last axis."""
+    return np.cumsum(counts, axis=-1) - counts / 2
 
 
 def roc_auc(positive_counts: ArrayLike, negative_counts: ArrayLike) -> float | None:

@@ -8,6 +8,7 @@ Noise in the calibration lets scores look a little better than they are (ROC AUC
 alike for rows of the reference and for new ones, so an estimate is compared with the estimate of the reference, and both need no cross-fitting.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,26 +72,27 @@ def calibrator(
     if not held.any():
         return None
     values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
-    rates = isotonic(hits, rows, values)
-    effective = rows[held] ** 2 / weights[held]
-    smoothed = (rates[held] * effective + 0.5) / (effective + 1)
+    hits, weights, known, own = hits[held], weights[held], rows[held], values[held]
+    rates = isotonic((hits / known)[None], known)
+    effective = known**2 / weights
+    smoothed = (rates * effective + 0.5) / (effective + 1)
     error = np.sqrt(smoothed * (1 - smoothed) / effective)
     noise = np.random.default_rng(SEED).standard_normal((draws, rows.size))[:, held] * error
-    drawn = np.empty((draws, rows.size))
-    again = np.zeros(rows.size)
-    for place, one in enumerate(noise):
-        again[held] = np.clip(rates[held] + one, 0.0, 1.0) * rows[held]
-        drawn[place] = isotonic(again, rows, values)
-    return Calibrator(rates, drawn, float(rows.sum() ** 2 / weights.sum()))
+    fitted = np.concatenate([rates, isotonic(np.clip(rates + noise, 0.0, 1.0), known)])
+    everywhere = np.array([np.interp(values, own, each) for each in fitted])
+    return Calibrator(everywhere[0], everywhere[1:], float(known.sum() ** 2 / weights.sum()))
 
 
-def isotonic(positive: Floats, total: Floats, values: Floats) -> Floats:
-    """The rising chance of the event in each bin that is nearest to the counts (least squares)."""
+def isotonic(shares: Floats, weights: Floats) -> Floats:
+    """Of each row of shares the rising one that is nearest (least squares).
+
+    One fit does for all: each row is lifted by 1 above the one before it, and as shares lie between 0 and 1 no row moves another.
+    """
     from scipy.optimize import isotonic_regression
 
-    held = total > 0
-    fitted = isotonic_regression(positive[held] / total[held], weights=total[held], increasing=True).x
-    return np.asarray(np.interp(values, values[held], np.clip(fitted, 0.0, 1.0)), np.float64)
+    lift = np.arange(len(shares))[:, None]
+    fitted = isotonic_regression((shares + lift).ravel(), weights=np.tile(weights, len(shares)), increasing=True).x
+    return np.asarray(np.clip(fitted.reshape(shares.shape) - lift, 0.0, 1.0), np.float64)
 
 
 def binary_estimates(
@@ -103,61 +105,75 @@ def binary_estimates(
     """
     rows = np.asarray(decided, np.float64)
     weights = rows if squares is None else np.asarray(squares, np.float64)
-    values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
-    found = {}
-    shift = chances.draws - chances.rates
+    positive = rows * chances.rates
+    found = {name: float(value) for name, value in binary_values(rows, positive, scores).items() if np.isfinite(value)}
+    if not found:
+        return {}
+    changes = gradients(rows, positive, SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64), found)
     variance = weights * chances.rates * (1 - chances.rates)
-    for name, (value, gradient) in gradients(rows, rows * chances.rates, values).items():
-        moved = shift @ (rows * gradient).sum(axis=0)
-        found[name] = Estimated(value, float(np.sqrt((variance * gradient**2).sum())), float(np.std(moved)), float(rows.sum()))
-    return found
+    moved = np.std((chances.draws - chances.rates) @ np.stack([(rows * changes[name]).sum(axis=0) for name in found], axis=1), axis=0)
+    return {
+        name: Estimated(value, float(np.sqrt((variance * changes[name] ** 2).sum())), float(shift), float(rows.sum()))
+        for (name, value), shift in zip(found.items(), moved, strict=True)
+    }
 
 
-def binary_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | None = None) -> dict[str, float]:
-    """The same metrics with known (or expected) labels, without errors. positive: 2 × bins, Σw of the rows with the event among `decided`."""
+def binary_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | None = None) -> dict[str, Floats]:
+    """The same metrics with known (or expected) labels, without errors; NaN where one is not defined.
+
+    positive: Σw of the rows with the event among `decided`; both 2 × bins, or several such at once (days × 2 × bins, one value a day).
+    """
+    rows, hits = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
+    misses = rows - hits
     values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
-    found = gradients(np.asarray(decided, np.float64), np.asarray(positive, np.float64), values)
-    return {name: value for name, (value, _) in found.items()}
-
-
-def gradients(rows: Floats, positive: Floats, values: Floats) -> dict[str, tuple[float, Floats]]:
-    """Each metric with these labels, and how it changes with one more positive in each cell (decision, bin)."""
-    whole = float(rows.sum())
-    if not whole > 0:
-        return {}
-    sign = np.array([[-1.0], [1.0]])
-    chosen = np.array([[0.0], [1.0]])
-    hits, decided, wanted = float(positive[1].sum()), float(rows[1].sum()), float(positive.sum())
-    ones = np.ones_like(rows)
-    right = hits + float((rows[0] - positive[0]).sum())
-    found: dict[str, tuple[float, Floats]] = {"accuracy": (right / whole, sign * ones / whole)}
-    if decided > 0:
-        found["precision"] = (hits / decided, chosen * ones / decided)
-    if wanted > 0:
-        found["recall"] = (hits / wanted, (chosen - hits / wanted) * ones / wanted)
-    if decided + wanted > 0:
-        found["f1"] = (2 * hits / (decided + wanted), (2 * chosen - 2 * hits / (decided + wanted)) * ones / (decided + wanted))
-    found |= ranking(positive.sum(axis=0), (rows - positive).sum(axis=0))
     inside = np.clip(values, 1e-15, 1 - 1e-15)
-    loss = -(positive * np.log(inside) + (rows - positive) * np.log1p(-inside))
-    found["log_loss"] = (float(loss.sum()) / whole, np.log1p(-inside) * ones / whole - np.log(inside) * ones / whole)
-    squared = positive * (1 - values) ** 2 + (rows - positive) * values**2
-    found["brier"] = (float(squared.sum()) / whole, (1 - 2 * values) * ones / whole)
-    return found
+    whole, wanted, chosen, found = (each.sum(axis=-1) for each in (rows.sum(axis=-1), hits.sum(axis=-1), rows[..., 1, :], hits[..., 1, :]))
+    loss = -(hits @ np.log(inside) + misses @ np.log1p(-inside)).sum(axis=-1)
+    squared = (hits @ (1 - values) ** 2 + misses @ values**2).sum(axis=-1)
+    by_bin, others = hits.sum(axis=-2), misses.sum(axis=-2)
+    return {
+        "accuracy": quotient(found + misses[..., 0, :].sum(axis=-1), whole),
+        "precision": quotient(found, chosen),
+        "recall": quotient(found, wanted),
+        "f1": quotient(2 * found, chosen + wanted),
+        "roc_auc": quotient((by_bin * average_ranks(others)).sum(axis=-1), wanted * others.sum(axis=-1)),
+        "pr_auc": quotient((by_bin * precision_from(by_bin, others)).sum(axis=-1), np.where(others.sum(axis=-1) > 0, wanted, 0.0)),
+        "log_loss": quotient(loss, whole),
+        "brier": quotient(squared, whole),
+    }
 
 
-def ranking(positive: Floats, negative: Floats) -> dict[str, tuple[float, Floats]]:
-    """ROC AUC and PR AUC from expected counts by bin, with their gradients; nothing where a class is empty."""
-    wanted, others = float(positive.sum()), float(negative.sum())
-    if not (wanted > 0 and others > 0):
-        return {}
-    auc = float(positive @ average_ranks(negative)) / (wanted * others)
-    above = wanted - average_ranks(positive)
-    of_auc = (average_ranks(negative) - above - auc * (others - wanted)) / (wanted * others)
-    found, seen = np.cumsum(positive[::-1])[::-1], np.cumsum((positive + negative)[::-1])[::-1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(seen > 0, found / seen, 0.0)
-        later = np.where(seen > 0, positive / seen, 0.0)
-    value = float(positive @ precision) / wanted
-    of_precision = (precision + np.cumsum(later) - value) / wanted
-    return {"roc_auc": (auc, of_auc[None, :]), "pr_auc": (value, of_precision[None, :])}
+def quotient(part: Floats, whole: Floats) -> Floats:
+    """Part of a whole, NaN where there is no whole."""
+    return np.asarray(np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1.0), np.float64)
+
+
+def precision_from(positive: Floats, negative: Floats) -> Floats:
+    """The precision of deciding each bin and those above it positively; 0 where they hold no rows. Bins lie along the last axis."""
+    found, seen = (np.cumsum(each[..., ::-1], axis=-1)[..., ::-1] for each in (positive, positive + negative))
+    return np.asarray(found / np.where(seen > 0, seen, 1.0), np.float64)
+
+
+def gradients(rows: Floats, positive: Floats, values: Floats, found: Mapping[str, float]) -> dict[str, Floats]:
+    """How each metric changes with one more positive in each cell (decision, bin), of those that are found."""
+    whole, wanted, decided = float(rows.sum()), float(positive.sum()), float(rows[1].sum())
+    chosen, inside = np.array([[0.0], [1.0]]), np.clip(values, 1e-15, 1 - 1e-15)
+    changes: dict[str, Floats] = {
+        "accuracy": (2 * chosen - 1) / whole,
+        "log_loss": (np.log1p(-inside) - np.log(inside)) / whole,
+        "brier": (1 - 2 * values) / whole,
+    }
+    if "precision" in found:
+        changes["precision"] = chosen / decided
+    if "recall" in found:
+        changes["recall"] = (chosen - found["recall"]) / wanted
+    if "f1" in found:
+        changes["f1"] = (2 * chosen - found["f1"]) / (decided + wanted)
+    if "roc_auc" in found:
+        by_bin, others = positive.sum(axis=0), (rows - positive).sum(axis=0)
+        seen = np.cumsum((by_bin + others)[::-1])[::-1]
+        above, alike = wanted - average_ranks(by_bin), found["roc_auc"] * (others.sum() - wanted)
+        changes["roc_auc"] = (average_ranks(others) - above - alike) / (wanted * others.sum())
+        later = np.cumsum(by_bin / np.where(seen > 0, seen, 1.0))
+        changes["pr_auc"] = (precision_from(by_bin, others) + later - found["pr_auc"]) / wanted
+    return changes

@@ -6,18 +6,21 @@ of the same rows show. Rows of one day share their luck (weather, campaigns), so
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.analyzers.serving._estimates import Figure, Meaning, estimates, regression
+from observability.analyzers.serving._estimates import Figure, Meaning, estimates, regression, with_score
 from observability.analyzers.serving._reliability import BINS, binned
+from observability.analyzers.serving._stretches import days_in, on
+from observability.analyzers.serving._stretches import part as part_of
 from observability.analyzers.serving.performance import LIMITS
 from observability.catalog import Model
-from observability.measure import performance
+from observability.measure import Columns, columns_of, performance
 from observability.stats.estimate import binary_values
 from observability.stats.interval import Interval, Moments, difference_interval, mean_interval
+from observability.window import EPOCH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,21 +63,22 @@ class Check:
         return value is not None and low is not None and high is not None and not low <= 0 <= high and abs(value) >= self.allowed
 
 
-def mature_days(counts: "DataFrame", start: datetime) -> list[Any]:
+def mature_days(counts: Columns, start: datetime) -> list[int]:
     """The days since `start` whose labels are mostly in, with days before it until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
 
-    counts: by day and label.
+    counts: by day and label. Days are numbers since 1970.
     """
-    chosen: list[Any] = []
-    labels = 0.0
-    served_by, labelled_by = (rows.groupby("period")["n"].sum() for rows in (counts, counts[counts["label"] >= 0]))
-    for period in sorted(labelled_by.index, reverse=True):
-        served, labelled = float(served_by[period]), float(labelled_by[period])
+    days, place = np.unique(days_in(counts), return_inverse=True)
+    n, known = counts["n"].astype(np.float64), counts["label"] >= 0
+    served_by, labelled_by = (np.bincount(place[kept], n[kept], days.size).tolist() for kept in (slice(None), known))
+    first, labels = (start - EPOCH) / timedelta(days=1), 0.0
+    chosen: list[int] = []
+    for day, served, labelled in reversed(list(zip(days.tolist(), served_by, labelled_by, strict=True))):
         if labelled < MATURE * served or labelled <= 0:
             continue
-        if period < start.replace(tzinfo=None) and len(chosen) >= CHECK_DAYS and labels >= CHECK_LABELS:
+        if day < first and len(chosen) >= CHECK_DAYS and labels >= CHECK_LABELS:
             break
-        chosen.append(period)
+        chosen.append(day)
         labels += labelled
     return chosen[::-1]
 
@@ -89,52 +93,50 @@ def both(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame":
 
 def check_classifier(known: Meaning, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, Check]:
     """The check of every metric that could be estimated and measured. start: of the window."""
-    counts, sums = both(frames, "counts"), both(frames, "sums")
+    everything, sums = columns_of(both(frames, "counts")), columns_of(both(frames, "sums"))
     classes = both(frames, "classes") if "current_classes" in frames else None
-    days = mature_days(counts, start)
+    days = mature_days(everything, start)
     if not days:
         return {}
+    counts = part_of(everything, np.isin(days_in(everything), days) & (everything["label"] >= 0))
+    of_counts, of_sums = days_in(counts), days_in(sums)
 
-    def on(periods: Sequence[Any]) -> tuple[dict[str, Figure], dict[str, Interval]]:
-        part = counts[counts["period"].isin(periods) & (counts["label"] >= 0)]
-        of_classes = None if classes is None else classes[classes["period"].isin(periods) & (classes["label"] >= 0)]
-        measured = performance(known.model, part, sums[sums["period"].isin(periods)])
-        return estimates(known, part, of_classes), measured
+    def both_on(some: Sequence[int]) -> tuple[dict[str, Figure], dict[str, Interval]]:
+        rows = part_of(counts, np.isin(of_counts, some))
+        of_classes = None if classes is None else classes[np.isin(days_in(classes), some) & (classes["label"] >= 0)]
+        measured = performance(known.model, rows, part_of(sums, np.isin(of_sums, some)))
+        return estimates(known, rows, of_classes), measured
 
-    figures, measured = on(days)
-    n = int(counts.loc[counts["period"].isin(days) & (counts["label"] >= 0), "n"].sum())
-    off = binary_days(known, counts, days) if known.model.task == "binary" else by_metric([on([period]) for period in days])
+    figures, measured = both_on(days)
+    n = int(counts["n"].sum())
+    off = binary_days(known, counts) if known.model.task == "binary" else by_metric([both_on([day]) for day in days])
     return compared(known.model, figures, measured, off, days, n)
 
 
-def binary_days(known: Meaning, counts: "DataFrame", days: Sequence[Any]) -> "Errors":
-    """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins."""
-    usable = counts[(counts["label"] >= 0) & (counts["decision"] >= 0) & (counts["score_bin"] >= 0)]
-    day = np.searchsorted(np.array(days, "datetime64[us]"), usable["period"].to_numpy("datetime64[us]"))
-    day = np.where(usable["period"].isin(days), day, len(days))
-    cell = (day * 2 + usable["decision"].to_numpy(np.int64)) * BINS + usable["score_bin"].to_numpy(np.int64)
-    w, label = usable["w"].to_numpy(np.float64), usable["label"].to_numpy(np.int64)
-    size = (len(days) + 1) * 2 * BINS
-    rows, positive = (binned(cell[kept], w[kept], size).reshape(-1, 2, BINS) for kept in (label >= 0, label == 1))
-    found: Errors = {}
-    for place in range(len(days)):
-        guess = binary_values(rows[place], rows[place] * known.event.rates)
-        truth = binary_values(rows[place], positive[place])
-        for metric in guess.keys() & truth.keys():
-            found.setdefault(metric, []).append((guess[metric] - truth[metric], float(rows[place].sum())))
-    return found
+def binary_days(known: Meaning, counts: Columns) -> "Errors":
+    """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins. counts: of labelled rows, by day."""
+    usable = with_score(counts, "period", "label")
+    days, place = np.unique(days_in(usable), return_inverse=True)
+    cell = (place * 2 + usable["decision"].astype(np.int64)) * BINS + usable["score_bin"].astype(np.int64)
+    w, event = usable["w"].astype(np.float64), usable["label"] == 1
+    shape = (days.size, 2, BINS)
+    rows, positive = (binned(cell[kept], w[kept], days.size * 2 * BINS).reshape(shape) for kept in (slice(None), event))
+    guess, truth, n = binary_values(rows, rows * known.event.rates), binary_values(rows, positive), rows.sum(axis=(1, 2))
+    return {
+        metric: [(off, each) for off, each in zip((guess[metric] - truth[metric]).tolist(), n.tolist()) if off == off] for metric in guess
+    }
 
 
 def check_regression(model: Model, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, Check]:
     """The check of MAE and RMSE on the sampled rows that have labels."""
-    rows, days = both(frames, "errors"), mature_days(both(frames, "counts"), start)
-    part = rows[rows["period"].isin(days)]
+    rows, days = both(frames, "errors"), mature_days(columns_of(both(frames, "counts")), start)
+    part = rows[np.isin(days_in(rows), days)]
     if not len(part):
         return {}
     figures, measured = regression(part, {}, 0.0, labelled=True)
     each = by_metric([regression(one, {}, 0.0, labelled=True) for _, one in part.groupby("period", sort=True)])
     known = part[(part["measure"] == "absolute_error") & (part["labelled"] == 1)]
-    kept = sorted(part["period"].unique())
+    kept = np.unique(days_in(part)).tolist()
     found = compared(model, figures, measured, each, kept, int(known["n"].sum()))
     if "mae" in found and known["w"].sum() > 0:
         off = Moments(
@@ -147,7 +149,7 @@ def check_regression(model: Model, frames: Mapping[str, "DataFrame"], start: dat
 
 def compared(
     model: Model, figures: dict[str, Figure], measured: dict[str, Interval], each: "Errors",
-    days: Sequence[Any], n: int,
+    days: Sequence[int], n: int,
 ) -> dict[str, Check]:  # fmt: skip
     """The checks of metrics that are known on both sides."""
     found = {}
@@ -158,7 +160,7 @@ def compared(
         side = figure.calibration or Interval(figure.interval.value, figure.interval.value, figure.interval.value, figure.interval.n)
         error = widest(difference_interval(side, truth), each.get(metric, []))
         found[metric] = Check(
-            metric, figure.interval.value, truth.value, error, allowed(model, metric, truth.value), len(days), days[0].date(), days[-1].date(), n
+            metric, figure.interval.value, truth.value, error, allowed(model, metric, truth.value), len(days), on(days[0]), on(days[-1]), n
         )  # fmt: skip
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.analyzers.serving._estimates import Meaning, estimates, regression
+from observability.analyzers.serving._estimates import Meaning, estimates, regression, with_score
 from observability.analyzers.serving._falls import MOST_REFERENCE_DAYS
 from observability.analyzers.serving._reliability import BINS, binned
 from observability.analyzers.serving._stretches import BASELINE_DAYS, WEEK, days_in
@@ -29,13 +29,13 @@ Days = dict[str, tuple[float, float]]
 
 def of_binary(known: Meaning, counts: "DataFrame") -> Daily:
     """Every metric by day, from the score bins of all rows, labelled or not."""
-    usable = counts[(counts["decision"] >= 0) & (counts["score_bin"] >= 0)]
-    numbers, place = np.unique(days_in(usable), return_inverse=True)
-    cell = (place * 2 + usable["decision"].to_numpy(np.int64)) * BINS + usable["score_bin"].to_numpy(np.int64)
-    rows = binned(cell, usable["w"].to_numpy(np.float64), numbers.size * 2 * BINS).reshape(numbers.size, 2, BINS)
-    return {
-        int(day): binary_values(mine, mine * known.event.rates) for day, mine in zip(numbers, rows, strict=True) if mine.sum() >= ROWS_A_DAY
-    }
+    usable = with_score(counts, "period")
+    days, place = np.unique(days_in(usable), return_inverse=True)
+    cell = (place * 2 + usable["decision"].astype(np.int64)) * BINS + usable["score_bin"].astype(np.int64)
+    rows = binned(cell, usable["w"].astype(np.float64), days.size * 2 * BINS).reshape(days.size, 2, BINS)
+    kept = rows.sum(axis=(1, 2)) >= ROWS_A_DAY
+    found = binary_values(rows[kept], rows[kept] * known.event.rates)
+    return {day: {name: float(values[place]) for name, values in found.items()} for place, day in enumerate(days[kept].tolist())}
 
 
 def of_classes(known: Meaning, counts: "DataFrame", classes: "DataFrame") -> Daily:

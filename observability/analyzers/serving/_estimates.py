@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from observability.aggregate import Aggregate, Bucket, By
 from observability.analyzers.serving._reliability import BINS, binned, question, scored
+from observability.analyzers.serving._stretches import part as part_of
 from observability.catalog import Model
-from observability.measure import maturity, outcome_aggregates, performance
+from observability.measure import Columns, maturity, outcome_aggregates, performance
 from observability.stats.estimate import Calibrator, Estimated, binary_estimates, calibrator
 from observability.stats.interval import (
     Interval,
@@ -95,10 +96,10 @@ def class_calibrator(classes: "DataFrame", k: int) -> Calibrator | None:
     return calibrator(binned(place[own], w[own]), binned(place, w), binned(place, known["w2"].to_numpy(np.float64)), draws=20)
 
 
-def estimates(known: Meaning, counts: "DataFrame", classes: "DataFrame | None" = None) -> Figures:
+def estimates(known: Meaning, counts: "DataFrame | Columns", classes: "DataFrame | None" = None) -> Figures:
     """Every metric that can be estimated of the rows behind some counts, labelled or not; empty where no row has a decision and a score."""
-    usable = counts[(counts["decision"] >= 0) & (counts["score_bin"] >= 0)]
-    if not len(usable) or not usable["w"].sum() > 0:
+    usable = with_score(counts)
+    if not usable["w"].sum() > 0:
         return {}
     if known.model.task == "binary":
         found = binary_estimates(dense(usable, "w"), dense(usable, "w2"), known.event)
@@ -106,10 +107,16 @@ def estimates(known: Meaning, counts: "DataFrame", classes: "DataFrame | None" =
     return multiclass(known, usable, classes)
 
 
-def dense(counts: "DataFrame", column: str, decisions: int = 2) -> Floats:
+def with_score(counts: "DataFrame | Columns", *others: str) -> Columns:
+    """The rows that have a decision and a score: both, the weights, and some other columns."""
+    columns = {name: np.asarray(counts[name]) for name in ("decision", "score_bin", "w", "w2", *others)}
+    return part_of(columns, (columns["decision"] >= 0) & (columns["score_bin"] >= 0))
+
+
+def dense(counts: Columns, column: str, decisions: int = 2) -> Floats:
     """Rows by decision and score bin."""
-    place = counts["decision"].to_numpy(np.int64) * BINS + counts["score_bin"].to_numpy(np.int64)
-    return binned(place, counts[column].to_numpy(np.float64), decisions * BINS).reshape(decisions, BINS)
+    place = counts["decision"].astype(np.int64) * BINS + counts["score_bin"].astype(np.int64)
+    return binned(place, counts[column].astype(np.float64), decisions * BINS).reshape(decisions, BINS)
 
 
 def as_figure(name: str, each: Estimated) -> Figure:
@@ -118,7 +125,7 @@ def as_figure(name: str, each: Estimated) -> Figure:
     return Figure(each.interval(bounded=bounded), each.interval(bounded=bounded, window=False))
 
 
-def multiclass(known: Meaning, counts: "DataFrame", classes: "DataFrame | None") -> Figures:
+def multiclass(known: Meaning, counts: Columns, classes: "DataFrame | None") -> Figures:
     """Accuracy and macro precision from decisions and confidences; macro recall, F1, log loss and Brier score with each class's own probability."""
     size, chances = len(known.model.classes), known.event
     rows, weights = dense(counts, "w", size), dense(counts, "w2", size)

@@ -8,6 +8,8 @@ are in; where it failed there it is not trusted. It alarms only where labels are
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from observability.aggregate import Aggregate, Bucket, By, EstimatedErrors
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _estimate_days
@@ -23,7 +25,7 @@ from observability.analyzers.serving._estimates import (
     spreads,
 )
 from observability.analyzers.serving._falls import reach_of
-from observability.analyzers.serving._stretches import row_error
+from observability.analyzers.serving._stretches import days_in, row_error
 from observability.analyzers.serving.performance import LIMITS, chance, edge
 from observability.finding import Finding, Severity
 from observability.measure import HEADLINE, maturity
@@ -127,7 +129,7 @@ def of_regression(frames: Frames, context: Context) -> Estimates:
 
 def strays(past: _estimate_days.Daily, counts: "DataFrame", context: Context) -> _estimate_days.Days:
     """What days add to the change of each metric since the reference."""
-    days = counts["period"].nunique()
+    days = int(np.unique(days_in(counts)).size)
     return _estimate_days.strays(past, days, maturity(counts)[0] / max(days, 1), context.version.reference_rows)
 
 
