@@ -5,6 +5,7 @@ rows of each of ten. What days add to the variance of a mean or a share is estim
 it is kept apart from the pattern of the week, and how far one day resembles the next is estimated too. A window's own variance follows from both.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -49,8 +50,10 @@ def share_left(days: float, correlation: float) -> float:
     n = max(days, 1.0)
     if correlation <= 0:
         return 1 / n
-    lags = np.arange(1, int(np.ceil(n)))
-    return float(min((1 + 2 * np.sum(np.maximum(1 - lags / n, 0.0) * correlation**lags)) / n, 1.0))
+    lags, fading = math.ceil(n) - 1, correlation ** math.ceil(n)  # Σ (1 - k / n) r^k over the lags k, as two geometric series
+    together = (correlation - fading) / (1 - correlation)
+    farther = (together - lags * fading) / (1 - correlation)
+    return min((1 + 2 * (together - farther / n)) / n, 1.0)
 
 
 def variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike, *, weekly: bool = True, kept: float = KEPT) -> Variation:

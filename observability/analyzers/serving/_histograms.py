@@ -105,17 +105,24 @@ def with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
 
 
-def by_column(frame: "DataFrame") -> dict[str, Columns]:
-    """The rows of a histogram answer, of each column apart."""
+def by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]]:
+    """The days of a histogram answer (numbers since 1970, rising; none where it was not asked by day), and its rows of each column apart, where `day` is the place
+    of their day.
+    """
     import pandas as pd
 
     places, names = pd.factorize(frame["column"].to_numpy(object))
     order = np.argsort(places, kind="stable")
-    ordered = {name: values[order] for name, values in columns_of(frame).items() if name != "column"}
+    columns = columns_of(frame)
+    del columns["column"]
+    days = np.zeros(0, np.int64)
+    if "period" in columns:
+        columns["day"], periods = pd.factorize(columns.pop("period"), sort=True)
+        days = np.asarray(periods, "datetime64[D]").astype(np.int64)
+    ordered = {name: values[order] for name, values in columns.items()}
     ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
-    return {
-        str(column): {name: values[start:end] for name, values in ordered.items()} for column, start, end in zip(names, [0, *ends], ends)
-    }
+    parts = zip(map(str, names), map(slice, [0, *ends], ends))
+    return days, {column: {name: values[part] for name, values in ordered.items()} for column, part in parts}
 
 
 def dense(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
@@ -167,13 +174,13 @@ class Daily:
         )
 
 
-def daily(rows: Columns, size: int) -> Daily:
-    """The rows of one column of a histogram answer by day, laid out by day."""
-    numbers, place = np.unique(rows["period"].astype("datetime64[D]").astype(np.int64), return_inverse=True)
-    w = rows["w"].astype(np.float64)
-    counts = np.bincount(place * (size + 2) + places_of(rows, size), w, numbers.size * (size + 2)).reshape(numbers.size, size + 2)
-    w2, n = (np.bincount(place, rows[name].astype(np.float64), numbers.size) for name in ("w2", "n"))
-    return Daily(numbers, counts, counts.sum(axis=1), w2, n.astype(np.int64))
+def daily(days: NDArray[np.int64], rows: Columns, size: int) -> Daily:
+    """The rows of one column of a histogram answer by day, laid out by those of its days (see `by_column`) that have rows."""
+    day = rows["day"]
+    counts = np.bincount(day * (size + 2) + places_of(rows, size), rows["w"], days.size * (size + 2)).reshape(days.size, size + 2)
+    w2, n = (np.bincount(day, rows[name], days.size) for name in ("w2", "n"))
+    found = Daily(days, counts, counts.sum(axis=1), w2, n.astype(np.int64))
+    return found if found.rows.all() else found.at(found.rows > 0)
 
 
 def fine_groups(axis: Axis, reference: Side) -> NDArray[np.int64]:
@@ -193,5 +200,5 @@ def mean_shift(axis: Axis, reference: Side, current: Side) -> float | None:
     if not axis.ordered or not axis.scale or reference.values.sum() <= 0 or current.values.sum() <= 0:
         return None
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
-    before, after = (float(np.average(at, weights=side.values)) for side in (reference, current))
+    before, after = (float(at @ side.values / side.values.sum()) for side in (reference, current))
     return (after - before) / axis.scale

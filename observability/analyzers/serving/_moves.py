@@ -13,11 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.analyzers.serving._histograms import Axis, Daily, Side, daily, grouped
-from observability.measure import Columns
+from observability.analyzers.serving._histograms import Axis, Daily, Side, grouped
 from observability.since import Since, since
 from observability.stats import distance
-from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, psi_null, share_left, variation
+from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, middle, psi_null, share_left, variation
 from observability.stats.interval import effective_n
 from observability.stats.levels import Compared, wildest
 
@@ -28,6 +27,8 @@ MINIMUM_ROWS = 100
 LEAST_SHARE = 1e-3
 """Of a group, so that one that was empty does not decide alone on which day it began."""
 MOST_REFERENCE_DAYS = 90
+VARIES = 0.99
+"""What a clean window stays under in so many of the cases is what a column varies up to by itself."""
 OF_THE_DAY = 0.5
 """A column whose values within a usual day are at most so diverse as those of the reference is one of the day: its rows say the same over and over."""
 Floats = NDArray[np.float64]
@@ -61,11 +62,17 @@ class Gap:
     p_value: float
     n: float
 
+    @cached_property
+    def varies(self) -> float:
+        """What it varies up to by itself."""
+        return self.null.quantile(VARIES)
+
 
 @dataclass(frozen=True)
 class Look:
     """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown.
 
+    groups: counts by group of the PSI, in the reference and in the look.
     usual: the farthest that as many days of the past were from the reference, of a column that the rows of a day share; None of another. levels, past_levels: of a
     category, both sides level by level, since the reference and since the own past.
     """
@@ -73,6 +80,7 @@ class Look:
     days: int
     whole: bool
     after: Side
+    groups: tuple[Floats, Floats]
     reference: Gap
     past: Gap | None
     usual: float | None = None
@@ -128,12 +136,12 @@ class Baseline:
         """Effective rows of a usual day."""
         side = self.past if self.past is not None and self.past.numbers.size >= LEAST_DAYS else self.now
         held = side.w2 > 0
-        return float(np.median(side.w[held] ** 2 / side.w2[held])) if held.any() else 0.0
+        return float(middle(side.w[held] ** 2 / side.w2[held], 0)) if held.any() else 0.0
 
     @cached_property
     def reference_days(self) -> float:
         """Days that the reference is taken to span: its rows at the traffic of a usual day, from one week up, as it is stored without times."""
-        return float(np.clip(self.before.n / self.rows_a_day, WEEK, MOST_REFERENCE_DAYS)) if self.rows_a_day > 0 else float(WEEK)
+        return min(max(self.before.n / self.rows_a_day, WEEK), MOST_REFERENCE_DAYS) if self.rows_a_day > 0 else float(WEEK)
 
     def varies(self, *, weekly: bool) -> Variation:
         """What days add to the share of each group."""
@@ -155,11 +163,9 @@ class Baseline:
         past = self.past
         if past is None or past.numbers.size < LEAST_DAYS:
             return Variation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
-        counts = self.past_groups
         with np.errstate(invalid="ignore", divide="ignore"):
-            shares = counts / counts.sum(axis=1, keepdims=True)
             noise = chance * (past.w2 / past.w**2)[:, None]
-        return variation(shares, noise, past.numbers, weekly=weekly)
+        return variation(self.past_shares, noise, past.numbers, weekly=weekly)
 
     @cached_property
     def base(self) -> Floats:
@@ -177,49 +183,48 @@ class Baseline:
         return self.now_groups[:0] if self.past is None else distance.merge_bins(self.past.counts, self.axis.group)
 
     @cached_property
+    def past_shares(self) -> Floats:
+        """The same as shares of their day; NaN on a day of no weight."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.past_groups / self.past_groups.sum(axis=1, keepdims=True))
+
+    @cached_property
     def of_the_day(self) -> bool:
         """Whether the rows of a day share the column's value, by two weeks of past or more."""
         if self.past is None or self.past.numbers.size < 2 * WEEK:
             return False
-        shares = self.past_groups / np.maximum(self.past_groups.sum(axis=1, keepdims=True), 1e-12)
-        within, whole = 1 - np.sum(shares**2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
-        return bool(np.median(within) <= OF_THE_DAY * whole)
+        within, whole = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
+        return bool(middle(within, 0) <= OF_THE_DAY * whole)
 
     def usual(self, days: int) -> float | None:
         """The farthest from the reference that as many days of the past were (a week of a longer window); None where that is no matter of days."""
         if self.past is None or not self.of_the_day:
             return None
         length, numbers = min(days, WEEK), self.past.numbers
-        kept = [(numbers > end - length) & (numbers <= end) for end in numbers.tolist() if end - length + 1 >= numbers[0]]
-        return max((distance.psi(self.base, self.past_groups[each].sum(axis=0)) for each in kept), default=None)
+        ends = numbers[numbers - length + 1 >= numbers[0]][:, None]
+        kept = (numbers > ends - length) & (numbers <= ends)
+        return max(distance.psi_each(self.base, kept @ self.past_groups).tolist(), default=None)
 
-    def gap(self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool) -> Gap:
-        """The distance of two sides with its null. base, counts: of both by group; n: effective rows of the other side."""
+    def against(
+        self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool
+    ) -> tuple[Gap, Compared | None]:
+        """The distance of two sides with its null; and level by level, but of numbers and of a column that the calendar moves. base, counts: of both by group;
+        n: effective rows of the other side.
+        """
         value, groups = distance.psi(base, counts), distance.occupied(base, counts)
         from_days, freedom = self.strays(days, other_days, weekly=weekly)
         null = psi_null(n, after.n, groups, float(np.sum(from_days / self.shares)), freedom)
-        return Gap(value, groups, null, null.p_value(value), n)
+        gap = Gap(value, groups, null, null.p_value(value), n)
+        if self.axis.ordered or self.of_the_day:
+            return gap, None
+        wild = 1 + (self.wild - 1) / np.sqrt(max(days, 1))
+        return gap, Compared(base, counts, (n, after.n), from_days, freedom, self.single, wild)
 
     def strays(self, days: int, other_days: float, *, weekly: bool) -> tuple[Floats, float]:
         """The variance that days add to the difference of each group's share on two sides, and the degrees of freedom of that estimate."""
         varies = self.varies(weekly=weekly)
         over = share_left(days, varies.correlation) + share_left(other_days, varies.correlation)
         return varies.between * over, varies.freedom if varies.days else ENDLESS
-
-    def compared(
-        self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool
-    ) -> Compared | None:
-        """Two sides level by level; None of numbers, and of a column that the calendar moves. base, counts, n: as of `gap`."""
-        if self.axis.ordered or self.of_the_day:
-            return None
-        return Compared(
-            base,
-            counts,
-            (n, after.n),
-            *self.strays(days, other_days, weekly=weekly),
-            self.single,
-            1 + (self.wild - 1) / np.sqrt(max(days, 1)),
-        )
 
     @cached_property
     def single(self) -> NDArray[np.bool_]:
@@ -231,17 +236,14 @@ class Baseline:
         """How far two levels came apart on the wildest day of the past, beyond what normal days do; over several days it shrinks by their root."""
         if self.past is None or self.past.numbers.size < LEAST_DAYS:
             return 1.0
-        total = np.maximum(self.past_groups.sum(axis=1, keepdims=True), 1e-12)
         n = np.where(self.past.w2 > 0, self.past.w**2 / np.where(self.past.w2 > 0, self.past.w2, 1.0), 0.0)
-        return wildest(self.past_groups / total, n, self.daily.between, self.single)
+        return wildest(np.nan_to_num(self.past_shares), n, self.daily.between, self.single)
 
 
-def measure(reference: str, name: str, axis: Axis, before: Side, now: Columns, past: Columns | None, days: Days) -> Moved | None:
-    """One column in the window against the reference and its own past; None where a side is empty."""
-    of = daily(now, axis.size)
+def measure(reference: str, name: str, axis: Axis, before: Side, of: Daily, everything: Daily | None, days: Days) -> Moved | None:
+    """One column in the window against the reference and its own past; None where a side is empty. of, everything: its days in the window and before."""
     if before.n <= 0 or of.w.sum() <= 0:
         return None
-    everything = None if past is None or not past["n"].size else daily(past, axis.size)
     known = None if everything is None else everything.at(days.past(everything.numbers))
     known = None if known is None or not known.numbers.size else known
     side = Baseline(axis, before, of, known)
@@ -290,28 +292,27 @@ def began(moved: Moved, at: Look, start: datetime, weights: Floats | None = None
 def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_], days: int, *, whole: bool) -> Look:
     """One stretch against the reference and the past."""
     after, counts = now.over(kept), side.now_groups[kept].sum(axis=0)
-    against = side.gap(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
-    levels = side.compared(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
+    reference, levels = side.against(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
     own, own_levels = None, None
     if past is not None and past.numbers.size >= LEAST_DAYS:
         alike = np.ones(past.numbers.size, bool)
         if days < WEEK and past.numbers.size >= 2 * WEEK:
-            alike = np.isin(past.numbers % WEEK, np.unique(now.numbers[kept] % WEEK))
+            weekdays = np.zeros(WEEK, bool)
+            weekdays[now.numbers[kept] % WEEK] = True
+            alike = weekdays[past.numbers % WEEK]
         if past.rows[alike].sum() >= MINIMUM_ROWS:
             base, n = side.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
             other_days = max(float(alike.sum()), 1.0)
-            own = side.gap(base, n, counts, after, days, other_days, weekly=True)
-            own_levels = side.compared(base, n, counts, after, days, other_days, weekly=True)
-    return Look(days, whole, after, against, own, side.usual(days), levels, own_levels)
+            own, own_levels = side.against(base, n, counts, after, days, other_days, weekly=True)
+    return Look(days, whole, after, (side.base, counts), reference, own, side.usual(days), levels, own_levels)
 
 
 def weeks_of(side: Baseline, first: int) -> tuple[float, ...]:
     """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
     past = side.past
-    found: list[float] = []
-    while past is not None and len(found) < PAST_DAYS // WEEK:
-        kept = (past.numbers >= first - WEEK * (len(found) + 1)) & (past.numbers < first - WEEK * len(found))
-        if past.rows[kept].sum() < MINIMUM_ROWS:
-            break
-        found.append(distance.psi(side.base, side.past_groups[kept].sum(axis=0)))
-    return tuple(found)
+    if past is None:
+        return ()
+    kept = (first - 1 - past.numbers) // WEEK == np.arange(PAST_DAYS // WEEK)[:, None]
+    enough = kept @ past.rows >= MINIMUM_ROWS
+    told = enough.size if enough.all() else int(enough.argmin())
+    return tuple(distance.psi_each(side.base, kept[:told] @ side.past_groups).tolist())

@@ -15,8 +15,8 @@ import numpy as np
 from observability.aggregate import Aggregate, Bucket
 from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.serving import _traded
-from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, fine_groups, grouped, mean_shift, side_of
-from observability.analyzers.serving._moves import PAST_DAYS, Days, Gap, Look, Moved, began, measure
+from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, daily, fine_groups, grouped, mean_shift, side_of
+from observability.analyzers.serving._moves import PAST_DAYS, Days, Floats, Gap, Look, Moved, began, measure
 from observability.finding import Finding, Severity
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
@@ -26,8 +26,6 @@ from observability.window import EPOCH
 NAME = "serving/drift"
 WATCH, ACT = 0.1, 0.25
 """PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). Where its own days stray further, the limit is what they stray to."""
-VARIES = 0.99
-"""What a clean window stays under in so many of the cases is what a column varies up to by itself."""
 FARTHER = 1.1
 """A column that the rows of a day share is news where it is a tenth farther from the reference than as many days of its past ever were."""
 MINIMUM_ROWS = 100
@@ -36,13 +34,16 @@ DAYS_KEPT = 62
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one look says. limit: the one that it passed, or would have to pass. standing: beyond the limit, and no further from the own past."""
+    """What one look says. limit: the one that it passed, or would have to pass. standing: beyond the limit, and no further from the own past. interval: of the
+    PSI, 95 %.
+    """
 
     look: Look
     severity: Severity
     limit: float
     adjusted: float
     standing: bool
+    interval: tuple[float, float]
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -94,7 +95,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def columns_of(frames: Frames, context: Context) -> list[Moved]:
     """Every column that has bins and was seen on both sides."""
-    now, then, past = (by_column(frames[name]) for name in ("current", "reference", "past"))
+    (now_days, now), (_, then), (past_days, past) = (by_column(frames[name]) for name in ("current", "reference", "past"))
     window = context.window
     days = Days((window.start - EPOCH).days, *context.whole_days, window.days)
     found = []
@@ -105,7 +106,9 @@ def columns_of(frames: Frames, context: Context) -> list[Moved]:
         if axis is None:
             continue
         before = side_of(then[column], axis.size)
-        found.append(measure(column, context.model.subject(column), axis, before, now[column], past.get(column), days))
+        of = daily(now_days, now[column], axis.size)
+        earlier = daily(past_days, past[column], axis.size) if column in past else None
+        found.append(measure(column, context.model.subject(column), axis, before, of, earlier, days))
     return [each for each in found if each is not None]
 
 
@@ -119,14 +122,14 @@ def verdict(look: Look, adjusted: float, context: Context) -> Verdict:
     standing = severity != "ok" and not is_news(look, context, severity)
     if standing:
         severity = "watch" if look.whole else "ok"
-    return Verdict(look, severity, act if severity == "act" else watch, adjusted, standing)
+    interval = interval_around(gap.psi, gap.groups, look.groups, (gap.n, look.after.n))
+    return Verdict(look, severity, act if severity == "act" else watch, adjusted, standing, interval)
 
 
 def limits(gap: Gap, context: Context) -> tuple[float, float]:
     """PSI from which it is watch and act: the smallest that matters, or what the column varies up to by itself where that is more."""
     act = context.model.settings.limits.get(f"{NAME}/psi", ACT)
-    varies = gap.null.quantile(VARIES)
-    return max(min(WATCH, act), varies), max(act, varies)
+    return max(min(WATCH, act), gap.varies), max(act, gap.varies)
 
 
 def is_news(look: Look, context: Context, severity: Severity) -> bool:
@@ -156,7 +159,7 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     severity: Severity = "unknown" if worst.severity == "ok" and look.after.n < needed else worst.severity
     if severity in ("watch", "act") and look.after.n < MINIMUM_ROWS:
         severity = "unknown"
-    low, high = interval_of(moved.axis, moved.before, look.after)
+    low, high = worst.interval
     importance = context.model.settings.importance
     when = began(moved, look, context.window.start) if severity in ("watch", "act") and not worst.standing else None
     share = importance.get(moved.name)
@@ -184,15 +187,22 @@ def rows_needed(groups: int, n_reference: float, limit: float) -> float:
 
 
 def interval_of(axis: Axis, before: Side, after: Side) -> tuple[float, float]:
-    """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples."""
+    """A 95 % interval of the PSI of two sides."""
     base, now = grouped(before, axis.group), grouped(after, axis.group)
-    value, groups = distance.psi(base, now), distance.occupied(base, now)
-    p, q = np.maximum(base / base.sum(), 1e-4), np.maximum(now / now.sum(), 1e-4)
+    return interval_around(distance.psi(base, now), distance.occupied(base, now), (base, now), (before.n, after.n))
+
+
+def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: tuple[float, float]) -> tuple[float, float]:
+    """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples.
+
+    groups: how many hold something; counts, n: by group, and effective rows, of both sides.
+    """
+    p, q = (np.maximum(each / each.sum(), 1e-4) for each in counts)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
-    spread = [float(np.sum(w * g**2) - np.sum(w * g) ** 2) / n for w, g, n in ((q, to_q, after.n), (p, to_p, before.n))]
-    reach = 1.96 * float(np.sqrt(max(sum(spread), 0.0)))
-    bias = max(groups - 1, 0) * (1 / before.n + 1 / after.n)
-    return max(value - bias - reach, 0.0), value + reach
+    of_p, of_q = (float(w @ g**2 - (w @ g) ** 2) / rows for w, g, rows in zip((p, q), (to_p, to_q), n, strict=True))
+    reach = 1.96 * float(np.sqrt(max(of_q + of_p, 0.0)))
+    bias = max(groups - 1, 0) * (1 / n[0] + 1 / n[1])
+    return max(psi - bias - reach, 0.0), psi + reach
 
 
 def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
@@ -204,14 +214,14 @@ def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float
         "p_value": gap.p_value,
         "p_adjusted": worst.adjusted,
         "null_95": gap.null.quantile(0.95),
-        "varies_up_to": gap.null.quantile(VARIES),
+        "varies_up_to": gap.varies,
         "days_of_past": moved.known_days,
         "past_psi": worst.look.past and worst.look.past.psi,
         "usual_psi": worst.look.usual,
         "standing": worst.standing,
         "standing_weeks": standing_weeks(moved, worst),
         "look_days": worst.look.days,
-        "windows": [row(moved, each) for each in verdicts],
+        "windows": [row(each) for each in verdicts],
         "missing_share": after.missing_share,
         "missing_share_reference": before.missing_share,
         "importance": share,
@@ -239,12 +249,12 @@ def distances(axis: Axis, before: Side, after: Side) -> dict[str, float | None]:
     return found
 
 
-def row(moved: Moved, each: Verdict) -> dict[str, Any]:
+def row(each: Verdict) -> dict[str, Any]:
     """What one look says."""
     gap, past = each.look.reference, each.look.past
-    low, high = interval_of(moved.axis, moved.before, each.look.after)
+    low, high = each.interval
     return {
-        "days": each.look.days, "value": gap.psi, "low": low, "high": high, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.null.quantile(VARIES),
+        "days": each.look.days, "value": gap.psi, "low": low, "high": high, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.varies,
         "p_value": gap.p_value, "p_adjusted": each.adjusted, "past": past and past.psi, "past_p_value": past and past.p_value, "severity": each.severity,
     }  # fmt: skip
 
@@ -290,7 +300,7 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
 
 def why(worst: Verdict) -> str:
     """Where the limit comes from, where it is not the smallest move that matters."""
-    varies = worst.look.reference.null.quantile(VARIES)
+    varies = worst.look.reference.varies
     return f": its own days vary up to {varies:.2g}" if worst.limit <= varies else ""
 
 
