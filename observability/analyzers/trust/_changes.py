@@ -7,20 +7,17 @@ and 7 days are looked at side by side; how far a group's distance strays by itse
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.analyzers.trust._contrast import Contrast, chance, contrast, enough_days
+from observability.analyzers.trust._contrast import Contrast, chance, contrasts, enough_days
 from observability.analyzers.trust._criteria import NAME, Criterion, is_chosen, overall
-from observability.analyzers.trust._groups import Attribute, Groups, enough, measure
+from observability.analyzers.trust._groups import Attribute, Groups, Totals, enough
 from observability.catalog import Model
 from observability.since import Since
 from observability.stats.group import GapChanges, gap_changes, shares_of_others
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
@@ -30,20 +27,6 @@ LOOKS = (1, 3, 7)
 DAYS_KEPT = 62
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Days:
-    """What was measured of each group on each day, for every metric: places are day after day, the groups of `levels` in each."""
-
-    days: tuple[str, ...]
-    groups: Groups
-
-    def table(self, metric: str) -> tuple[Floats, Floats]:
-        """Values and n, days × groups."""
-        each = self.groups.metrics[metric]
-        shape = (len(self.days), -1)
-        return each.value.reshape(shape), each.n.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -59,29 +42,28 @@ class Look:
 class Side:
     """The groups of one attribute now, by day, in the reference and in the own past, at the same places. looks: the window first.
 
-    past: the four weeks before together; past_days: by day; None without any.
+    past: the four weeks before together; past_days: by day, before the window's first; None without any.
     """
 
     model: Model
     attribute: Attribute
     now: Groups
     before: Groups
-    days: Days
+    days: Totals
     looks: tuple[Look, ...]
     past: Groups | None = None
-    past_days: Days | None = None
+    past_days: Totals | None = None
 
     def contrast(self, metric: str, weights: Floats) -> Contrast:
         """A difference between the groups by day, of the past and of the window. weights: one a group, adding up to 0."""
+        return self.contrasts(metric, weights[None])[0]
+
+    def contrasts(self, metric: str, weights: Floats) -> list[Contrast]:
+        """Several of them. weights: a row for each."""
         parts = [self.days] if self.past_days is None else [self.past_days, self.days]
-        first = self.days.days[0] if self.days.days else ""
-        names = [day for part in parts for day in part.days if part is self.days or day < first]
-        tables = [part.table(metric) for part in parts]
-        kept = [np.array([part is self.days or day < first for day in part.days], bool) for part in parts]
-        values, n = (np.concatenate([table[i][keep] for table, keep in zip(tables, kept, strict=True)]) for i in (0, 1))
-        numbers = np.array(names, "datetime64[D]").astype(np.int64)
-        start = int(np.datetime64(first, "D").astype(np.int64)) if first else 0
-        return contrast(numbers, start, values, n, weights, of_row(self.now, self.before, metric))
+        values, n = (np.concatenate(each) for each in zip(*(part.table(metric) for part in parts), strict=True))
+        days, first = np.concatenate([part.days for part in parts]), int(self.days.days[0])
+        return contrasts(days, first, values, n, weights, of_row(self.now, self.before, metric))
 
 
 def of_row(now: Groups, before: Groups, metric: str) -> Floats:
@@ -128,35 +110,29 @@ class Moved:
         return self.by_day.since(start, (self.gap_before, error), -1 if self.gap < 0 else 1)
 
 
-def days_of(model: Model, frame: "DataFrame", attribute: Attribute, now: Groups) -> Days:
-    """The same counts by day, on the last DAYS_KEPT days of a frame."""
-    of_rows = frame["period"].to_numpy("datetime64[D]")
-    last = np.unique(of_rows)[-DAYS_KEPT:]
-    days = last.astype(str).tolist()
-    kept = frame.assign(period=of_rows.astype(str).astype(object))[of_rows >= last[0]]
-    groups = measure(model, kept, [Attribute("day", "period"), attribute])
-    return Days(tuple(days), groups.aligned([(day, *level) for day in days for level in now.levels]))
-
-
 def watched(model: Model, criterion: Criterion) -> tuple[str, ...]:
     """Rates whose change is judged: those of the criterion; while none is chosen, selection, TPR and FPR."""
     return criterion.rates if is_chosen(model) else ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def side_of(
-    model: Model, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None", last: str, length: float
+    model: Model, attribute: Attribute, current: Totals, now: Groups, before: Groups, past: Totals | None, last: int, length: float
 ) -> Side:
-    """Groups in the window, its last days, the reference and the past. frame, past: counts by day; last: the window's last whole day; length: its days."""
-    back = int(np.datetime64(last, "D").astype(np.int64)) - frame["period"].to_numpy("datetime64[D]").astype(np.int64)
+    """Groups in the window, its last days, the reference and the past. current, past: by day, the window of at least one; last: number of the window's last
+    whole day; length: its days.
+    """
+    back = last - current.days
     looks = [Look(length, True, now)]
     for days in LOOKS:
         inside = (back >= 0) & (back < days)
         if days < length and inside.any():
-            looks.append(Look(days, False, measure(model, frame[inside], [attribute]).aligned(now.levels)))
-    days_now, kept = days_of(model, frame, attribute, now), past is not None and len(past) > 0
-    earlier = measure(model, past, [attribute]).aligned(now.levels) if past is not None and kept else None
-    by_day = days_of(model, past, attribute, now) if past is not None and kept else None
-    return Side(model, attribute, now, before, days_now, tuple(looks), earlier, by_day)
+            looks.append(Look(days, False, current.on(inside).groups()))
+    latest = current.on(slice(-DAYS_KEPT, None))
+    if past is None:
+        return Side(model, attribute, now, before, latest, tuple(looks))
+    past = past.aligned(now.levels)
+    earlier = past.on(slice(-DAYS_KEPT, None))
+    return Side(model, attribute, now, before, latest, tuple(looks), past.groups(), earlier.on(earlier.days < latest.days[0]))
 
 
 def changes(side: Side, metric: str, look: Look) -> list[Moved]:
@@ -178,12 +154,10 @@ def moved(side: Side, metric: str, look: Look, places: Places) -> list[Moved]:
     own = own_past(side, metric, look, places)
     own_rows = 0.0 if side.past is None else float(side.past.metrics[metric].n[places].sum())
     share = shares_of_others(after.n)
+    weights = np.zeros((places.size, len(side.now.levels)))
+    weights[:, places] = np.eye(places.size) - share
     named = []
-    for i, place in enumerate(places):
-        weights = np.zeros(len(side.now.levels))
-        weights[places] = -share[i]
-        weights[place] = 1.0
-        by_day = side.contrast(metric, weights)
+    for i, (place, by_day) in enumerate(zip(places, side.contrasts(metric, weights), strict=True)):
         error, p_value, varies = with_days(found, i, by_day, look, float(then.n.sum()))
         limits = limits_of(side.model, metric, side.before)
         limits = (max(limits[0], varies), max(limits[1], varies))
@@ -251,12 +225,9 @@ def strongest(side: Side, metric: str, look: Look, candidates: Collection[int], 
 
 def by_day(side: Side, found: Moved) -> list[list[Any]]:
     """[day, value, low, high, n] of one group."""
-    each, size = side.days.groups.metrics[found.metric], len(side.now.levels)
-    rows = []
-    for index, day in enumerate(side.days.days):
-        place = index * size + found.place
-        rows.append([day, *(none_if_nan(values[place]) for values in (each.value, each.low, each.high)), round(float(each.n[place]))])
-    return rows
+    of = side.days.course(found.metric, found.place)
+    values = zip(side.days.days.astype("datetime64[D]").astype(str).tolist(), of.value, of.low, of.high, of.n, strict=True)
+    return [[day, *(none_if_nan(each) for each in known), round(float(n))] for day, *known, n in values]
 
 
 def none_if_nan(value: float) -> float | None:

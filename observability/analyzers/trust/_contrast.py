@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.since import Since, since
-from observability.stats.dispersion import LEAST_DAYS, Variation, share_left, variation
+from observability.stats.dispersion import LEAST_DAYS, Variation, middle, share_left, variation
 
 VARIES = 0.99
 """What a clean change stays under in so many of the cases is what a difference varies up to by itself."""
@@ -37,6 +37,11 @@ class Contrast:
     rows: Floats
 
     @cached_property
+    def usual_rows(self) -> float:
+        """Rows of its groups on a usual day of the past; 0 without any."""
+        return float(middle(self.rows[self.past], 0)) if self.past.any() else 0.0
+
+    @cached_property
     def variation(self) -> Variation:
         """What days add to its variance, by the past."""
         kept = self.past & np.isfinite(self.values)
@@ -49,8 +54,8 @@ class Contrast:
         reference, which is stored without times: it is taken to span as many days as its rows make at the traffic of a usual day.
         """
         known = self.variation
-        usual = float(np.median(self.rows[self.past])) if self.past.any() else 0.0
-        before = float(np.clip(n_reference / usual, WEEK, MOST_REFERENCE_DAYS)) if usual > 0 else float(WEEK)
+        usual = self.usual_rows
+        before = min(max(n_reference / usual, WEEK), MOST_REFERENCE_DAYS) if usual > 0 else WEEK
         share = share_left(days, known.correlation) + share_left(before, known.correlation)
         return float(known.between[0]) * share, known.freedom
 
@@ -73,20 +78,24 @@ class Contrast:
         )
 
 
-def contrast(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> Contrast:
-    """Of rates by day (days × groups) over n rows. first: number of the window's first day; of_row: variance of one row of each group."""
+def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[Contrast]:
+    """Of rates by day (days × groups) over n rows, one for each row of weights (× groups). first: number of the window's first day; of_row: variance of one
+    row of each group.
+    """
     there = (n >= LEAST_ROWS) & np.isfinite(values)
-    of, over = np.where(there, values, 0.0), np.where(there, n, 1.0)
-    totals, variances, known = np.zeros(days.size), np.zeros(days.size), np.ones(days.size, bool)
+    of, over = np.where(there, values, 0.0), np.where(there, np.nan_to_num(of_row) / np.where(there, n, 1.0), 0.0)
+    shape = (len(weights), days.size)
+    totals, variances, known = np.zeros(shape), np.zeros(shape), np.ones(shape, bool)
     for sign in (1.0, -1.0):  # a side of which a part is missing goes by the rest of it
         side = np.maximum(sign * weights, 0.0)
-        left = there @ side
-        known &= left >= side.sum() / 2
-        scaled = there * side * (side.sum() / np.where(left > 0, left, 1.0))[:, None]
-        totals += sign * (scaled * of).sum(axis=1)
-        variances += (scaled**2 * np.nan_to_num(of_row) / over).sum(axis=1)
-    rows = n[:, weights != 0].sum(axis=1)
-    return Contrast(days, np.where(known, totals, np.nan), np.where(known, variances, np.nan), np.asarray(days < first, bool), rows)
+        left, whole = side @ there.T, side.sum(axis=1, keepdims=True)
+        known &= left >= whole / 2
+        scale = whole / np.where(left > 0, left, 1.0)
+        totals += sign * scale * (side @ of.T)
+        variances += scale**2 * (side**2 @ over.T)
+    rows, past = (weights != 0) @ n.T, np.asarray(days < first, bool)
+    totals, variances = np.where(known, totals, np.nan), np.where(known, variances, np.nan)
+    return [Contrast(days, value, variance, past, size) for value, variance, size in zip(totals, variances, rows, strict=True)]
 
 
 def chance(grown: float, error: float, added: float, freedom: float, *, known: bool) -> tuple[float, float, float]:

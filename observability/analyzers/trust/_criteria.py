@@ -184,10 +184,9 @@ def level(
     spread = spread_of(criterion, groups, keep, limit)
     if spread.difference is None or spread.surest is None:
         return None
-    single = {rate: groups.metrics[rate].at(keep).spread() for rate in criterion.rates}
-    widest = max(criterion.rates, key=lambda rate: single[rate].difference or 0.0)
+    widest = max(criterion.rates, key=lambda rate: apart(groups, rate, keep)[0])
+    _, lowest, highest = apart(groups, widest, keep)
     places = np.flatnonzero(keep)
-    lowest, highest = (int(places[each or 0]) for each in (single[widest].lowest, single[widest].highest))
     surest = criterion.rates[spread.surest.family]
     sure_low, sure_high = int(places[spread.surest.lowest]), int(places[spread.surest.highest])
     ratio = ratio_of(groups, keep) if criterion.name == "demographic_parity" else Interval(None, None, None, 0.0)
@@ -201,7 +200,7 @@ def level(
     rows_before = 0.0 if before is None else float(before.metrics[surest].n[[sure_low, sure_high]].sum())
     added, freedom = (0.0, float("inf")) if pair is None else pair.added(days, rows_before)
     if before is not None and earlier.sum() >= 2:
-        then = spread_of(criterion, before, earlier).difference
+        then = max(apart(before, rate, earlier)[0] for rate in criterion.rates)
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
         if earlier[sure_low] and earlier[sure_high]:
             grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), added, freedom)
@@ -213,6 +212,13 @@ def level(
     return Level(
         criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, surest, sure_low, sure_high, grew, pair, strays, varies, gap_before,
     )  # fmt: skip
+
+
+def apart(groups: Groups, rate: str, keep: Bools) -> tuple[float, int, int]:
+    """The largest difference of one rate among some groups, and the places of its lowest and highest."""
+    places, values = np.flatnonzero(keep), groups.metrics[rate].value[keep]
+    low, high = int(values.argmin()), int(values.argmax())
+    return float(values[high] - values[low]), int(places[low]), int(places[high])
 
 
 def spread_of(criterion: Criterion, groups: Groups, keep: Bools, least: float = 0.0) -> Spread:

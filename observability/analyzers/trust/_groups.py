@@ -4,7 +4,7 @@ A group is a level of a sensitive attribute (`SEX=female`), of numbers a band (`
 The rates equal fairlearn's `MetricFrame.by_group` on the same rows. Selection rate is over every decided row, the others over labelled ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -84,8 +84,7 @@ class Groups:
 
     def aligned(self, levels: Sequence[tuple[str, ...]]) -> "Groups":
         """The same at the places of other levels; groups that are not there have no rows."""
-        places = {each: place for place, each in enumerate(self.levels)}
-        take = np.array([places.get(each, len(self.levels)) for each in levels], np.int64)
+        take = places_of(self.levels, levels)
 
         def padded(values: Floats, empty: float = np.nan) -> Floats:
             return np.append(values, empty)[take]
@@ -104,6 +103,67 @@ class Groups:
         }
         rows, labelled = (np.append(each, 0)[take] for each in (self.rows, self.labelled))
         return Groups(tuple(levels), rows, labelled, metrics)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one metric is measured from, days × groups: Σw of the rows that count and Σw² of them, the sum of their values (of a rate Σw of its hits), and of a
+    mean the sum of their squares.
+    """
+
+    w: Floats
+    w2: Floats
+    total: Floats
+    squares: Floats | None = None
+
+    def each(self, of: Callable[[Floats], Floats]) -> "Sums":
+        """The same after one step with each."""
+        return Sums(of(self.w), of(self.w2), of(self.total), None if self.squares is None else of(self.squares))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What groups are measured from, by day; of counts that are not by day, of one. days: numbers since 1970, rising; rows, labelled: days × groups."""
+
+    levels: tuple[tuple[str, ...], ...]
+    days: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    labelled: NDArray[np.int64]
+    sums: dict[str, Sums]
+
+    def groups(self) -> Groups:
+        """The groups over all days together."""
+        metrics = measured({name: each.each(lambda values: values.sum(axis=0)) for name, each in self.sums.items()})
+        return Groups(self.levels, self.rows.sum(axis=0), self.labelled.sum(axis=0), metrics)
+
+    def on(self, kept: Bools | slice) -> "Totals":
+        """The same on some of the days."""
+        sums = {name: each.each(lambda values: values[kept]) for name, each in self.sums.items()}
+        return Totals(self.levels, self.days[kept], self.rows[kept], self.labelled[kept], sums)
+
+    def aligned(self, levels: Sequence[tuple[str, ...]]) -> "Totals":
+        """The same at the places of other levels; groups that are not there have no rows."""
+        take = places_of(self.levels, levels)
+        rows, labelled = (np.pad(each, ((0, 0), (0, 1)))[:, take] for each in (self.rows, self.labelled))
+        sums = {name: each.each(lambda values: np.pad(values, ((0, 0), (0, 1)))[:, take]) for name, each in self.sums.items()}
+        return Totals(tuple(levels), self.days, rows, labelled, sums)
+
+    def table(self, metric: str) -> tuple[Floats, Floats]:
+        """Values (NaN without rows) and effective n of one metric, days × groups."""
+        of = self.sums[metric]
+        held = of.w > 0
+        n = np.where(held, of.w**2 / np.where(held, of.w2, 1.0), 0.0)
+        return np.where(held, of.total, np.nan) / np.where(held, of.w, 1.0), n
+
+    def course(self, metric: str, place: int) -> Measured:
+        """One metric of one group, a day a place."""
+        return measured({metric: self.sums[metric].each(lambda values: values[:, place])})[metric]
+
+
+def places_of(levels: Sequence[tuple[str, ...]], wanted: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    """Where some levels stand among others; behind the last where they do not."""
+    places = {each: place for place, each in enumerate(levels)}
+    return np.array([places.get(each, len(levels)) for each in wanted], np.int64)
 
 
 def attributes(model: Model, version: Version | None) -> list[Attribute]:
@@ -132,6 +192,11 @@ def question(model: Model, chosen: Sequence[Attribute], *, by_day: bool = False)
 
 def measure(model: Model, frame: "DataFrame", chosen: Sequence[Attribute]) -> Groups:
     """What a frame says of each group, in order of the attributes' levels."""
+    return totals(model, frame, chosen).groups()
+
+
+def totals(model: Model, frame: "DataFrame", chosen: Sequence[Attribute], *, by_day: bool = False) -> Totals:
+    """What a frame adds up to for each group, in order of the attributes' levels. by_day: the frame has the key `period`, by day."""
     keys = [levels_of(frame, each) for each in chosen]
     orders = [{name: place for place, name in enumerate(each.levels)} for each in chosen]
     found = sorted(
@@ -142,9 +207,24 @@ def measure(model: Model, frame: "DataFrame", chosen: Sequence[Attribute]) -> Gr
     )
     places = {each: place for place, each in enumerate(found)}
     code = np.array([places[each] for each in zip(*keys, strict=True)], np.int64)
-    if model.task == "regression":
-        return regression(frame, code, tuple(found))
-    return classification(model, frame, code, tuple(found))
+    days, day = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    if by_day and len(frame):
+        days, day = np.unique(np.asarray(frame["period"], "datetime64[D]").astype(np.int64), return_inverse=True)
+    add = adder(day * len(found) + code, (days.size, len(found)))
+    rows, known = frame["n"].to_numpy(np.float64), np.ones(len(frame), np.bool_)
+    if model.task != "regression" and len(frame):
+        known = frame["label"].to_numpy(np.int64) >= 0
+    sums = regression(frame, add) if model.task == "regression" else classification(model, frame, add)
+    counted, labelled = (add(rows, kept).astype(np.int64) for kept in (np.ones(len(frame), np.bool_), known))
+    return Totals(tuple(found), days, counted, labelled, sums)
+
+
+Adder = Callable[[Floats, Bools], Floats]
+
+
+def adder(cell: NDArray[np.int64], shape: tuple[int, int]) -> Adder:
+    """What sums the values of some rows by day and group. cell: of each row."""
+    return lambda values, kept: np.asarray(np.bincount(cell[kept], values[kept], shape[0] * shape[1]), np.float64).reshape(shape)
 
 
 def of_class(rate: str, name: str) -> str:
@@ -167,8 +247,8 @@ def level_name(level: object) -> str:
     return ("true" if level else "false") if isinstance(level, bool | np.bool_) else str(level)
 
 
-def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[str, ...], ...]) -> Groups:
-    """Rates by group: selection, TPR, FPR and precision of a binary model; of one with several classes how often each is decided, and how many of its
+def classification(model: Model, frame: "DataFrame", add: Adder) -> dict[str, Sums]:
+    """The sums of rates by group: selection, TPR, FPR and precision of a binary model; of one with several classes how often each is decided, and how many of its
     labels are found; accuracy of every classifier.
     """
     decision, label = (frame[name].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64) for name in ("decision", "label"))
@@ -190,35 +270,37 @@ def classification(model: Model, frame: "DataFrame", code: NDArray[np.int64], le
                 of_class("true_positive_rate", name): (decided & (label == place), decision == place),
             }
     w, w2 = (frame[name].to_numpy(np.float64) for name in ("w", "w2"))
-    size = len(levels)
+    return {name: Sums(add(w, among), add(w2, among), add(w, among & hit)) for name, (among, hit) in wanted.items()}
 
-    def total(values: NDArray[np.float64], mask: Bools) -> Floats:
-        return np.asarray(np.bincount(code[mask], values[mask], size), np.float64)
 
-    metrics = {}
-    for name, (among, hit) in wanted.items():
-        hits, n = group.effective_counts(total(w, among & hit), total(w, among), total(w2, among))
-        value, low, high = group.rate_intervals(hits, n)
-        metrics[name] = Measured(name, n, value, low, high, group.rate_variances(hits, n), hits)
-    counts = frame["n"].to_numpy(np.float64)
+def regression(frame: "DataFrame", add: Adder) -> dict[str, Sums]:
+    """The sums of absolute errors by group."""
     everything = np.ones(len(frame), np.bool_)
-    return Groups(levels, total(counts, everything).astype(np.int64), total(counts, known).astype(np.int64), metrics)
+    return {"mae": Sums(*(add(frame[name].to_numpy(np.float64), everything) for name in ("w", "w2", "total", "squares")))}
 
 
-def regression(frame: "DataFrame", code: NDArray[np.int64], levels: tuple[tuple[str, ...], ...]) -> Groups:
-    """MAE by group, with Student's interval."""
+def measured(sums: Mapping[str, Sums]) -> dict[str, Measured]:
+    """Metrics from their sums over some days, one group a place: means with Student's interval, rates with `rate_intervals`, all rates at once."""
+    found = {name: mean_of(name, each, each.squares) for name, each in sums.items() if each.squares is not None}
+    rates = {name: each for name, each in sums.items() if each.squares is None}
+    if not rates:
+        return found
+    hits, n = group.effective_counts(*(np.stack([getattr(each, part) for each in rates.values()]) for part in ("total", "w", "w2")))
+    parts = zip(rates, n, *group.rate_intervals(hits, n), group.rate_variances(hits, n), hits, strict=True)
+    return found | {name: Measured(name, *of) for name, *of in parts}
+
+
+def mean_of(name: str, sums: Sums, squares: Floats) -> Measured:
+    """A mean with Student's interval."""
     from scipy.special import stdtrit
 
-    size = len(levels)
-    n, w, w2, totals, squares = (np.bincount(code, frame[name].to_numpy(np.float64), size) for name in ("n", "w", "w2", "total", "squares"))
     with np.errstate(invalid="ignore", divide="ignore"):
-        rows = np.where(w > 0, w**2 / w2, 0.0)
-        value = totals / w
-        spread = np.maximum(squares / w - value**2, 0.0) * rows / (rows - 1)
+        rows = np.where(sums.w > 0, sums.w**2 / sums.w2, 0.0)
+        value = sums.total / sums.w
+        spread = np.maximum(squares / sums.w - value**2, 0.0) * rows / (rows - 1)
         variance = np.where(rows > 1 + 1e-9, spread, np.nan)
         half = stdtrit(np.maximum(rows - 1, 1e-9), 0.975) * np.sqrt(variance / rows)
-    counted = n.astype(np.int64)
-    return Groups(levels, counted, counted, {"mae": Measured("mae", rows, value, value - half, value + half, variance)})
+    return Measured(name, rows, value, value - half, value + half, variance)
 
 
 def enough(groups: Groups, metric: str) -> Bools:

@@ -7,7 +7,6 @@ since the reference. The largest difference is held against what equal groups of
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +16,23 @@ from observability.analyzer import Analyzer, Ask, Context, Frames
 from observability.analyzers.trust import _changes, _criteria
 from observability.analyzers.trust._changes import Look, Moved, Side, by_day, changes, none_if_nan, side_of, strongest, watched
 from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
-from observability.analyzers.trust._groups import MISSING, Attribute, Groups, attributes, enough, measure, question, rows_needed
+from observability.analyzers.trust._groups import (
+    MISSING,
+    Attribute,
+    Groups,
+    Totals,
+    attributes,
+    enough,
+    measure,
+    question,
+    rows_needed,
+    totals,
+)
 from observability.analyzers.trust._words import because_level, because_moved, because_small, because_too_few
 from observability.finding import Against, Finding, Severity
 from observability.measure import maturity
 from observability.metrics import METRICS
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
-from observability.window import EPOCH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,12 +69,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         frame = frames.get(f"current {each.name}")
         if frame is None:
             continue
-        now = measure(context.model, frame, [each])
+        current = totals(context.model, frame, [each], by_day=True)
+        now = current.groups()
         before = reference_of(frames, each, now, context)
         criterion = criterion_of(context.model, now)
         if criterion is None:
             continue
-        side = sided(context, each, now, before or now, frame, frames.get(f"past {each.name}")) if len(frame) else None
+        side = sided(context, each, current, now, before or now, frames.get(f"past {each.name}")) if len(frame) else None
         if side is not None and before is not None:
             for rate in watched(context.model, criterion):
                 late = young and rate != "selection_rate"
@@ -92,10 +102,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return found + [finding for of_looks in said.values() for finding in most_telling(of_looks)]
 
 
-def sided(context: Context, attribute: Attribute, now: Groups, before: Groups, frame: "DataFrame", past: "DataFrame | None") -> Side:
+def sided(context: Context, attribute: Attribute, current: Totals, now: Groups, before: Groups, past: "DataFrame | None") -> Side:
     """Everything that the groups of one attribute are held against."""
-    last = (EPOCH + timedelta(days=context.whole_days[1])).date().isoformat()
-    return side_of(context.model, attribute, now, before, frame, past, last, context.window.days)
+    earlier = totals(context.model, past, [attribute], by_day=True) if past is not None and len(past) else None
+    return side_of(context.model, attribute, current, now, before, earlier, context.whole_days[1], context.window.days)
 
 
 def most_telling(of_looks: Sequence[list[Finding]]) -> list[Finding]:
