@@ -123,18 +123,30 @@ class Fleet:
         """All but one, now."""
         return [*(each for other, each in self.now.items() if other != name), *self.rest]
 
-    def others_before(self, name: str) -> list[Requests]:
-        """The same of the past, of those that are there now."""
-        return [self.before[other] for other in self.now if other != name and other in self.before]
+    def beside(self, name: str) -> "Beside":
+        """One of them beside the others, now and in the past of those that are there now."""
+        others, before = self.others(name), [self.before[other] for other in self.now if other != name and other in self.before]
+        return Beside(self.now[name], together(others), others, self.before.get(name), together(before) if before else None, before)
 
 
-def against_peers(fleet: Fleet, name: str, metric: str) -> Change | None:
+@dataclass(frozen=True)
+class Beside:
+    """One replica beside the others: itself, the others together and each of them, now and before (None where there was none)."""
+
+    now: Requests
+    peers: Requests
+    others: list[Requests]
+    before: Requests | None
+    then: Requests | None
+    others_before: list[Requests]
+
+
+def against_peers(of: Beside, metric: str) -> Change | None:
     """A metric of one replica against that of the others together, less what stood between them in the past; None where there are too few requests."""
-    now, others, others_before = fleet.now[name], fleet.others(name), fleet.others_before(name)
-    peers = together(others)
+    now, peers, others, others_before = of.now, of.peers, of.others, of.others_before
     if not now.enough(metric) or not peers.enough(metric):
         return None
-    before, then = fleet.before.get(name), together(others_before) if others_before else None
+    before, then = of.before, of.then
     if before is None or then is None or not before.enough(metric) or not then.enough(metric):
         before = then = None
     if metric not in QUANTILES:

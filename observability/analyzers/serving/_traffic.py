@@ -7,6 +7,7 @@ From the answers to aggregates to small arrays: one row a period (hours or days,
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,23 +81,33 @@ class Requests:
         """Some of the periods."""
         return Requests(self.periods[keep], self.rows[keep], self.failed[keep], self.bins[keep], self.counted[keep], self.measured[keep])
 
-    @property
+    @cached_property
     def days(self) -> int:
         """Days with requests."""
         return int(np.unique(self.periods[self.rows > 0] // DAY).size)
 
-    @property
+    @cached_property
     def histogram(self) -> Floats:
         """Answers by bin over all periods."""
         return np.asarray(self.bins.sum(axis=0), np.float64)
+
+    @cached_property
+    def answers(self) -> float:
+        """Answers in bins."""
+        return float(self.histogram.sum())
 
     def failures(self) -> Tail:
         """Failed requests by period."""
         return Tail(self.periods, self.rows, self.failed)
 
+    @cached_property
+    def timed_by_period(self) -> Floats:
+        """Answers in bins by period."""
+        return np.asarray(self.bins.sum(axis=1), np.float64)
+
     def slower(self, bin_: int) -> Tail:
         """Answers in bins above one, by period."""
-        return Tail(self.periods, self.bins.sum(axis=1), self.bins[:, bin_ + 1 :].sum(axis=1))
+        return Tail(self.periods, self.timed_by_period, self.bins[:, bin_ + 1 :].sum(axis=1))
 
     def error_rate(self) -> Interval:
         """Share that failed, with its interval."""
@@ -104,8 +115,14 @@ class Requests:
 
     def quantile(self, q: float) -> Interval:
         """A quantile of latency in ms, with the interval of order statistics."""
-        held = self.histogram
-        return quantile_interval(held, LOG_EDGES, q, middle=True, effective_n=float(held.sum()))
+        if q not in self.quantiles:
+            self.quantiles[q] = quantile_interval(self.histogram, LOG_EDGES, q, middle=True, effective_n=self.answers)
+        return self.quantiles[q]
+
+    @cached_property
+    def quantiles(self) -> dict[float, Interval]:
+        """The quantiles that were asked for already."""
+        return {}
 
     def quantile_bin(self, q: float) -> int:
         """The bin that a quantile lies in; 0 without answers."""
@@ -117,48 +134,50 @@ class Requests:
         return missing(self, metric) == 0
 
 
+FIGURES = ("rows", "failed", "bins", "counted", "measured")
+"""What `Requests` holds of each period."""
+
+
 def missing(requests: Requests, metric: str) -> int:
     """How many more requests a metric needs; 0 where they suffice."""
     q = QUANTILES.get(metric)
-    held = float(requests.rows.sum()) if q is None else float(requests.bins.sum())
+    held = float(requests.rows.sum()) if q is None else requests.answers
     return max(int(np.ceil(NEEDED[metric] - held)), 0)
 
 
 def requests_of(counts: "DataFrame | Columns", latencies: "DataFrame | Columns") -> Requests:
     """Requests from an answer by period and status, and one that histograms `latency_ms` as well (they may be the same)."""
-    periods = np.unique(np.concatenate([hours_in(counts), hours_in(latencies)]))
-    scale = scale_of(counts)
-    place, w = np.searchsorted(periods, hours_in(counts)), np.asarray(counts["w"], np.float64) * scale
-    failed = np.array([each != "ok" for each in counts["status"]], np.float64)
-    answered = np.array([each in ANSWERED for each in latencies["status"]], bool)
-    held = (np.asarray(latencies["bin"], np.int64) >= 0) & answered
-    kept = {name: np.asarray(latencies[name])[held] for name in ("period", "bin", "n", "w", "w2")}
-    cell = np.searchsorted(periods, hours_in(kept)) * BINS + kept["bin"].astype(np.int64)
+    hours, timed_hours = hours_in(counts), hours_in(latencies)
+    periods = np.unique(np.concatenate([hours, timed_hours]))
+    place, w = np.searchsorted(periods, hours), np.asarray(counts["w"], np.float64) * scale_of(counts)
+    failed, status = np.asarray(counts["status"], object) != "ok", np.asarray(latencies["status"], object)
+    held = (np.asarray(latencies["bin"], np.int64) >= 0) & np.logical_or.reduce([status == each for each in ANSWERED])
+    kept = {name: np.asarray(latencies[name])[held] for name in ("bin", "n", "w", "w2")}
+    timed_place = np.searchsorted(periods, timed_hours[held])
+    cell = timed_place * BINS + kept["bin"].astype(np.int64)
     bins = summed(cell, kept["w"].astype(np.float64) * scale_of(kept), periods.size * BINS).reshape(periods.size, BINS)
     rows, n = summed(place, w, periods.size), summed(place, np.asarray(counts["n"], np.float64), periods.size)
-    timed = summed(cell // BINS, kept["n"].astype(np.float64), periods.size)
+    timed = summed(timed_place, kept["n"].astype(np.float64), periods.size)
     return Requests(periods, rows, summed(place, w * failed, periods.size), bins, n, timed)
 
 
 def in_days(requests: Requests) -> Requests:
     """The same by day."""
-    days, place = np.unique(requests.periods // DAY, return_inverse=True)
-    return placed(days * DAY, [(place, requests)])
+    if not requests.periods.size:
+        return requests
+    days, first = np.unique(requests.periods // DAY, return_index=True)
+    return Requests(days * DAY, *(np.add.reduceat(getattr(requests, name), first, axis=0) for name in FIGURES))
 
 
 def together(several: Iterable[Requests]) -> Requests:
     """The requests of several replicas as one."""
     parts = list(several)
     periods = np.unique(np.concatenate([each.periods for each in parts]))
-    return placed(periods, [(np.searchsorted(periods, each.periods), each) for each in parts])
-
-
-def placed(periods: Ints, parts: Iterable[tuple[Ints, Requests]]) -> Requests:
-    """Requests added up over periods: each with the place among them of its own periods."""
-    found = Requests(periods, *(np.zeros((periods.size, *rest)) for rest in ((), (), (BINS,), (), ())))
-    for place, each in parts:
-        for name in ("rows", "failed", "bins", "counted", "measured"):
-            np.add.at(getattr(found, name), place, getattr(each, name))
+    found = Requests(periods, *(np.zeros((periods.size, *getattr(parts[0], name).shape[1:])) for name in FIGURES))
+    for each in parts:
+        place = np.searchsorted(periods, each.periods)
+        for name in FIGURES:
+            getattr(found, name)[place] += getattr(each, name)
     return found
 
 
@@ -179,10 +198,10 @@ def by_level(frame: "DataFrame", field: str) -> dict[str, Requests]:
     return found
 
 
-def by_status(counts: "DataFrame") -> dict[str, int]:
+def by_status(counts: Columns) -> dict[str, int]:
     """Rows by status, in the order of their names."""
-    found = counts.groupby("status")["n"].sum()
-    return {str(name): int(n) for name, n in sorted(found.items())}
+    status, n = counts["status"], counts["n"]
+    return {name: int(n[status == name].sum()) for name in sorted({each for each in status.tolist() if isinstance(each, str)})}
 
 
 def hours_in(frame: "DataFrame | Columns") -> Ints:

@@ -55,6 +55,7 @@ from observability.analyzers.serving._traffic import (
     together,
 )
 from observability.finding import Against, Finding, Severity, Source
+from observability.measure import Columns, columns_of
 from observability.metrics import METRICS
 from observability.stats.interval import poisson_rate_interval
 from observability.stats.multiple import benjamini_hochberg
@@ -124,9 +125,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return one_a_replica([each for each in findings if each is not None]) + against_level(now, frames, context)
 
 
-def of_version(frame: "DataFrame", context: Context) -> "DataFrame":
+def of_version(frame: "DataFrame", context: Context) -> Columns:
     """The rows of the version that is judged."""
-    return frame[frame["version"] == context.version.name]
+    columns = columns_of(frame)
+    own = np.asarray(columns["version"], object) == context.version.name
+    return {name: values[own] for name, values in columns.items()}
 
 
 def past_of(frames: Frames, context: Context) -> Past:
@@ -228,7 +231,8 @@ def about_fleet(fleet: Fleet, context: Context) -> Iterator[Claim]:
         for metric in COMPARED if (side := against_past(each, pasts[name], metric)) is not None
     }  # fmt: skip
     for name in fleet.now:
-        peers = {metric: side for metric in COMPARED if (side := against_peers(fleet, name, metric)) is not None}
+        beside = fleet.beside(name)
+        peers = {metric: side for metric in COMPARED if (side := against_peers(beside, metric)) is not None}
         yield from standing_out(fleet, name, peers, own, context)
 
 
