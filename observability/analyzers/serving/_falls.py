@@ -92,7 +92,7 @@ def of_days(ledger: Ledger, stretch: Stretch, metric: str, now: Interval, then: 
     weekly = past or stretch.length >= WEEK
     known = ledger.day_variation(metric, int(stretch.days[0]), weekly=weekly)
     a_day = now.n / length
-    before_days = float(np.clip(then.n / a_day, WEEK, MOST_REFERENCE_DAYS)) if a_day > 0 else float(WEEK)
+    before_days = min(max(then.n / a_day, WEEK), MOST_REFERENCE_DAYS) if a_day > 0 else float(WEEK)
     if known is None:
         return DOUBT * row_error(now) ** 2, float("inf")
     share = share_left(length, known.correlation) + share_left(before_days, known.correlation)

@@ -111,7 +111,9 @@ def by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
     """Served and labelled rows of each day."""
     if frame is None or frame.empty or "period" not in frame:
         return {}
-    days, place = np.unique(frame["period"].to_numpy("datetime64[us]"), return_inverse=True)
+    import pandas as pd
+
+    place, days = pd.factorize(frame["period"].to_numpy("datetime64[us]"), sort=True)
     n = frame["n"].to_numpy(np.float64)
     served, known = (np.bincount(place, each, days.size) for each in (n, n * (frame["label"].to_numpy() != UNKNOWN)))
     return {

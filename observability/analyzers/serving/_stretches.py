@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from observability.aggregate import UNKNOWN
 from observability.analyzer import Context
 from observability.measure import Columns, columns_of, performance
-from observability.stats.dispersion import LEAST_DAYS, Variation, variation
+from observability.stats.dispersion import LEAST_DAYS, Variation, middle, variation
 from observability.stats.interval import Interval
 from observability.window import EPOCH
 
@@ -98,6 +98,11 @@ class Ledger:
         return np.unique(self.of_counts)
 
     @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Which of these each row of the counts is of."""
+        return np.searchsorted(self.days, self.of_counts)
+
+    @cached_property
     def served(self) -> NDArray[np.float64]:
         """Predictions of each day."""
         return self.totals(np.ones(self.of_counts.size, bool))
@@ -109,12 +114,13 @@ class Ledger:
 
     def totals(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Rows of each day among some rows of the answer."""
-        place = np.searchsorted(self.days, self.of_counts[kept])
-        return np.bincount(place, self.counts["n"].astype(np.float64)[kept], self.days.size)
+        return np.bincount(self.place[kept], self.counts["n"][kept], self.days.size)
 
     def measured(self, days: Days) -> Metrics:
         """Every metric over some days."""
-        return performance(self.model, part(self.counts, np.isin(self.of_counts, days)), part(self.sums, np.isin(self.of_sums, days)))
+        return performance(
+            self.model, part(self.counts, np.isin(self.days, days)[self.place]), part(self.sums, np.isin(self.of_sums, days))
+        )
 
     @property
     def window(self) -> Metrics:
@@ -157,7 +163,7 @@ class Ledger:
             known = recent[np.isfinite(values[recent]) & np.isfinite(errors[recent]) & (errors[recent] > 0)]
             self.varies[asked] = None
             if known.size >= LEAST_DAYS:
-                square = float(np.median(errors[known] ** 2 * n[known]))
+                square = float(middle(errors[known] ** 2 * n[known], 0))
                 self.varies[asked] = variation(values[known], square / n[known], days[known], weekly=weekly)
         return self.varies[asked]
 
@@ -194,6 +200,10 @@ class Ledger:
                 if length < min(found[0].length, self.length if not late else WEEK) and part.size and self.labels(part) >= least:
                     found.append(self.stretch(part, whole=False, late=late and length == WEEK))
         return found
+
+    def predictions(self, days: Days) -> float:
+        """Predictions of some days."""
+        return float(self.served[np.isin(self.days, days)].sum())
 
     def labels(self, days: Days) -> float:
         """Labels on some days."""

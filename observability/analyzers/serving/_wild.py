@@ -21,10 +21,12 @@ def wildest(name: str, context: Context, sums: "DataFrame") -> Finding | None:
 
     sums: the window's, with the smallest and largest error. One wild row is a matter of that row: it is no fall of the model, and never an act.
     """
+    if context.model.task != "regression":
+        return None
     rows = sums[sums["measure"] == "absolute_error"]
     n, total = int(rows["n"].sum()), float(rows["total"].sum())
     largest = float(np.nanmax(rows["high"].to_numpy(float))) if rows["high"].notna().any() else float("nan")
-    if context.model.task != "regression" or n < MINIMUM_LABELS or not largest > SHARE * total:
+    if n < MINIMUM_LABELS or not largest > SHARE * total:
         return None
     rest = max(total - largest, 0.0) / (n - 1)
     because = (

@@ -149,7 +149,7 @@ def judge(
     worst = verdicts[0] if verdicts else None
     stretch = worst.side.stretch if worst else whole
     now = stretch.metrics[metric]
-    share = float(ledger.labels(stretch.days)) / max(float(ledger.served[[each in stretch.days for each in ledger.days]].sum()), 1.0)
+    share = ledger.labels(stretch.days) / max(ledger.predictions(stretch.days), 1.0)
     series = by_day(ledger, whole, metric)
     base = replace(
         blank(context, metric, round(now.n), "", against),
