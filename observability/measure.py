@@ -5,7 +5,7 @@ scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where
 scores in one bin are ties: ROC AUC is within 1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from observability.aggregate import UNKNOWN, Aggregate, Bucket, By
 from observability.catalog import Model
 from observability.stats import confusion
+from observability.stats.group import rate_intervals
 from observability.stats.interval import (
     Interval,
     Moments,
@@ -22,6 +23,7 @@ from observability.stats.interval import (
     average_precision_interval,
     effective_n,
     f1_interval,
+    interval,
     mean_interval,
     r2_interval,
     rate_interval,
@@ -92,20 +94,21 @@ def classification(model: Model, counts: "DataFrame | Columns", sums: "DataFrame
     """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
     matrix = confusion_matrix(model, counts)
     shrink = effective_share(matrix, counts)
-    found = {"accuracy": rate_interval(float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink)}
+    right, whole = float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink
     if model.task == "binary":
         tp, fp, fn, _ = (each * shrink for each in confusion.binary(matrix))
-        found |= {
-            "precision": rate_interval(tp, tp + fp),
-            "recall": rate_interval(tp, tp + fn),
-            "f1": f1_interval(tp, fp, fn),
-            "selection_rate": rate_interval(tp + fp, float(matrix.sum()) * shrink),
-            **ranking(counts),
-        }
+        accuracy, precision, recall, selected = shares([right, tp, tp, tp + fp], [whole, tp + fp, tp + fn, whole])
+        found = {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1_interval(tp, fp, fn), "selection_rate": selected}
+        found |= ranking(counts)
     else:
-        found |= macro_average(matrix * shrink)
+        found = {"accuracy": rate_interval(right, whole), **macro_average(matrix * shrink)}
     of = {name: mean_interval(moments(sums, name)) for name in CLASSIFIER_SUMS}
     return found | of
+
+
+def shares(parts: Sequence[float], wholes: Sequence[float]) -> list[Interval]:
+    """Parts of wholes with the intervals of `rate_interval`, all in one call."""
+    return [interval(*each) for each in zip(*rate_intervals(parts, wholes), wholes, strict=True)]
 
 
 def by_class(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str, Interval]]:

@@ -10,6 +10,7 @@ for log loss, Brier, MAE and bias `mean_interval` of their sums.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite, isnan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,9 +77,9 @@ def effective_n(n: float, n_squares: float | None = None) -> float:
 
 def interval(value: float, low: float, high: float, n: float) -> Interval:
     """An Interval that keeps low ≤ value ≤ high against rounding; NaN becomes None."""
-    if not np.isfinite(value):
+    if not isfinite(value):
         return Interval(None, None, None, float(n))
-    if np.isnan(low) or np.isnan(high):
+    if isnan(low) or isnan(high):
         return Interval(float(value), None, None, float(n))
     return Interval(float(value), float(min(low, value)), float(max(high, value)), float(n))
 
