@@ -216,7 +216,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         assert command(own_fleet, "remove", "shop").code == 0
         one_sentence(command(own_fleet, *LOAD, stranger.wrong_files(tmp_path)["page.csv"][0]), 2, "page.csv")
         assert (
-            command(own_fleet, "check", "--model", "flights-delay", "--from", "2013-07-01", "--to", "2013-08-01", "--fail-on", "act").code
+            command(own_fleet, "check", "--model", "flights-delay", "--from", "2013-06-24", "--to", "2013-07-01", "--fail-on", "act").code
             == 1
         )
         done = spawn(own_fleet, "serve", "--port", free_port())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-ALLOWED = ("observability.worker.", "observability.export_")
+ALLOWED = ("observability.worker.", "observability.export.")
 Report = Callable[[float, str], None]
 
 

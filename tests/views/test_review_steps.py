@@ -197,8 +197,9 @@ def drawn_more_labels(room: Room):
     from streamlit.testing.v1 import AppTest
 
     def page(room):
+        from observability.views.review import more_labels as step
 
-        more_labels.more_labels(room)
+        step.more_labels(room)
 
     return AppTest.from_function(page, args=(room,), default_timeout=60).run()
 
