@@ -38,6 +38,15 @@ class Trade:
         one, other = (abs(now - before) for now, before in zip(self.now, self.before, strict=True))
         return min(one, other), max(one, other)
 
+    @property
+    def diluted(self) -> float:
+        """The smaller change over the larger, if the level that moved more had moved alone and all others had made room, each by its share: rows that come
+        on top (a burst, a new customer) do so, and with three levels that looks much like a trade.
+        """
+        fell, rose = (abs(now - before) for now, before in zip(self.now, self.before, strict=True))
+        more, less = self.before if fell > rose else self.before[::-1]
+        return less / (1 - more) if more < 1 else 1.0
+
 
 @dataclass(frozen=True)
 class Compared:

@@ -37,6 +37,17 @@ def test_two_that_changed_places_are_found_with_their_shares() -> None:
     assert found.before == (0.05, 0.03) and found.now == (0.03, 0.05) and found.changes == pytest.approx((0.02, 0.02)) and found.rest == 0
 
 
+def test_rows_on_top_make_room_by_shares() -> None:
+    """By hand: a tenth of rows on top, all of the smallest of three levels, or all rows of the largest less a tenth."""
+    more = trade(compared([550, 300, 150], [495, 270, 235]))
+    assert more is not None and (more.fell, more.rose) == (0, 2)
+    assert more.changes[0] / more.changes[1] == pytest.approx(more.diluted) == pytest.approx(0.55 / 0.85)
+    less = trade(compared([550, 300, 150], [450 / 0.9, 300 / 0.9, 150 / 0.9]))
+    assert less is not None and less.changes[0] / less.changes[1] == pytest.approx(less.diluted) == pytest.approx(0.3 / 0.45)
+    small = trade(compared([50, 30, 20, 900], [30, 50, 20, 900]))
+    assert small is not None and small.diluted == pytest.approx(0.05 / 0.97)
+
+
 @pytest.mark.parametrize(("levels", "n", "m"), [(40, 500, 20_000), (3, 500, 5000), (15, 100, 3000), (100, 1000, 20_000)])
 def test_chance_is_as_often_as_the_p_value_says(levels: int, n: int, m: int) -> None:
     """Simulated: of 4,000 clean windows at most as many as stated are below a p-value, within four standard errors; also at five rows a level."""

@@ -19,7 +19,7 @@ NAME, METRIC = "serving/drift", "level_trade"
 WATCH, ACT = 0.005, 0.01
 """Share of all rows by which both levels moved: so many came under the other's name, at least."""
 EVEN = 0.5
-"""What one lost and the other gained is one thing where the smaller change is at least half of the larger."""
+"""What one lost and the other gained is one thing where the ratio of the changes is at least so far on the way from that of a level that moved alone to 1."""
 OTHERS = 1 / 3
 """Of all that moved, at most this part may be of other levels: else the demand changed."""
 LIKELY = 0.01
@@ -51,7 +51,13 @@ class Seen:
     def one_for_the_other(self) -> bool:
         """Whether one rose by about what the other fell, and the other levels hardly moved."""
         both = (self.since, self.reference)
-        return all(each.changes[0] >= EVEN * each.changes[1] and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
+        return all(even(each) and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
+
+
+def even(of: Trade) -> bool:
+    """Whether the two changes are one thing, and not a level that moved alone with all others making room."""
+    smaller, larger = of.changes
+    return smaller >= (of.diluted + EVEN * (1 - of.diluted)) * larger
 
 
 def seen(moved: Moved) -> list[Seen]:

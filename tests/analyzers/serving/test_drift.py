@@ -231,6 +231,21 @@ def test_a_change_of_demand_is_no_trade_of_names() -> None:
     assert trades(cities(7000, 97, 7, shares=one / one.sum()), reference, past) == [], "what one lost, all others gained"
 
 
+def test_rows_on_top_of_one_of_three_levels_are_no_trade() -> None:
+    names, shares = np.array(["north", "south", "west"]), np.array([0.55, 0.3, 0.15])
+
+    def regions(n, seed, days, *, on_top=0.0, traded=False, start="2026-03-02"):
+        frame = cities(n, seed, days, start=start)
+        rng = np.random.default_rng(seed)
+        place = np.where(rng.random(n) < on_top, 2, rng.choice(3, n, p=shares[::-1] if traded else shares))
+        return frame.assign(city=names[place])
+
+    reference, past = regions(20_000, 110, 30), regions(140_000, 111, 28, start="2026-02-02")
+    assert trades(regions(70_000, 112, 7, on_top=0.1), reference, past) == [], "a tenth more of the smallest: all others made room"
+    (said,) = trades(regions(70_000, 113, 7, traded=True), reference, past)
+    assert said.severity == "act" and set(said.evidence["levels"]) == {"north", "west"}
+
+
 def test_a_trade_is_news_only_once_and_a_watch_where_nobody_knows_the_days() -> None:
     reference = cities(20_000, 98, 30)
     past, current = cities(14_000, 99, 28, traded=0.6, start="2026-02-02"), cities(3500, 100, 7, traded=0.6)
