@@ -153,7 +153,7 @@ def trend(of: Daily) -> list[dict[str, Any]]:
             {
                 "period": on(start).isoformat(), "days": length, "ece": error and error.value, "low": error and error.low,
                 "high": error and error.high, "null_95": error and error.null_95, "n": error and round(error.n), "labelled": int(labelled),
-                "served": served,
+                "served": int(served),
             }
         )  # fmt: skip
     return found
