@@ -118,7 +118,7 @@ def about_group(rule: Rule, base: Finding, group: Group, p: float, context: Cont
     words = (
         f"Rule {named(rule)} drops more rows of {who}: {how}."
         if severity == "watch"
-        else f"Rule {named(rule)} drops groups of `{group.column}` alike: most of {who}, {how}."
+        else f"Rule {named(rule)} drops no group of `{group.column}` by much more than the others: most of {who}, {how}."
     )
     return replace(
         base, n=int(group.rows + group.others), value=group.gap.value, low=group.gap.low, high=group.gap.high, limit=GROUP, severity=severity,
