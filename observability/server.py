@@ -99,14 +99,16 @@ async def outcome_of(argv: list[str]) -> AsyncIterator[str]:
 
 
 def redirects() -> list[BaseRoute]:
-    """/section/page leads to /page with its query, for every page that is found."""
+    """/section/page leads to /page with its query, for every page that is found; the page that stands at / is found under its name too."""
+    from observability.views.links import DEFAULT_PAGE
     from observability.views.shell import page_files
 
     async def redirect(request: Request) -> Response:
-        target = "/" + request.url.path.strip("/").split("/")[-1]
+        name = request.url.path.strip("/").split("/")[-1]
+        target = "/" if name == DEFAULT_PAGE else f"/{name}"
         return RedirectResponse(target + (f"?{request.url.query}" if request.url.query else ""), status_code=307)
 
-    return [Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files()]
+    return [Route(f"/{DEFAULT_PAGE}", redirect), *(Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files())]
 
 
 def documents() -> list[BaseRoute]:

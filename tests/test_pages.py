@@ -4,6 +4,7 @@ Pages are found by walking pages/, and run as a session runs them: through the s
 """
 
 import ast
+import asyncio
 import json
 import time
 from datetime import datetime
@@ -12,8 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sklearn.metrics import mean_absolute_error, roc_auc_score
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
+from observability import server
 from observability.views import links, text
 from tests.views.conftest import current, empty, world  # noqa: F401 - fixtures
 from tests.views.world import HOSTILE, World
@@ -307,3 +310,15 @@ def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, param
     again = opened(page, **copied)
     assert [chart.proto.spec for chart in again.get("plotly_chart")] == [chart.proto.spec for chart in app.get("plotly_chart")]
     assert tables(again).keys() == tables(app).keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [("/health?model=a", "/?model=a"), ("/overview/health", "/"), ("/serving/drift?model=b", "/drift?model=b")],
+)
+def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str, leads_to: str) -> None:
+    path, _, query = asked.partition("?")
+    (route,) = [each for each in server.redirects() if each.path == path]
+    request = Request({"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []})
+    answer = asyncio.run(route.endpoint(request))
+    assert (answer.status_code, answer.headers["location"]) == (307, leads_to)
