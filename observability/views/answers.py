@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from observability.finding import Finding
+from observability.finding import SEVERITIES, Finding, Severity
 from observability.incidents import listed
 from observability.measure import HEADLINE
 from observability.views import clicks, frame, links, series, text
@@ -19,6 +19,8 @@ from observability.views.table import table
 
 UP = ("volume", "freshness_hours", "silence_hours")
 """Metrics of data/quality that are about arrival, not about values."""
+OUTCOMES = ("serving/calibration", "serving/estimated_performance", "serving/why_changed")
+"""Analyzers beside serving/performance that say whether the model is right."""
 Question = Callable[[Here, Standing], None]
 
 
@@ -30,8 +32,11 @@ def is_it_up(here: Here, standing: Standing) -> None:
     failed = f"{text.share(errors / n)} of them failed" if errors else "none of them failed"
     said = f"{n:,.0f} predictions in {text.span(here.window.start, here.window.end)}" + (f", {failed}." if n else ".")
     slow = standing.of("serving/latency")
+    asked = needing(standing, "data/requests")
     p99 = fleet.figure(standing, "serving/latency", "latency_p99")
-    heading("Is it up?", fleet.worst([*found, *slow]), said, "latency" if slow else "quality", here, after=p99.because if p99 else None)
+    heading(
+        "Is it up?", fleet.worst([*found, *slow, *asked]), said, "latency" if slow else "quality", here, after=p99.because if p99 else None
+    )
     if n:
         shown = traffic[["period", "n"]].rename(columns={"n": "value"})
         figure = charts_time.small(shown, name="predictions", unit="predictions", marks=standing.events)
@@ -51,7 +56,8 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
     """Quality of the values, and drift."""
     quality = [each for each in standing.of("data/quality") if each.metric not in UP]
     drift = standing.of("serving/drift")
-    both = fleet.worst([*quality, *drift])
+    inside = [each for each in needing(standing, "serving/slices") if each.likely_source == "input"]
+    both = fleet.worst([*quality, *drift, *needing(standing, "serving/multivariate_drift"), *inside])
     moved = {each.subject for each in drift if each.severity in ("act", "watch")}
     broken = [each for each in quality if each.severity in ("act", "watch")]
     judged = {each.subject for each in drift if each.value is not None}
@@ -69,13 +75,34 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
         frame.chart(figure, days, key="model-drift", alt=worst.because.replace("`", ""), metrics=("psi",), on_select=on_mark)
 
 
+def needing(standing: Standing, *analyzers: str) -> list[Finding]:
+    """What some analyzers say that needs a person."""
+    return [each for name in analyzers for each in standing.of(name) if each.severity in ("act", "watch")]
+
+
+def page_of(found: Sequence[Finding]) -> str:
+    """The page that shows the worst of what is said about outcomes."""
+    name = found[0].analyzer.partition("/")[2] if graver(found, "unknown") else ""
+    return name if name in links.page_files() else "performance"
+
+
+def graver(found: Sequence[Finding], severity: Severity) -> bool:
+    """Whether the worst finding needs a person more than a severity says."""
+    return bool(found) and SEVERITIES.index(found[0].severity) < SEVERITIES.index(severity)
+
+
 def is_it_right(here: Here, standing: Standing) -> None:
     """The headline metric, measured, and how many labels are in."""
-    found = standing.of("serving/performance")
-    main = next((each for each in found if each.metric == HEADLINE.get(here.model.task or "")), None)
-    ripe = next((each for each in found if each.metric == "label_maturity"), None)
-    said = main.because if main else found[0].because if found else "Nothing could be measured."
-    heading("Is it right?", found, said, "performance", here, after=ripe.because if ripe else None)
+    measured = standing.of("serving/performance")
+    main = next((each for each in measured if each.metric == HEADLINE.get(here.model.task or "")), None)
+    ripe = next((each for each in measured if each.metric == "label_maturity"), None)
+    inside = [each for each in needing(standing, "serving/slices") if each.likely_source != "input"]
+    found = fleet.worst([*measured, *needing(standing, *OUTCOMES), *inside])
+    said = main.because if main else measured[0].because if measured else "Nothing could be measured."
+    after = ripe.because if ripe else None
+    if main and graver(found, main.severity):
+        said, after = found[0].because, " ".join([main.because, *([after] if after else [])])
+    heading("Is it right?", found, said, page_of(found), here, after=after)
     if main is not None and main.value is not None:
         days = series.of_metric(main)
         figure = charts_time.metric(

@@ -26,7 +26,7 @@ if not judged:
     )
     st.stop()
 
-st.markdown(f"**{text.plain(drift.summary(judged))}**")
+st.markdown(f"**{text.plain(drift.summary(judged, traded))}**")
 for each in traded:
     st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
 chosen = drift.chosen(judged)
@@ -37,7 +37,7 @@ if here.model.settings.importance:
 if bars["value_there"].notna().any():
     st.caption("Bars are of the whole window. A ring is what its last days alone say, where they moved further than the window shows.")
 figure = charts_drift.ranked(bars, selected=chosen.subject)
-frame.chart(figure, bars, key="ranking", alt=drift.summary(judged), metrics=("psi",), on_select=drift.click("ranking"))
+frame.chart(figure, bars, key="ranking", alt=drift.summary(judged, traded), metrics=("psi",), on_select=drift.click("ranking"))
 
 drift.box(judged)
 drift.overlay(here, chosen)

@@ -8,6 +8,7 @@ import streamlit as st
 from observability.views import classes, clicks, empty, frame, load, series, text
 from observability.views.case import find
 from observability.views.charts import time as charts_time
+from observability.views.overview import looks
 from observability.views.serving import performance
 
 here = frame.begin_model("performance")
@@ -43,6 +44,8 @@ frame.chart(
     figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"),
     on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, days["period"], clicks.errors(here))),
 )  # fmt: skip
+
+looks.draw(finding)
 
 left, right = st.columns([4, 5], gap="large")
 with left:

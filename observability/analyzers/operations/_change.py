@@ -140,7 +140,8 @@ def row(told: Told) -> dict[str, Any]:
     each = told.look
     return {
         "days": each.days, "value": 1000.0 * each.value, "low": 1000.0 * each.low, "high": 1000.0 * each.high, "baseline": 1000.0 * each.before, "times_the_past": each.grown, "limit": told.limit,
-        "varies_up_to": each.varies, "p_value": each.p_value, "p_adjusted": told.adjusted, "severity": told.severity,
+        "varies_up_to": each.varies, "p_value": each.p_value, "p_adjusted": told.adjusted,
+        "edge": 1000.0 * each.before * told.limit, "standing": False, "severity": told.severity,
     }  # fmt: skip
 
 

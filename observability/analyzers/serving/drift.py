@@ -255,7 +255,8 @@ def row(each: Verdict) -> dict[str, Any]:
     low, high = each.interval
     return {
         "days": each.look.days, "value": gap.psi, "low": low, "high": high, "n": each.look.after.rows, "limit": each.limit, "varies_up_to": gap.varies,
-        "p_value": gap.p_value, "p_adjusted": each.adjusted, "past": past and past.psi, "past_p_value": past and past.p_value, "severity": each.severity,
+        "p_value": gap.p_value, "p_adjusted": each.adjusted, "past": past and past.psi, "past_p_value": past and past.p_value,
+        "edge": each.limit, "standing": each.standing, "severity": each.severity,
     }  # fmt: skip
 
 
@@ -282,6 +283,9 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
         more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - look.after.n), 1):,} more predictions"
         return f"`{moved.name}` cannot be judged yet on {rows}: that needs {more}."
     if finding.severity == "ok":
+        if psi >= worst.limit:
+            chance = f"p {worst.adjusted:.2g} over all that was looked at"
+            return f"`{moved.name}` moved no farther than chance may explain ({chance}): PSI {psi:.3f} over {rows}, beyond {worst.limit:.2g}{why(worst)}."
         return f"`{moved.name}` is distributed as in the reference: PSI {psi:.3f} (watch from {worst.limit:.2g}{why(worst)}) over {rows}."
     limit = f"(limit {worst.limit:.2g}{why(worst)})"
     if worst.standing:

@@ -21,6 +21,7 @@ from observability.measure import HEADLINE, maturity, outcome_aggregates, perfor
 from observability.metrics import METRICS
 from observability.stats.interval import Interval
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.stats.sequential import mean_days_between
 
 __all__ = ["ANALYZER", "LIMITS", "MATURE", "MINIMUM_LABELS", "chance"]
 NAME = "serving/performance"
@@ -187,6 +188,7 @@ def judge(
     evidence = base.evidence | {
         "worse_by": side.worse, "p_value": side.p_value, "p_adjusted": worst.adjusted, "varies_up_to": side.varies, "standing": worst.standing,
         "creep": None if crept is None or crept.metric != metric else crept.days_between,
+        "creep_once_in": mean_days_between(context.budget) if metric == HEADLINE[context.model.task or "binary"] and too_young is None else None,
     }  # fmt: skip
     because = f"{said}; {'the reference' if against == 'reference' else 'the month before'} had {number(metric, usual)}{moved(side)}"
     because += own_limit(side, severity) + (past_words(worst, metric) if worst.standing else "")
@@ -236,7 +238,7 @@ def row(each: Verdict) -> dict[str, Any]:
     return {
         "days": side.stretch.length, "value": side.now.value, "low": side.now.low, "high": side.now.high, "n": round(side.now.n), "worse_by": side.worse, "limit": each.limit,
         "varies_up_to": side.varies, "p_value": side.p_value, "p_adjusted": each.adjusted, "past_worse_by": each.past and each.past.worse,
-        "severity": each.severity,
+        "edge": None if side.before.value is None else edge(side.metric, side.before.value, each.limit), "standing": each.standing, "severity": each.severity,
     }  # fmt: skip
 
 

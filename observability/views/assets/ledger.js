@@ -175,7 +175,7 @@ function cell(content, go, strong) {
 }
 
 function table(data, go) {
-  const grid = html("table", data.size)
+  const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}`)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
   const titles = html("tr")

@@ -12,6 +12,7 @@ from observability.incident_rules import known
 from observability.incidents import Incident
 from observability.views import empty, frame, links, text
 from observability.views.choice import choose
+from observability.views.overview import looks
 from observability.views.scope import Scope
 from observability.views.sidebar import BIND
 from observability.views.table import Cell, column, row, table
@@ -210,6 +211,7 @@ def card(finding: Finding, scope: Scope) -> None:
         st.table(
             {key: text.plain(value) for key, value in facts.items()}, border="horizontal", width="content", alt="Evidence of the finding"
         )
+        looks.draw(finding)
         with st.container(horizontal=True):
             target = links.of_finding(finding, scope, "")
             if target["go"]["page"] != "findings":

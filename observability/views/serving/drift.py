@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from observability.finding import Finding, over_window, worst_look
+from observability.incidents import listed
 from observability.views import clicks, distributions, frame, text
 from observability.views.charts import drift as charts_drift
 from observability.views.frame import Here
+from observability.views.overview import looks
 from observability.views.sidebar import BIND
 
 if TYPE_CHECKING:
@@ -24,13 +26,16 @@ def columns(found: Sequence[Finding]) -> list[Finding]:
     return [each for each in found if each.metric == "psi"]
 
 
-def summary(judged: Sequence[Finding]) -> str:
-    """How many moved, in one sentence."""
+def summary(judged: Sequence[Finding], traded: Sequence[Finding] = ()) -> str:
+    """How many moved, in one sentence, those among them of which only two levels changed places (traded)."""
     bad = [each for each in judged if each.severity in ("act", "watch")]
+    levels = [each.subject for each in traded if each.subject not in {one.subject for one in bad}]
     early = sum(each.severity == "unknown" for each in judged)
-    said = f"{len(bad)} of {len(judged)} columns moved away from the reference"
+    said = f"{len(bad) + len(levels)} of {len(judged)} columns moved away from the reference"
     if bad:
         said += f", {bad[0].subject} most"
+    if levels:
+        said += f"; of {listed(levels)} only two levels, which changed places"
     return said + (f"; {early} cannot be judged yet." if early else ".")
 
 
@@ -103,6 +108,7 @@ def overlay(here: Here, finding: Finding) -> None:
     if not edges.levels:
         beyond(twin)
         missing(current, reference)
+    looks.draw(finding)
 
 
 def effects(finding: Finding) -> str:
