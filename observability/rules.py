@@ -1,7 +1,7 @@
 """Which rules raise alarms about a model, what is each one's limit, and what would a change of the settings have said over the last weeks?
 
 A rule is an analyzer's metric with a limit (`analyzer.limits`): found, not listed. The preview judges each past week as of its end, once with the
-settings as they are and once as they would be, from counts. What is kept stands in the ledger, with who and why (`change`); so does a slice that
+settings as they are and once as they would be. What is kept stands in the ledger, with who and why (`change`); so does a slice that
 somebody watches or watches no longer.
 """
 
@@ -81,7 +81,7 @@ def preview(
 ) -> list[Said]:  # fmt: skip
     """What other settings of a model would have said in each of the last weeks, the newest last; each week knows only what had arrived by its end.
 
-    Only the analyzers that the change concerns are asked. Weeks without predictions are left out. Raises NotFoundError for an unknown model.
+    Only the analyzers that the change of a limit concerns are asked; where another setting changed, all that are answered from counts (`partial`). Weeks without predictions are left out. Raises NotFoundError for an unknown model.
     """
     model = store.catalog().model(name)
     only = concerned(model.settings, settings)
@@ -120,10 +120,20 @@ def served(store: "Store", model: Model) -> tuple[datetime, datetime] | None:
     return first, last
 
 
+def partial(old: ModelSettings, new: ModelSettings) -> bool:
+    """Whether the preview of a change leaves out what reads single rows: asked of every analyzer and week, that would take minutes."""
+    return not concerned(old, new)
+
+
+def unheard(old: ModelSettings, new: ModelSettings) -> bool:
+    """Whether no analyzer hears of what changed, so that it changes nothing that is said: who owns a model, and what it is for."""
+    return replace(old, owner=new.owner, description=new.description) == new
+
+
 def judged(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
-    """What a model's week says under some settings, from counts."""
+    """What a model's week says under some settings; of few analyzers all that they read, of all of them what counts tell."""
     window = Window(model.name, week.start, week.end, as_of=week.end)
-    return run.unique(run.model_findings(store, model, window, week.end, only, "counts"))
+    return run.unique(run.model_findings(store, model, window, week.end, only, "all" if only else "counts"))
 
 
 def difference(week: Week, before: list[Finding], after: list[Finding]) -> Said:

@@ -69,6 +69,21 @@ def test_only_the_analyzers_that_a_change_concerns_are_asked():
     assert rules.concerned(old, replace(old, threshold=0.7)) == ()
 
 
+def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
+    model = store.catalog().model("eta")
+    said = rules.judged(store, model, BROKEN, ("serving/multivariate_drift",))
+    assert "domain_auc" in {each.metric for each in said if each.value is not None}
+    limits = {"serving/multivariate_drift/domain_auc": 0.9}
+    assert not rules.partial(model.settings, replace(model.settings, limits=limits))
+    assert rules.partial(model.settings, replace(model.settings, threshold=0.4))
+
+
+def test_who_owns_a_model_changes_nothing_that_is_said():
+    old = ModelSettings(owner="desk")
+    assert rules.unheard(old, replace(old, owner="night desk", description="Minutes until a taxi comes"))
+    assert not rules.unheard(old, replace(old, owner="night desk", threshold=0.4))
+
+
 def test_a_limit_that_an_analyzer_reads_is_declared():
     """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
     silent = {"training/runs", "operations/cost", "data/requests", "serving/slices", "data/batches", "data/cleaning", "serving/why_changed"}

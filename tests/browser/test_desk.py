@@ -38,7 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
             "severity": "act",
         }
         written.write(store, [alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
-        settings = replace(store.catalog().model("eta").settings, owner="Bob")
+        settings = replace(store.catalog().model("eta").settings, owner="Bob", immutable=("km",))
         weeks = rules.preview(store, "eta", settings, now=NOW)
         ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
     with dashboard(home) as running:
@@ -94,6 +94,11 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
     owner.fill("Bob")
     owner.press("Enter")
     said(page, "Owner: not decided becomes Bob")
+    said(page, "No rule looks at this, so nothing that is said changes.")
+    fixed = page.get_by_role("textbox", name="Features nobody can change (one a line)", exact=True)
+    fixed.fill("km")
+    fixed.press("Control+Enter")
+    said(page, "Features nobody can change (one a line): not decided becomes km")
     settle(page)
     page.get_by_role("button", name="See what it would have said").click()
     said(page, f"In {ACTS['weeks']} weeks there were {ACTS['act']:,} act findings; there would have been {ACTS['act']:,}.")

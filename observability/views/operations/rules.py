@@ -147,6 +147,10 @@ def ask(here: Here, settings: ModelSettings) -> None:
     for each in said:
         st.markdown(f"- {text.plain(each)}")
     key = f"preview-{here.model.name}"
+    if ruling.unheard(here.model.settings, settings):
+        st.caption("No rule looks at this, so nothing that is said changes.")
+        keep(here, settings, said, key)
+        return
     seen = st.session_state.get(key)
     if st.button("See what it would have said", icon=":material/history:"):
         looked = look(here, settings)
@@ -156,7 +160,7 @@ def ask(here: Here, settings: ModelSettings) -> None:
     if seen is None or seen[0] != settings:
         st.caption("Before a change is kept, it shows what it would have said, as of each week.")
         return
-    drawn(seen[1])
+    drawn(seen[1], partial=ruling.partial(here.model.settings, settings))
     if settings.threshold != here.model.settings.threshold:
         st.caption(
             "The weeks above keep the decisions that were made; decisions that came from the threshold are made anew when it is kept."
@@ -169,7 +173,7 @@ def look(here: Here, settings: ModelSettings) -> list[Said] | None:
     bar = st.progress(0.0, "Looking back")
 
     def note(share: float, sentence: str) -> None:
-        bar.progress(share, sentence.capitalize())
+        bar.progress(share, f"{sentence[:1].upper()}{sentence[1:]}")
 
     try:
         return ruling.preview(load.store(), here.model.name, settings, now=datetime.now(UTC), progress=note)
@@ -180,8 +184,8 @@ def look(here: Here, settings: ModelSettings) -> list[Said] | None:
         bar.empty()
 
 
-def drawn(said: Sequence[Said]) -> None:
-    """The weeks side by side, and the sum of them in a sentence."""
+def drawn(said: Sequence[Said], *, partial: bool) -> None:
+    """The weeks side by side, and the sum of them in a sentence. partial: what reads single rows was not asked."""
     if not said:
         st.markdown("None of the last eight weeks has predictions, so nothing can be shown.")
         return
@@ -191,6 +195,8 @@ def drawn(said: Sequence[Said]) -> None:
         f"In {text.plural(len(said), 'week')} there were **{before:,} act** findings; there would have been **{after:,}**. "
         f"{began:,} would have been added, {ended:,} would not have been said. :gray[Simulated on what had arrived by each week's end.]"
     )
+    if partial:
+        st.caption("What is found in samples of single rows (slices, requests, all inputs together) is not looked at again here.")
     table("preview", "The last weeks under both settings", COLUMNS, [as_row(each) for each in reversed(said)])
 
 
