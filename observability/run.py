@@ -20,6 +20,7 @@ from observability.errors import NotFoundError, ObservabilityError, UsageError
 from observability.finding import Finding, iso
 from observability.incidents import Incident, joined
 from observability.late_labels import late_window, told
+from observability.record import KINDS
 from observability.stats.multiple import spend
 from observability.store import admin, attributions, engine, estimates, records, together
 from observability.store.source import snapshot
@@ -106,7 +107,7 @@ def check(
         notes += [note] if note else []
         findings += model_findings(store, each, window, judged_at(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
-        findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only)
+        findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
     settled, incidents = gathered(catalog, unique(findings))
     return Report(tuple(settled), incidents, windows, tuple(notes))
 
@@ -126,11 +127,13 @@ def record_findings(
     now: datetime,
     only: tuple[str, ...] = (),
     days: float = DEFAULT_DAYS,
+    beside: Window | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers about records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of the kinds that it asks for is younger than
-    30 days, else at the end of that record's day.
+    30 days, else at the end of that record's day. beside: the window in which one model is judged; what names no model (batches, cleanings) is judged
+    in it too, since what a feed did years before says nothing about that model.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -139,6 +142,8 @@ def record_findings(
             if analyzer.about != "records" or (only and analyzer.name not in only):
                 continue
             window = record_window(store, analyzer, model, start, end, as_of, limit, days)
+            if beside is not None and not names_a_model(analyzer, window):
+                window = replace(window, start=beside.start, end=beside.end)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
             found = [dated(each) for each in judged(store, analyzer, context)]
             if any(each.severity in NEEDS_A_PERSON for each in found):
@@ -160,8 +165,7 @@ def record_window(
 ) -> Window:
     """The window in which an analyzer about records judges."""
     if end is None:
-        probe = Context(EVERY_MODEL, NO_VERSION, Window(model or "", limit, limit), limit)
-        kinds = {wanted.aggregate.kind for wanted in analyzer.needs(probe).values() if isinstance(wanted.aggregate, Records)}
+        kinds = kinds_of(analyzer, Window(model or "", limit, limit))
         last = records.newest(store, sorted(kinds), model or "", limit, as_of)
         end = limit
         if last is not None and limit - last >= timedelta(days=LIVE_DAYS):
@@ -169,6 +173,17 @@ def record_window(
     if start is None:
         start = end - timedelta(days=days)
     return Window(model or "", min(start, end), end, as_of=as_of)
+
+
+def kinds_of(analyzer: Analyzer, window: Window) -> set[str]:
+    """The kinds of records that an analyzer asks for."""
+    asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
+    return {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)}
+
+
+def names_a_model(analyzer: Analyzer, window: Window) -> bool:
+    """Whether the records that an analyzer asks for say of which model they are, by themselves or by their run."""
+    return any({"model", "run", "project"} & set(KINDS[kind].fields) for kind in kinds_of(analyzer, window))
 
 
 def unknown_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word

@@ -77,6 +77,11 @@ def write_table(table: pd.DataFrame, path: Path, together: tuple[str, ...] = ())
         table = table.loc[order.index].reset_index(drop=True)
     else:
         table = table.sort_values(["at", "id"], ignore_index=True)
+    write_sorted(table, path)
+
+
+def write_sorted(table: pd.DataFrame, path: Path) -> None:
+    """One Parquet file in the order of its rows, as small as it gets."""
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     for place, column in enumerate(arrow.schema):
         if pa.types.is_timestamp(column.type):
@@ -89,9 +94,8 @@ def write_table(table: pd.DataFrame, path: Path, together: tuple[str, ...] = ())
 def smallest(column: pa.Table) -> dict[str, str]:
     """The encoding of a column (of each member, where it holds objects) that makes its file smallest."""
     (field,) = column.schema
-    members = list(field.type) if pa.types.is_struct(field.type) else []
-    kind = members[0].type if members else field.type
-    names = [f"{field.name}.{each.name}" for each in members] or [field.name]
+    members = dict(leaves(field))
+    names, kind = list(members), next(iter(members.values()))
     whole = pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
     candidates = TEXT_ENCODINGS if pa.types.is_string(kind) else WHOLE_ENCODINGS if whole else NUMBER_ENCODINGS
 
@@ -101,6 +105,16 @@ def smallest(column: pa.Table) -> dict[str, str]:
         return file.tell()
 
     return dict.fromkeys(names, min(candidates, key=size) if not pa.types.is_boolean(kind) else "PLAIN")
+
+
+def leaves(field: pa.Field, within: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """A column by its name, or, where it holds objects, each of their members by its path."""
+    name = within + field.name
+    if not pa.types.is_struct(field.type):
+        yield name, field.type
+        return
+    for each in field.type:
+        yield from leaves(each, f"{name}.")
 
 
 def write(table: pa.Table, to: Path | io.BytesIO, encodings: dict[str, str], level: int = BEST_LEVEL) -> None:

@@ -7,6 +7,7 @@ command registers the models and loads the files. So the product names no model 
 import json
 from pathlib import Path
 
+from sample_data import deliveries, provenance
 from sample_data.spec import VERSION, Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -47,15 +48,16 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             path = out / f"{spec.name}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
-    parts += [file_entry("training.jsonl"), file_entry("distributed.jsonl"), file_entry("events.jsonl"), file_entry("prices.jsonl")]
+    parts += [file_entry(name) for name in ("training.jsonl", "distributed.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE)]
+    parts.append(file_entry(deliveries.FILE, "batch"))
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> str:
     """One [[file]] of fleet.toml. JSONL needs no kind: each of its lines says it."""
-    fields: dict[str, object] = {"path": name}
-    if kind and spec:
-        fields |= {"kind": kind, "model": spec.name}
+    fields: dict[str, object] = {"path": name} | ({"kind": kind} if kind else {})
+    if spec:
+        fields["model"] = spec.name
         if kind == "prediction":
             fields |= {"version": VERSION, "features": list(spec.features)}
     return "\n".join(["[[file]]", *(f"{key} = {toml(value)}" for key, value in fields.items())])

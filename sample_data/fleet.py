@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from observability import Logger
-from sample_data import collecting, describing, distributed, employment, flights, prices, sentiment, serving, sources, texts, training
+from sample_data import collecting, deliveries, describing, distributed, employment, flights, prices, provenance, sentiment, serving, sources, texts, training
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 
 HERE = Path(__file__).resolve().parent
-LIMIT_BYTES = 8_000_000
+LIMIT_BYTES = 8_200_000
+SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
 
 
 def main() -> None:
@@ -26,11 +27,17 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
 
-    tables = flights.flights(sources.read_flights(options.cache))
-    people = sources.read_employment(options.cache)
+    published, people = sources.read_flights(options.cache), sources.read_employment(options.cache)
+    rated = sources.read_tweets(options.cache)
+    make_data(published, people, rated, options.out)
+    say("what the sources delivered and what was done to it is written")
+    if options.only_data:
+        describing.write_fleet(SPECS, options.out)
+        return
+    tables = flights.flights(published)
     fleet: list[tuple[Spec, Rows]] = [(spec, flights.rows_for(spec, tables)) for spec in (flights.DELAY, flights.LATE)]
     fleet.append((employment.EMPLOYMENT, employment.rows_for(employment.EMPLOYMENT, people)))
-    tweets = sentiment.rows_for(sources.read_tweets(options.cache))
+    tweets = sentiment.rows_for(rated)
     for package, text in sources.licences(options.cache).items():
         (options.out / f"LICENSE-{package}.txt").write_text(text, encoding="utf-8")
     say("the sources are read")
@@ -55,14 +62,25 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
         serving.serve(spec, rows.serve, {serving.SHIPPED: out / spec.artifact}, home)
         say(f"{spec.name}: served {len(rows.serve):,} rows")
     make_sentiment(tweets, home, out, say)
-    specs = [*(spec for spec, _ in fleet), sentiment.SENTIMENT]
     with Logger(home) as log:
-        log_events(specs, log)
-    collecting.collect(home, specs, out)
+        log_events(SPECS, log)
+    collecting.collect(home, SPECS, out)
     distributed.make(out)
     say(f"{distributed.RUN}: trained")
     prices.make(out)
-    describing.write_fleet(specs, out)
+    describing.write_fleet(SPECS, out)
+
+
+def make_data(published: dict[str, pd.DataFrame], people: pd.DataFrame, rated: pd.DataFrame, out: Path) -> None:
+    """Logs the batches of the weather stations, the training rows and the rules, and writes them: nothing here is measured, so it repeats exactly."""
+    with tempfile.TemporaryDirectory(prefix="sample-data-") as home:
+        with Logger(Path(home), fsync="never") as log:
+            deliveries.log_batches(published["weather"], log)
+            provenance.log_data(published, people, rated, log)
+        serving.check(log)
+        records = list(collecting.logged(Path(home)))
+    provenance.write([each for each in records if each["kind"] != "batch"], out)
+    deliveries.write([each for each in records if each["kind"] == "batch"], out)
 
 
 def make_sentiment(tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[str], None]) -> None:
@@ -87,4 +105,6 @@ def arguments() -> argparse.Namespace:
     cache = Path(tempfile.gettempdir()) / "observability-sample-data"
     parser.add_argument("--cache", type=Path, default=cache, help="folder for the downloads, outside the tree (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to (default: the one of make.py)")
+    said = "write only what needs no training: batches, datasets, cleanings and the list of files"
+    parser.add_argument("--only-data", action="store_true", help=said)
     return parser.parse_args()

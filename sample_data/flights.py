@@ -12,6 +12,7 @@ from sample_data.spec import Rows, Spec, folds, hashes
 
 AHEAD = pd.Timedelta(minutes=60)
 LATE_MINUTES = 15
+SERVES_FROM = "2013-04-01"
 SERVES_ONE_IN = 3
 NEW_YORK = "America/New_York"
 NOT_IN_AIRPORTS = {"BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "SJU": "America/Puerto_Rico", "STT": "America/St_Thomas"}
@@ -85,11 +86,14 @@ LATE = Spec(
 
 
 def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a scheduled flight: id, at, label_at, arrival_delay, late, the features, and whether it is one of those that are served."""
+    """One row a scheduled flight: id, at, label_at, arrival_delay, late, the features, whether it is one of those that are served, and `next_day`, whether
+    its arrival stands on the next day.
+    """
     raw = tables["flights"]
     day = pd.to_datetime(raw[["year", "month", "day"]])
     departure = pd.to_datetime(raw["time_hour"], utc=True) + pd.to_timedelta(raw["minute"], unit="min")
-    planned = planned_minutes(raw, day, departure, tables["airports"])
+    clock = clock_minutes(raw, day, departure, tables["airports"])
+    planned = planned_minutes(clock)
     rows = pd.DataFrame({"at": departure - AHEAD, "day": day})
     rows["id"] = day.dt.strftime("%Y%m%d") + "-" + raw["origin"] + "-" + raw["carrier"] + raw["flight"].astype(str)
     rows["label_at"] = departure + pd.to_timedelta(planned + raw["arr_delay"], unit="min")
@@ -103,12 +107,18 @@ def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows["departures_same_hour"] = raw.groupby([raw["origin"], hour])["flight"].transform("size")
     rows["carrier_departures_same_hour"] = raw.groupby([raw["origin"], raw["carrier"], hour])["flight"].transform("size")
     rows = rows.join(weather_before(rows["origin"], rows["at"], tables["weather"]))
+    rows["next_day"] = clock <= 0
     rows["served"] = np.array(hashes(rows["id"]), dtype=np.uint64) % SERVES_ONE_IN == 0
     return rows.sort_values(["at", "id"], ignore_index=True)
 
 
-def planned_minutes(raw: pd.DataFrame, day: pd.Series, departure: pd.Series, airports: pd.DataFrame) -> pd.Series:
-    """Minutes from scheduled departure to scheduled arrival: the arrival's clock stands in the time zone of its airport."""
+def planned_minutes(clock: pd.Series) -> pd.Series:
+    """Minutes from scheduled departure to scheduled arrival. clock: as if it arrived on the day of its departure."""
+    return clock.where(clock > 0, clock + 24 * 60).astype(int)
+
+
+def clock_minutes(raw: pd.DataFrame, day: pd.Series, departure: pd.Series, airports: pd.DataFrame) -> pd.Series:
+    """Minutes from scheduled departure to the arrival's clock on the same day; the clock stands in the time zone of its airport."""
     zone_of: dict[str, str] = dict(zip(airports["faa"], airports["tzone"]))
     zones = raw["dest"].map(zone_of | NOT_IN_AIRPORTS)
     minutes = pd.to_timedelta(raw["sched_arr_time"] // 100 * 60 + raw["sched_arr_time"] % 100, unit="min")
@@ -117,7 +127,7 @@ def planned_minutes(raw: pd.DataFrame, day: pd.Series, departure: pd.Series, air
         there = zones == zone
         local = (day[there] + minutes[there]).dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
         planned[there] = (local.dt.tz_convert("UTC") - departure[there]).dt.total_seconds() / 60
-    return planned.where(planned > 0, planned + 24 * 60).astype(int)
+    return planned
 
 
 def weather_before(origin: pd.Series, at: pd.Series, weather: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +152,7 @@ def rows_for(spec: Spec, all_flights: pd.DataFrame) -> Rows:
     reference and from April on to serve.
     """
     table = all_flights.rename(columns={spec.label: "label"})
-    first_quarter = table["day"] < "2013-04-01"
+    first_quarter = table["day"] < SERVES_FROM
     train = table[first_quarter & table["label"].notna()].reset_index(drop=True)
     train["fold"] = folds(train["day"].dt.strftime("%Y-%m-%d") + train["origin"])
     serve = table[~first_quarter & table["served"]].reset_index(drop=True)

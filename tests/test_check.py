@@ -72,6 +72,24 @@ def test_the_silence_after_the_end_of_a_model_is_no_news(command: Command, store
     assert found["freshness_hours"]["value"] < 1
 
 
+def test_the_feed_that_fell_silent_is_one_incident_of_the_last_week_of_flights_and_none_of_the_survey(
+    command: Command, stored_fleet: Path
+) -> None:
+    """The stations' last hour ends at midnight UTC, five hours before the day does in New York; of 31 December there is no batch."""
+
+    def of_feed(model: str) -> list[dict]:
+        found = command(stored_fleet, "check", "--model", model, "--json").json()
+        return [each for each in found if each["analyzer"] in ("data/batches", "data/cleaning") and each["severity"] in ("act", "watch")]
+
+    found = of_feed("flights-delay")
+    assert len({each["incident"] for each in found}) == 1 and {each["onset"] for each in found} == {"2013-12-31T05:00:00Z"}
+    late = [each for each in found if each["metric"] == "batch_delay_hours"]
+    assert {each["subject"] for each in late} == {f"source:hourly weather at {name}" for name in ("EWR", "JFK", "LGA")}
+    assert {(each["value"], each["severity"]) for each in late} == {(5.0, "act")}
+    assert {each["value"] for each in found if each["metric"] == "batch_gap_hours"} == {43.0}  # from 05:00 on the 31st to the end of 1 January
+    assert of_feed("employment") == []
+
+
 def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Command, stored_fleet: Path) -> None:
     said = command(stored_fleet, "check", "--slice", "SEX=female")
     assert said.code == 0

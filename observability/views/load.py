@@ -190,7 +190,7 @@ def report(scope: Scope) -> Report:
 
     models = [scope.model] if scope.model else [each.name for each in catalog().models]
     found, formed = run.gathered(
-        catalog(), [*(each for model in models for each in findings(window(scope, model))), *record_findings(scope)]
+        catalog(), [*(each for model in models for each in findings(window(scope, model))), *record_findings(scope, beside=True)]
     )
     return Report(tuple(found), formed)
 
@@ -202,13 +202,14 @@ def record_incidents(scope: Scope) -> tuple[Incident, ...]:
     return run.gathered(catalog(), record_findings(scope))[1]
 
 
-def record_findings(scope: Scope) -> list[Finding]:
+def record_findings(scope: Scope, *, beside: bool = False) -> list[Finding]:
     """Findings about training runs, datasets and other records of the scope's model, or of all: in the chosen dates, else in the last days that
-    have some.
+    have some. beside: what names no model is judged in the dates of the scope's model.
     """
     if scope.slice or scope.version:
         return []
-    return list(cached_record_findings(stamp(), scope.model, scope.start, scope.end, record_days(scope), now()))
+    own = window(scope, scope.model) if beside and scope.model else None
+    return list(cached_record_findings(stamp(), scope.model, scope.start, scope.end, record_days(scope), now(), own))
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer") -> Window:
@@ -327,12 +328,12 @@ def cached_report(key: Stamp, asked: Window, instant: datetime) -> Report:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def cached_record_findings(
-    key: Stamp, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime
+    key: Stamp, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None = None
 ) -> list[Finding]:
     """See `record_findings`."""
     from observability import run
 
-    return worst_first(run.record_findings(store(), model, start=start, end=end, days=days, now=instant))
+    return worst_first(run.record_findings(store(), model, start=start, end=end, days=days, now=instant, beside=beside))
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

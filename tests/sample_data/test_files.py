@@ -11,7 +11,7 @@ import pytest
 
 from observability.settings import read_settings
 from sample_data.employment import EMPLOYMENT
-from sample_data.flights import DELAY, LATE
+from sample_data.flights import DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
@@ -33,9 +33,9 @@ def reference(spec) -> pd.DataFrame:
     return pd.read_parquet(FOLDER / spec.reference)
 
 
-def test_all_that_ships_is_at_most_8_mb() -> None:
+def test_all_that_ships_is_at_most_8_2_mb() -> None:
     sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file()}
-    assert sum(sizes.values()) <= 8_000_000
+    assert sum(sizes.values()) <= 8_200_000
     assert all(size <= 400_000 for name, size in sizes.items() if name.endswith((".lightgbm.txt", ".skops")))
 
 
@@ -177,3 +177,68 @@ def test_events_are_deployments_and_public_holidays() -> None:
 def test_parquet_files_are_compressed_with_zstd() -> None:
     for path in FOLDER.glob("*.parquet"):
         assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD", path.name
+
+
+def data_records(kind: str) -> list[dict]:
+    found = [json.loads(line) for line in (FOLDER / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [each for each in found if each["kind"] == kind]
+
+
+def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() -> None:
+    """336,776 flights and 26,115 hours are what the package says that it holds; no hour of 31 December is among them."""
+    table = pd.read_parquet(FOLDER / "weather.batches.parquet")
+    assert len(table) == 3 * 364 and table["batch"].is_unique and table["rows"].sum() == 26_115
+    days = table["batch"].str.slice(4)
+    assert days.min() == "2013-01-01" and days.max() == "2013-12-30"
+    assert (table["batch"].str.slice(stop=3) == table["device"]).all() and (table["source"] == "hourly weather at " + table["device"]).all()
+    closed = table["at"].dt.tz_convert("America/New_York")
+    assert (closed.dt.normalize() == closed).all() and (closed.dt.strftime("%Y-%m-%d") > days).all() and (table["received_at"] == table["at"]).all()
+    covered = (table["captured_to"] - table["captured_from"]).dt.total_seconds() / 3600
+    assert (covered >= table["rows"]).all() and (table["captured_to"] <= table["at"]).all()
+    late = table[table["at"] - table["captured_to"] > pd.Timedelta(hours=2)]
+    assert sorted(late["batch"].str.slice(4).unique()) == ["2013-10-25", "2013-11-02", "2013-12-30"] and len(late) == 9
+
+
+def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights() -> None:
+    """Another road: the share of flights without pressure follows the hours without one, station by station and month by month."""
+    table, served = pd.read_parquet(FOLDER / "weather.batches.parquet"), predictions(DELAY)
+    said = pd.json_normalize(table["stats"].tolist())
+    hours = said["pressure_mb.null_share"] * table["rows"]
+    month = table["batch"].str.slice(4, 11)
+    by_hour = (hours.groupby([table["device"], month]).sum() / table["rows"].groupby([table["device"], month]).sum()).loc[:, "2013-04":]
+    local = served["at"].dt.tz_convert("America/New_York").dt.strftime("%Y-%m")
+    by_flight = served["pressure_mb"].isna().groupby([served["origin"], local]).mean()
+    assert by_hour.corr(by_flight) > 0.75
+    gust = said.loc[table["batch"] == "EWR 2013-02-12", "wind_speed_mph.std"].item()
+    assert gust > 200  # the source says 1,048 mph for one hour of that day, and it is left as it is
+
+
+def test_training_rows_are_those_that_the_runs_name() -> None:
+    runs = [json.loads(line) for line in (FOLDER / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    given = {each["dataset"]: each["params"]["rows"] for each in runs if each["kind"] == "run" and each["run"].endswith("-final") and "dataset" in each}
+    assert {each["dataset"]: each["rows"] for each in data_records("dataset")} == given
+    for each in data_records("dataset"):
+        assert len(each["checksum"]) == len("sha256:") + 64 and each["parents"] and each["version"] == "1"
+
+
+def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
+    """Flights without a label, and flights without weather, counted in the shipped predictions and labels."""
+    served = predictions(DELAY)
+    local = pd.to_datetime(served["id"].str.slice(stop=8), format="%Y%m%d")
+    runs = [each for each in data_records("cleaning") if each["dataset"] == "flights that are served"]
+    never = {each["version"]: each for each in runs if each["rule"] == "never landed: no label"}
+    unlabelled = ~served["id"].isin(labels(DELAY)["id"])
+    weeks = local.dt.strftime("%G-W%V")
+    assert {name: each["rows_dropped"] for name, each in never.items()} == unlabelled.groupby(weeks).sum().to_dict()
+    assert {name: each["rows_in"] for name, each in never.items()} == weeks.value_counts().to_dict()
+    worst = never["2013-W26"]["groups"]["carrier"]["9E"]
+    of_9e = served[(weeks == "2013-W26") & (served["carrier"] == "9E")]
+    assert worst == {"in": len(of_9e), "dropped": int(unlabelled[of_9e.index].sum())} and worst["dropped"] / worst["in"] > 0.3
+    bare = served[list(WEATHER.values())].isna().all(axis=1)
+    days = {each["version"]: each["rows_changed"] for each in runs if each["rule"] == "no observation: no weather"}
+    assert days == bare.groupby(local.dt.strftime("%Y-%m-%d")).sum().to_dict()
+    for each in data_records("cleaning"):
+        for levels in each.get("groups", {}).values():
+            assert sum(one["in"] for one in levels.values()) == each["rows_in"]
+            assert sum(one["dropped"] for one in levels.values()) == each["rows_dropped"]
+    assert all(each["received_at"] == each["at"] for each in data_records("cleaning"))

@@ -9,7 +9,9 @@ import pytest
 from sample_data.collecting import logged
 from sample_data.employment import assigned_times, places
 from sample_data.events import holidays, nth
-from sample_data.flights import planned_minutes, weather_before
+from sample_data.deliveries import batches
+from sample_data.flights import clock_minutes, planned_minutes, weather_before
+from sample_data.provenance import dropped, known
 from sample_data.sentiment import CLASSES, rows_for
 from sample_data.serving import log_labels, requests
 from sample_data.sources import FLIGHTS, fetch
@@ -36,7 +38,7 @@ def test_planned_minutes_stand_in_the_time_zone_of_each_airport() -> None:
     day = pd.Series(pd.to_datetime(["2013-07-01", "2013-07-01"]))
     departure = pd.Series(pd.to_datetime(["2013-07-01T16:00Z", "2013-07-02T03:00Z"], utc=True))
     airports = pd.DataFrame({"faa": ["LAX", "BOS"], "tzone": ["America/Los_Angeles", "America/New_York"]})
-    assert planned_minutes(raw, day, departure, airports).tolist() == [360, 70]
+    assert planned_minutes(clock_minutes(raw, day, departure, airports)).tolist() == [360, 70]
 
 
 def test_weather_is_of_the_hour_that_had_ended_before_the_prediction() -> None:
@@ -48,6 +50,28 @@ def test_weather_is_of_the_hour_that_had_ended_before_the_prediction() -> None:
     assert found["temperature_f"].tolist()[0] == 2  # the hour that began at 10:00
     assert found["rain_3h_in"].tolist()[0] == pytest.approx(0.6)
     assert found["pressure_change_3h_mb"].isna().all() and found.loc[1].isna().all()
+
+
+def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
+    """Three hours of the evening of 1 May and one of 2 May in New York, which is four hours behind: the day of the last is 2 May there."""
+    hours = ["2013-05-01T22:00:00Z", "2013-05-01T23:00:00Z", "2013-05-02T01:00:00Z", "2013-05-02T04:00:00Z"]
+    names = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "visib")
+    weather = pd.DataFrame({"origin": "JFK", "time_hour": hours, **{name: [1.0, 2.0, 6.0, 7.0] for name in names}})
+    weather["pressure"] = [1000.0, None, None, None]
+    first, second = batches(weather)
+    assert (first["batch"], first["rows"], second["batch"], second["rows"]) == ("JFK 2013-05-01", 3, "JFK 2013-05-02", 1)
+    assert f"{first['captured_from']:%d %H}" == "01 22" and f"{first['captured_to']:%d %H}" == "02 02" and f"{first['at']:%d %H}" == "02 04"
+    assert first["stats"]["temperature_f"] == {"mean": 3.0, "std": 2.65, "null_share": 0.0}
+    assert first["stats"]["pressure_mb"] == {"mean": 1000.0, "std": None, "null_share": 0.667} and second["stats"]["pressure_mb"]["mean"] is None
+
+
+def test_a_weeks_rules_are_counted_a_day_after_it_ended_or_the_source_did() -> None:
+    assert f"{known(pd.Timestamp('2013-06-28')):%Y-%m-%dT%H}" == "2013-07-02T04"  # Tuesday, midnight in New York
+    assert f"{known(pd.Timestamp('2013-12-31')):%Y-%m-%dT%H}" == "2014-01-02T05"
+    rows = pd.DataFrame({"carrier": ["a", "a", "b"]})
+    found = dropped("rule", rows, pd.Series([True, False, False]), {"dataset": "d"}, ("carrier",))
+    assert (found["rows_in"], found["rows_dropped"]) == (3, 1)
+    assert found["groups"] == {"carrier": {"a": {"in": 2, "dropped": 1}, "b": {"in": 1, "dropped": 0}}}
 
 
 def test_days_are_assigned_at_equal_distances_within_the_year() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.analyzers.data._usual import LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, Array, Beside, beside
+from observability.analyzers.data._usual import LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, Array, Beside, beside, share_of
 from observability.finding import Severity
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def looked_at(metric: str, part: "DataFrame", new: Array, now: datetime) -> Iter
     for i, place in enumerate(places.tolist()):
         few = bool(scaled[place] < found.middle[i])
         yield Look(
-            metric, names[place] if place < len(names) else None, moments[place], float(values[place]), back(metric, float(found.middle[i])),
+            metric, names[place] if place < len(names) else None, moments[place], float(values[place]), back(metric, float(found.middle[i]), rows[old]),
             p_value(metric, found, i, few), few, int(rows[place]),
         )  # fmt: skip
 
@@ -160,11 +160,11 @@ def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:
     return np.arcsin(np.sqrt((values * n + 3 / 8) / (n + 3 / 4))), 1 / (4 * n)
 
 
-def back(metric: str, middle: float) -> float:
-    """A middle in the metric's unit."""
+def back(metric: str, middle: float, rows: Array) -> float:
+    """A middle in the metric's unit. rows: of the batches that it is the middle of."""
     if metric != REJECTED:
         return max(float(np.exp(middle)) - FLOOR[metric], 0.0)
-    return float(np.sin(middle) ** 2)
+    return share_of(middle, rows)
 
 
 def seconds(times: Any) -> Array:

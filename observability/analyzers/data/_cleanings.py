@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import hypergeom
 
-from observability.analyzers.data._usual import LEAST_SPREAD_OF_SHARES, Array, beside
+from observability.analyzers.data._usual import LEAST_SPREAD_OF_SHARES, Array, beside, share_of
 from observability.finding import Severity
 from observability.stats.interval import Interval, rate_difference_interval
 
@@ -121,7 +121,7 @@ def looked_at(metric: str, part: "DataFrame", new: Array) -> Iterator[Look]:
     found = beside(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=LEAST_SPREAD_OF_SHARES)
     for i, place in enumerate(places.tolist()):
         p = min(2 * min(float(found.low[i]), float(found.high[i])), 1.0) if found.known else float("nan")
-        yield Look(metric, moments[place], int(rows[place]), int(hits[place]), float(np.sin(found.middle[i]) ** 2), p)
+        yield Look(metric, moments[place], int(rows[place]), int(hits[place]), share_of(float(found.middle[i]), n[old]), p)
 
 
 def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:

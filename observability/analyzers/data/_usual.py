@@ -68,3 +68,9 @@ def beside(
     t, freedom = (values - middle) / error, min(found.freedom, MOST_FREEDOM)
     low, high = np.where(below <= SEEN, stdtr(freedom, t), 1.0), np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
     return Beside(middle, low, high, int(past.size))
+
+
+def share_of(middle: float, rows: Array) -> float:
+    """The share that a middle on the arcsine scale (Anscombe 1948) stands for, of values from so many rows each: of values that were all nothing it is nothing."""
+    usual = float(np.median(rows)) if rows.size else 1.0
+    return max((float(np.sin(middle) ** 2) * (usual + 3 / 4) - 3 / 8) / usual, 0.0)

@@ -1,0 +1,69 @@
+"""What did the weather stations at the three airports deliver, day by day of 2013?
+
+The features of a flight come from hourly observations. A batch is one station's day, in the time of New York, closed at midnight: how many of its hours
+came, from when to when, and what they say. Hours that the source lacks are missing here too, and a day without any hour has no batch. No row of the
+source is turned away, so nothing is said of rejected rows.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from observability import Logger
+from sample_data.flights import NEW_YORK, WEATHER
+
+FILE = "weather.batches.parquet"
+HOUR, A_DAY = pd.Timedelta(hours=1), pd.DateOffset(days=1)
+DIGITS = {"rain_in": 4}
+"""Decimals of a mean and a deviation where it is not 2."""
+
+
+def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The records, station by station in the order of time: an hour is stamped with its beginning and ends an hour later."""
+    hours = pd.to_datetime(weather["time_hour"], utc=True)
+    day = hours.dt.tz_convert(NEW_YORK).dt.normalize()
+    table = weather[list(WEATHER)].rename(columns=WEATHER).assign(hour=hours)
+    for (station, midnight), part in table.groupby([weather["origin"], day], sort=True):
+        closed = utc(midnight + A_DAY)
+        yield {
+            "batch": f"{station} {midnight:%Y-%m-%d}",
+            "at": closed,
+            "source": f"hourly weather at {station}",
+            "device": station,
+            "rows": len(part),
+            "captured_from": utc(part["hour"].min()),
+            "captured_to": utc(part["hour"].max() + HOUR),
+            "stats": {name: summary(part[name], DIGITS.get(name, 2)) for name in WEATHER.values()},
+            "received_at": closed,
+        }
+
+
+def summary(values: pd.Series, digits: int) -> dict[str, float | None]:
+    """Mean and standard deviation of a day's observations (None where there are too few), and the share of hours without one."""
+    rounded = {"mean": values.mean(), "std": values.std()}
+    found: dict[str, float | None] = {name: None if pd.isna(value) else round(float(value), digits) for name, value in rounded.items()}
+    return found | {"null_share": round(float(values.isna().mean()), 3)}
+
+
+def utc(moment: pd.Timestamp) -> datetime:
+    """The instant in UTC."""
+    return moment.tz_convert("UTC").to_pydatetime()
+
+
+def log_batches(weather: pd.DataFrame, log: Logger) -> None:
+    """Logs every batch."""
+    for each in batches(weather):
+        log.batch(**each)
+
+
+def write(records: list[dict[str, Any]], out: Path) -> None:
+    """Writes what was logged, a station after the other: so the file is small."""
+    from sample_data.collecting import write_sorted
+
+    table = pd.DataFrame(records).drop(columns="kind")
+    for name in ("at", "received_at", "captured_from", "captured_to"):
+        table[name] = pd.to_datetime(table[name], utc=True, format="ISO8601")
+    write_sorted(table.sort_values(["source", "at"], ignore_index=True), out / FILE)
