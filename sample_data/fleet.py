@@ -9,7 +9,21 @@ from pathlib import Path
 import pandas as pd
 
 from observability import Logger
-from sample_data import collecting, deliveries, describing, distributed, employment, flights, prices, provenance, sentiment, serving, sources, texts, training
+from sample_data import (
+    collecting,
+    deliveries,
+    describing,
+    distributed,
+    employment,
+    flights,
+    prices,
+    provenance,
+    sentiment,
+    serving,
+    sources,
+    texts,
+    training,
+)
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 

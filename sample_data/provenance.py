@@ -62,7 +62,9 @@ def cleanings(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """What each rule did. every: one row a flight, as `flights.flights` makes it."""
     learned = every[every["day"] < flights.SERVES_FROM]
     trained = {"dataset": flights.DELAY.trained_on, "version": VERSION, "at": utc(pd.Timestamp(flights.DELAY.deployed))}
-    yield changed("time zone of an airport that the table lacks", learned, learned["destination"].isin(list(flights.NOT_IN_AIRPORTS)), trained)
+    yield changed(
+        "time zone of an airport that the table lacks", learned, learned["destination"].isin(list(flights.NOT_IN_AIRPORTS)), trained
+    )
     yield changed("lands after midnight: a day is added", learned, learned["next_day"], trained)
     yield changed("no observation: no weather", learned, unobserved(learned), trained)
     yield dropped("never landed: no label", learned, learned["arrival_delay"].isna(), trained, GROUPS)

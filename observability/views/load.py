@@ -328,7 +328,13 @@ def cached_report(key: Stamp, asked: Window, instant: datetime) -> Report:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def cached_record_findings(
-    key: Stamp, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None = None
+    key: Stamp,
+    model: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    days: float,
+    instant: datetime,
+    beside: Window | None = None,
 ) -> list[Finding]:
     """See `record_findings`."""
     from observability import run

@@ -192,7 +192,11 @@ def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() ->
     assert days.min() == "2013-01-01" and days.max() == "2013-12-30"
     assert (table["batch"].str.slice(stop=3) == table["device"]).all() and (table["source"] == "hourly weather at " + table["device"]).all()
     closed = table["at"].dt.tz_convert("America/New_York")
-    assert (closed.dt.normalize() == closed).all() and (closed.dt.strftime("%Y-%m-%d") > days).all() and (table["received_at"] == table["at"]).all()
+    assert (
+        (closed.dt.normalize() == closed).all()
+        and (closed.dt.strftime("%Y-%m-%d") > days).all()
+        and (table["received_at"] == table["at"]).all()
+    )
     covered = (table["captured_to"] - table["captured_from"]).dt.total_seconds() / 3600
     assert (covered >= table["rows"]).all() and (table["captured_to"] <= table["at"]).all()
     late = table[table["at"] - table["captured_to"] > pd.Timedelta(hours=2)]
@@ -215,7 +219,11 @@ def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights
 
 def test_training_rows_are_those_that_the_runs_name() -> None:
     runs = [json.loads(line) for line in (FOLDER / "training.jsonl").read_text(encoding="utf-8").splitlines()]
-    given = {each["dataset"]: each["params"]["rows"] for each in runs if each["kind"] == "run" and each["run"].endswith("-final") and "dataset" in each}
+    given = {
+        each["dataset"]: each["params"]["rows"]
+        for each in runs
+        if each["kind"] == "run" and each["run"].endswith("-final") and "dataset" in each
+    }
     assert {each["dataset"]: each["rows"] for each in data_records("dataset")} == given
     for each in data_records("dataset"):
         assert len(each["checksum"]) == len("sha256:") + 64 and each["parents"] and each["version"] == "1"

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from sample_data.collecting import logged
+from sample_data.deliveries import batches
 from sample_data.employment import assigned_times, places
 from sample_data.events import holidays, nth
-from sample_data.deliveries import batches
 from sample_data.flights import clock_minutes, planned_minutes, weather_before
 from sample_data.provenance import dropped, known
 from sample_data.sentiment import CLASSES, rows_for
@@ -62,7 +62,10 @@ def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
     assert (first["batch"], first["rows"], second["batch"], second["rows"]) == ("JFK 2013-05-01", 3, "JFK 2013-05-02", 1)
     assert f"{first['captured_from']:%d %H}" == "01 22" and f"{first['captured_to']:%d %H}" == "02 02" and f"{first['at']:%d %H}" == "02 04"
     assert first["stats"]["temperature_f"] == {"mean": 3.0, "std": 2.65, "null_share": 0.0}
-    assert first["stats"]["pressure_mb"] == {"mean": 1000.0, "std": None, "null_share": 0.667} and second["stats"]["pressure_mb"]["mean"] is None
+    assert (
+        first["stats"]["pressure_mb"] == {"mean": 1000.0, "std": None, "null_share": 0.667}
+        and second["stats"]["pressure_mb"]["mean"] is None
+    )
 
 
 def test_a_weeks_rules_are_counted_a_day_after_it_ended_or_the_source_did() -> None:
