@@ -24,12 +24,13 @@ DIGITS = {"rain_in": 4}
 def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The records, station by station in the order of time: an hour is stamped with its beginning and ends an hour later."""
     hours = pd.to_datetime(weather["time_hour"], utc=True)
-    day = hours.dt.tz_convert(NEW_YORK).dt.normalize()
+    names = weather["origin"] + " " + hours.dt.tz_convert(NEW_YORK).dt.strftime("%Y-%m-%d")
     table = weather[list(WEATHER)].rename(columns=WEATHER).assign(hour=hours)
-    for (station, midnight), part in table.groupby([weather["origin"], day], sort=True):
-        closed = utc(midnight + A_DAY)
+    for name, part in table.groupby(names, sort=True):
+        station, day = str(name).split()
+        closed = utc(pd.Timestamp(day, tz=NEW_YORK) + A_DAY)
         yield {
-            "batch": f"{station} {midnight:%Y-%m-%d}",
+            "batch": name,
             "at": closed,
             "source": f"hourly weather at {station}",
             "device": station,

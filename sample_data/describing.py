@@ -55,7 +55,9 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
 
 def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> str:
     """One [[file]] of fleet.toml. JSONL needs no kind: each of its lines says it."""
-    fields: dict[str, object] = {"path": name} | ({"kind": kind} if kind else {})
+    fields: dict[str, object] = {"path": name}
+    if kind:
+        fields["kind"] = kind
     if spec:
         fields["model"] = spec.name
         if kind == "prediction":

@@ -74,8 +74,9 @@ def cleanings(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
         served = rows[rows["served"]]
         yield dropped("one flight in three, by the hash of its id", rows, ~rows["served"], of_week, GROUPS[1:])
         yield dropped("never landed: no label", served, served["arrival_delay"].isna(), of_week, GROUPS)
-    for day, rows in later[later["served"]].groupby("day", sort=True):
-        of_day = {"dataset": SERVED, "version": f"{day:%Y-%m-%d}", "at": utc(day.tz_localize(flights.NEW_YORK) + A_DAY)}
+    for name, rows in later[later["served"]].groupby(later["day"].dt.strftime("%Y-%m-%d"), sort=True):
+        midnight = pd.Timestamp(str(name), tz=flights.NEW_YORK)
+        of_day = {"dataset": SERVED, "version": name, "at": utc(midnight + A_DAY)}
         yield changed("no observation: no weather", rows, unobserved(rows), of_day)
 
 
