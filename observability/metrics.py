@@ -61,6 +61,12 @@ annotator_agreement | Agreement of one annotator with the others | share | high 
 label_conflicts | Labels that contradict earlier ones | share | low | Share of labels that say otherwise than the same annotator said of the same item before. | contradicting / labels | ours
 queue_days | Age of what waits for a label | days | low | Mean age of the items that were given to an annotator who has not labelled them. | mean of (end - given) | ours
 label_price | Price of a label | money | | What a label costs at the window's end, from price records. | price in force | contract section 1
+gold_accuracy | Accuracy on gold items | share | high | Share of the first answers to items with a known answer (gold) that are right. | right / answers to gold items | Wilson 1927; Fisher's exact test
+suggestion_acceptance | Suggestions taken over | share | | Share of answers that say what a machine had suggested, of those that were shown a suggestion. | answers equal to the suggestion / shown | ours
+wrong_suggestions_taken | Wrong suggestions taken over | share | low | Share of wrong suggestions (by gold) that became the answer of who saw them. | taken / shown and wrong by gold | ours
+suggestion_anchoring | Anchoring by suggestions | share | low | How much more often people give a wrong answer when a machine suggests it than others do who label the same items without a suggestion. | P(wrong answer given it is suggested) - P(the same answer, nothing suggested), within items | Mantel and Haenszel 1959; Sato et al. 1989
+label_seconds | Time for a label | s | | Median time that one label takes. | median of seconds | statistics
+fatigue_slope | Accuracy by hours at work | share per hour | high | How much the accuracy on gold items changes with each hour since the session began, within sessions. | slope of right on hours, session by session | Liang and Zeger 1986
 psi | Population stability index | nats | low | How far the distribution moved from the reference, on the reference's deciles; missing is a bin of its own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 level_trade | Levels that changed places | share | low | Share of all rows by which one level fell and another rose while the others stayed: rows that came under another name, at least. | min(abs(p_fell - q_fell), abs(q_rose - p_rose)) | ours; likelihood ratio, Wilks 1938
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance of two distributions, base 2, on about 20 bins. | √(½ KL(p‖m) + ½ KL(q‖m)) | Lin 1991

@@ -129,13 +129,14 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
     "guidelines_changed": ("label_agreement",),
     "duplicates_disagree": ("label_conflicts",),
     "dearer_label": ("label_price",),
+    "suggestions_accepted": ("wrong_suggestions_taken", "suggestion_anchoring"),
 }
-"""By fault of labelling, the metrics of data/labels that are right about it."""
+"""By fault of labelling, the metrics of data/labels and data/labelling that are right about it."""
 
 
 def right_of_labelling(fault: str, subject: str) -> Right:
     """What is right about a fault of labelling: the model, of one annotator the annotator."""
-    return Right(frozenset({subject}), ("data/labels",), metrics=LABEL_KEY[fault])
+    return Right(frozenset({subject}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
 
 
 def right_of_run(fault: str, subject: str) -> Right:

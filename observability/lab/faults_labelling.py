@@ -1,4 +1,4 @@
-"""Faults of labelling: an annotator who answers at random or slowly, a queue that grows, guidelines that change, labels that contradict each other, a dearer label."""
+"""Faults of labelling: annotators who answer at random, slowly or as a machine suggests, guidelines that change, contradictions, a queue that grows, a dearer label."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -79,7 +79,7 @@ class PlantedProject:
 
 @dataclass(frozen=True)
 class LabelFault(Described):
-    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels calls one."""
+    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling calls one."""
 
     name: str
     amounts: tuple[float, float, float]
@@ -138,6 +138,21 @@ def duplicates_disagree(plant: ProjectPlant) -> PlantedProject:
     return PlantedProject(replace(plant.project, annotated=both.sort_values("at", ignore_index=True)), "model")
 
 
+def suggestions_accepted(plant: ProjectPlant) -> PlantedProject:
+    """People accept what a machine suggests, right or wrong, in a share of the labels that see a suggestion."""
+    rows = plant.project.annotated
+    shown = rows["suggestion"].notna().to_numpy()
+    if not (shown & plant.later & rows["gold"].notna().to_numpy()).any():
+        raise UsageError(
+            "the project cannot have this fault", got="no suggestion", expected="records of kind annotation with suggestion and gold"
+        )
+    chosen = plant.later & shown & (plant.rng.random(len(rows)) < plant.amount)
+    projects = sorted(set(rows.loc[chosen, "project"]))
+    return PlantedProject(
+        plant.relabelled(chosen, rows.loc[chosen, "suggestion"].to_numpy(object)), f"project:{projects[0]}" if projects else "model"
+    )
+
+
 def dearer_label(plant: ProjectPlant) -> PlantedProject:
     """A label costs more from now on."""
     import pandas as pd
@@ -161,6 +176,7 @@ FAULTS: dict[str, LabelFault] = {
         LabelFault("queue_grows", (3.0, 6.0, 20.0), "times as long", queue_grows),
         LabelFault("guidelines_changed", (0.3, 0.7, 1.0), "of the most frequent class", guidelines_changed),
         LabelFault("duplicates_disagree", (0.03, 0.1, 0.3), "of the labels", duplicates_disagree),
+        LabelFault("suggestions_accepted", (0.15, 0.4, 1.0), "of the labels that see a suggestion", suggestions_accepted),
         LabelFault("dearer_label", (1.25, 2.0, 4.0), "times the price", dearer_label),
     )
 }

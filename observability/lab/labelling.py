@@ -1,7 +1,7 @@
 """What would have been said of a model's labelling, had this fault been in it?
 
 The records are those of the model's own projects where they tell enough, else of a simulated clean project. The fault begins a week before their end, and
-every day from there is judged as of its end by the analyzer data/labels, with only the records up to it. Its twin is the project as it was. The store is only read.
+every day from there is judged as of its end by the analyzers data/labels and data/labelling, with only the records up to it. Its twin is the project as it was. The store is only read.
 """
 
 from dataclasses import replace
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.aggregate import Aggregate, By, Records
-from observability.analyzer import NO_VERSION, Ask, Context, discover
-from observability.analyzers.data import labels
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
+from observability.analyzers.data import labelling, labels
 from observability.catalog import Model
 from observability.finding import Finding, worst_first
 from observability.lab.fault import Strength
@@ -47,7 +47,7 @@ def project_of(store: "Store", model: Model, now: datetime, seed: int = 0, items
         """The answer to a question about all that ever came."""
         return put(store, question, window)
 
-    annotated, assigned = fetched(replace(labels.ANNOTATED, only=only, ever=True)), fetched(replace(labels.ASSIGNED, only=only))
+    annotated, assigned = fetched(replace(labelling.ANNOTATED, only=only, ever=True)), fetched(replace(labels.ASSIGNED, only=only))
     if len(annotated) >= LEAST_LABELS and annotated["at"].max() - annotated["at"].min() >= timedelta(days=LEAST_DAYS):
         end = annotated["at"].max().to_pydatetime().replace(hour=0, minute=0, second=0, microsecond=0)
         told = f"The model's own labelling records ({len(annotated):,} labels, to {end:%Y-%m-%d})."
@@ -83,10 +83,14 @@ def judged(project: Project, model: Model, end: datetime) -> tuple[Finding, ...]
     until = end.replace(tzinfo=UTC)
     questions = max(sum(each.about == "model" for each in discover()), 1)
     window = Window(model.name, until - timedelta(days=WINDOW_DAYS), until)
-    context = Context(model, NO_VERSION, window, until, spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, 1, questions))
-    return tuple(
-        worst_first(labels.analyze({name: answer(project, each, context) for name, each in labels.needs(context).items()}, context))
-    )
+    own = Context(model, NO_VERSION, window, until, spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, 1, questions))
+    of_all = Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), until, WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+    return tuple(worst_first([*asked(project, labels.ANALYZER, own), *asked(project, labelling.ANALYZER, of_all)]))
+
+
+def asked(project: Project, analyzer: Analyzer, context: Context) -> list[Finding]:
+    """What one analyzer says of a project."""
+    return analyzer.analyze({name: answer(project, each, context) for name, each in analyzer.needs(context).items()}, context)
 
 
 def answer(project: Project, wanted: Ask, context: Context) -> "DataFrame":

@@ -162,6 +162,14 @@ paired: Are two models unlike on the same rows, where both answered each of them
   paired_rmse(errors_a, errors_b, confidence=0.95) -> Paired
   paired_roc_auc(scores_a, scores_b, positive, confidence=0.95) -> Paired
 
+strata: How sure is a share whose rows come in groups (several labels of one item), and does it differ between two sides within the groups?
+  Stratified(difference, p_value)
+  row_squares(hits, rows) -> float
+  grouped_rate_interval(hits, rows, confidence=0.95) -> Interval
+  stratified_difference(hits_a, rows_a, hits_b, rows_b, confidence=0.95) -> Stratified
+  mantel_haenszel_p_value(a, n, c, m) -> float
+  gini(amounts) -> float
+
 domain: Can rows of two samples be told apart, how well against chance, and by what?
   Separation(auc, low, high, null_mean, null_sd, p_value, additive_auc, importance, pair, rows, scores, reference_scores) with .null_95
   separate(reference, current, *, permutations=99, seed=20) -> Separation | None

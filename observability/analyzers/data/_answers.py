@@ -1,0 +1,135 @@
+"""What did each person answer about each item, what did they know, and what was the right answer?
+
+The first answer of a person to an item counts: who is told that they were wrong may correct it later. Labels, known answers and suggestions are compared
+as texts. Also the comparison of two shares that every question about people ends in.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import hypergeom
+
+from observability.finding import Severity
+from observability.stats.interval import Interval, rate_interval
+from observability.stats.multiple import ACT_SHARE
+from observability.stats.strata import grouped_rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NAME = "data/labelling"
+PAST_DAYS = 28
+FIELDS = ("project", "item", "annotator", "at", "label", "seconds", "gold", "suggestion", "suggestion_confidence", "guideline")
+TEXTS = ("label", "gold", "suggestion", "guideline")
+PAIR = ["project", "item", "annotator"]
+WATCH, ACT = 0.1, 0.2
+"""A share that is so many points worse is reported, and needs somebody."""
+LEAST = 20
+"""Rows on either side below which nothing is compared."""
+POWER = 0.8
+"""Chance with which an act has to be found before somebody is said to be as good as the others."""
+
+
+def answers_of(annotated: "DataFrame") -> "DataFrame":
+    """The first answer of each person to each item, in the order of project, item and person, with what follows from it.
+
+    right: the label is the known answer. shown: a suggestion stood there; taken: it became the label; wrong: the known answer says otherwise than it.
+    """
+    rows = annotated.copy()
+    for name in TEXTS:
+        rows[name] = [None if each is None or each != each else str(each) for each in rows[name]]
+    rows = rows.sort_values([*PAIR, "at", "label", "gold", "suggestion", "seconds", "suggestion_confidence", "guideline"], kind="stable")
+    rows = rows.drop_duplicates(PAIR).reset_index(drop=True)
+    known, shown = rows["gold"].notna(), rows["suggestion"].notna()
+    return rows.assign(
+        known=known, right=known & (rows["label"] == rows["gold"]), shown=shown, taken=shown & (rows["label"] == rows["suggestion"]),
+        wrong=shown & known & (rows["suggestion"] != rows["gold"]),
+    )  # fmt: skip
+
+
+def rate_of(rows: "DataFrame", what: str) -> Interval:
+    """The share of rows that are so, with the interval that knows that answers to one item share its difficulty; n: rows."""
+    counted = rows.groupby("item", sort=True)[what].agg(["sum", "size"])
+    found = grouped_rate_interval(counted["sum"].to_numpy(float), counted["size"].to_numpy(float))
+    return Interval(found.value, found.low, found.high, float(len(rows)))
+
+
+def effective(rows: "DataFrame", what: str) -> tuple[float, float]:
+    """(hits, rows) as so many independent rows would have them."""
+    counted = rows.groupby("item", sort=True)[what].agg(["sum", "size"])
+    found = grouped_rate_interval(counted["sum"].to_numpy(float), counted["size"].to_numpy(float))
+    return (found.value or 0.0) * found.n, found.n
+
+
+def fewer_p_value(hits: float, n: float, others: float, others_n: float) -> float:
+    """Fisher's one-sided p-value that a share is lower than another's; effective counts are rounded."""
+    a, rows, c, other_rows = (round(each) for each in (hits, n, others, others_n))
+    return float(hypergeom.cdf(a, rows + other_rows, a + c, rows))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One share held against another. here, there: the two, n their rows. gap: how much worse the first is. before: the gap of the four weeks before, None
+    where too few rows tell.
+    """
+
+    metric: str
+    subject: str
+    name: str
+    here: Interval
+    there: Interval
+    gap: float
+    p_value: float
+    before: float | None = None
+
+    @property
+    def standing(self) -> bool:
+        """It was so before already, and is not so by as much again: no news."""
+        return self.before is not None and self.before >= WATCH and self.gap - self.before < max(WATCH, self.before)
+
+    def severity(self, p: float, budget: float) -> Severity:
+        """What the adjusted p-value and the size of the gap make of it."""
+        if self.gap >= ACT and p <= budget * ACT_SHARE and not self.standing:
+            return "act"
+        return "watch" if self.gap >= WATCH and p <= budget else "ok"
+
+
+def beside_the_rest(rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str) -> list[Look]:
+    """Each person's share against that of all others together, where both have rows enough. worse: -1 where less is worse, 1 where more is."""
+    found = []
+    for who, mine, rest in each_and_rest(rows):
+        if min(len(mine), len(rest)) < LEAST:
+            continue
+        here, there = rate_interval(float(mine[what].sum()), float(len(mine))), rate_of(rest, what)
+        hits, n = effective(rest, what)
+        a, size = float(mine[what].sum()), float(len(mine))
+        p = fewer_p_value(a, size, hits, n) if worse < 0 else fewer_p_value(size - a, size, n - hits, n)
+        then = [past[past["annotator"] == who][what], past[past["annotator"] != who][what]]
+        before = worse * (then[0].mean() - then[1].mean()) if min(map(len, then)) >= LEAST else None
+        found.append(Look(metric, f"{subject}/annotator:{who}", who, here, there, worse * difference(here, there), p, before))
+    return found
+
+
+def each_and_rest(rows: "DataFrame") -> "list[tuple[str, DataFrame, DataFrame]]":
+    """Each person's rows, and those of all others."""
+    names: Series[Any] = rows["annotator"].astype(str)
+    return [(who, rows[names == who], rows[names != who]) for who in sorted(set(names))]
+
+
+def difference(here: Interval, there: Interval) -> float:
+    """The first share less the second."""
+    return float((here.value or 0.0) - (there.value or 0.0))
+
+
+def needed(rate: float, people: int, budget: float) -> int:
+    """How many rows it takes until an act (so many points below a rate) is found with a chance of POWER, with so many people looked at (two proportions, the
+    second known; Fleiss, Levin and Paik 2003).
+    """
+    p0 = min(max(rate, ACT), 0.99)
+    p1 = p0 - ACT if p0 - ACT > 0 else p0 / 2
+    z = -float(ndtri(budget * ACT_SHARE / max(people, 1))), float(ndtri(POWER))
+    root = z[0] * np.sqrt(p0 * (1 - p0)) + z[1] * np.sqrt(p1 * (1 - p1))
+    return max(int(np.ceil((root / (p0 - p1)) ** 2)), LEAST)

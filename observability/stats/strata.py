@@ -1,0 +1,93 @@
+"""How sure is a share whose rows come in groups (several labels of one item), and does it differ between two sides within the groups?
+
+Labels of one item share its difficulty, so they say less than as many labels of different items; and two sides that saw other items differ by their items
+alone. Both are answered from hits and rows by group.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from observability.stats.interval import Interval, interval, normal_quantile, rate_interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stratified:
+    """A difference of two shares within groups. difference: with its interval, n the groups that tell. p_value: one-sided, that the first is higher."""
+
+    difference: Interval
+    p_value: float
+
+
+def row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
+    """The Σw² that makes `rate_interval` as wide as groups allow: rows² over their effective number.
+
+    The share's variance between groups (Cochran 1977, ratio of sums) over that of as many single rows, never below 1; where every row says the same it
+    cannot be seen, and a group counts as one row.
+    """
+    held, all_rows = np.asarray(hits, np.float64), np.asarray(rows, np.float64)
+    held, all_rows = held[all_rows > 0], all_rows[all_rows > 0]
+    n, groups = float(all_rows.sum()), len(all_rows)
+    if groups == 0:
+        return 0.0
+    share = float(held.sum()) / n
+    if not 0 < share < 1 or groups < 2:
+        return n * n / groups
+    between = float(((held - share * all_rows) ** 2).sum()) * groups / (groups - 1)
+    return n * max(between / (n * share * (1 - share)), 1.0)
+
+
+def grouped_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The share of all rows with an interval that knows of groups; n is the effective number of rows. hits, rows: by group."""
+    held, n = float(np.asarray(hits, np.float64).sum()), float(np.asarray(rows, np.float64).sum())
+    return rate_interval(held, n, row_squares(hits, rows), confidence)
+
+
+def stratified_difference(
+    hits_a: ArrayLike, rows_a: ArrayLike, hits_b: ArrayLike, rows_b: ArrayLike, confidence: float = 0.95
+) -> Stratified:
+    """The share of a less that of b within groups, by group; groups without rows on both sides tell nothing.
+
+    Mantel and Haenszel's common difference (Greenland and Robins 1985) with the variance of Sato, Greenland and Robins (1989), and their test of 1959 with
+    correction for continuity, one-sided. Where the variance is 0 (all of a, none of b) the ends are those of three in so many groups.
+    """
+    a, n, c, m = (np.asarray(each, np.float64) for each in (hits_a, rows_a, hits_b, rows_b))
+    both = (n > 0) & (m > 0)
+    a, n, c, m = a[both], n[both], c[both], m[both]
+    groups = len(n)
+    if groups == 0:
+        return Stratified(Interval(None, None, None, 0.0), float("nan"))
+    total = n + m
+    weight = float((n * m / total).sum())
+    value = float(((a * m - c * n) / total).sum()) / weight
+    p = (n**2 * c - m**2 * a + n * m * (m - n) / 2) / total**2
+    q = (a * (m - c) + c * (n - a)) / (2 * total)
+    variance = max(float(value * p.sum() + q.sum()), 0.0) / weight**2
+    half = normal_quantile(confidence) * np.sqrt(variance) if variance > 1e-15 else 3.0 / groups
+    found = interval(value, max(value - half, -1.0), min(value + half, 1.0), float(groups))
+    return Stratified(found, mantel_haenszel_p_value(a, n, c, m))
+
+
+def mantel_haenszel_p_value(a: Floats, n: Floats, c: Floats, m: Floats) -> float:
+    """One-sided p-value that a's share is higher within groups (Mantel and Haenszel 1959, corrected for continuity); 1 where no group could differ."""
+    from scipy.special import ndtr
+
+    total, hits = n + m, a + c
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.where(total > 1, n * m * hits * (total - hits) / (total**2 * (total - 1)), 0.0).sum()
+    if spread <= 0:
+        return 1.0
+    excess = float((a - n * hits / total).sum())
+    return float(ndtr(-(max(abs(excess) - 0.5, 0.0) * np.sign(excess)) / np.sqrt(spread)))
+
+
+def gini(amounts: ArrayLike) -> float:
+    """How unevenly amounts are shared out: 0 where all are alike, towards 1 where one has everything (Gini 1912); NaN without any."""
+    held = np.sort(np.asarray(amounts, np.float64))
+    n, total = len(held), float(held.sum())
+    if n == 0 or total <= 0:
+        return float("nan")
+    return float((2 * np.arange(1, n + 1) - n - 1) @ held / (n * total))
