@@ -234,8 +234,10 @@ def prices() -> list[dict]:
 
 
 def labelling(rng: random.Random) -> list[dict]:
-    """A project of the model's name: twelve items a day for three people who mostly agree, one of whom answers at random in the last week."""
-    found = []
+    """A project of the model's name: twelve items a day for three people who mostly agree, one of whom answers at random in the last week. Half of the
+    items are gold items, and most people see what a machine suggests.
+    """
+    found, other = [], random.Random(17)
     for day in range(-PAST, DAYS):
         for place in range(12):
             begin, truth = START + timedelta(days=day, hours=9, minutes=40 * place), rng.choice("abc")
@@ -244,10 +246,22 @@ def labelling(rng: random.Random) -> list[dict]:
                 done, item = begin + timedelta(hours=rng.uniform(1, 20)), f"i{day}-{place}"
                 body = {"project": "live", "item": item, "annotator": who}
                 found.append({"kind": "assignment", **body, "at": stamp(begin)})
-                found.append({"kind": "annotation", **body, "at": stamp(done), "label": rng.choice("abc") if wrong else truth})
+                label = rng.choice("abc") if wrong else truth
+                found.append({"kind": "annotation", **body, "at": stamp(done), "label": label, **helped(other, item, truth)})
     few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a"}
     found += [{**few, "item": f"o{place}", "at": stamp(START + timedelta(hours=place))} for place in range(3)]
     return [each | {"received_at": each["at"]} for each in found]
+
+
+def helped(rng: random.Random, item: str, truth: str) -> dict:
+    """What stands beside a label: the known answer of every second item, a suggestion that most people see, how long it took."""
+    found: dict = {"gold": truth} if int(item.rpartition("-")[2]) % 2 else {}
+    if rng.random() < 0.7:
+        found |= {
+            "suggestion": truth if sum(map(ord, item)) % 4 else "a",
+            "suggestion_confidence": round(0.5 + sum(map(ord, item)) % 50 / 100, 2),
+        }
+    return found | {"seconds": rng.randint(5, 60), "guideline": "v1"}
 
 
 def deliveries(rng: random.Random) -> list[dict]:

@@ -72,6 +72,39 @@ def lines() -> list[dict]:
             for item in ("case-7", "case-8")
             for who in ("ann", "bob")
         ),
+        {
+            "kind": "annotation",
+            "project": "moods",
+            "item": "item-of-march",
+            "annotator": "cy",
+            "at": noon,
+            "label": "said-by-cy",
+            "seconds": 43.2,
+            "gold": "gold-of-march",
+            "suggestion": "suggestion-of-march",
+            "suggestion_confidence": 0.813,
+            "guideline": "v1-of-march",
+        },
+        {
+            "kind": "annotation",
+            "project": "moods",
+            "item": "item-2",
+            "annotator": "cy",
+            "at": at,
+            "label": "x",
+            "gold": "x",
+            "guideline": "v2-of-march",
+        },
+        {
+            "kind": "assignment",
+            "project": "moods",
+            "item": "item-of-march",
+            "annotator": "cy",
+            "at": at,
+            "reason": "reason-of-march",
+            "score": 0.4375,
+            "policy": "policy-of-march",
+        },
         {"kind": "assignment", "project": "loan", "item": "case-9", "annotator": "ann", "at": at},
         {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
         {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
@@ -178,6 +211,25 @@ def test_what_only_a_record_says_stands_on_its_page(owned: None, page: str, para
         if (where, tuple(sorted(own.items()))) == (page, parameters) and mark not in text
     }
     assert not missing, f"{page} does not show {missing}"
+
+
+FIELDS_OF_LABELLING = {
+    "label": "said-by-cy", "seconds": "43.2 s", "gold": "gold-of-march", "suggestion": "suggestion-of-march", "suggestion_confidence": "81.3 %",
+    "guideline": "v1-of-march", "reason": "reason-of-march", "score": "0.438", "policy": "policy-of-march",
+}  # fmt: skip
+
+
+def test_every_field_of_labelling_stands_on_its_page(owned: None) -> None:
+    optional = {
+        name
+        for kind in ("annotation", "assignment")
+        for name, field in KINDS[kind].fields.items()
+        if name not in ("project", "item", "annotator", "at", "received_at")
+    }
+    assert optional == set(FIELDS_OF_LABELLING)
+    text = shown("labelling", project="moods", item="item-of-march")
+    missing = {name: mark for name, mark in FIELDS_OF_LABELLING.items() if mark not in text}
+    assert not missing, f"the page does not show {missing}"
 
 
 def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> None:

@@ -13,6 +13,7 @@ PLACES = {
     "run": ("run", "training run", None, "runs"),
     "batch": ("batch", "batch", "batches", "batches"),
     "cleaning": ("rule", "cleaning rule", None, "cleaning"),
+    "annotation": ("project", "labelling project", None, "labelling"),
     "dataset": ("dataset", "dataset", None, "changes"),
     "event": ("what", "kind of event", "kinds of events", "changes"),
 }

@@ -7,7 +7,7 @@ rest, how long what waits for a label waits, and what a label costs.
 
 import streamlit as st
 
-from observability.views import frame, load
+from observability.views import frame, links, load
 from observability.views.data import labels
 from observability.views.overview import findings
 
@@ -23,6 +23,13 @@ if people:
     labels.people_shown(people)
     findings.listed("people", "What is said about the people who label, and what waits for them", people, here.scope)
     findings.downloads(people, "labelling-findings", what="People: ")
+    more = links.link(
+        "Gold items, time, suggestions, and who was given what",
+        "labelling",
+        here.scope,
+        project=(here.model.settings.projects or (here.model.name,))[0],
+    )
+    st.button(more["t"], icon=":material/groups:", type="tertiary", key="labelling", on_click=links.go, args=(more["go"],))
 
 st.header("Findings", anchor=False)
 waiting = [each for each in found if each.severity != "ok" and (each.metric == "label_maturity" or each.severity == "unknown")]

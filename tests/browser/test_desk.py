@@ -1,5 +1,5 @@
 """Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed, batches,
-cleaning?
+cleaning, labelling?
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,26 @@ def deliveries() -> list[dict]:
                 "rows_dropped": 37,
             }
         )
+        body = {
+            "project": "moods",
+            "item": f"i{day}",
+            "annotator": "ann",
+            "at": at,
+            "seconds": 40,
+            "suggestion": "b",
+            "suggestion_confidence": 0.95,
+        }
+        found.append({"kind": "annotation", **body, "label": "a", "gold": "a" if day else "b"})
     return [each | {"received_at": each["at"]} for each in found]
+
+
+def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/labelling?{DATES}&confidence=90")
+    (ann,) = tables(page)["People who label"]
+    assert (ann["Right on gold"]["text"], ann["Time a label"]["text"], ann["Suggestions taken"]["text"]) == ("85.7 %", "40.0 s", "0 %")
+    facts = {each["If they were accepted"]["text"]: each["Then"]["text"] for each in tables(page)["What accepting suggestions would do"]}
+    assert facts["Accepted suggestions that are wrong"] == "85.7 %" and facts["Time of people saved"] == "5 minutes"
+    assert "From 90 % on 7 of 7 suggestions (100 %) would be accepted; 85.7 % of them are wrong" in words(page)
 
 
 def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
@@ -122,6 +141,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
         (f"/why_changed?model=eta&{DATES}", "eta"),
         (f"/batches?{DATES}", "7 batches of 1 source"),
         (f"/cleaning?{DATES}", "963"),
+        (f"/labelling?{DATES}", "7 labels of 1 person in moods"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
         ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
         ("/lab?model=eta&of=training", "No training run of this model has been logged yet"),

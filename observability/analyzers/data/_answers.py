@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from observability.finding import Severity
 from observability.stats.interval import Interval, rate_interval
@@ -29,8 +28,10 @@ WATCH, ACT = 0.1, 0.2
 """A share that is so many points worse is reported, and needs somebody."""
 LEAST = 20
 """Rows on either side below which nothing is compared."""
+MOST = 500
+"""Rows that are never asked for more than."""
 POWER = 0.8
-"""Chance with which an act has to be found before somebody is said to be as good as the others."""
+"""Chance with which somebody who is ACT below has to be reported before anybody is said to be as good as the others."""
 
 
 def answers_of(annotated: "DataFrame") -> "DataFrame":
@@ -52,16 +53,20 @@ def answers_of(annotated: "DataFrame") -> "DataFrame":
 
 def rate_of(rows: "DataFrame", what: str) -> Interval:
     """The share of rows that are so, with the interval that knows that answers to one item share its difficulty; n: rows."""
-    counted = rows.groupby("item", sort=True)[what].agg(["sum", "size"])
-    found = grouped_rate_interval(counted["sum"].to_numpy(float), counted["size"].to_numpy(float))
+    found = grouped_rate_interval(*by_item(rows, what))
     return Interval(found.value, found.low, found.high, float(len(rows)))
 
 
 def effective(rows: "DataFrame", what: str) -> tuple[float, float]:
     """(hits, rows) as so many independent rows would have them."""
-    counted = rows.groupby("item", sort=True)[what].agg(["sum", "size"])
-    found = grouped_rate_interval(counted["sum"].to_numpy(float), counted["size"].to_numpy(float))
+    found = grouped_rate_interval(*by_item(rows, what))
     return (found.value or 0.0) * found.n, found.n
+
+
+def by_item(rows: "DataFrame", what: str) -> tuple[Array, Array]:
+    """Hits and rows of each item."""
+    item, items = rows["item"].factorize()
+    return np.bincount(item, rows[what].to_numpy(float), len(items)), np.bincount(item, minlength=len(items))
 
 
 def fewer_p_value(hits: float, n: float, others: float, others_n: float) -> float:
@@ -124,12 +129,21 @@ def difference(here: Interval, there: Interval) -> float:
     return float((here.value or 0.0) - (there.value or 0.0))
 
 
-def needed(rate: float, people: int, budget: float) -> int:
-    """How many rows it takes until an act (so many points below a rate) is found with a chance of POWER, with so many people looked at (two proportions, the
-    second known; Fleiss, Levin and Paik 2003).
+def needed(rate: float, others: int, people: int, budget: float) -> int:
+    """How many rows it takes until somebody who is ACT below a rate, which so many rows of the others have, is reported with a chance of POWER where so many
+    people are looked at; at most MOST. Counted out over what they may get right (binomial), each tested as `beside_the_rest` does.
     """
-    p0 = min(max(rate, ACT), 0.99)
-    p1 = p0 - ACT if p0 - ACT > 0 else p0 / 2
-    z = -float(ndtri(budget * ACT_SHARE / max(people, 1))), float(ndtri(POWER))
-    root = z[0] * np.sqrt(p0 * (1 - p0)) + z[1] * np.sqrt(p1 * (1 - p1))
-    return max(int(np.ceil((root / (p0 - p1)) ** 2)), LEAST)
+    low, high = LEAST - 1, MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance_to_report(middle, rate, others, budget / max(people, 1)) >= POWER else (middle, high)
+    return high
+
+
+def chance_to_report(n: int, rate: float, others: int, share: float) -> float:
+    """The chance that somebody with n rows who is ACT below a rate of the others is reported at a p-value of `share`."""
+    p0 = min(max(rate, 1.5 * ACT), 1.0)
+    right, held = np.arange(n + 1), round(p0 * others)
+    p = hypergeom.cdf(right, n + others, right + held, n)
+    reported = (p <= share) & (held / others - right / n >= WATCH)
+    return float(binom.pmf(right, n, p0 - ACT)[reported].sum())

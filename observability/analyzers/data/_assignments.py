@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from observability.analyzers.data._answers import PAIR
-from observability.stats.interval import rate_interval
+from observability.analyzers.data._answers import PAIR, rate_of
 from observability.stats.strata import gini
 
 if TYPE_CHECKING:
@@ -37,11 +36,14 @@ def unevenness(work: "DataFrame") -> float:
 
 def joined(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
     """Each newest assignment with the answer that it led to: done, label, gold, suggestion, and what the item's other people said most."""
+    import pandas as pd
+
     rows = newest(assigned).merge(answers[[*PAIR, "label", "gold", "suggestion", "known", "shown", "right", "taken"]], on=PAIR, how="left")
     rows["done"] = rows["label"].notna()
     for name in ("known", "shown", "right", "taken"):
         rows[name] = rows[name].eq(True)
-    return rows.assign(others=others_of(rows, answers))
+    rows["others"] = pd.Series(others_of(rows, answers), index=rows.index, dtype=object)
+    return rows
 
 
 def others_of(rows: "DataFrame", answers: "DataFrame") -> list[str | None]:
@@ -78,9 +80,22 @@ def policies(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
             "others": (done[done["others"].notna()].assign(same=lambda each: each["label"] == each["others"]), "same"),
         }
         for against, (held, same) in sides.items():
-            differs = int((~held[same].astype(bool)).sum())
-            rate = rate_interval(float(differs), float(len(held)))
-            found.append([name, len(part), len(done), against, len(held), differs, rate.value, rate.low, rate.high, part["score"].mean()])
+            apart = held.assign(differs=~held[same].astype(bool))
+            rate = rate_of(apart, "differs")
+            found.append(
+                [
+                    name,
+                    len(part),
+                    len(done),
+                    against,
+                    len(held),
+                    int(apart["differs"].sum()),
+                    rate.value,
+                    rate.low,
+                    rate.high,
+                    part["score"].mean(),
+                ]
+            )
     columns = ["policy", "given", "labelled", "against", "n", "differs", "value", "low", "high", "score"]
     return pd.DataFrame(found, columns=columns).astype(dict.fromkeys(("value", "low", "high", "score"), float))
 

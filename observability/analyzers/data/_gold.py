@@ -71,8 +71,8 @@ def people(now: "DataFrame", budget: float) -> "DataFrame":
     for who in sorted(labels.index):
         mine, rest = apart.get(who, (gold.iloc[:0], gold))
         own, others = rate_interval(float(mine["right"].sum()), float(len(mine))), rate_of(rest, "right")
-        enough = needed(others.value, len(labels), budget) if others.value is not None else LEAST
-        more = max(enough - len(mine), 0) if len(rest) >= LEAST else max(LEAST - len(rest), 1)
+        enough = needed(others.value or 0.0, len(rest), len(labels), budget) if len(rest) >= LEAST else LEAST
+        more = max(enough - len(mine), 0)
         rows.append(
             [who, int(labels[who]), len(mine), int(mine["right"].sum()), own.value, own.low, own.high, others.value, len(rest), more]
         )

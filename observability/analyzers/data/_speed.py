@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.stats.interval import Interval, interval, rate_interval
+from observability.analyzers.data._answers import rate_of
+from observability.stats.interval import Interval, interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -107,6 +108,6 @@ def by_hour(rows: "DataFrame") -> "DataFrame":
     hour = np.minimum(gold["hours"].to_numpy(float).astype(int), MOST_HOURS - 1)
     found = []
     for each, part in gold.groupby(hour, sort=True):
-        rate = rate_interval(float(part["right"].sum()), float(len(part)))
+        rate = rate_of(part, "right")
         found.append([int(each), len(part), int(part["right"].sum()), rate.value, rate.low, rate.high])
     return pd.DataFrame(found, columns=["hour", "n", "right", "value", "low", "high"])

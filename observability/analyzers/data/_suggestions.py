@@ -24,15 +24,16 @@ from observability.stats.strata import Stratified, stratified_difference
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+ENOUGH = 50
+"""Items of the window alone from which anchoring is told without those of the weeks before."""
 ACCEPTANCE, TAKEN, ANCHORING = "suggestion_acceptance", "wrong_suggestions_taken", "suggestion_anchoring"
 
 
-def looked_at(now: "DataFrame", past: "DataFrame", subject: str) -> list[Look]:
+def looked_at(now: "DataFrame", past: "DataFrame", blind: "Blind", subject: str) -> list[Look]:
     """Wrong suggestions that were taken over: beside the past, by each person beside the others, and beside people who saw none."""
     wrong, before = now[now["wrong"]], past[past["wrong"]]
     found = beside_the_past(wrong, before, subject)
     found += beside_the_rest(wrong, before, "taken", worse=1, metric=TAKEN, subject=subject)
-    blind = blind_of(now, past)
     if len(blind.shown) >= LEAST:
         told = blind.stratified
         found.append(Look(ANCHORING, subject, "", blind.here, blind.there, told.difference.value or 0.0, told.p_value))
@@ -99,7 +100,7 @@ def blind_of(now: "DataFrame", past: "DataFrame") -> Blind:
 
     both = pd.concat([past, now], ignore_index=True)
     found = Blind.of(now, both, weeks=False)
-    return found if len(found.shown) >= LEAST else Blind.of(both, both, weeks=True)
+    return found if len(found.shown) >= ENOUGH else Blind.of(both, both, weeks=True)
 
 
 def mean_of(counts: "DataFrame") -> Interval:

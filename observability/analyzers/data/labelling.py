@@ -27,12 +27,13 @@ ANNOTATED = Records("annotation", FIELDS)
 
 @dataclass(frozen=True)
 class Project:
-    """One project: the first answers of the window and of the four weeks before, what they are held against, and how its sessions went."""
+    """One project: the first answers of the window and of the four weeks before, what they are held against, who saw no suggestion, and how its sessions went."""
 
     name: str
     now: "DataFrame"
     past: "DataFrame"
     looks: tuple[Look, ...]
+    blind: _suggestions.Blind
     tired: _speed.Fatigue | None
 
     @property
@@ -72,8 +73,9 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
         if here.empty:
             continue
         subject = f"project:{name}"
-        looks = [*_gold.looked_at(here, before, subject), *_suggestions.looked_at(here, before, subject)]
-        yield Project(str(name), here, before, tuple(looks), _speed.fatigue(answers))
+        blind = _suggestions.blind_of(here, before)
+        looks = [*_gold.looked_at(here, before, subject), *_suggestions.looked_at(here, before, blind, subject)]
+        yield Project(str(name), here, before, tuple(looks), blind, _speed.fatigue(answers))
 
 
 def about(project: Project, looks: list[tuple[Look, float]], tired_p: float, context: Context) -> Iterator[Finding]:
@@ -194,8 +196,7 @@ def taken(project: Project, whole: tuple[Look, float] | None, context: Context) 
 
 def anchoring(project: Project, seen: tuple[Look, float] | None, context: Context) -> Finding:
     """Whether people give a wrong answer because it is suggested."""
-    blind = _suggestions.blind_of(project.now, project.past)
-    items = len(blind.shown)
+    blind, items = project.blind, len(project.blind.shown)
     base = replace(blank(context, project, _suggestions.ANCHORING, items), against="peers")
     if seen is None:
         return replace(base, because=f"Whether people of {project.name} follow wrong suggestions because they see them cannot be told: it takes gold items that some see with the suggestion and others without; there are {items:,}, about {max(LEAST - items, 1)} more are needed.")  # fmt: skip

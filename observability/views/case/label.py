@@ -9,6 +9,7 @@ from observability.numerals import worded
 from observability.views import links, text
 from observability.views.case import load_case, say
 from observability.views.case.case import Here, missing
+from observability.views.data import items
 from observability.views.table import Cell, column, row, table
 
 COLUMNS = (
@@ -40,6 +41,7 @@ def label(here: Here) -> None:
     neighbours(here)
     if here.row.revisions:
         revisions(here)
+    asked(here)
     relabel(here)
 
 
@@ -115,6 +117,15 @@ def revisions(here: Here) -> None:
         for each in here.row.revisions
     ]
     table("revisions", "Labels in order of arrival", REVISIONS, rows, compact=True)
+
+
+def asked(here: Here) -> None:
+    """Who was asked to label the item, why this person, and what they answered; nothing where nobody was."""
+    projects = here.row.model.settings.projects or (here.row.model.name,)
+    with st.container(gap=None):
+        place = st.empty()
+        if items.shown(here.row.id, projects, here.scope, key=here.key("asked")):
+            place.subheader("Who was asked to label it, and why", anchor=False)
 
 
 def relabel(here: Here) -> None:

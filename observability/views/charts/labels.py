@@ -52,10 +52,11 @@ def by_day(frame: "DataFrame", window: Window) -> "Figure":
     return figure
 
 
-def people(frame: "DataFrame") -> "Figure":
+def people(frame: "DataFrame", x: str = "agrees with most of the others") -> "Figure":
     """A dot with its interval for each annotator, and a diamond where the others are without them.
 
     frame: annotator, value, low, high, n, others, others_n, severity; its first MOST rows are drawn, the first at the top.
+    x: what value says.
     """
     import plotly.graph_objects as go
 
@@ -74,7 +75,7 @@ def people(frame: "DataFrame") -> "Figure":
                 customdata=part[["annotator", "low", "high", "n"]],
                 hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}) of %{customdata[3]:,} items<extra></extra>",
             )  # fmt: skip
-    theme.themed(figure, height=90 + 26 * len(rows), x="agrees with most of the others", legend=True)
+    theme.themed(figure, height=90 + 26 * len(rows), x=x, legend=True)
     figure.update_yaxes(
         tickvals=list(rows.index), ticktext=theme.labels(list(rows["annotator"]), 24), range=[-0.6, len(rows) - 0.4], showgrid=False
     )

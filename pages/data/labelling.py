@@ -1,0 +1,46 @@
+"""Labelling :material/groups:
+How the people who label work: whether each of them is right on items whose answer is known (gold), how long a label takes them, what they take over from a
+machine that suggests answers, whether they give wrong answers because they are suggested, from which confidence on suggestions could be accepted without a
+person, and who was given what, why and by which policy. A person with few gold items is never called worse: it says how many more it takes. Projects belong
+to no single model; who agrees with whom, and what waits, stands on the page Labels of a model.
+"""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from observability.views import frame, load
+from observability.views import scope as scopes
+from observability.views.data import assigned, batches, items, labelling, suggestions
+from observability.views.overview import findings
+
+frame.heading("labelling")
+scope = replace(scopes.read(st.session_state), version=None, slice=None)
+with frame.loading(300):
+    now, past, given, window = frame.guarded(lambda: labelling.everything(scope))
+    found = [each for each in load.record_findings(scope) if each.analyzer == "data/labelling"]
+if now.empty and given.empty:
+    labelling.nothing_to_show()
+    st.stop()
+name = labelling.choose(now, given, found)
+shown, said = labelling.shown_of(name, now, past, given, window), labelling.about(found, name)
+st.markdown(labelling.summary(shown, said))
+labelling.lacking(shown)
+batches.claims([each for each in said if each.severity in ("act", "watch") or each.metric == "gold_accuracy"])
+
+st.header("People", anchor=False)
+people = labelling.people(shown, said)
+who = st.query_params.get("annotator")
+labelling.people_table(people, scope, name, who)
+labelling.gold_chart(people)
+labelling.classes(shown, who if who in set(people["annotator"]) else None)
+labelling.guidelines(shown)
+labelling.sessions(shown, said)
+
+suggestions.shown(shown.now, said)
+assigned.shown(shown.assigned, shown.now)
+items.ask(name, scope)
+
+st.header("Findings", anchor=False)
+findings.listed("findings", "Findings about people who label", [each for each in said if each.severity != "ok"], scope)
+findings.downloads(said, "people-findings")

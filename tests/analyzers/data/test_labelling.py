@@ -1,0 +1,325 @@
+"""data/labelling: are people, suggestions, times and sessions judged as other roads say, is a clean project silent, and is each planted fault named?"""
+
+from collections import Counter
+from datetime import UTC, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from scipy.stats import fisher_exact
+from sklearn.metrics import confusion_matrix
+from statsmodels.stats.proportion import proportion_confint
+
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.analyzers.data import _answers, _assignments, _gold, _speed, _suggestions
+from observability.analyzers.data._answers import LEAST, answers_of, needed
+from observability.analyzers.data.labelling import ANALYZER
+from observability.finding import Finding
+from observability.window import Window
+from tests.labelling_world import END, START, project
+
+BUDGET = 0.1 / 7
+
+
+def said(annotated: pd.DataFrame) -> list[Finding]:
+    window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    now = annotated["at"] >= START
+    frames = {"annotated": annotated[now].reset_index(drop=True), "past annotated": annotated[~now].reset_index(drop=True)}
+    return ANALYZER.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))
+
+
+def only(found: list[Finding], metric: str, subject: str = "project:moods") -> Finding:
+    (one,) = [each for each in found if (each.metric, each.subject) == (metric, subject)]
+    return one
+
+
+def answers(annotated: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    found = answers_of(annotated)
+    inside = found["at"] >= START
+    return found[inside], found[~inside]
+
+
+def alarms(found: list[Finding]) -> set[tuple[str, str, str]]:
+    return {(each.severity, each.metric, each.subject) for each in found if each.severity in ("act", "watch")}
+
+
+def test_who_is_often_wrong_on_gold_items_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
+    rows = project(3, weak="ann-2", weak_by=0.35)
+    found = said(rows)
+    assert alarms(found) >= {("act", "gold_accuracy", "project:moods/annotator:ann-2")}
+    assert {each[2] for each in alarms(found) if "annotator" in each[2]} == {"project:moods/annotator:ann-2"}
+    one = only(found, "gold_accuracy", "project:moods/annotator:ann-2")
+    gold = rows[(rows["at"] >= START) & rows["gold"].notna()]
+    mine = gold[gold["annotator"] == "ann-2"]
+    right = int((mine["label"] == mine["gold"]).sum())
+    assert (one.n, one.value) == (len(mine), pytest.approx(right / len(mine))) and one.against == "peers" and one.likely_source == "label"
+    low, high = proportion_confint(right, len(mine), method="wilson")
+    assert one.low <= low + 1e-9 and one.high >= high - 1e-9 and one.high - one.low < 1.15 * (high - low)
+    assert "Go through their wrong answers" in one.because and f"{len(mine)} gold items" in one.because
+    now, past = answers(rows)
+    (look,) = [each for each in _gold.looked_at(now, past, "project:moods") if each.name == "ann-2"]
+    others, size = _answers.effective(now[now["known"] & (now["annotator"] != "ann-2")], "right")
+    table = [[right, len(mine) - right], [round(others), round(size) - round(others)]]
+    assert look.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue) and size <= len(gold) - len(mine)
+
+
+def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() -> None:
+    always = project(3, weak="ann-2", weak_by=0.35, weak_since=START - timedelta(days=40))
+    one = only(said(always), "gold_accuracy", "project:moods/annotator:ann-2")
+    assert one.severity == "watch" and "as in the 4 weeks before" in one.because
+    few = project(3, weak="ann-2", weak_by=0.9, gold=0.05)
+    now, _ = answers(few)
+    people = _gold.people(now, BUDGET).set_index("annotator")
+    assert people.loc["ann-2", "n"] < LEAST and people.loc["ann-2", "more"] > 0
+    assert not [each for each in said(few) if "annotator" in each.subject]
+    tiny = said(project(3, gold=0.02))
+    assert only(tiny, "gold_accuracy").severity == "unknown" and "it needs about" in only(tiny, "gold_accuracy").because
+
+
+def test_so_many_gold_items_find_a_person_who_is_20_points_below_four_times_in_five() -> None:
+    """By simulation: of persons at 0.72 among others at 0.92, tested at the budget shared by six people."""
+    n, rng = needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
+    found = []
+    for _ in range(2000):
+        mine, rest = rng.binomial(n, 0.72), rng.binomial(5 * 60, 0.92)
+        found.append(_answers.fewer_p_value(mine, n, rest, 300) <= BUDGET / 6)
+    assert 0.74 <= np.mean(found) <= 0.86 and 20 <= n <= 70
+    assert needed(0.6, 300, 6, BUDGET) > n and needed(0.92, 300, 40, BUDGET) > n and needed(0.92, 80, 6, BUDGET) > n
+
+
+def test_class_by_class_is_the_confusion_matrix() -> None:
+    rows = project(5)
+    now, _ = answers(rows)
+    mine = now[now["known"] & (now["annotator"] == "ann-3")]
+    names = ["negative", "neutral", "positive"]
+    matrix = confusion_matrix(mine["gold"].astype(str), mine["label"].astype(str), labels=names)
+    found = _gold.by_class(now, "ann-3").set_index("class")
+    for place, name in enumerate(names):
+        wrong = [n for other, n in enumerate(matrix[place]) if other != place]
+        assert (found.loc[name, "n"], found.loc[name, "right"]) == (matrix[place].sum(), matrix[place, place])
+        assert found.loc[name, "instead_n"] == max(wrong)
+    every = _gold.by_class(now, None)
+    assert every["n"].sum() == now["known"].sum() and every["others_n"].sum() == 0
+
+
+def test_the_first_answer_counts_and_a_later_one_does_not_help() -> None:
+    rows = project(5)
+    late = rows[(rows["at"] >= START) & rows["gold"].notna()]
+    better = late.assign(label=late["gold"], at=late["at"] + timedelta(minutes=1))
+    once, twice = (only(said(each), "gold_accuracy") for each in (rows, pd.concat([rows, better], ignore_index=True)))
+    assert (once.value, once.n) == (twice.value, twice.n)
+
+
+def test_a_guideline_that_costs_accuracy_is_named_with_both_figures() -> None:
+    rows = project(6, items_a_day=60, guideline_at=START - timedelta(days=3), guideline_costs=0.15)
+    one = only(said(rows), "gold_accuracy", "project:moods/guideline:v2")
+    first = rows.drop_duplicates(["item", "annotator"])
+    first = first[first["gold"].notna()]
+    shares = {name: (part["label"] == part["gold"]).mean() for name, part in first.groupby("guideline")}
+    assert one.severity in ("watch", "act") and one.value == pytest.approx(shares["v2"])
+    assert one.evidence["baseline"] == pytest.approx(shares["v1"]) and "Under guideline v2" in one.because
+    same = said(project(6, items_a_day=60, guideline_at=START - timedelta(days=3)))
+    assert not [each for each in same if "guideline" in each.subject]
+
+
+def anchored_by_hand(rows: pd.DataFrame) -> tuple[int, float]:
+    """Items seen with a wrong suggestion and without any, and the weighted difference of shares within them, by a loop."""
+    first = rows.sort_values("at", kind="stable").drop_duplicates(["item", "annotator"])
+    top, bottom, items = 0.0, 0.0, 0
+    for _, item in first[first["gold"].notna()].groupby("item"):
+        seen = item[item["suggestion"].notna() & (item["suggestion"] != item["gold"])]
+        free = item[item["suggestion"].isna()]
+        if seen.empty or free.empty:
+            continue
+        ((lure, _),) = Counter(seen["suggestion"]).most_common(1)
+        a, n, c, m = (seen["label"] == lure).sum(), len(seen), (free["label"] == lure).sum(), len(free)
+        items, top, bottom = items + 1, top + (a * m - c * n) / (n + m), bottom + n * m / (n + m)
+    return items, top / bottom
+
+
+def test_anchoring_is_told_within_items_and_equals_a_loop_over_them() -> None:
+    rows = project(8, items_a_day=80, anchored=0.6)
+    one = only(said(rows), "suggestion_anchoring")
+    items, value = anchored_by_hand(rows[rows["at"] >= START])
+    if items < _suggestions.ENOUGH:
+        items, value = anchored_by_hand(rows)
+    assert one.severity == "act" and one.n == items and one.value == pytest.approx(value)
+    assert one.low < one.value < one.high and "because they see them" in one.because and "Hide suggestions" in one.because
+    known = rows[(rows["at"] >= START) & rows["gold"].notna() & rows["suggestion"].notna()]
+    assert one.evidence["harm"] == pytest.approx((known["gold"] != known["suggestion"]).mean() * value)
+
+
+def test_wrong_suggestions_on_hard_items_are_no_anchoring() -> None:
+    """People who never see a suggestion fall for the same lures; only within items does that show."""
+    found = said(project(8, items_a_day=80, right=0.8))
+    now, _ = answers(project(8, items_a_day=80, right=0.8))
+    free = now[~now["shown"] & now["known"]]
+    taken, any_wrong = only(found, "wrong_suggestions_taken").value, 1 - free["right"].mean()
+    assert only(found, "suggestion_anchoring").severity == "ok" and taken > any_wrong / 2 + 0.05, (
+        "a wrong answer of two, over all blind items"
+    )
+
+
+def test_without_blind_items_it_cannot_be_told_and_says_what_it_takes() -> None:
+    one = only(said(project(8, shown=1.0)), "suggestion_anchoring")
+    assert one.severity == "unknown" and one.value is None and "others without" in one.because
+
+
+def test_people_who_begin_to_accept_whatever_is_suggested_are_named() -> None:
+    found = said(project(9, anchored=0.7, anchored_since=START))
+    one = only(found, "wrong_suggestions_taken")
+    assert one.severity == "act" and one.against == "past" and "Hide suggestions" in one.because
+    rows = project(9, anchored=0.7, anchored_since=START)
+    now, past = answers(rows)
+    wrong = now[now["wrong"]]
+    assert one.n == len(wrong) and one.value == pytest.approx((wrong["label"] == wrong["suggestion"]).mean())
+    assert one.evidence["baseline"] == pytest.approx(past[past["wrong"]]["taken"].mean())
+
+
+def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
+    rows = project(10, items_a_day=150)
+    mine = (rows["annotator"] == "ann-5") & (rows["at"] >= START) & rows["suggestion"].notna()
+    rows.loc[mine, "label"] = rows.loc[mine, "suggestion"]
+    one = only(said(rows), "wrong_suggestions_taken", "project:moods/annotator:ann-5")
+    assert (
+        one.severity == "act"
+        and one.value == 1.0
+        and one.n == int((mine & rows["gold"].notna() & (rows["gold"] != rows["suggestion"])).sum())
+    )
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.97])
+def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
+    rows = project(12)
+    now, _ = answers(rows)
+    told = _suggestions.accepting(now, threshold)
+    seen = now[now["suggestion"].notna()]
+    items = seen.drop_duplicates(["item", "suggestion"])
+    over = items[items["suggestion_confidence"] >= threshold]
+    gold = over[over["gold"].notna()]
+    wrong = int((gold["gold"] != gold["suggestion"]).sum())
+    assert (told.suggestions, told.accepted) == (len(items), len(over)) and told.error.n == len(gold)
+    assert told.error.value == pytest.approx(wrong / len(gold))
+    low, high = proportion_confint(wrong, len(gold), method="wilson")
+    assert told.error.low <= low + 1e-9 and told.error.high >= high - 1e-9
+    spared = seen[seen["suggestion_confidence"] >= threshold]
+    assert told.labels == len(spared) and told.seconds == pytest.approx(spared["seconds"].sum()) and told.time_basis == "measured"
+    left = seen[(seen["suggestion_confidence"] < threshold) & seen["gold"].notna()]
+    people, share = (left["label"] != left["gold"]).mean() if len(left) else 0.0, len(over) / len(items)
+    assert told.overall.value == pytest.approx(share * wrong / len(gold) + (1 - share) * people)
+    line = _suggestions.curve(now, most=10_000).set_index("confidence")
+    nearest = min(each for each in line.index if each >= threshold)
+    assert line.loc[nearest, "value"] == pytest.approx(1 - told.error.value) and line.loc[nearest, "coverage"] == pytest.approx(
+        told.coverage
+    )
+
+
+def test_time_that_was_not_logged_is_estimated_from_what_was() -> None:
+    rows = project(12)
+    some = rows["item"].str.endswith("1")
+    now, _ = answers(rows.assign(seconds=rows["seconds"].where(~some)))
+    told = _suggestions.accepting(now, 0.9)
+    spared = now[now["suggestion_confidence"] >= 0.9]
+    usual = now.loc[now["shown"], "seconds"].median()
+    assert told.time_basis == "estimated" and told.timed == spared["seconds"].notna().sum()
+    assert told.seconds == pytest.approx(spared["seconds"].sum() + usual * spared["seconds"].isna().sum())
+    none, _ = answers(rows.assign(seconds=np.nan))
+    assert _suggestions.accepting(none, 0.9).seconds is None
+    assert _suggestions.accepting(none.assign(suggestion_confidence=np.nan), 0.9) is None
+
+
+def test_the_time_of_a_label_is_that_of_pandas_and_its_interval_holds() -> None:
+    rows = project(13)
+    now, _ = answers(rows)
+    found = _speed.people(now).set_index("annotator")
+    took = now.groupby("annotator")["seconds"]
+    assert found["median"].to_dict() == pytest.approx(took.median().to_dict()) and found["p90"].to_dict() == pytest.approx(
+        took.quantile(0.9).to_dict()
+    )
+    assert found["an_hour"].to_dict() == pytest.approx((3600 / took.mean()).to_dict())
+    one = only(said(rows), "label_seconds")
+    assert one.value == pytest.approx(now["seconds"].median()) and one.low <= one.value <= one.high
+    rng, held = np.random.default_rng(2), 0
+    for _ in range(2000):
+        each = _speed.median_of(rng.lognormal(3, 0.8, 41))
+        held += each.low <= np.exp(3) <= each.high
+    assert 0.94 <= held / 2000 <= 0.985 and _speed.median_of(np.array([1.0, 2.0, 3.0])).low is None
+
+
+def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each() -> None:
+    rows = answers_of(project(14, tired=0.04))
+    told = _speed.fatigue(rows)
+    gold = _speed.sessions(rows)
+    gold = gold[gold["known"]].assign(y=lambda each: each["right"].astype(float))
+    spread = gold.groupby("session")["hours"].transform(lambda each: each.max() - each.min())
+    gold = gold[spread > 0]
+    fitted = smf.ols("y ~ hours + C(session)", gold).fit()
+    assert told.slope.value == pytest.approx(fitted.params["hours"]) and told.sessions == gold["session"].nunique()
+
+
+def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
+    """Sixty clean projects: the test is as seldom wrong as it says. Ten that lose 8 points an hour: named."""
+    clean = [_speed.fatigue(answers_of(project(seed, items_a_day=30))).p_value for seed in range(200, 260)]
+    assert np.mean(np.array(clean) <= 0.05) <= 0.12 and 0.3 <= np.mean(clean) <= 0.7
+    tired = [only(said(project(seed, items_a_day=60, tired=0.08)), "fatigue_slope") for seed in range(300, 310)]
+    assert sum(each.severity == "watch" for each in tired) >= 8 and all(each.severity in ("watch", "ok") for each in tired)
+    named = next(each for each in tired if each.severity == "watch")
+    assert named.value < -0.02 and named.high < 0 and "get less right the longer they sit" in named.because
+
+
+def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
+    raised = [each for seed in range(40) for each in alarms(said(project(4000 + seed, gold=0.4 if seed % 2 else 0.1)))]
+    assert not [each for each in raised if each[0] == "act"] and len(raised) <= 2, raised
+
+
+def test_a_project_that_logs_none_of_the_fields_says_nothing() -> None:
+    rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
+    assert said(rows) == [] and said(rows.iloc[:0]) == []
+
+
+def test_projects_stand_apart() -> None:
+    rows = pd.concat([project(3, weak="ann-2", weak_by=0.4), project(4, name="gestures", items_a_day=20)], ignore_index=True)
+    found = said(rows)
+    assert {each.subject.partition("/")[0] for each in found} == {"project:moods", "project:gestures"}
+    assert alarms(found) and {each[2] for each in alarms(found)} <= {"project:moods", "project:moods/annotator:ann-2"}
+
+
+def given(rows: pd.DataFrame) -> pd.DataFrame:
+    """An assignment for each label, and ten more that nobody took up."""
+    rng = np.random.default_rng(1)
+    found = rows[["project", "item", "annotator", "at"]].assign(at=rows["at"] - timedelta(hours=1))
+    found["policy"] = np.where(rng.random(len(found)) < 0.3, "random", "uncertain first")
+    found["reason"] = np.where(found["policy"] == "random", "audit", "the model is unsure")
+    more = found.head(10).assign(item=[f"waits-{place}" for place in range(10)])
+    return pd.concat([found, more], ignore_index=True).assign(score=rng.random(len(found) + 10).round(3))
+
+
+def test_work_reasons_and_policies_are_counted_as_by_hand() -> None:
+    rows = project(15)
+    rows = rows[rows["at"] >= START]
+    assigned, (now, _) = given(rows), answers(rows)
+    work = _assignments.workload(assigned, now).set_index("annotator")
+    assert work["given"].to_dict() == Counter(assigned["annotator"]) and work["given"].sum() - work["labelled"].sum() == 10
+    assert work["share"].sum() == pytest.approx(1) and 0 <= _assignments.unevenness(work) < 0.2
+    found = _assignments.policies(assigned, now).set_index(["policy", "against"])
+    done = assigned.merge(rows[["item", "annotator", "label", "gold", "suggestion"]], on=["item", "annotator"])
+    by_item = rows.groupby("item")
+    for policy, part in done.groupby("policy"):
+        gold = part[part["gold"].notna()]
+        assert (found.loc[(policy, "gold"), "n"], found.loc[(policy, "gold"), "differs"]) == (
+            len(gold),
+            int((gold["gold"] != gold["label"]).sum()),
+        )
+        seen = part[part["suggestion"].notna()]
+        assert found.loc[(policy, "suggestion"), "differs"] == int((seen["suggestion"] != seen["label"]).sum())
+        n = differs = 0
+        for each in part.itertuples():
+            others = by_item.get_group(each.item)
+            votes = Counter(others.loc[others["annotator"] != each.annotator, "label"]).most_common()
+            if votes and (len(votes) == 1 or votes[0][1] > votes[1][1]):
+                n, differs = n + 1, differs + (votes[0][0] != each.label)
+        assert (found.loc[(policy, "others"), "n"], found.loc[(policy, "others"), "differs"]) == (n, differs)
+        assert found.loc[(policy, "gold"), "given"] == (assigned["policy"] == policy).sum()
+    reasons = _assignments.reasons(assigned)
+    assert dict(zip(reasons["reason"], reasons["n"], strict=True)) == Counter(assigned["reason"]) and reasons["n"].is_monotonic_decreasing
