@@ -93,7 +93,7 @@ class Look:
     @property
     def standing(self) -> bool:
         """It was so before already, and is not so by as much again: no news."""
-        return self.before is not None and self.before >= WATCH and self.gap - self.before < max(WATCH, self.before)
+        return bool(self.before is not None and self.before >= WATCH and self.gap - self.before < max(WATCH, self.before))
 
     def severity(self, p: float, budget: float) -> Severity:
         """What the adjusted p-value and the size of the gap make of it."""
@@ -113,7 +113,7 @@ def beside_the_rest(rows: "DataFrame", past: "DataFrame", what: str, *, worse: i
         a, size = float(mine[what].sum()), float(len(mine))
         p = fewer_p_value(a, size, hits, n) if worse < 0 else fewer_p_value(size - a, size, n - hits, n)
         then = [past[past["annotator"] == who][what], past[past["annotator"] != who][what]]
-        before = worse * (then[0].mean() - then[1].mean()) if min(map(len, then)) >= LEAST else None
+        before = float(worse * (then[0].mean() - then[1].mean())) if min(map(len, then)) >= LEAST else None
         found.append(Look(metric, f"{subject}/annotator:{who}", who, here, there, worse * difference(here, there), p, before))
     return found
 

@@ -106,7 +106,7 @@ def about_gold(project: Project, looks: list[tuple[Look, float]], context: Conte
     if gold.empty:
         return
     people = _gold.people(project.now, context.budget)
-    evidence = {"people": people[people["n"] > 0].to_dict("records")}
+    evidence = {"people": listed(people[people["n"] > 0])}
     rate, n = rate_of(gold, "right"), len(gold)
     told = f"{percent(rate.value or 0)} of {n:,} first answers to gold items are right"
     young = int((people["more"] > 0).sum())
@@ -130,6 +130,12 @@ def about_gold(project: Project, looks: list[tuple[Look, float]], context: Conte
         if look.subject == project.subject or severity == "ok":
             continue
         yield replace(of_guideline(base, look) if "/guideline:" in look.subject else of_person(base, project, look), severity=severity, limit=limit(look, severity), evidence=gap(look, p), **source(severity, look))  # fmt: skip
+
+
+def listed(people: "DataFrame") -> list[list[Any]]:
+    """[annotator, right on gold, low, high, gold items, that of the others, their gold items, more that it takes] of each person with gold items."""
+    rows = people[["annotator", "value", "low", "high", "n", "others", "others_n", "more"]].astype(object).to_numpy().tolist()
+    return [[None if each != each else each for each in row] for row in rows]
 
 
 def of_person(base: Finding, project: Project, look: Look) -> Finding:

@@ -69,7 +69,7 @@ def accepting(now: "DataFrame") -> None:
     alt = sentence(told)
     st.markdown(text.plain(alt))
     frame.chart(
-        charts_suggestions.curve(rows, at, told.today), rows, key="curve", alt=alt,
+        charts_suggestions.curve(rows, at, told.today), rows, key="curve", alt=alt, metrics=("suggestion_accuracy",),
         columns={"confidence": "Confidence from", "coverage": "Suggestions that reach it", "value": "Right by gold", "n": "With gold", "accepted": "Suggestions"},
     )  # fmt: skip
     effect(told)
