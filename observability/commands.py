@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.cli import Outcome, Say
 from observability.errors import UsageError
-from observability.finding import SEVERITIES, Finding, iso
+from observability.finding import SEVERITIES, Finding
 from observability.incidents import Incident
 from observability.metrics import METRICS
 
@@ -217,7 +217,7 @@ def check(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     )
     bad = SEVERITIES[: SEVERITIES.index(said.fail_on) + 1] if said.fail_on else ()
     exit_code = 1 if any(each.severity in bad for each in report.findings) else 0
-    windows = [f"{name}: {iso(window.start)} to {iso(window.end)}" for name, window in report.windows.items()]
+    windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
     lines = [*windows, *report.notes, *(line_of_incident(each) for each in report.incidents)]
     lines += [line_of(each) for each in report.findings if said.all or each.severity == "unknown"]
     calm = sum(each.severity == "ok" for each in report.findings)

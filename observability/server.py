@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability import api, owner
 from observability.errors import ObservabilityError
+from observability.views import downloads
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -159,6 +160,7 @@ def parts() -> dict[str, Any]:
     The pages' modules are read before Streamlit's runtime is there. It tells of each of their caches that it is kept in memory, which is where they are
     meant to be; nobody who starts the dashboard needs to read that.
     """
+    downloads.keep_for_a_while()
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda each: "No runtime found" not in each.getMessage())
     routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *api.routes(), *redirects(), *documents()]
     return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

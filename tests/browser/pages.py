@@ -158,9 +158,7 @@ def figure(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def download(page: Page, key: str) -> str:
-    """What the download button with this key gives, once the page stands: a rerun replaces what a button offers, and a click on what was offered before
-    gives nothing.
-    """
+    """What the download button with this key gives of the page as it stands in the end."""
     settle(page)
     with page.expect_download() as waiting:
         page.locator(f".st-key-{key} button").click()

@@ -61,3 +61,14 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     page = after_a_click(visit, fleet.url + f"/compare?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 5200)
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["from"].startswith("2013-06-24"), "side A is this window"
+
+
+def test_a_download_that_is_clicked_while_the_page_is_drawn_anew_comes(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/findings?model={MODEL}&{DAYS}")
+    for wait in (50, 150, 300):
+        page.locator(".st-key-severity button").filter(has_text="Watch").first.click()
+        page.wait_for_timeout(wait)
+        with page.expect_download() as waiting:
+            page.locator(".st-key-findings-csv button").click()
+        assert waiting.value.suggested_filename == "findings.csv"
+        settle(page)

@@ -21,6 +21,7 @@ from observability.lab.scene import CAST, cast
 from observability.lab.timeline import COLUMNS, Choice, Timeline, possible, scene_of, tell
 from observability.store.database import Store
 from observability.views.lab import job as lab_job
+from observability.views.lab import lab as lab_page
 from tests.lab_world import credit
 
 BASE = credit(reference_rows=1500)
@@ -149,3 +150,12 @@ def test_homes_of_throw_away_stores_are_gone(told: Timeline, tmp_path: Path, mon
     with throw_away(BASE) as opened:
         assert opened.home.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_said_without_the_fault_is_folded_on_the_page(told: Timeline) -> None:
+    shown = lab_page.day_rows(told, also=False)
+    assert {day for day, _ in shown} == {1, 2} and any(said is not None for _, said in shown)
+    assert not any(said.twin for _, said in shown if said is not None)
+    same = replace(told, twin=told.planted)
+    assert lab_page.day_rows(same, also=False) == [(1, None), (2, None)]
+    assert len(lab_page.day_rows(same, also=True)) == sum(1 for _ in told.said())

@@ -299,8 +299,8 @@ def moved(side: Compared) -> str:
     if LIMITS[side.metric][0] == "of mae":
         return f" ({100 * side.worse:+.0f} % of its mean absolute error)" if abs(side.worse) >= 0.01 else ""
     if LIMITS[side.metric][0] == "relative":
-        return f" ({100 * (side.now.value / side.before.value - 1):+.0f} %)" if side.before.value else ""
-    return f" ({(side.now.value - side.before.value) * 100:+.1f} points)"
+        return f" ({round(100 * (side.now.value / side.before.value - 1)):+d} %)" if side.before.value else ""
+    return f" ({round((side.now.value - side.before.value) * 100, 1) + 0.0:+.1f} points)"
 
 
 def blank(context: Context, metric: str, n: int, because: str, against: Against = "reference") -> Finding:

@@ -187,14 +187,15 @@ def show(told: "Timeline") -> None:
                 width="content",
             )
         st.caption(text.plain(f"{told.told} Each day is judged as of its end, with only what had arrived by then."))
+    also = with_twins(told)
     rows = pd.DataFrame(told.rows())
-    shown = rows[rows["severity"].isin(["act", "watch"])].copy()
+    shown = rows[rows["severity"].isin(["act", "watch"]) & (also | ~rows["also_without_fault"].fillna(False).astype(bool))].copy()
     if not shown.empty:
         shown["what"] = [name_of(*each) for each in shown[["subject", "slice", "metric"]].itertuples(index=False)]
         columns = ["day", "what", "severity", "because", "also_without_fault"]
         frame.chart(charts_lab.timeline(shown, len(told.planted)), shown[columns], key="lab-timeline", alt=told.sentence.replace("`", ""))
     st.header("Day by day", anchor=False)
-    table("lab-said", "What was said on each day", DAY_COLUMNS, [as_row(each) for each in day_rows(told)])
+    table("lab-said", "What was said on each day", DAY_COLUMNS, [as_row(each) for each in day_rows(told, also=also)])
     stem = f"lab-{told.choice.model}-{told.fault.name}-{told.choice.strength}"
     with st.container(horizontal=True, gap="small"):
         frame.download(f"{stem}.csv", lambda: inert_csv(rows.assign(basis="simulated")), "CSV", key="lab-csv")
@@ -210,9 +211,23 @@ def name_of(subject: str, part: str | None, metric: str) -> str:
     return f"{about}{where}: {text.metric_title(metric)}"
 
 
-def day_rows(told: "Timeline") -> "list[tuple[int, Said | None]]":
-    """Each incident with its day, and a row for each day on which nothing was said."""
-    said = list(told.said())
+def with_twins(told: "Timeline") -> bool:
+    """Whether to show what is said about the same days without the fault too: it is not the fault's doing, and would hide what is."""
+    twins = sum(each.twin for each in told.said())
+    if not twins:
+        return False
+    own = sum(any(one.severity == "act" for one in day.incidents) for day in told.twin)
+    if own:
+        st.caption(
+            f"The days are not clean by themselves: without the fault {own} of {len(told.twin)} have something to act on. A fault has to stand out from that."
+        )
+    words = text.plural(twins, "incident is", "incidents are")
+    return st.toggle(f"Show what is said without the fault as well: {words} folded", key="lab-also", help="Over all days")
+
+
+def day_rows(told: "Timeline", *, also: bool) -> "list[tuple[int, Said | None]]":
+    """Each incident with its day, and a row for each day on which nothing was said. also: with what is said without the fault as well."""
+    said = [each for each in told.said() if also or not each.twin]
     found: list[tuple[int, Said | None]] = []
     for day in told.planted:
         mine = [each for each in said if each.day is day]
@@ -228,7 +243,7 @@ def as_row(of: "tuple[int, Said | None]") -> dict[str, Any]:
             {
                 "day": {"t": str(day)},
                 "status": {"s": "ok", "t": text.STATUS_WORDS["ok"]},
-                "because": {"t": "Nothing needs a person."},
+                "because": {"t": "Nothing that comes of the fault."},
                 "with": {"t": text.DASH},
             }
         )
