@@ -34,6 +34,7 @@ GAP = 3.0
 LONGEST_GAP_S = 900.0
 """Readings of watts that do not say how long they cover are joined up to so many times the usual distance of the series, and never beyond this."""
 RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
+PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
@@ -61,7 +62,8 @@ def worst(sources: Sequence[Any]) -> Source:
 
 
 def drawn(resources: "DataFrame") -> "DataFrame":
-    """The energy of each reading: the columns run, version, host, device, source, and at (middle of what it covers), seconds, joules.
+    """The energy of each reading: the columns run, version, host, device, source, and at (middle of what it covers), seconds, joules; and its phase and
+    step, where those are asked for.
 
     `energy_j` where it is given, else watts × `seconds`; else watts between two readings of the same device by the trapezoid rule, gaps not
     bridged. Of readings of one device (of one host, else of one run) that overlap, the part already covered is left out. Readings without watts
@@ -73,7 +75,8 @@ def drawn(resources: "DataFrame") -> "DataFrame":
         name: resources[name].astype(object).where(resources[name].notna(), "").astype(str)
         for name in ("run", "version", "host", "device", "source")
     }
-    frame = pd.DataFrame({**texts, **{name: resources[name] for name in ("at", "watts", "energy_j", "seconds")}})
+    more = [name for name in PLACES_IN_A_RUN if name in resources]
+    frame = pd.DataFrame({**texts, **{name: resources[name] for name in ("at", "watts", "energy_j", "seconds", *more)}})
     frame["place"] = frame["host"].where(frame["host"] != "", "run " + frame["run"] + " " + frame["version"])
     frame = frame.sort_values(["place", "device", "at", "seconds", "watts", "energy_j", "run", "version", "source"], ignore_index=True)
     frame["seconds"], frame["joules"] = integrated(frame)
@@ -86,7 +89,32 @@ def drawn(resources: "DataFrame") -> "DataFrame":
     share = (fresh / frame["seconds"]).where(frame["seconds"] > 0, 1.0).clip(upper=1.0)
     middle = frame["at"] - pd.to_timedelta(frame["seconds"] / 2, unit="s")
     frame = frame.assign(at=middle.astype("datetime64[us]"), seconds=frame["seconds"] * share, joules=frame["joules"] * share)
-    return frame[["run", "version", "host", "device", "source", "at", "seconds", "joules"]]
+    return frame[["run", "version", "host", "device", "source", "at", "seconds", "joules", *more]]
+
+
+def by_phase(resources: "DataFrame") -> "DataFrame":
+    """What the readings of one run drew in each phase: phase ("" where none is said), readings, seconds (of all devices), joules, source, first and last (steps,
+    NaN where none is said); most energy first.
+    """
+    import pandas as pd
+
+    readings = drawn(resources)
+    readings = readings.assign(step=readings["step"].astype("float64"))
+    rows = [
+        (
+            str(phase),
+            len(part),
+            part["seconds"].sum(),
+            part["joules"].sum(),
+            worst(list(part["source"])),
+            part["step"].min(),
+            part["step"].max(),
+        )
+        for phase, part in readings.groupby(readings["phase"].map(lambda each: each if isinstance(each, str) else ""), sort=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["phase", "readings", "seconds", "joules", "source", "first", "last"])
+    frame = frame.astype({"seconds": float, "joules": float, "first": float, "last": float})
+    return frame.sort_values(["joules", "phase"], ascending=[False, True], ignore_index=True)
 
 
 def integrated(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":

@@ -55,6 +55,7 @@ batch_rejected_rate | Rejected rows of a batch | share | low | Share of the rows
 cleaning_drop_rate | Rows that a rule drops | share | low | Share of the rows that came into a cleaning rule that it dropped. | dropped / rows in | contract section 1
 cleaning_change_rate | Rows that a rule changes | share | low | Share of the rows that came into a cleaning rule that it changed. | changed / rows in | contract section 1
 cleaning_group_gap | Difference of drop rates | share | low | How much larger a share of its rows a group loses to a cleaning rule than the other groups together. | dropped / in of the group - of the others | Newcombe 1998
+dataset_contents | Contents of a dataset version | count | low | Different contents that were logged under one name and version of a dataset. | distinct checksums, else numbers of rows | DVC; lakeFS
 label_maturity | Label maturity | share | high | Share of the served predictions whose label is known. | labelled / served | ours
 label_agreement | Agreement of annotators (Krippendorff's alpha) | -1 to 1 | high | How far annotators agree beyond chance on the items that several of them labelled; 1 is full agreement, 0 what chance makes. | 1 - observed / expected disagreement | Krippendorff 2011
 annotator_agreement | Agreement of one annotator with the others | share | high | Share of an annotator's labels that say what most others say of the same item, where those are of one mind. | agreeing / compared | ours; Fisher's exact test

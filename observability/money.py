@@ -205,6 +205,11 @@ def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices:
     return Part("labelling", rows, "label" if len(rows) else None, "measured", len(at) - len(rows))
 
 
+def spelled(dataset: str, version: str) -> tuple[str, ...]:
+    """How a training run may name a version of a dataset: by the dataset alone, or with the version behind a space, `@` or `:`."""
+    return dataset, *(f"{dataset}{mark}{version}" for mark in " @:")
+
+
 def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", place: Place, start: datetime, end: datetime) -> Part:
     """What keeping the data of the model's runs cost in a half-open span (naive UTC), by day.
 
@@ -214,8 +219,8 @@ def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", 
     import pandas as pd
 
     used = {str(each) for each in runs["dataset"].dropna()}
-    spelled = [(name, *(f"{name}{mark}{version}" for mark in " @:")) for name, version in zip(datasets["dataset"], datasets["version"])]
-    own = np.array([not used.isdisjoint(each) for each in spelled], bool) & datasets["bytes"].notna().to_numpy(bool)
+    names = [spelled(name, version) for name, version in zip(datasets["dataset"], datasets["version"])]
+    own = np.array([not used.isdisjoint(each) for each in names], bool) & datasets["bytes"].notna().to_numpy(bool)
     if not own.any():
         return Part("storage", unpaid(), None, "estimated")
     held = datasets[own]

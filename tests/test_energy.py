@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.energy import drawn, runs_of, serving, with_prefix
+from observability.energy import by_phase, drawn, runs_of, serving, with_prefix
 from observability.prices import ambiguous_regions, factors, in_force
 from tests.operations_world import START, place, prices, resources, runs, served, use
 
@@ -42,6 +42,23 @@ def test_overlapping_readings_of_one_device_are_counted_once() -> None:
     assert joules(first, other | {"device": "gpu0"}) == pytest.approx(1200)
     assert joules(first, first | {"run": "b"}) == pytest.approx(600)
     assert joules(first | {"host": None}, first | {"host": None, "run": "b"}) == pytest.approx(1200), "of unknown hosts nobody knows"
+
+
+def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> None:
+    """60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading of which no phase is said."""
+    common = {"device": "gpu0", "host": "h", "seconds": 60.0, "run": "a"}
+    told = [
+        common | {"at": 60, "watts": 100.0, "phase": "compute", "step": 1},
+        common | {"at": 120, "watts": 30.0, "phase": "data", "step": 2, "source": "assumed"},
+        common | {"at": 180, "watts": 50.0, "phase": "compute", "step": 3},
+        common | {"at": 240, "watts": 1.0},
+    ]
+    frame = resources(*told).assign(phase=[each.get("phase") for each in told], step=pd.array([each.get("step") for each in told], "Int64"))
+    found = by_phase(frame).set_index("phase")
+    assert list(found.index) == ["compute", "data", ""] and found["joules"].tolist() == [9000, 1800, 60]
+    assert found.loc["compute", ["readings", "seconds", "first", "last"]].tolist() == [2, 120, 1, 3]
+    assert found["source"].tolist() == ["measured", "assumed", "measured"] and np.isnan(found.loc["", "first"])
+    assert found["joules"].sum() == joules(*told)
 
 
 def test_a_price_holds_until_the_next_and_the_nearer_one_goes_before() -> None:

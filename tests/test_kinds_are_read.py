@@ -41,7 +41,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "batch": ("batches", {}, "batch-of-march"),
     "cleaning": ("cleaning", {}, "rule-of-march"),
     "event": ("changes", {"window": "Everything"}, "text of the event"),
-    "dataset": ("changes", {"window": "Everything"}, "dataset-of-march"),
+    "dataset": ("datasets", {}, "dataset-of-march"),
     "audit": ("changes", {"window": "Everything"}, "Membership audit"),
     "action": ("changes", {"window": "Everything"}, "text of the action"),
     "decision": ("changes", {"window": "Everything"}, "statement of the decision"),
@@ -108,7 +108,20 @@ def lines() -> list[dict]:
         {"kind": "assignment", "project": "loan", "item": "case-9", "annotator": "ann", "at": at},
         {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
         {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
-        *({"kind": "step", "run": "run-of-march", "at": at, "step": i, "metrics": {"marked_loss": 1 / i}} for i in range(1, 30)),
+        *(
+            {
+                "kind": "step",
+                "run": "run-of-march",
+                "at": at,
+                "step": i,
+                "metrics": {"marked_loss": 1 / i},
+                "rank": rank,
+                "host": f"host-{rank}",
+                "phase_ms": {"compute": 10.0},
+            }
+            for i in range(1, 30)
+            for rank in ("0", "1")
+        ),
         {
             "kind": "resource",
             "run": "run-of-march",
@@ -118,6 +131,8 @@ def lines() -> list[dict]:
             "seconds": 3600,
             "temperature_c": 71.5,
             "memory_gb": 11,
+            "phase": "phase-of-march",
+            "step": 7,
             "source": "measured",
         },
         {"kind": "batch", "batch": "batch-of-march", "at": at, "source": "clinic", "rows": 10},
@@ -131,6 +146,7 @@ def lines() -> list[dict]:
             "rows": 100,
             "parents": ["raw@3"],
             "columns": {"age": {}, "sex": {}},
+            "checksum": "sha256:5e884898da280471",
         },
         {"kind": "audit", "model": "loan", "version": "1", "at": at, "audit": "membership", "results": {"auc": 0.51}},
         {"kind": "price", "from": START.isoformat(), "resource": "request", "amount": 0.1, "currency": "XTS", "model": "loan"},
@@ -235,4 +251,8 @@ def test_every_field_of_labelling_stands_on_its_page(owned: None) -> None:
 def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> None:
     runs = shown("runs")
     assert "71.5" in runs and "11.0 GB" in runs and "777 W" in runs
-    assert "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns." in shown("changes", window="Everything")
+    assert "host-1 10 ms over 1 rank" in runs and "host-1, step 9" in runs, "where each rank ran"
+    assert "Phase-of-march took 100" in runs and "7 to 7" in runs, "what a phase drew, and in which steps"
+    said = "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns, content sha256:5e884898…."
+    assert said in shown("changes", window="Everything")
+    assert "sha256:5e884898da280471" in shown("datasets")

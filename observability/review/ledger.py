@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability.aggregate import Records
+from observability.analyzers.data.datasets import short
 from observability.finding import iso
 from observability.store import records
 from observability.store.said import SOURCE_WORDS
@@ -98,6 +99,8 @@ def datasets(frame: "DataFrame") -> Iterable[Entry]:
             title += f", made from {', '.join(str(each) for each in parents)}"
         if row["columns"]:
             title += f", {len(row['columns']):,} columns"
+        if row["checksum"]:
+            title += f", content {short(row['checksum'])}"
         yield Entry(moment(row), "data", f"{title}.", about=(("dataset", row["dataset"]), ("version", row["version"])))
 
 

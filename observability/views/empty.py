@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from observability.views import links, others, text
+from observability.aggregate import Records
+from observability.views import links, load, others, text
+from observability.window import EPOCH, Window
 
 
 def nothing(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
@@ -40,6 +42,17 @@ def no_models() -> None:
 def no_rows(what: str = "predictions") -> None:
     """The window is empty."""
     nothing(f"No {what} in this window.", "Choose a longer window, or another model, version or slice, in the sidebar.")
+
+
+def not_logged(kind: str, words: str, message: str, step: str, how: str) -> None:
+    """No record of a kind is in these dates, or none in the store: how to log one, in lines of Python. words: for several records."""
+    if len(load.records(Records(kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.now()))):
+        no_rows(words)
+        return
+    if not load.catalog().models:
+        no_models()
+    nothing(message, step)
+    st.code(how, language=None, wrap_lines=True)
 
 
 def nothing_to_report() -> None:

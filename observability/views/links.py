@@ -146,6 +146,8 @@ def own_of(finding: Finding, page: str) -> dict[str, str]:
         return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
     if page == "batches":
         return {"source": subject.removeprefix("source:")}
+    if page == "datasets":
+        return {"dataset": subject.removeprefix("dataset:"), "version_of_data": str(finding.evidence.get("dataset_version") or "")}
     if page == "cleaning":
         return {"rule": subject}
     if page == "labelling":

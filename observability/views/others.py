@@ -14,7 +14,7 @@ PLACES = {
     "batch": ("batch", "batch", "batches", "batches"),
     "cleaning": ("rule", "cleaning rule", None, "cleaning"),
     "annotation": ("project", "labelling project", None, "labelling"),
-    "dataset": ("dataset", "dataset", None, "changes"),
+    "dataset": ("dataset", "dataset", None, "datasets"),
     "event": ("what", "kind of event", "kinds of events", "changes"),
 }
 """Of each kind: the field that names one, the words for one and for several, and the page that shows them."""

@@ -43,7 +43,7 @@ def follow() -> None:
 follow()
 runs.facts(chosen, costs)
 for each in chosen[:1]:
-    runs_devices.devices(each)
+    runs_devices.devices(each, costs)
     runs_ranks.ranks(each)
 
 st.header("Parameters", anchor=False)

@@ -163,7 +163,7 @@ def test_a_click_on_the_map_of_ranks_names_a_step(page: Store) -> None:
     figure = charts_runs.ranks(own, times.ranks, steps)
     assert figure.data[0].hoverinfo == "skip" and figure.data[1].opacity == 0
     assert [each[0] for each in figure.data[1].customdata[:40]] == list(range(1, 41))
-    phases = runs_ranks.phase_frame(times, None)
+    phases = runs_ranks.phase_frame(times, None, {})
     slow = phases[phases["rank"] == "2"].set_index("phase")["ms"]
     assert slow["waiting"] == 0 and slow["data"] == pytest.approx(np.median(times.phases["data"][2]))
     bars = charts_runs.phases(phases)

@@ -118,6 +118,7 @@ class Run:
     """One training run, as far as its records tell. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
     phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. partly: older steps were not read.
+    hosts: of each rank that says it, the machine that it last ran on.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Run:
     phases: "DataFrame | None" = None
     step_times: Array = field(default_factory=lambda: np.empty(0, "datetime64[us]"))
     partly: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -252,6 +254,7 @@ def one_run(name: str, records: "DataFrame | None", steps: "DataFrame | None", a
         phases=phases_of(steps) if steps is not None else None,
         step_times=times,
         partly=cut is not None and steps is not None and bool(steps["at"].min() <= cut),
+        hosts=hosts_of(steps) if steps is not None else {},
     )
 
 
@@ -308,6 +311,14 @@ def one_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array) -
     low, high = ordered_values[row, np.maximum(known - 1, 0) // 2], ordered_values[row, np.minimum(known // 2, table.shape[1] - 1)]
     middle = np.where(known > 0, (low + high) / 2, np.nan)
     return Curve(name, where, middle, np.maximum.reduceat(at, begin), bad)
+
+
+def hosts_of(steps: "DataFrame") -> dict[str, str]:
+    """The machine of each rank, as its newest step says it."""
+    if "host" not in steps:
+        return {}
+    told = steps[steps["rank"].notna() & steps["host"].notna()].sort_values(["step", "at", "host"])
+    return {str(rank): str(host) for rank, host in zip(told["rank"], told["host"], strict=True)}
 
 
 def phases_of(steps: "DataFrame") -> "DataFrame | None":

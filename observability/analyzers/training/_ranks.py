@@ -196,11 +196,24 @@ def claims_about_ranks(run: Run) -> list[Claim]:
     if not surely:
         return [evenly(run, times, by_look[0])]
     worst = sorted(surely.values(), key=lambda each: (each.score, rank_order(each.rank)))
-    return [slower(run, times, each) for each in worst[:MOST_RANKS_NAMED]]
+    return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
 
 
-def slower(run: Run, times: Ranks, slow: Slow) -> Claim:
-    """The claim that a rank holds up the others, all along or of late."""
+def one_host(run: Run, slow: list[str]) -> str | None:
+    """The machine on which all of several slow ranks run, where others run elsewhere; None where there is no such machine."""
+    where = {run.hosts.get(rank) for rank in slow}
+    if len(slow) < 2 or len(where) > 1 or len(set(run.hosts.values())) < 2:
+        return None
+    return where.pop()
+
+
+def placed(run: Run, rank: str) -> str:
+    """Where a rank runs, in words, where the ranks of its run are on several machines."""
+    return f" on host `{run.hosts[rank]}`" if rank in run.hosts and len(set(run.hosts.values())) > 1 else ""
+
+
+def slower(run: Run, times: Ranks, slow: Slow, shared: str | None = None) -> Claim:
+    """The claim that a rank holds up the others, all along or of late. shared: the machine that all slow ranks are on."""
     over = slow.over
     seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
     began = since(times, slow) if slow.late else None
@@ -212,13 +225,15 @@ def slower(run: Run, times: Ranks, slow: Slow) -> Claim:
     where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
     return Claim(
         "straggler_score", len(over.steps), slow.severity,
-        f"Rank {slow.rank} of run `{run.name}` {became}: {slow.time:.3g} ms a step where the fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
-        f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it).",
+        f"Rank {slow.rank} of run `{run.name}`{placed(run, slow.rank)} {became}: {slow.time:.3g} ms a step where the fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
+        f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
+        + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else ""),
         slow.score, slow.low, slow.high, limit=SCORE_LIMIT, against="peers", source="system", rank=7.0 + share - slow.score,
         subject=f"run:{run.name}/rank:{slow.rank}",
         evidence={
             "phase": slow.phase, "time_ms": slow.time, "fastest_ms": slow.usual, "lost_rank_seconds": seconds, "lost_share": share,
             "ranks": len(times.ranks), "steps": len(over.steps), "since_step": began,
+            **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
         },
     )  # fmt: skip
 

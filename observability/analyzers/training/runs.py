@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "training/runs"
 MOST_RUNS, MOST_STEPS = 20_000, 50_000
 MOST_JUDGED = 200
-STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "phase_ms")
+STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms")
 
 
 def needs(context: Context) -> dict[str, Ask]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that no spike is lost."""
 MOST_STEPS, MOST_RANKS = 240, 64
+LONGEST_RANK = 22
 COLOURS = (theme.PRIMARY, theme.WATCH, theme.OK, theme.PURPLE, theme.SKY, theme.ACT, theme.NEUTRAL)
 DASHES = {"held out": "solid", "training": "dot"}
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
@@ -139,7 +140,9 @@ def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | No
     figure.update_xaxes(
         tickmode="array", tickvals=ticks, ticktext=[f"{int(steps[each]):,}" for each in ticks], range=[-0.5, len(steps) - 0.5]
     )
-    figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=[f"rank {each}" for each in theme.labels(ranks, 12)], showgrid=False)
+    figure.update_yaxes(
+        tickmode="array", tickvals=rows, ticktext=[f"rank {each}" for each in theme.labels(ranks, LONGEST_RANK)], showgrid=False
+    )
     figure.update_yaxes(range=[len(ranks) - 0.5, -0.5])
     if chosen is not None and chosen in list(steps):
         figure.add_vline(x=list(steps).index(chosen), line={"color": theme.STRONG, "width": 1.5})
@@ -172,7 +175,7 @@ def phases(frame: "DataFrame") -> "Figure":
         rows = frame[frame["phase"] == name]
         waiting = name == "waiting"
         figure.add_bar(
-            y=[f"rank {each}" for each in theme.labels(list(rows["rank"]), 12)], x=rows["ms"], orientation="h", name=theme.label(name),
+            y=[f"rank {each}" for each in theme.labels(list(rows["rank"]), LONGEST_RANK)], x=rows["ms"], orientation="h", name=theme.label(name),
             marker={"color": theme.QUIET if waiting else colour}, hovertemplate=f"{theme.label(name)}: %{{x:.3g}} ms<extra>%{{y}}</extra>",
         )  # fmt: skip
     theme.themed(figure, height=max(170, 30 * frame["rank"].nunique() + 90), x="ms a step", legend=True)

@@ -1,7 +1,7 @@
 """What did each source deliver, what of it was late, short or spoilt, and what became of the predictions of a batch?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -65,13 +65,8 @@ class Served:
 
 def nothing_to_show() -> None:
     """No batch is in these dates, or none in the store: how to log one."""
-    if len(load.records(Records("batch", ("batch",), ever=True, rows=1), Window("", EPOCH, load.now()))):
-        empty.no_rows("batches")
-        return
-    if not load.catalog().models:
-        empty.no_models()
-    empty.nothing("No batch has been logged yet.", "A line for each delivery of a source makes late, missing and short ones visible.")
-    st.code(HOW, language=None, wrap_lines=True)
+    step = "A line for each delivery of a source makes late, missing and short ones visible."
+    empty.not_logged("batch", "batches", "No batch has been logged yet.", step, HOW)
 
 
 def everything(scope: Scope) -> tuple["DataFrame", Window]:
@@ -270,16 +265,21 @@ def detail(rows: "DataFrame", asked: str | None) -> None:
     if not stats:
         st.markdown("The batch was logged without `stats`: figures of its columns, as `{column: {mean: 4.2}}`, would stand here.")
         return
+    stats_table("stats", f"What batch {each['batch']} says of its columns", stats)
+
+
+def stats_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row for each column, with every figure that any of them says."""
     names = sorted({name for value in stats.values() for name in value})
     columns = [
         column("column", "Column", strong=True),
-        *(column(f"c{place}", text.cut(name, 30), align="right") for place, name in enumerate(names)),
+        *(column(f"c{place}", text.cut(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
     ]
     lines = [
         row({"column": {"t": name}, **{f"c{place}": figure(value.get(key)) for place, key in enumerate(names)}})
         for name, value in sorted(stats.items())
     ]
-    table("stats", f"What batch {each['batch']} says of its columns", columns, lines, compact=True)
+    table(key, caption, columns, lines, compact=True)
 
 
 def figure(value: Any) -> Cell:

@@ -57,14 +57,9 @@ GROUPS = (
 
 
 def nothing_to_show() -> None:
-    """No run of a rule is in these dates, or none in the store: how to log one."""
-    if len(load.records(Records("cleaning", ("rule",), ever=True, rows=1), Window("", EPOCH, load.now()))):
-        empty.no_rows("cleanings")
-        return
-    if not load.catalog().models:
-        empty.no_models()
-    empty.nothing("No cleaning has been logged yet.", "A line for each run of a rule shows what it took away, and of whom.")
-    st.code(HOW, language=None, wrap_lines=True)
+    """No cleaning is in these dates, or none in the store: how to log one."""
+    step = "A line for each run of a rule shows what it took away, and of whom."
+    empty.not_logged("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
 
 
 def everything(scope: Scope) -> tuple["DataFrame", Window]:

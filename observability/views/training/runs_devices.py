@@ -1,20 +1,23 @@
-"""What did the devices of a training run draw, how busy, full and hot were they?"""
+"""What did the devices of a training run draw, in which phase, and how busy, full and hot were they?"""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from observability.aggregate import Records
+from observability.analyzers.training._claims import duration
 from observability.analyzers.training.runs import Judged
-from observability.energy import worst
+from observability.energy import PLACES_IN_A_RUN, RESOURCE_COLUMNS, by_phase, with_prefix, worst
 from observability.views import load, text
 from observability.views.table import Cell, column, row, table
+from observability.views.training.runs import Drawn
 from observability.window import EPOCH, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-FIELDS = ("device", "host", "watts", "utilisation", "memory_gb", "temperature_c", "source")
+FIELDS = (*RESOURCE_COLUMNS, *PLACES_IN_A_RUN, "memory_gb", "temperature_c")
 COLUMNS = (
     column("device", "Device", strong=True),
     column("n", "Readings", align="right"),
@@ -25,9 +28,18 @@ COLUMNS = (
     column("source", "Readings are", width="7rem"),
 )
 
+PHASES = (
+    column("phase", "Phase", strong=True),
+    column("seconds", "Device time", align="right", help="How long its readings cover, of all devices together"),
+    column("energy", "Energy", align="right", help="The phase's share of the energy of the run, the part of the building included"),
+    column("share", "Share", align="right"),
+    column("steps", "Steps", align="right", help="The first and the last step that its readings name"),
+    column("a_step", "A step", align="right", help="Its energy over the steps from the first to the last that its readings name"),
+)
 
-def devices(judged: Judged) -> None:
-    """A row for each device that reported during a run; nothing where none did."""
+
+def devices(judged: Judged, costs: Mapping[str, Drawn]) -> None:
+    """A row for each device that reported during a run, and one for each phase that it names; nothing where none did."""
     always = Window("", EPOCH, load.now())
     found = load.records(Records("resource", FIELDS, ever=True, only=(("run", judged.run.name),)), always)
     if found.empty:
@@ -39,6 +51,44 @@ def devices(judged: Judged) -> None:
     ]
     filled = {key for line in lines for key, cell in line["cells"].items() if cell["t"] != text.DASH}
     table("devices", f"Devices of {judged.run.name}", [each for each in COLUMNS if each["key"] in filled], lines, compact=True)
+    phases(judged, found, costs)
+
+
+def phases(judged: Judged, found: "DataFrame", costs: Mapping[str, Drawn]) -> None:
+    """What each phase of a run drew, and a step of it; nothing where no reading says its phase or step."""
+    if not (found["phase"].notna().any() or found["step"].notna().any()):
+        return
+    rows, wh = by_phase(found), costs.get(judged.run.name, Drawn()).wh
+    total = float(rows["joules"].sum())
+    if total <= 0 or wh is None:
+        return
+    st.header("Energy by phase", anchor=False)
+    top = rows.iloc[0]
+    said = f"{phase_in_words(top['phase'])} took {text.share(top['joules'] / total)} of the {with_prefix(wh, 'Wh')} of this run."
+    st.markdown(text.plain(said))
+    lines = [row(phase_cells(each, total, wh)) for each in rows.to_dict("records")]
+    filled = {key for line in lines for key, cell in line["cells"].items() if cell["t"] != text.DASH}
+    caption = f"Energy of {judged.run.name} by phase"
+    table("energy-phases", caption, [each for each in PHASES if each["key"] in filled], lines, compact=True)
+
+
+def phase_in_words(phase: str) -> str:
+    """A phase at the beginning of a sentence."""
+    return phase[:1].upper() + phase[1:] if phase else "What names no phase"
+
+
+def phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cell]:
+    """One phase: its part of the run's energy, and that of one of its steps."""
+    part, steps = each["joules"] / total, each["last"] - each["first"] + 1
+    known = steps == steps
+    return {
+        "phase": {"t": each["phase"] or "not said"},
+        "seconds": {"t": duration(each["seconds"]), "sub": text.plural(int(each["readings"]), "reading")},
+        "energy": {"t": with_prefix(part * wh, "Wh"), "mark": each["source"]},
+        "share": {"t": text.share(part)},
+        "steps": {"t": f"{int(each['first']):,} to {int(each['last']):,}" if known else text.DASH},
+        "a_step": {"t": with_prefix(part * wh / steps, "Wh") if known else text.DASH},
+    }
 
 
 def cells(device: str, host: str, part: "DataFrame") -> dict[str, Cell]:

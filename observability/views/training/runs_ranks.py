@@ -1,5 +1,6 @@
 """How do the processes of one distributed run compare: by step, and phase by phase?"""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 KEY = "ranks-map"
+MOST_HOSTS = 6
 
 
 def ranks(judged: Judged) -> None:
@@ -29,8 +31,12 @@ def ranks(judged: Judged) -> None:
     every = charts_runs.every_kth(len(times.steps))
     own, steps = blocks(times, every)
     chosen = chosen_step(times)
-    figure = charts_runs.ranks(own[: charts_runs.MOST_RANKS], times.ranks[: charts_runs.MOST_RANKS], steps, chosen)
-    frame.chart(figure, own_frame(times), key=KEY, alt=said, metrics=("straggler_score",), on_select=look)
+    hosts = judged.run.hosts
+    names = [named(rank, hosts) for rank in times.ranks[: charts_runs.MOST_RANKS]]
+    figure = charts_runs.ranks(own[: charts_runs.MOST_RANKS], names, steps, chosen)
+    if where := on_hosts(times, hosts):
+        st.markdown(text.plain(where))
+    frame.chart(figure, own_frame(times, hosts), key=KEY, alt=said, metrics=("straggler_score",), on_select=look)
     if every > 1:
         st.caption(f"Each column is the mean of {every} steps; the table and the CSV hold every step.")
     left, right = st.columns(2, gap="large")
@@ -45,7 +51,7 @@ def ranks(judged: Judged) -> None:
     with right:
         title = "Phases, median over steps" if chosen is None else f"Phases of step {chosen:,}"
         st.subheader(title, anchor=False)
-        phases = phase_frame(times, chosen)
+        phases = phase_frame(times, chosen, hosts)
         frame.chart(charts_runs.phases(phases), phases, key="phases", alt=f"{title}, by rank. {said}")
 
 
@@ -79,14 +85,36 @@ def blocks(times: Ranks, every: int) -> tuple[np.ndarray, list[int]]:
     return sums / counts, times.steps[begins].tolist()
 
 
-def own_frame(times: Ranks) -> "DataFrame":
-    """rank, step, own_ms, wait_ms, and the milliseconds of each phase: every rank and step that is compared."""
+def named(rank: str, hosts: Mapping[str, str]) -> str:
+    """A rank as charts name it: with its machine, where the ranks run on several."""
+    return f"{rank} · {hosts[rank]}" if rank in hosts and len(set(hosts.values())) > 1 else rank
+
+
+def on_hosts(times: Ranks, hosts: Mapping[str, str]) -> str | None:
+    """How the machines compare, slowest first, in one sentence; None where no rank says where it runs."""
+    own = np.median(times.own, axis=1)
+    of_host: dict[str, list[float]] = {}
+    for rank, ms in zip(times.ranks, own, strict=True):
+        if rank in hosts:
+            of_host.setdefault(hosts[rank], []).append(float(ms))
+    if not of_host:
+        return None
+    if len(of_host) == 1:
+        return f"All ranks that say where they run are on {next(iter(of_host))}."
+    ranked = sorted(of_host.items(), key=lambda each: (-float(np.median(each[1])), each[0]))
+    told = [f"{host} {np.median(ms):.3g} ms over {text.plural(len(ms), 'rank')}" for host, ms in ranked[:MOST_HOSTS]]
+    more = f" and {len(ranked) - MOST_HOSTS} more hosts" if len(ranked) > MOST_HOSTS else ""
+    return f"Own work a step by host, the slowest first (median of its ranks): {', '.join(told)}{more}."
+
+
+def own_frame(times: Ranks, hosts: Mapping[str, str]) -> "DataFrame":
+    """rank, its host where any says it, step, own_ms, wait_ms, and the milliseconds of each phase: every rank and step that is compared."""
     import pandas as pd
 
     n = len(times.steps)
     return pd.DataFrame(
         {
-            "rank": np.repeat(times.ranks, n), "step": np.tile(times.steps, len(times.ranks)), "own_ms": times.own.ravel(),
+            "rank": np.repeat(times.ranks, n), **({"host": np.repeat([hosts.get(rank) for rank in times.ranks], n)} if hosts else {}), "step": np.tile(times.steps, len(times.ranks)), "own_ms": times.own.ravel(),
             "wait_ms": times.wait.ravel(), **{name: table.ravel() for name, table in times.phases.items()},
         }
     )  # fmt: skip
@@ -99,8 +127,8 @@ def slowest_frame(times: Ranks) -> "DataFrame":
     return pd.DataFrame({"step": times.steps, "slowest_over_median": times.slowest_over_median, "lost_rank_ms": times.lost_ms})
 
 
-def phase_frame(times: Ranks, step: int | None) -> "DataFrame":
-    """rank, phase, ms: medians over all steps, or one step; the wait for the slowest rank is a phase of its own."""
+def phase_frame(times: Ranks, step: int | None, hosts: Mapping[str, str]) -> "DataFrame":
+    """Rank (with its host), phase, ms: medians over all steps, or one step; the wait for the slowest rank is a phase of its own."""
     import pandas as pd
 
     order = ("data", "compute", "communication")
@@ -109,5 +137,5 @@ def phase_frame(times: Ranks, step: int | None) -> "DataFrame":
     rows = []
     for name, table in tables.items():
         values = np.median(table, axis=1) if step is None else table[:, int(np.searchsorted(times.steps, step))]
-        rows += [{"rank": rank, "phase": name, "ms": float(value)} for rank, value in zip(times.ranks, values)]
+        rows += [{"rank": named(rank, hosts), "phase": name, "ms": float(value)} for rank, value in zip(times.ranks, values)]
     return pd.DataFrame(rows)

@@ -245,6 +245,21 @@ def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand()
     assert found[0].evidence["lost_rank_seconds"] == pytest.approx((own.max(axis=0) - np.median(own, axis=0)).sum() * 4 / 1000)
 
 
+@pytest.mark.parametrize(("where", "host"), [("abab", "a"), ("aabb", None), ("aaaa", None)])
+def test_slow_ranks_on_one_machine_are_said_to_be(where: str, host: str | None) -> None:
+    """Ranks 0 and 2 are slow: on one machine of two, on both, or on the only one."""
+    records, _ = distributed(3.0)
+    for each in records:
+        if each["kind"] == "step":
+            each["host"] = f"node-{where[each['rank']]}"
+            each["phase_ms"]["data"] *= 3.2 if each["rank"] == 0 else 1.0
+    found = [each for each in said(records) if each.metric == "straggler_score"]
+    assert {each.subject for each in found} == {"run:many/rank:0", "run:many/rank:2"}
+    assert all(("look at that machine first" in each.because) == (host is not None) for each in found)
+    (two,) = (each for each in found if each.subject.endswith("rank:2"))
+    assert two.evidence["host"] == f"node-{where[2]}" and (" on host `node-" in two.because) == (len(set(where)) > 1)
+
+
 def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
     """A run whose rank 2 is slow in its data from a step on. The records, and each rank's own work."""
     records, work = distributed(n=n, seed=seed)

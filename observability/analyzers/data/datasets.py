@@ -1,0 +1,98 @@
+"""Is each version of a dataset one content, or was a name and version used for two?
+
+From records of kind `dataset`: those that say the same name and version are held against each other by their checksum, else by their rows. Where they differ,
+what was trained on that version cannot be told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from observability.aggregate import Records
+from observability.analyzer import Analyzer, Ask, Context, Frames
+from observability.finding import Finding
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME, METRIC = "data/datasets", "dataset_contents"
+DATASETS = Records("dataset", ("dataset", "version", "at", "rows", "checksum"), ever=True)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one version of a dataset holds. logged: how often it was; contents: different ones, oldest first (a checksum, or a number of rows where a record has
+    none), told: whether every record says its checksum; at: of its newest record, since: when its content was first another one.
+    """
+
+    dataset: str
+    version: str
+    logged: int
+    contents: tuple[str, ...]
+    told: bool
+    at: datetime
+    since: datetime | None
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Every version that was ever logged up to the window's end."""
+    return {"datasets": Ask(DATASETS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """For each dataset with a record in the window: the version that two contents go by, or that none does; nothing where none was logged."""
+    start = context.window.start.replace(tzinfo=None)
+    found: dict[str, list[Content]] = {}
+    for each in contents_of(frames["datasets"]):
+        if each.at >= start:
+            found.setdefault(each.dataset, []).append(each)
+    return [about(name, versions, context) for name, versions in sorted(found.items())]
+
+
+def contents_of(datasets: "DataFrame") -> Iterator[Content]:
+    """Each version of each dataset, by name and version."""
+    ordered = datasets.assign(checksum=datasets["checksum"].map(lambda each: each or "")).sort_values(["at", "checksum", "rows"])
+    for (name, version), part in ordered.groupby(["dataset", "version"], sort=True):
+        told = bool((part["checksum"] != "").all())
+        names = part["checksum"] if told else part["rows"].map(lambda each: f"{int(each):,} rows")
+        moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
+        changed = [at for at, content in zip(moments, names, strict=True) if content != names.iloc[0]]
+        yield Content(
+            str(name), str(version), len(part), tuple(dict.fromkeys(map(str, names))), told, moments[-1], changed[0] if changed else None
+        )
+
+
+def about(name: str, versions: list[Content], context: Context) -> Finding:
+    """What is said about one dataset."""
+    logged = sum(each.logged for each in versions)
+    blank = replace(context.undecided(NAME, f"dataset:{name}", METRIC, logged, "", against="level"), model=None, version=None, limit=1.0)
+    mixed = [each for each in versions if len(each.contents) > 1]
+    if not mixed:
+        unsure = [each for each in versions if each.logged > 1 and not each.told]
+        if unsure:
+            because = f"Whether version `{unsure[0].version}` of dataset `{name}` is one content cannot be told: it was logged {unsure[0].logged:,} times, not always with a checksum."
+            return replace(blank, because=because)
+        said = f"{len(versions):,} {'version' if len(versions) == 1 else 'versions'} of dataset `{name}`"
+        return replace(
+            blank, value=1.0, low=1.0, high=1.0, severity="ok", because=f"No name and version stands for two contents: {said}, each of one."
+        )
+    worst = max(mixed, key=lambda each: (len(each.contents), each.at, each.version))
+    since = worst.since or worst.at
+    held = "; ".join(short(each) for each in worst.contents[:3])
+    more = f" {len(mixed) - 1:,} more of its versions so." if len(mixed) > 1 else ""
+    n = float(len(worst.contents))
+    return replace(
+        blank, value=n, low=n, high=n, severity="act", likely_source="input", rank=2.0, onset=max(since.replace(tzinfo=UTC), context.window.start),
+        because=f"Version `{worst.version}` of dataset `{name}` was logged with {len(worst.contents):,} different contents ({held}): what was trained on it cannot be told.{more}",
+        evidence={"dataset_version": worst.version, "contents": list(worst.contents), "onset_known": "dated"},
+    )  # fmt: skip
+
+
+def short(content: str) -> str:
+    """A checksum as people compare it: its first eight digits."""
+    kind, _, digits = content.rpartition(":")
+    return f"{kind}:{digits[:8]}…" if kind and len(digits) > 12 else content if len(content) <= 20 else f"{content[:12]}…"
+
+
+ANALYZER = Analyzer(NAME, "Is each version of a dataset one content?", needs, analyze, about="records")

@@ -1,0 +1,54 @@
+"""Is a name and version that stands for two contents named, and nothing else?"""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.analyzers.data import datasets
+from observability.finding import Finding
+from observability.window import Window
+
+START = datetime(2026, 3, 2)
+END = START + timedelta(days=7)
+
+
+def logged(version: str, day: float, checksum: str | None, rows: int = 100, dataset: str = "loans") -> dict:
+    """One record, so many days after the window's start."""
+    return {"dataset": dataset, "version": version, "at": START + timedelta(days=day), "rows": rows, "checksum": checksum}
+
+
+def said(*rows: dict) -> list[Finding]:
+    """Findings of records in any order."""
+    frame = pd.DataFrame(rows, columns=["dataset", "version", "at", "rows", "checksum"]).astype({"at": "datetime64[us]", "rows": "Int64"})
+    for name in ("dataset", "version", "checksum"):
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
+    return datasets.analyze({"datasets": frame}, Context(EVERY_MODEL, NO_VERSION, window, window.end, 0.01))
+
+
+def test_versions_of_one_content_each_need_nobody_even_where_two_are_alike() -> None:
+    (found,) = said(logged("1", 1, "sha256:aa"), logged("1", 2, "sha256:aa"), logged("2", 3, "sha256:aa"))
+    assert (found.severity, found.value, found.subject, found.model) == ("ok", 1.0, "dataset:loans", None)
+    assert "2 versions of dataset `loans`" in found.because
+
+
+def test_one_version_of_two_contents_is_named_since_the_day_that_it_became_another() -> None:
+    (found,) = said(logged("1", -30, "sha256:aaaaaaaaaaaaaaaa"), logged("1", 3, "sha256:bbbbbbbbbbbbbbbb"), logged("2", 4, "sha256:cc"))
+    assert (found.severity, found.value, found.limit) == ("act", 2.0, 1.0)
+    assert "Version `1`" in found.because and "sha256:aaaaaaaa…; sha256:bbbbbbbb…" in found.because
+    assert found.onset == (START + timedelta(days=3)).replace(tzinfo=UTC) and found.evidence["dataset_version"] == "1"
+
+
+@pytest.mark.parametrize(("second", "severity"), [(101, "act"), (100, "unknown")])
+def test_without_a_checksum_rows_tell_that_contents_differ_and_never_that_they_are_equal(second: int, severity: str) -> None:
+    (found,) = said(logged("1", 1, None), logged("1", 2, "sha256:aa", second))
+    assert found.severity == severity
+
+
+def test_what_was_logged_before_the_window_is_no_news_and_of_nothing_nothing_is_said() -> None:
+    assert said(logged("1", -9, "sha256:aa"), logged("1", -8, "sha256:bb")) == []
+    assert said() == []
+    names = [each.subject for each in said(logged("1", -9, "a"), logged("1", -8, "b"), logged("1", 1, "a", dataset="people"))]
+    assert names == ["dataset:people"]
