@@ -23,6 +23,7 @@ if not made:
     st.stop()
 st.markdown(datasets.summary(made))
 chosen = datasets.choose(made)
+datasets.datasets_table(made, chosen, scope)
 own = [each for each in made if each.name == chosen]
 asked = st.query_params.get("version_of_data")
 st.header(text.plain(chosen), anchor=False)

@@ -77,7 +77,7 @@ def everything(scope: Scope) -> tuple["DataFrame", Window]:
 
 def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
     """How many batches of how many sources came, and how many sources need a person, as Markdown."""
-    when = f" in {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
+    when = f", {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
     needy = len({each.subject for each in found if each.severity in ("act", "watch")})
     sources = text.plural(rows["source"].nunique(), "source")
     return f"**{text.plural(len(rows), 'batch', 'batches')}** of {sources}{when}; {text.plural(needy, 'source needs', 'sources need')} a person."
@@ -270,20 +270,20 @@ def detail(rows: "DataFrame", asked: str | None) -> None:
 
 def stats_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
     """A row for each column, with every figure that any of them says."""
-    names = sorted({name for value in stats.values() for name in value})
+    names = list(dict.fromkeys(name for value in stats.values() for name in value))
     columns = [
         column("column", "Column", strong=True),
         *(column(f"c{place}", text.cut(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
     ]
     lines = [
-        row({"column": {"t": name}, **{f"c{place}": figure(value.get(key)) for place, key in enumerate(names)}})
+        row({"column": {"t": name}, **{f"c{place}": figure(value.get(key), key) for place, key in enumerate(names)}})
         for name, value in sorted(stats.items())
     ]
     table(key, caption, columns, lines, compact=True)
 
 
-def figure(value: Any) -> Cell:
-    """A figure of a column as it was logged."""
+def figure(value: Any, name: str) -> Cell:
+    """A figure of a column as it was logged; one that is named a share as a percentage."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"t": text.DASH if value is None else text.cut(str(value), 40)}
-    return {"t": text.number(float(value), 4)}
+    return {"t": text.share(float(value)) if name.endswith(("share", "rate")) and 0 <= value <= 1 else text.number(float(value), 4)}

@@ -74,11 +74,11 @@ def everything(scope: Scope) -> tuple["DataFrame", Window]:
 
 def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
     """How often rules ran, what they took, and how many need a person, as Markdown."""
-    when = f" in {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
+    when = f", {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
     needy = len({each.subject for each in found if each.severity in ("act", "watch")})
     ran = f"**{text.plural(len(rows), 'run')}** of {text.plural(rows['subject'].nunique(), 'rule')}{when}"
-    took = f"dropped {int(rows['rows_dropped'].sum()):,} rows and changed {int(rows['rows_changed'].sum()):,}"
-    return f"{ran} {took}; {text.plural(needy, 'rule needs', 'rules need')} a person."
+    took = f"They dropped {int(rows['rows_dropped'].sum()):,} rows and changed {int(rows['rows_changed'].sum()):,}"
+    return f"{ran}. {took}; {text.plural(needy, 'rule needs', 'rules need')} a person."
 
 
 def about(found: Sequence[Finding], subject: str) -> list[Finding]:
@@ -187,6 +187,8 @@ def groups(own: "DataFrame") -> None:
     found = next(iter(_cleanings.rules_of(own.iloc[:0], own)), None)
     counts = _cleanings.counts_of(own["groups"])
     if found is None or not counts:
+        if not own["rows_dropped"].any():
+            return
         st.markdown("These runs say nothing about groups; `groups` in the record would show of whom the rule takes rows.")
         return
     st.header("Who is left", anchor=False)

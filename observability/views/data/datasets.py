@@ -37,6 +37,14 @@ COLUMNS = (
     column("used", "Training runs", align="right", help="Runs that name this version, or the dataset alone"),
 )
 OPTIONAL = ("changes", "columns", "bytes", "parents", "content", "used")
+DATASETS = (
+    column("dataset", "Dataset", strong=True),
+    column("status", "Status", width="7rem"),
+    column("versions", "Versions", align="right"),
+    column("rows", "Rows", align="right", help="Of the newest version"),
+    column("used", "Training runs", align="right"),
+    column("last", "Newest (UTC)", short=True),
+)
 RULES = (
     column("rule", "Rule", strong=True),
     column("rows", "Rows in", align="right"),
@@ -98,7 +106,29 @@ def summary(made: Sequence[Made]) -> str:
     """How many datasets in how many versions, and how many of these stand for two contents, as Markdown."""
     mixed = sum(each.mixed for each in made)
     versions, names = text.plural(len(made), "version"), text.plural(len({each.name for each in made}), "dataset")
-    return f"**{versions}** of {names}; {text.plural(mixed, 'version stands', 'versions stand')} for more than one content."
+    which = text.plural(mixed, "version stands", "versions stand") if mixed else "no version stands"
+    return f"**{versions}** of {names}; {which} for more than one content."
+
+
+def datasets_table(made: Sequence[Made], chosen: str, scope: Scope) -> None:
+    """A row for each dataset, those with a version of two contents first, then the newest."""
+    of: dict[str, list[Made]] = {}
+    for each in made:
+        of.setdefault(each.name, []).append(each)
+    ranked = sorted(of.items(), key=lambda each: (any(one.mixed for one in each[1]), each[1][-1].row["at"]), reverse=True)
+    lines = []
+    for name, own in ranked:
+        mixed = [each for each in own if each.mixed]
+        cells: dict[str, Cell] = {
+            "dataset": links.link(name, "datasets", scope, dataset=name),
+            "status": {"s": "act", "t": text.STATUS_WORDS["act"]} if mixed else {"s": "ok", "t": text.STATUS_WORDS["ok"]},
+            "versions": {"t": f"{len(own):,}"},
+            "rows": {"t": f"{int(own[-1].row['rows']):,}"},
+            "used": {"t": f"{len({run for each in own for run in each.runs}):,}"},
+            "last": {"t": text.minute(own[-1].row["at"])},
+        }
+        lines.append(row(cells, note(mixed[-1]) if mixed else None, selected=name == chosen))
+    table("datasets", "Datasets, those that need a person first", DATASETS, lines)
 
 
 def choose(made: Sequence[Made]) -> str:
@@ -159,7 +189,10 @@ def note(made: Made) -> Cell | None:
     """What needs a person about a version."""
     if not made.mixed:
         return None
-    return {"t": f"Logged {made.content.logged:,} times with different contents: what was trained on it cannot be told.", "s": "act"}
+    return {
+        "t": f"Version {made.content.version} was logged {made.content.logged:,} times with different contents: what was trained on it cannot be told.",
+        "s": "act",
+    }
 
 
 def detail(made: Made, scope: Scope) -> None:

@@ -136,7 +136,7 @@ def value_cell(finding: Finding) -> Cell:
     if finding.value is None:
         return {"t": text.DASH}
     under = []
-    if finding.low is not None and finding.high is not None:
+    if finding.low is not None and finding.high is not None and finding.low < finding.high:
         under.append(f"{text.amount(finding.low, finding.unit)} to {text.amount(finding.high, finding.unit)}")
     if finding.limit is not None:
         under.append(f"limit {limit(finding)}")

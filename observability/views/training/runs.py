@@ -83,7 +83,7 @@ def summary(shown: Sequence[Judged], everything: Sequence[Judged], window: Windo
     """How many runs the window has and how many need a person, in one sentence."""
     needy = sum((bad := worst(each.claims or ())) is not None and bad.severity in ("act", "watch") for each in shown)
     going = sum(is_running(each) for each in shown)
-    when = f" in {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
+    when = f", {text.plain(text.span(window.start, window.end))}" if window.start > EPOCH else ""
     said = f"**{text.plural(len(shown), 'run')}**{when}"
     st.markdown(
         f"{said}; {text.plural(needy, 'needs', 'need')} a person"
