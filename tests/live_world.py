@@ -130,6 +130,7 @@ def records() -> list[dict]:
         *labelling(random.Random(12)),
         *deliveries(random.Random(13)),
         *cleanings(random.Random(14)),
+        *datasets(),
     ]
 
 
@@ -289,6 +290,20 @@ def cleanings(rng: random.Random) -> list[dict]:
         found.append(body | {"rows_dropped": sum(lost.values()), "dataset": "people", "version": str(day), "groups": groups})
         if day > DAYS - 5:
             found.append(body | {"rule": "trim", "rows_changed": 40, "rows_dropped": 0})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def datasets() -> list[dict]:
+    """A version a day of one dataset, of which one was logged again with another content, and one without a checksum; one version of another."""
+    found = []
+    for day in range(-3, DAYS):
+        at = START + timedelta(days=day, hours=2)
+        body = {"kind": "dataset", "dataset": "people", "version": str(day), "at": stamp(at), "rows": 900 + day, "parents": ["census@1"]}
+        found.append(body | {"checksum": f"sha256:{day + 3:016x}"})
+        if day == 1:
+            found.append(body | {"at": stamp(at + timedelta(hours=5)), "checksum": "sha256:ffffffffffffffff"})
+        if day == 2:
+            found.append({**body, "dataset": "places"})
     return [each | {"received_at": each["at"]} for each in found]
 
 

@@ -68,7 +68,7 @@ def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Store) -> No
     (rule,) = tables(app)["Rules that cleaned loans 3"]["rows"]
     assert (rule["cells"]["dropped"]["t"], rule["cells"]["dropped"]["sub"]) == ("250", "20 %")
     assert rule["cells"]["rule"]["go"]["parameters"]["rule"] == "dataset:loans/rule:adults"
-    assert "of-three" in words(app) and "of-any" in words(app) and "0.125" in words(app)
+    assert "of-three" in words(app) and "of-any" in words(app) and "12.5 %" in words(app)
     assert "of-three" not in words(opened("datasets", dataset="loans", version_of_data="2"))
 
 

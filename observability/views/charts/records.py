@@ -16,22 +16,25 @@ NAMES = {"act": "needs a person", "watch": "worth a look", "ok": "as usual"}
 SYMBOLS = {"act": "x", "watch": "diamond", "ok": "circle"}
 COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY}
 
+MOST_STEMS = 120
+"""Of more rows than this stems would fill the picture."""
+
 
 def marks(frame: "DataFrame", *, name: str, usual: float | None = None, share: bool = False) -> "Figure":
-    """A stem with a mark for each row of the frame, by time; those that a finding names have another sign and colour. usual: a dotted line.
+    """A mark for each row of the frame, by time, on a stem where there are few; those that a finding names have another sign and colour. usual: a dotted line.
 
     frame: at, value, severity ("ok", "watch", "act"), words (the hover text, inert).
     """
     import plotly.graph_objects as go
 
-    figure = go.Figure()
+    figure, many = go.Figure(), len(frame) > MOST_STEMS
     for severity, said in NAMES.items():
         part = frame[frame["severity"] == severity]
         if len(part):
             figure.add_scatter(
                 x=part["at"], y=part["value"], mode="markers", name=said,
-                marker={"size": 8 if severity == "ok" else 11, "symbol": SYMBOLS[severity], "color": COLOURS[severity]},
-                error_y={"type": "data", "symmetric": False, "array": part["value"] * 0, "arrayminus": part["value"], "width": 0, "thickness": 1.2},
+                marker={"size": (4 if many else 8) if severity == "ok" else 11, "symbol": SYMBOLS[severity], "color": COLOURS[severity]},
+                error_y={"type": "data", "symmetric": False, "array": part["value"] * 0, "arrayminus": part["value"], "width": 0, "thickness": 1.2, "visible": not many},
                 customdata=part["words"], hovertemplate="%{customdata}<extra></extra>",
             )  # fmt: skip
     if usual is not None:

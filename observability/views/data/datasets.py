@@ -233,7 +233,9 @@ def rules_table(made: Made, scope: Scope) -> None:
     if ran.empty:
         return
     lines = []
-    for each in ran.to_dict("records"):
+    for each in (
+        ran.assign(hits=ran["rows_dropped"] + ran["rows_changed"]).sort_values(["at", "hits"], ascending=[True, False]).to_dict("records")
+    ):
         total = int(each["rows_in"])
         counts = {key: int(each[f"rows_{key}"]) for key in ("dropped", "changed")}
         lines.append(
