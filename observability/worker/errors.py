@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FOLDS, TREES, FEWEST = 5, 100, 100
+ONE_THREAD = 1
 PARAMETERS: dict[str, Any] = {
     "objective": "regression", "learning_rate": 0.05, "num_leaves": 15, "feature_fraction": 0.8, "bagging_fraction": 0.8, "bagging_freq": 1,
-    "lambda_l2": 1.0, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1, "max_cat_threshold": 32, "cat_smooth": 20.0,
+    "lambda_l2": 1.0, "deterministic": True, "force_row_wise": True, "num_threads": ONE_THREAD, "verbosity": -1, "max_cat_threshold": 32, "cat_smooth": 20.0,
 }  # fmt: skip
 
 
@@ -119,7 +120,11 @@ def fits(
 
 
 def fitted(inputs: "Floats", target: "Floats", asked: "Floats", categorical: list[int], seed: int) -> "Floats":
-    """Expected errors of the rows asked about from a regressor of the target; never negative."""
+    """Expected errors of the rows asked about from a regressor of the target; never negative.
+
+    One thread for the answers too: LightGBM keeps the number of threads for the whole process, and one fit that finds another number than it made room
+    for writes beyond it (the process dies of SIGSEGV).
+    """
     import lightgbm
 
     if not len(asked):
@@ -127,7 +132,7 @@ def fitted(inputs: "Floats", target: "Floats", asked: "Floats", categorical: lis
     data = lightgbm.Dataset(inputs, target, categorical_feature=categorical or "auto", free_raw_data=True)
     fewest = int(np.clip(len(target) // 200, 10, 500))
     booster = lightgbm.train({**PARAMETERS, "min_data_in_leaf": fewest, "seed": seed}, data, num_boost_round=TREES)
-    return np.maximum(np.asarray(booster.predict(asked), dtype=float), 0.0)
+    return np.maximum(np.asarray(booster.predict(asked, num_threads=ONE_THREAD), dtype=float), 0.0)
 
 
 def check(known: pd.DataFrame, dated: bool) -> pd.DataFrame:

@@ -1,5 +1,10 @@
 """Is the expected error of rows without labels right where the reference tells it, repeatable, and is its own error said?"""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +93,24 @@ def test_too_few_rows_and_lacking_columns_are_said(worker):
         estimate_errors(worker, reference, reference, features=FEATURES)
     with pytest.raises(UsageError, match="no nothing"):
         estimate_errors(worker, reference, reference, features=("nothing",))
+
+
+THREADS = """
+import os
+import lightgbm
+import numpy as np
+from observability.worker.errors import fitted
+assert lightgbm
+x = np.random.default_rng(0).normal(size=(4000, 8))
+before = len(os.listdir("/proc/self/task"))
+fitted(x, np.abs(x[:, 0]), x, [], 0)
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux shows them")
+def test_neither_a_fit_nor_its_answers_change_the_number_of_threads_of_the_process():
+    """Fits run beside each other, and LightGBM has one number of threads for all of them: a fit whose number is changed under way writes beyond its room."""
+    asked = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    said = subprocess.run([sys.executable, "-c", THREADS], env=asked, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "0"
