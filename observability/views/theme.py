@@ -70,3 +70,9 @@ def label(value: object, longest: int = 28) -> str:
     text = unturned(value)
     text = text if len(text) <= longest else text[: longest - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def whiskers(value: Any, low: Any, high: Any, *, color: str = NEUTRAL, thickness: float = 1, width: int = 2) -> dict[str, Any]:
+    """Error bars from low to high around a value; none where one of them is not known."""
+    ends = {"array": (high - value).fillna(0), "arrayminus": (value - low).fillna(0)}
+    return {"type": "data", "symmetric": False, **ends, "color": color, "thickness": thickness, "width": width}

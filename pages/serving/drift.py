@@ -5,7 +5,7 @@ where that is known); click a bar, a cell, or choose a feature, to see reference
 
 import streamlit as st
 
-from observability.views import empty, export, frame, load, series, text
+from observability.views import choice, empty, export, frame, load, series, text
 from observability.views.charts import drift as charts_drift
 from observability.views.overview import findings
 from observability.views.serving import drift, multivariate_drift
@@ -37,7 +37,7 @@ if here.model.settings.importance:
 if bars["value_there"].notna().any():
     st.caption("Bars are of the whole window. A ring is what its last days alone say, where they moved further than the window shows.")
 figure = charts_drift.ranked(bars, selected=chosen.subject)
-frame.chart(figure, bars, key="ranking", alt=drift.summary(judged, traded), metrics=("psi",), on_select=drift.click("ranking"))
+frame.chart(figure, bars, key="ranking", alt=drift.summary(judged, traded), metrics=("psi",), on_select=choice.by_click("ranking"))
 
 drift.box(judged)
 drift.overlay(here, chosen)
@@ -47,7 +47,7 @@ if days["day"].nunique() > 1:
     st.header("On which days", anchor=False)
     st.markdown("Each cell is one day of one column against the whole reference; small days read higher by chance.")
     figure = charts_drift.heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
-    frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=drift.click("days"))
+    frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=choice.by_click("days"))
 
 multivariate_drift.line(here)
 

@@ -58,11 +58,8 @@ def reliability(groups: "DataFrame", counts: "DataFrame", before: "DataFrame | N
 
 
 def whiskers(rows: "DataFrame") -> dict[str, object]:
-    """Error bars from low to high."""
-    return {
-        "type": "data", "symmetric": False, "array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"], "color": theme.PRIMARY,
-        "thickness": 1.4, "width": 4,
-    }  # fmt: skip
+    """Error bars of rates."""
+    return theme.whiskers(rows["rate"], rows["low"], rows["high"], color=theme.PRIMARY, thickness=1.4, width=4)
 
 
 def hover(side: str, each: dict[object, float]) -> str:
@@ -133,10 +130,7 @@ def null_strip(sides: "DataFrame") -> "Figure":
     colours = [theme.PRIMARY if name == "now" else theme.NEUTRAL for name in rows["name"]]
     figure.add_scatter(
         x=rows["ece"], y=rows.index, mode="markers", marker={"size": 11, "color": colours}, showlegend=False,
-        error_x={
-            "type": "data", "symmetric": False, "array": rows["high"] - rows["ece"], "arrayminus": rows["ece"] - rows["low"], "color": theme.NEUTRAL,
-            "thickness": 1.2, "width": 4,
-        },
+        error_x=theme.whiskers(rows["ece"], rows["low"], rows["high"], thickness=1.2, width=4),
         customdata=[
             f"{each['name']}: {text.share(each['ece'])} ({text.share(each['low'])} to {text.share(each['high'])})<br>without fault {text.share(each['null_mean'])} on "
             f"average, below {text.share(each['null_95'])} 95 times in 100<br>{text.count(each['n'])} labelled predictions"

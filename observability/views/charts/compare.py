@@ -42,15 +42,9 @@ def forest(frame: "DataFrame") -> "Figure":
             mode="markers",
             name=WORDS[verdict],
             marker={"color": colour, "size": 10, "symbol": "circle-open" if verdict == "unknown" else "circle"},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": part["high"].clip(-REACH, REACH) - at,
-                "arrayminus": at - part["low"].clip(-REACH, REACH),
-                "color": colour,
-                "thickness": 1.6,
-                "width": 4,
-            },
+            error_x=theme.whiskers(
+                at, part["low"].clip(-REACH, REACH), part["high"].clip(-REACH, REACH), color=colour, thickness=1.6, width=4
+            ),
             customdata=[f"{theme.label(name, 80)}<br>{theme.label(said, 120)}" for name, said in zip(part["name"], part["said"])],
             hovertemplate="%{customdata}<extra></extra>",
         )
@@ -80,15 +74,7 @@ def ranked(frame: "DataFrame", *, least: float, selected: str | None = None) -> 
         orientation="h",
         width=0.62,
         marker={"color": [TONES[each] for each in rows["verdict"]]},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": (rows["high"] - rows["psi"]).fillna(0),
-            "arrayminus": (rows["psi"] - rows["low"]).fillna(0),
-            "color": theme.NEUTRAL,
-            "thickness": 1,
-            "width": 2,
-        },
+        error_x=theme.whiskers(rows["psi"], rows["low"], rows["high"]),
         customdata=[
             [each["column"], f"PSI {text.number(each['psi'])} ({text.number(each['low'])} to {text.number(each['high'])}), {WORDS[each['verdict']]}"
              f"<br>chance alone stays under {text.number(each['null_95'])}<br>{each['n_a']:,.0f} rows of A, {each['n_b']:,.0f} of B"]

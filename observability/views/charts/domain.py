@@ -38,15 +38,12 @@ def scale(frame: "DataFrame", *, null_low: float, null_high: float, limits: dict
     ]
     sure = rows["low"].notna()
     for part, symbol in ((rows[sure], "circle"), (rows[~sure], "diamond-open")):
-        ends = {"array": part["high"] - part["auc"], "arrayminus": part["auc"] - part["low"]}
         figure.add_scatter(
             x=part["auc"],
             y=part.index,
             mode="markers",
             marker={"size": 11, "color": [theme.TONES[each] for each in part["severity"]], "symbol": symbol},
-            error_x={"type": "data", "symmetric": False, "color": theme.NEUTRAL, "thickness": 1.5, "width": 4, **ends}
-            if symbol == "circle"
-            else None,
+            error_x=theme.whiskers(part["auc"], part["low"], part["high"], thickness=1.5, width=4) if symbol == "circle" else None,
             customdata=[hover[place] for place in part.index],
             hovertemplate="%{customdata}<extra></extra>",
         )

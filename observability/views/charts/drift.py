@@ -33,15 +33,7 @@ def ranked(frame: "DataFrame", *, selected: str | None = None) -> "Figure":
         x=rows["value"],
         orientation="h",
         marker={"color": [theme.TONES[each] for each in rows["severity"]]},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": (rows["high"] - rows["value"]).fillna(0),
-            "arrayminus": (rows["value"] - rows["low"]).fillna(0),
-            "color": theme.NEUTRAL,
-            "thickness": 1,
-            "width": 2,
-        },
+        error_x=theme.whiskers(rows["value"], rows["low"], rows["high"]),
         customdata=[
             [
                 subject,
@@ -153,26 +145,33 @@ def overlay_numbers(frame: "DataFrame", *, name: str) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    edges = [*frame["low"], frame["high"].iloc[-1]]
+    edges = edges_of(frame)
     figure = go.Figure()
     hover = [
         f"{step}<br>reference {text.share(then)}, current {text.share(now)}"
         for step, then, now in zip(frame["step"], frame["reference"], frame["current"])
     ]
     figure.add_scatter(**area(edges, list(frame["reference"])), fillcolor=theme.NEUTRAL, opacity=0.2)
-    for side, colour, width in (("reference", theme.NEUTRAL, 1.2), ("current", theme.PRIMARY, 2.0)):
-        figure.add_scatter(
-            x=edges,
-            y=[*frame[side], frame[side].iloc[-1]],
-            name=side,
-            mode="lines",
-            line={"shape": "hv", "color": colour, "width": width},
-            hoverinfo="skip",
-        )
+    outlines(figure, frame)
     steps(figure, frame, hover, max(*frame["reference"], *frame["current"]))
     theme.themed(figure, height=300, x=theme.label(name, 60), y="share of values", legend=True)
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
     return figure
+
+
+def edges_of(frame: "DataFrame") -> list[float]:
+    """Where steps begin, and where the last one ends."""
+    return [*frame["low"], frame["high"].iloc[-1]]
+
+
+def outlines(figure: "Figure", frame: "DataFrame") -> None:
+    """The steps of the reference (where the frame has one) and of the current rows as lines."""
+    for side, colour, width in (("reference", theme.NEUTRAL, 1.2), ("current", theme.PRIMARY, 2.0)):
+        if side in frame:
+            figure.add_scatter(
+                x=edges_of(frame), y=[*frame[side], frame[side].iloc[-1]], name=side, mode="lines", hoverinfo="skip",
+                line={"shape": "hv", "color": colour, "width": width},
+            )  # fmt: skip
 
 
 def steps(figure: "Figure", frame: "DataFrame", hover: list[str], top: float) -> None:

@@ -88,10 +88,7 @@ def errors(series: "DataFrame", *, name: str, unit: str, allowed: float | None =
     figure.add_scatter(
         x=known["period"], y=known["error"], mode="markers", name="error of the estimate",
         marker={"size": 7, "color": theme.PURPLE, "symbol": "diamond"},
-        error_y={
-            "type": "data", "symmetric": False, "array": (known["error_high"] - known["error"]).fillna(0),
-            "arrayminus": (known["error"] - known["error_low"]).fillna(0), "color": theme.PURPLE, "thickness": 1.1, "width": 3,
-        },
+        error_y=theme.whiskers(known["error"], known["error_low"], known["error_high"], color=theme.PURPLE, thickness=1.1, width=3),
         customdata=[
             f"estimate less truth {text.amount(each['error'], unit)} ({text.amount(each['error_low'], unit)} to {text.amount(each['error_high'], unit)})"
             for each in known.to_dict("records")

@@ -37,10 +37,7 @@ def bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
         orientation="h",
         name="now",
         marker_color=theme.PRIMARY,
-        error_x={
-            "type": "data", "symmetric": False, "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],
-            "color": theme.NEUTRAL, "thickness": 1, "width": 2,
-        },
+        error_x=theme.whiskers(rows["mean"], rows["low"], rows["high"]),
         customdata=[
             f"{theme.label(each['feature'], 60)}<br>mean |SHAP| {text.number(each['mean'])} ({text.number(each['low'])} to {text.number(each['high'])})"
             f"<br>{text.share(each['share'])} of the attribution"

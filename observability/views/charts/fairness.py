@@ -84,15 +84,14 @@ def add_groups(figure: "Figure", rows: "DataFrame", unit: str, floor: float = -m
             mode="markers",
             name=name,
             marker={"color": colour, "size": 10, "symbol": "circle" if enough else "circle-open"},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": (part["high"] - part["value"]).fillna(0),
-                "arrayminus": (part["value"].clip(lower=floor) - part["low"].clip(lower=floor)).fillna(0),
-                "color": colour,
-                "thickness": 1.8 if enough else 1,
-                "width": 4,
-            },
+            error_x=theme.whiskers(
+                part["value"].clip(lower=floor),
+                part["low"].clip(lower=floor),
+                part["high"],
+                color=colour,
+                thickness=1.8 if enough else 1,
+                width=4,
+            ),
             customdata=[
                 f"{each['label']}{'' if enough else ', unknown: too small to judge'}<br>{text.amount(each['value'], unit)}"
                 f" ({text.amount(each['low'], unit)} to {text.amount(each['high'], unit)})<br>{each['n']:,.0f} {each['what']}"

@@ -71,7 +71,7 @@ def people(frame: "DataFrame", x: str = "agrees with most of the others") -> "Fi
         if len(part):
             figure.add_scatter(
                 x=part["value"], y=part.index, name="each annotator" if severity is None else f"{severity}: surely below", mode="markers", marker={"size": 9, "color": colour},
-                error_x={"type": "data", "symmetric": False, "array": part["high"] - part["value"], "arrayminus": part["value"] - part["low"], "color": colour, "thickness": 1.6, "width": 0},
+                error_x=theme.whiskers(part["value"], part["low"], part["high"], color=colour, thickness=1.6, width=0),
                 customdata=part[["annotator", "low", "high", "n"]],
                 hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}) of %{customdata[3]:,} items<extra></extra>",
             )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from observability.views import text, theme
-from observability.views.charts.drift import steps
+from observability.views.charts.drift import outlines, steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -72,22 +72,12 @@ def errors(frame: "DataFrame") -> "Figure":
     """
     import plotly.graph_objects as go
 
-    edges = [*frame["low"], frame["high"].iloc[-1]]
-    figure = go.Figure()
-    sides = [("reference", theme.NEUTRAL, 1.2)] if "reference" in frame else []
-    for side, colour, width in [*sides, ("current", theme.PRIMARY, 2.0)]:
-        figure.add_scatter(
-            x=edges,
-            y=[*frame[side], frame[side].iloc[-1]],
-            name=side,
-            mode="lines",
-            line={"shape": "hv", "color": colour, "width": width},
-            hoverinfo="skip",
-        )
-    shares = [", ".join(f"{side} {text.share(each[side])}" for side, *_ in (*sides, ("current",))) for each in frame.to_dict("records")]
-    top = max(float(frame[side].max()) for side, *_ in (*sides, ("current",)))
+    figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
+    outlines(figure, frame)
+    shares = [", ".join(f"{side} {text.share(each[side])}" for side in sides) for each in frame.to_dict("records")]
+    top = max(float(frame[side].max()) for side in sides)
     steps(figure, frame, [f"{step}<br>{each}" for step, each in zip(frame["step"], shares)], top)
-    theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=bool(sides))
+    theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=len(sides) > 1)
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
     return figure

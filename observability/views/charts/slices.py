@@ -51,15 +51,9 @@ def dots(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
                     "symbol": "circle" if sure else "circle-open",
                     "line": {"width": 1.6},
                 },
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": part["high"] - part["value"],
-                    "arrayminus": part["value"] - part["low"],
-                    "color": theme.PRIMARY if sure else theme.NEUTRAL,
-                    "thickness": 1.5,
-                    "width": 4,
-                },
+                error_x=theme.whiskers(
+                    part["value"], part["low"], part["high"], color=theme.PRIMARY if sure else theme.NEUTRAL, thickness=1.5, width=4
+                ),
                 customdata=[hover(each, unit) for each in part.to_dict("records")],
                 hovertemplate="%{customdata}<extra></extra>",
             )

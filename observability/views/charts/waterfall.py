@@ -32,15 +32,7 @@ def steps(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
         base=rows["start"],
         width=0.56,
         marker={"color": colours, "opacity": 0.85},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": rows["high"] - rows["value"],
-            "arrayminus": rows["value"] - rows["low"],
-            "color": theme.STRONG,
-            "thickness": 1.4,
-            "width": 5,
-        },
+        error_y=theme.whiskers(rows["value"], rows["low"], rows["high"], color=theme.STRONG, thickness=1.4, width=5),
         customdata=[
             f"{each['step']}<br>{text.amount(each['value'], unit)} ({text.amount(each['low'], unit)} to {text.amount(each['high'], unit)})"
             for each in rows.to_dict("records")

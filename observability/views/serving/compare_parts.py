@@ -1,6 +1,6 @@
 """What does the compare page show of two sides: the verdict, every figure of both with its difference, distances, overlays, pairs?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from observability.compare.inputs import LEAST_PSI, Histograms
 from observability.energy import with_prefix
 from observability.export.csv import inert_csv
 from observability.metrics import METRICS
-from observability.views import clicks, distributions, frame, links, text
+from observability.views import choice, clicks, distributions, frame, links, text
 from observability.views.case import find
 from observability.views.charts import compare as charts_compare
 from observability.views.frame import Here
@@ -230,7 +230,9 @@ def inputs(here: Here, found: Comparison) -> None:
     if held:
         bars = distance_frame(held)
         figure = charts_compare.ranked(bars, least=LEAST_PSI, selected=chosen.subject if chosen else None)
-        frame.chart(figure, bars, key="distances", alt=said, metrics=("psi", "jensen_shannon_distance"), on_select=click("distances"))
+        frame.chart(
+            figure, bars, key="distances", alt=said, metrics=("psi", "jensen_shannon_distance"), on_select=choice.by_click("distances")
+        )
     st.selectbox(
         "Column",
         [each.subject for each in held],
@@ -249,22 +251,7 @@ def inputs(here: Here, found: Comparison) -> None:
 
 def chosen_column(held: Sequence[Difference]) -> Difference | None:
     """The column that the address names, else the one that lies furthest apart; one that is not there is said."""
-    named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
-    chosen = next((each for each in held if each.subject == named), None)
-    if named and chosen is None:
-        st.warning(f"The link names {text.plain(named)}, which is not among the columns that were compared.", icon=":material/link_off:")
-    return chosen or (held[0] if held else None)
-
-
-def click(key: str) -> Callable[[], None]:
-    """After a click on a bar of the chart `key`: look at its column."""
-
-    def look() -> None:
-        points = st.session_state[key].selection.points
-        if points and points[0].get("customdata"):
-            st.session_state["feature"] = str(points[0]["customdata"][0])
-
-    return look
+    return choice.column(held, "compared") or (held[0] if held else None)
 
 
 def distance_frame(held: Sequence[Difference]) -> "DataFrame":

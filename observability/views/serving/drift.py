@@ -1,13 +1,13 @@
 """Which column does the drift page look at, and what does it say about it?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from observability.finding import Finding, over_window, worst_look
 from observability.incidents import listed
-from observability.views import clicks, distributions, frame, text
+from observability.views import choice, clicks, distributions, frame, text
 from observability.views.charts import drift as charts_drift
 from observability.views.frame import Here
 from observability.views.overview import looks
@@ -56,11 +56,7 @@ def ranking(judged: Sequence[Finding]) -> "DataFrame":
 
 def chosen(judged: Sequence[Finding]) -> Finding:
     """The column that the address names, else the one that moved most; one that is not there is said."""
-    named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
-    found = next((each for each in judged if each.subject == named), None)
-    if named and found is None:
-        st.warning(f"The link names {text.plain(named)}, which is not among the columns that were judged.", icon=":material/link_off:")
-    return found or max(judged, key=lambda each: each.rank)
+    return choice.column(judged, "judged") or max(judged, key=lambda each: each.rank)
 
 
 def box(judged: Sequence[Finding]) -> None:
@@ -68,17 +64,6 @@ def box(judged: Sequence[Finding]) -> None:
     names = [each.subject for each in sorted(judged, key=lambda one: -one.rank)]
     st.header("Reference and current", anchor=False)
     st.selectbox("Column", names, index=None, placeholder="The one that moved most", key="feature", bind=BIND, width=320)
-
-
-def click(key: str) -> Callable[[], None]:
-    """After a click on a mark of the chart `key`: look at the column that the mark stands for."""
-
-    def look() -> None:
-        points = st.session_state[key].selection.points
-        if points and points[0].get("customdata"):
-            st.session_state["feature"] = str(points[0]["customdata"][0])
-
-    return look
 
 
 def overlay(here: Here, finding: Finding) -> None:

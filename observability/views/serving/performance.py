@@ -10,10 +10,9 @@ from observability.aggregate import Aggregate, Bucket
 from observability.catalog import Model
 from observability.export.csv import inert_csv
 from observability.finding import Finding, over_window, worst_look
-from observability.measure import HEADLINE, confusion_matrix, outcome_aggregates
-from observability.views import clicks, distributions, empty, frame, links, load, text
+from observability.measure import confusion_matrix, outcome_aggregates
+from observability.views import choice, clicks, distributions, empty, frame, links, load, text
 from observability.views.charts import outcomes as charts_outcomes
-from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.overview import findings
 from observability.views.serving import slices
@@ -41,18 +40,7 @@ def measured(found: Sequence[Finding]) -> dict[str, Finding]:
 
 def choose(metrics: dict[str, Finding], model: Model) -> Finding:
     """The metric that the box holds (bound to the address), else the model's main one; one that is not there is said."""
-    main = HEADLINE.get(model.task or "", next(iter(metrics)))
-    names = sorted(metrics, key=lambda name: (name != main, name))
-    chosen = choose_one(
-        "metric",
-        "Metric",
-        names,
-        words=text.metric_title,
-        placeholder=text.metric_title(names[0]),
-        missing="The link names the metric {}, which was not measured here.",
-        width=280,
-    )
-    return metrics[chosen or names[0]]
+    return metrics[choice.metric(sorted(metrics), model.task, "was not measured here")]
 
 
 def limit(finding: Finding) -> float | None:

@@ -10,9 +10,8 @@ from observability.export.csv import inert_csv
 from observability.finding import Finding
 from observability.measure import HEADLINE
 from observability.metrics import METRICS
-from observability.views import clicks, empty, frame, links, text
+from observability.views import choice, clicks, empty, frame, links, text
 from observability.views.charts import slices as charts_slices
-from observability.views.choice import choose as choose_one
 from observability.views.frame import Here
 from observability.views.table import column, row, table
 from observability.window import Slice
@@ -69,19 +68,7 @@ def as_watched(here: Here, part: str, found: Finding | None) -> dict[str, Any]:
 
 def choose(here: Here, summary: Finding) -> str:
     """The metric that the box holds (bound to the address), else the model's main one."""
-    names = list(summary.evidence["ranked"])
-    main = HEADLINE.get(here.model.task or "", names[0])
-    names.sort(key=lambda name: name != main)
-    chosen = choose_one(
-        "metric",
-        "Metric",
-        names,
-        words=text.metric_title,
-        placeholder=text.metric_title(names[0]),
-        missing="The link names the metric {}, which was not compared by slice here.",
-        width=280,
-    )
-    return chosen or names[0]
+    return choice.metric(list(summary.evidence["ranked"]), here.model.task, "was not compared by slice here")
 
 
 def as_frame(lines: Sequence[dict[str, Any]]) -> "DataFrame":
