@@ -145,6 +145,12 @@ def test_the_slider_says_what_a_threshold_would_do(owned: Store, rows: pd.DataFr
     assert all(a <= b <= c for a, b, c in zip(band_low.y, right.y, band_high.y, strict=True))
 
 
+@pytest.mark.parametrize("named", ["high", "3", "101", "-5"])
+def test_a_confidence_that_cannot_be_is_said(owned: Store, named: str) -> None:
+    app = opened("labelling", project="moods", confidence=named, **DATES)
+    assert f"The link names the confidence {named}; it is a whole number from" in words(app) and app.slider[0].value == 90
+
+
 def test_policies_and_reasons_stand_with_their_counts(owned: Store, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
     found = {each["cells"]["policy"]["t"]: each["cells"] for each in tables(app)["Policies and what came of them"]["rows"]}

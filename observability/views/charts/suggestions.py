@@ -45,7 +45,7 @@ def curve(frame: "DataFrame", at: float, today: Interval) -> "Figure":
         )  # fmt: skip
     figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1.4})
     theme.themed(figure, height=320, x="confidence from", y="share", legend=True)
-    figure.update_xaxes(tickformat=".0%")
+    figure.update_xaxes(tickformat=".0%", range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     return figure
 

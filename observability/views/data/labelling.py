@@ -248,7 +248,9 @@ def gold_chart(rows: "DataFrame") -> None:
         return
     twin = drawn[["annotator", "value", "low", "high", "n", "others", "others_n", "more", "severity"]]
     lowest = twin.iloc[0]
-    alt = f"{lowest['annotator']} is right on {text.share(lowest['value'])} of {lowest['n']:,} gold items, the others on {text.share(lowest['others'])}."
+    alt = f"{lowest['annotator']} is right on {text.share(lowest['value'])} of {lowest['n']:,} gold items" + (
+        f", the others on {text.share(lowest['others'])}." if lowest["others_n"] else "."
+    )
     st.markdown(text.plain(f"Lowest: {alt}"))
     figure = charts_labels.people(twin, x="right on gold items")
     frame.chart(figure, twin, key="gold", alt=alt, metrics=("gold_accuracy",), columns=WORDS)

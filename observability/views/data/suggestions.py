@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 USUAL = 90
 """Confidence, in hundredths, at which the slider stands where the address says nothing."""
+LOWEST = 50
+"""From here on at the least the slider goes, in hundredths; lower where suggestions are less sure."""
 EFFECT = (
     column("what", "If they were accepted", strong=True),
     column("figure", "Then", align="right"),
@@ -77,9 +79,14 @@ def accepting(now: "DataFrame") -> None:
 
 def threshold(rows: "DataFrame") -> float:
     """The slider, whose value stands in the address as `confidence`."""
-    low = min(int(100 * rows["confidence"].min()), 99)
-    named = st.query_params.get("confidence", "")
-    held = int(named) if named.isdigit() and low <= int(named) <= 100 else min(max(USUAL, low), 100)
+    low = min(int(100 * rows["confidence"].min()), LOWEST)
+    named = st.query_params.get("confidence", str(USUAL))
+    known = named.isdigit() and low <= int(named) <= 100
+    if not known:
+        st.warning(
+            f"The link names the confidence {text.plain(named)}; it is a whole number from {low} to 100.", icon=":material/link_off:"
+        )
+    held = int(named) if known else USUAL
 
     def write() -> None:
         st.query_params["confidence"] = str(st.session_state["confidence-slider"])
