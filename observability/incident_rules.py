@@ -49,6 +49,7 @@ METRIC_STAGES: dict[str, Stage] = {
 }  # fmt: skip
 ANALYZER_STAGES: dict[str, Stage] = {
     "data/labels": "label",
+    "data/labelling": "label",
     "data/quality": "input",
     "serving/drift": "input",
     "serving/multivariate_drift": "input",

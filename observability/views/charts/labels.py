@@ -61,6 +61,7 @@ def people(frame: "DataFrame", x: str = "agrees with most of the others") -> "Fi
     import plotly.graph_objects as go
 
     rows = frame.head(MOST).iloc[::-1].reset_index(drop=True)
+    rows["annotator"] = theme.labels(list(rows["annotator"]), 24)
     figure = go.Figure()
     figure.add_scatter(
         x=rows["others"], y=rows.index, name="the others without them", mode="markers", marker={"symbol": "diamond-open", "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.6}},
@@ -76,9 +77,7 @@ def people(frame: "DataFrame", x: str = "agrees with most of the others") -> "Fi
                 hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}) of %{customdata[3]:,} items<extra></extra>",
             )  # fmt: skip
     theme.themed(figure, height=90 + 26 * len(rows), x=x, legend=True)
-    figure.update_yaxes(
-        tickvals=list(rows.index), ticktext=theme.labels(list(rows["annotator"]), 24), range=[-0.6, len(rows) - 0.4], showgrid=False
-    )
+    figure.update_yaxes(tickvals=list(rows.index), ticktext=list(rows["annotator"]), range=[-0.6, len(rows) - 0.4], showgrid=False)
     least = min(rows["low"].min(), rows["others"].min())
     figure.update_xaxes(tickformat=".0%", range=[max(least - 0.05, 0.0), 1.01])
     return figure
