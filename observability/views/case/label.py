@@ -121,11 +121,10 @@ def revisions(here: Here) -> None:
 
 def asked(here: Here) -> None:
     """Who was asked to label the item, why this person, and what they answered; nothing where nobody was."""
-    projects = here.row.model.settings.projects or (here.row.model.name,)
-    with st.container(gap=None):
-        place = st.empty()
-        if items.shown(here.row.id, projects, here.scope, key=here.key("asked")):
-            place.subheader("Who was asked to label it, and why", anchor=False)
+    rows = items.history(here.row.id, here.row.model.settings.projects or (here.row.model.name,))
+    if len(rows):
+        st.subheader("Who was asked to label it, and why", anchor=False)
+        items.shown(rows, here.row.id, here.scope, key=here.key("asked"))
 
 
 def relabel(here: Here) -> None:

@@ -51,21 +51,12 @@ def history(item: str, projects: Sequence[str]) -> "DataFrame":
     return rows.sort_values(["first", "annotator"], kind="stable", ignore_index=True).drop(columns="first")
 
 
-def shown(item: str, projects: Sequence[str], scope: Scope, key: str = "asked") -> bool:
-    """The table of an item; False where nobody was asked and nobody labelled it."""
-    rows = history(item, projects)
-    if rows.empty:
-        return False
+def shown(rows: "DataFrame", item: str, scope: Scope, key: str = "asked") -> None:
+    """The table of an item, from its history."""
     several = rows["project"].nunique() > 1
-    table(
-        key,
-        f"Who was asked to label {item}, and why",
-        COLUMNS,
-        [row(cells(each, scope, several)) for each in rows.to_dict("records")],
-        compact=True,
-    )
-    frame.download(f"{key}.csv", lambda: inert_csv(rows), "CSV", key=f"{key}-csv")
-    return True
+    lines = [row(cells(each, scope, several)) for each in rows.to_dict("records")]
+    table(key, f"Who was asked to label {item}, and why", COLUMNS, lines, compact=True)
+    frame.download("asked.csv", lambda: inert_csv(rows), "CSV", key=f"{key}-csv")
 
 
 def cells(each: dict[Any, Any], scope: Scope, several: bool) -> dict[str, Cell]:
@@ -107,5 +98,10 @@ def ask(project: str, scope: Scope) -> None:
 
     st.session_state["item-box"] = st.query_params.get("item", "")
     item = st.text_input("Why did an item go to whom?", key="item-box", placeholder="Id of an item", on_change=write, width=420)
-    if item and not shown(item, [project], scope):
+    if not item:
+        return
+    rows = history(item, [project])
+    if len(rows):
+        shown(rows, item, scope)
+    else:
         st.caption(f"Nobody was asked to label {text.plain(item)} in {text.plain(project)}, and nobody did.")
