@@ -70,7 +70,7 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
         figure = charts_time.small(
             days[["period", "value"]], name=f"PSI of {worst.subject}", unit="", limit=fleet.single(worst), marks=standing.events
         )
-        st.caption(f"The input that moved most, {text.plain(worst.subject)}, by day.")
+        st.caption(f"The input that moved most, {text.plain(worst.subject)}, by day; small days read higher by chance.")
         on_mark = clicks.leads("model-drift", lambda point: clicks.period(here, point, days["period"], clicks.EVERY, clicks.NEWEST))
         frame.chart(figure, days, key="model-drift", alt=worst.because.replace("`", ""), metrics=("psi",), on_select=on_mark)
 
@@ -87,8 +87,8 @@ def page_of(found: Sequence[Finding]) -> str:
 
 
 def graver(found: Sequence[Finding], severity: Severity) -> bool:
-    """Whether the worst finding needs a person more than a severity says."""
-    return bool(found) and SEVERITIES.index(found[0].severity) < SEVERITIES.index(severity)
+    """Whether the worst finding needs a person, and more than a severity says."""
+    return bool(found) and found[0].severity in ("act", "watch") and SEVERITIES.index(found[0].severity) < SEVERITIES.index(severity)
 
 
 def is_it_right(here: Here, standing: Standing) -> None:

@@ -112,3 +112,13 @@ def test_what_needs_a_person_is_said_by_the_question_that_it_answers(
 def with_alarm(standing: fleet.Standing, alarm: Finding) -> fleet.Standing:
     """The model with one more finding."""
     return replace(standing, findings=(alarm, *standing.findings))
+
+
+def test_what_cannot_be_told_yet_does_not_stand_before_what_can(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = replace(
+        of_looks({}, "unknown"), analyzer="serving/performance", metric="recall", because="Recall cannot be told yet.", evidence={}
+    )
+    usual = fleet.standing
+    monkeypatch.setattr(fleet, "standing", lambda scope, model: with_alarm(usual(scope, model), early))
+    said = [each.value for each in opened("model", model="loan", **WHOLE).main if each.type in ("header", "markdown")]
+    assert said[said.index("Is it right?") + 1].startswith(f"{text.status('ok')}: Accuracy")

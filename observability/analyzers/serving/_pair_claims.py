@@ -100,10 +100,12 @@ def sentence(first: Told, also: Sequence[Told], finding: Finding) -> str:
     pair = first.pair
     rows = f"over {pair.n:,} sampled predictions"
     if finding.severity == "ok":
-        return (
-            f"Numbers go together as in the reference{apart(finding)}: of {finding.evidence['looked_at']} pairs none surely changed by more than {first.limit:.2g} "
-            f"(most `{pair.names[0]}` and `{pair.names[1]}`: {pair.before:.2f} then, {pair.after:.2f} now)."
-        )
+        pairs, moved = finding.evidence["looked_at"], f"`{pair.names[0]}` and `{pair.names[1]}`"
+        then = f"{pair.before:.2f} then, {pair.after:.2f} now"
+        said = f"of {pairs} pairs none surely changed by more than {first.limit:.2g} (most {moved}: {then})"
+        if pairs == 1:
+            said = f"the only pair, {moved}, did not surely change by more than {first.limit:.2g} ({then})"
+        return f"Numbers go together as in the reference{apart(finding)}: {said}."
     when = "" if pair.whole else " on the last day" if pair.days == 1 else f" in the last {pair.days:g} days"
     said = (
         f"`{pair.names[0]}` and `{pair.names[1]}` no longer go together as they did{when}: rank correlation {pair.after:.2f}, {pair.before:.2f} in the "

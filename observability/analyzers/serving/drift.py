@@ -290,7 +290,7 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
     limit = f"(limit {worst.limit:.2g}{why(worst)})"
     if worst.standing:
         weeks = standing_weeks(moved, worst)
-        settled = ", no farther than days of its past" if as_usual(look) else ", and hardly from its own past"
+        settled = ", no farther than days of its past" if as_usual(look) else ", and not surely from its own past"
         since = f" as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else settled
         past = f", {look.past.psi:.2f} from its own past {PAST_DAYS} days" if look.past else ""
         return f"`{moved.name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {change(moved, look)}."

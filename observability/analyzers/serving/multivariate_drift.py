@@ -256,6 +256,9 @@ def sentence(judged: Judged, finding: Finding) -> str:
     found, least = judged.found, min(WATCH, judged.act)
     auc = f"AUC {found.auc:.2f}, chance alone stays under {found.null_95:.2f}"
     rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows"
+    if finding.severity == "ok" and not judged.beyond_chance and found.auc > found.null_95:
+        chance = f"p {judged.adjusted:.2g} over all that was looked at"
+        return f"All inputs together moved no farther than chance may explain ({chance}): a classifier tells them apart with {auc}, {rows}."
     if finding.severity == "ok" and not judged.beyond_chance:
         return f"All inputs together look as in the reference: a classifier cannot tell them apart ({auc}) {rows}."
     if finding.severity == "ok" and found.auc < least:

@@ -98,6 +98,17 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
     assert said["age"].severity == "ok"
 
 
+def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
+    """A budget of false discoveries that a clear move does not meet: it is beyond the limit, and no alarm."""
+    found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
+    assert found.severity == "ok" and "is distributed as in the reference" not in found.because, found.because
+    assert (
+        found.value >= found.limit
+        and f"beyond {found.limit:.2g}" in found.because
+        and f"p {found.evidence['p_adjusted']:.2g}" in found.because
+    )
+
+
 def before(n: int, seed: int, days: int = 28, **options) -> pd.DataFrame:
     """Rows of the days before the window."""
     frame = rows(n, seed, days=days, **options)
