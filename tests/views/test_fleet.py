@@ -1,6 +1,7 @@
 """Is the first page answered from the rollups alone, at any time of the day?"""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +54,15 @@ def test_what_is_said_of_two_models_stands_in_one_row_with_both_named() -> None:
     cells = [incidents.as_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
     assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
     assert incidents.named(("a", "b", "c")) == "a, b and c"
+
+
+def test_of_what_needs_somebody_it_is_said_where_its_days_do_not_tell_since_when() -> None:
+    found = of_one("late", "Scores are 12 points from what came true.")
+    said = [incidents.facts(replace(found, severity=each)) for each in ("act", "watch")]
+    assert said == ["its days do not tell since when", "nothing else comes with it"]
+    assert incidents.facts(replace(found, severity="act", onset=END)).startswith("since ")
+    of_run = replace(found.lead, subject="run:r1/rank:2", severity="act")
+    assert incidents.facts(replace(found, severity="act", lead=of_run)) == "nothing else comes with it"
 
 
 def of_one(model: str, because: str) -> Incident:

@@ -140,10 +140,10 @@ def sentence(moved: Moved, of: Seen) -> str:
     look, now = of.look, of.reference
     (fell, rose), (down, up) = names(moved, now), zip(now.before, now.now, strict=True)
     when = "" if look.whole else " on the last day" if look.days == 1 else f" in the last {look.days} days"
-    since = ", as in the past four weeks" if of.standing else ""
+    since, other = (", as in the past four weeks", ", or with other people who come") if of.standing else ("", "")
     return (
         f"`{rose}` comes in place of `{fell}` in `{moved.name}`{when}{since}: since the reference `{fell}` went from {percent(*down)} of the values and `{rose}` from "
-        f"{percent(*up)}, while the others stayed, over {look.after.rows:,} predictions; consistent with names that are taken for each other."
+        f"{percent(*up)}, while the others stayed, over {look.after.rows:,} predictions; consistent with names that are taken for each other{other}."
     )
 
 

@@ -34,7 +34,7 @@ def what(incident: Incident, scope: Scope) -> Cell:
 def facts(incident: Incident) -> str:
     """Since when, after what, and with how many findings, in words."""
     more = len(incident.collateral)
-    parts = [since(incident), after(incident), f"with it {text.plural(more, 'finding')}" if more else None]
+    parts = [since(incident) or undated(incident), after(incident), f"with it {text.plural(more, 'finding')}" if more else None]
     return " · ".join(filter(None, parts)) or "nothing else comes with it"
 
 
@@ -45,6 +45,11 @@ def since(incident: Incident) -> str | None:
     when = text.day(incident.onset) if incident.onset.hour == incident.onset.minute == 0 else text.minute(incident.onset)
     older = known(next((each for each in incident.findings if each.onset == incident.onset), incident.lead)) == "open"
     return f"since {when}{' or earlier' if older else ''}"
+
+
+def undated(incident: Incident) -> str | None:
+    """That nobody can say since when, of what needs somebody and stands in days; a training run has steps."""
+    return "its days do not tell since when" if incident.severity == "act" and not incident.lead.subject.startswith("run:") else None
 
 
 def after(incident: Incident) -> str | None:
