@@ -25,7 +25,7 @@ BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
     *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
     "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed", "what_if",
-    "source", "batch", "rule", "project", "annotator", "confidence",
+    "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence",
 )  # fmt: skip
 """Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
 
