@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from observability.client.spool import landing_folder, publish_abandoned, ready_segments
 from sample_data.spec import Spec
 
+NOT_ALWAYS = ("batch",)
+"""A field of predictions that not every model and not every row has."""
 TIMES = ("at", "received_at")
 DICTIONARY = "RLE_DICTIONARY"
 TEXT_ENCODINGS = (DICTIONARY, "DELTA_BYTE_ARRAY", "PLAIN")
@@ -53,12 +55,16 @@ def collect(home: Path, specs: list[Spec], out: Path) -> None:
         if kind == "prediction" and tuple(features) != by_name[record["model"]].features:
             raise SystemExit(f"a prediction of {record['model']} was logged with other features: {', '.join(features)}")
         table = tables[record["model"], kind]
+        if kind == "prediction":
+            record = {**dict.fromkeys(NOT_ALWAYS), **record}
         for name, value in {**record, **features}.items():
             table[name].append(value)
     for (model, kind), columns in tables.items():
         if len({len(values) for values in columns.values()}) != 1:
             raise SystemExit(f"some records of {model} lack a field that others have")
-        write_table(pd.DataFrame(columns), out / f"{model}.{kind}s.parquet", by_name[model].together if kind == "prediction" else ())
+        found = pd.DataFrame(columns)
+        found = found.drop(columns=[name for name in NOT_ALWAYS if name in found and found[name].isna().all()])
+        write_table(found, out / f"{model}.{kind}s.parquet", by_name[model].together if kind == "prediction" else ())
     for name, records in lines.items():
         if name == "events":
             records.sort(key=lambda record: record["at"])

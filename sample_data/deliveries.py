@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from observability import Logger
-from sample_data.flights import NEW_YORK, WEATHER
+from sample_data.flights import NEW_YORK, WEATHER, station_days
 
 FILE = "weather.batches.parquet"
 HOUR, A_DAY = pd.Timedelta(hours=1), pd.DateOffset(days=1)
@@ -24,7 +24,7 @@ DIGITS = {"rain_in": 4}
 def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The records, station by station in the order of time: an hour is stamped with its beginning and ends an hour later."""
     hours = pd.to_datetime(weather["time_hour"], utc=True)
-    names = weather["origin"] + " " + hours.dt.tz_convert(NEW_YORK).dt.strftime("%Y-%m-%d")
+    names = station_days(weather["origin"], hours)
     table = weather[list(WEATHER)].rename(columns=WEATHER).assign(hour=hours)
     for name, part in table.groupby(names, sort=True):
         station, day = str(name).split()

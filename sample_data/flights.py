@@ -86,8 +86,8 @@ LATE = Spec(
 
 
 def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a scheduled flight: id, at, label_at, arrival_delay, late, the features, whether it is one of those that are served, and `next_day`, whether
-    its arrival stands on the next day.
+    """One row a scheduled flight: id, at, label_at, arrival_delay, late, the features, whether it is one of those that are served, `next_day`, whether its
+    arrival stands on the next day, and `batch`, the station's day that its weather belongs to (null where the station delivered nothing of it).
     """
     raw = tables["flights"]
     day = pd.to_datetime(raw[["year", "month", "day"]])
@@ -108,6 +108,9 @@ def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows["carrier_departures_same_hour"] = raw.groupby([raw["origin"], raw["carrier"], hour])["flight"].transform("size")
     rows = rows.join(weather_before(rows["origin"], rows["at"], tables["weather"]))
     rows["next_day"] = clock <= 0
+    delivered = station_days(tables["weather"]["origin"], pd.to_datetime(tables["weather"]["time_hour"], utc=True))
+    wanted = station_days(rows["origin"], last_hour(rows["at"]))
+    rows["batch"] = wanted.where(wanted.isin(set(delivered)), None)
     rows["served"] = np.array(hashes(rows["id"]), dtype=np.uint64) % SERVES_ONE_IN == 0
     return rows.sort_values(["at", "id"], ignore_index=True)
 
@@ -130,10 +133,20 @@ def clock_minutes(raw: pd.DataFrame, day: pd.Series, departure: pd.Series, airpo
     return planned
 
 
+def last_hour(at: pd.Series) -> pd.Series:
+    """The beginning of the last full hour before each instant."""
+    return at.dt.floor("h") - pd.Timedelta(hours=1)
+
+
+def station_days(origin: pd.Series, hours: pd.Series) -> pd.Series:
+    """The names of a station's days, in the time of New York: `EWR 2013-12-30`."""
+    return origin + " " + hours.dt.tz_convert(NEW_YORK).dt.strftime("%Y-%m-%d")
+
+
 def weather_before(origin: pd.Series, at: pd.Series, weather: pd.DataFrame) -> pd.DataFrame:
     """The weather at the airport in the last full hour before the prediction, null where nothing was observed."""
     known = weather.assign(hour=pd.to_datetime(weather["time_hour"], utc=True)).set_index(["origin", "hour"])[list(WEATHER)]
-    last = at.dt.floor("h") - pd.Timedelta(hours=1)
+    last = last_hour(at)
 
     def observed(hours_earlier: int) -> pd.DataFrame:
         wanted = pd.MultiIndex.from_arrays([origin, last - pd.Timedelta(hours=hours_earlier)])
@@ -157,4 +170,4 @@ def rows_for(spec: Spec, all_flights: pd.DataFrame) -> Rows:
     train["fold"] = folds(train["day"].dt.strftime("%Y-%m-%d") + train["origin"])
     serve = table[~first_quarter & table["served"]].reset_index(drop=True)
     columns = ["id", "at", "label", *spec.features]
-    return Rows(train[[*columns, "fold"]], train["served"], serve[[*columns, "label_at"]])
+    return Rows(train[[*columns, "fold"]], train["served"], serve[[*columns, "label_at", "batch"]])

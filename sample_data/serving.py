@@ -76,12 +76,14 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
     services = {fold: open_service(spec, artifact) for fold, artifact in artifacts.items()}
     known_at_once = "label_at" not in table
     folds = table["fold"].tolist() if "fold" in table else [SHIPPED] * len(table)
+    batches = [each if isinstance(each, str) else None for each in table["batch"]] if "batch" in table else [None] * len(table)
     gc.freeze()
     for request in list(requests(spec, table.head(WARM_UP))):
         for service in services.values():
             service.answer(request)
     with Logger(home, fsync="never", segment_bytes=2**26, segment_seconds=3600) as log:
-        for identity, at, label, fold, request in zip(table["id"], table["at"], table["label"], folds, requests(spec, table)):
+        rows = zip(table["id"], table["at"], table["label"], folds, batches, requests(spec, table))
+        for identity, at, label, fold, batch, request in rows:
             service = services[fold]
             with log.timed() as timer:
                 features, score = service.answer(request)
@@ -96,6 +98,7 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
                 label=label if known_at_once else None,
                 latency_ms=float(f"{round(timer.ms, 3):.3g}"),
                 replica=name,
+                batch=batch,
                 **beside(spec, fold, request),
             )
         check(log)

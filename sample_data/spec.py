@@ -75,7 +75,7 @@ class Rows:
 
     train: what it is fitted on, with the columns of the features, `label`, `id`, `at` and `fold` (from 0).
     in_reference: which of them (boolean, aligned) become the reference. serve: what it serves, the same columns without `fold`, ordered by time,
-    and `label_at` (NaT: the label never comes) where labels arrive later. label_at is absent where the answer is known at once.
+    `batch` where rows come from one, and `label_at` (NaT: the label never comes) where labels arrive later. label_at is absent where the answer is known at once.
     """
 
     train: pd.DataFrame

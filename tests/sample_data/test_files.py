@@ -63,7 +63,7 @@ def test_prediction_files_have_the_contracts_columns_and_required_fields(spec) -
     table = predictions(spec)
     more = {EMPLOYMENT.name: {"label"}, SENTIMENT.name: {"text", "environment"}}.get(spec.name, set())
     fields = {"id", "model", "version", "at", "score", "latency_ms", "replica", "received_at"} | more
-    assert set(table) == fields | set(spec.features)
+    assert set(table) == fields | set(spec.features) | ({"batch"} if spec in FLIGHTS else set())
     assert not table[sorted(fields)].isna().any(axis=None)
     assert table["id"].is_unique
     alike = table.groupby(list(spec.together)) if spec.together else [((), table)]
@@ -201,6 +201,17 @@ def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() ->
     assert (covered >= table["rows"]).all() and (table["captured_to"] <= table["at"]).all()
     late = table[table["at"] - table["captured_to"] > pd.Timedelta(hours=2)]
     assert sorted(late["batch"].str.slice(4).unique()) == ["2013-10-25", "2013-11-02", "2013-12-30"] and len(late) == 9
+
+
+def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_none() -> None:
+    names = set(pd.read_parquet(FOLDER / "weather.batches.parquet")["batch"])
+    for spec in FLIGHTS:
+        table = predictions(spec)
+        told = table[table["batch"].notna()]
+        assert set(told["batch"]) <= names and (told["batch"].str.slice(stop=3) == told["origin"]).all()
+        hour = (told["at"].dt.floor("h") - pd.Timedelta(hours=1)).dt.tz_convert("America/New_York")
+        assert (hour.dt.strftime("%Y-%m-%d") == told["batch"].str.slice(4)).all()
+        assert set(table.loc[table["batch"].isna(), "id"].str.slice(stop=8)) == {"20131231"}
 
 
 def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights() -> None:
