@@ -55,9 +55,8 @@ def collect(home: Path, specs: list[Spec], out: Path) -> None:
         if kind == "prediction" and tuple(features) != by_name[record["model"]].features:
             raise SystemExit(f"a prediction of {record['model']} was logged with other features: {', '.join(features)}")
         table = tables[record["model"], kind]
-        if kind == "prediction":
-            record = {**dict.fromkeys(NOT_ALWAYS), **record}
-        for name, value in {**record, **features}.items():
+        absent = dict.fromkeys(NOT_ALWAYS) if kind == "prediction" else {}
+        for name, value in {**absent, **record, **features}.items():
             table[name].append(value)
     for (model, kind), columns in tables.items():
         if len({len(values) for values in columns.values()}) != 1:
