@@ -43,7 +43,7 @@ if not everything:
     empty.no_rows("findings")
     st.stop()
 if opened:
-    incidents.card(opened)
+    incidents.card(opened, scope)
     lead = opened.lead.id
     shown.sort(key=lambda each: each.id != lead)
 chosen = findings.chooser(shown)

@@ -65,6 +65,13 @@ def test_of_what_needs_somebody_it_is_said_where_its_days_do_not_tell_since_when
     assert incidents.facts(replace(found, severity="act", lead=of_run)) == "nothing else comes with it"
 
 
+def test_an_incident_leads_to_where_one_looks_next() -> None:
+    found = replace(of_one("late", "Accuracy fell."), source="model")
+    pages = [(each["go"]["page"], each["go"]["parameters"]["model"]) for each in incidents.next_steps(found, Scope())]
+    assert pages == [("quality", "late"), ("why_changed", "late"), ("cases", "late"), ("changes", "late")]
+    assert [each["go"]["page"] for each in incidents.next_steps(replace(found, source="input"), Scope())] == ["quality", "changes"]
+
+
 def of_one(model: str, because: str) -> Incident:
     """The incident that one finding of a model forms."""
     found = Finding(

@@ -133,7 +133,18 @@ def chooser(found: Sequence[Incident]) -> Incident | None:
     return by_id.get(chosen or "")
 
 
-def card(incident: Incident) -> None:
+def next_steps(incident: Incident, scope: Scope) -> list[Cell]:
+    """Links to where one looks next: the page that shows the lead, and of a model that errs why, and in which cases."""
+    about = scope.about(incident.model)
+    steps = [links.of_finding(incident.lead, scope, "Open the page that shows it")]
+    if incident.source == "model" and incident.model:
+        steps.append(links.link("Why it changed", "why_changed", about))
+        steps.append(links.link("The cases with the largest loss", "cases", about, inbox="Largest loss"))
+    steps.append(links.link("What changed then", "changes", about))
+    return [each for each in steps if each["go"]["page"] != "findings"]
+
+
+def card(incident: Incident, scope: Scope) -> None:
     """The incident above its findings."""
     with st.container(border=True):
         st.markdown(f"{text.status(incident.severity)} **{text.sentence(incident.sentence)}**")
@@ -143,3 +154,7 @@ def card(incident: Incident) -> None:
             "Findings that are consistent with one fault, the likely source first. They are told together because of when they began, where, and "
             "what they can lead to; no experiment says that one brought about another."
         )
+        with st.container(horizontal=True, gap="small"):
+            for place, each in enumerate(next_steps(incident, scope)):
+                key = f"next-{place}"
+                st.button(each["t"], type="tertiary", icon=":material/arrow_forward:", key=key, on_click=links.go, args=(each["go"],))
