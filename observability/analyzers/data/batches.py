@@ -49,6 +49,8 @@ def about_source(source: Source, judged: list[tuple[Look, float]], context: Cont
         if source.batches:
             more = max(LEAST - source.earlier, 1)
             because = f"Whether source `{source.name}` delivers as usual cannot be told: there are {counted(source.earlier)} before this window, it needs about {more} more."
+            if source.batches > LEAST:
+                because += f" Of its {counted(source.batches)} in this window the later ones can be judged in a shorter one."
             yield blank(context, source, ROWS, because)
         return
     for metric in (GAP, ROWS, REJECTED, DELAY):

@@ -75,6 +75,8 @@ def about_share(rule: Rule, metric: str, own: list[tuple[Look, float]], context:
     if np.isnan(look.usual):
         more = max(LEAST - rule.earlier, 1)
         because = f"Rule {named(rule)} {verb} {said}; whether that is usual cannot be told from {runs(rule.earlier)} before this window, it needs about {more} more."
+        if rule.runs > LEAST:
+            because += f" Of its {runs(rule.runs)} in this window the later ones can be judged in a shorter one."
         return replace(found, because=because)
     less = look.share < look.usual
     limit = _cleanings.LESS * look.usual if less and severity == "watch" else max(WATCH[0] * look.usual, look.usual + WATCH[1])

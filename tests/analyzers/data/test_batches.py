@@ -154,3 +154,11 @@ def test_chance_is_what_the_p_value_says() -> None:
     for share in (0.001, 0.01, 0.05):
         assert np.mean([each.high[0] <= share for each in found]) <= share
     assert np.mean([each.high[0] <= 0.05 for each in found]) >= 0.02
+
+
+def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: list[dict]) -> None:
+    week = rows[-7:]
+    evenings = [{**each, "batch": f"{each['batch']}, evening", "at": each["at"] + timedelta(hours=9)} for each in week]
+    (few,), (many,) = (list(judged(each).values()) for each in (week, [*week, *evenings]))
+    assert few.severity == many.severity == "unknown" and "shorter" not in few.because
+    assert many.because.endswith("Of its 14 batches in this window the later ones can be judged in a shorter one.")
