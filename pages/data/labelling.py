@@ -11,7 +11,7 @@ import streamlit as st
 
 from observability.views import frame, load
 from observability.views import scope as scopes
-from observability.views.data import assigned, batches, items, labelling, suggestions
+from observability.views.data import acting, assigned, batches, items, labelling, suggestions
 from observability.views.overview import findings
 
 frame.heading("labelling")
@@ -30,10 +30,12 @@ batches.claims([each for each in said if each.severity in ("act", "watch") or ea
 
 st.header("People", anchor=False)
 people = labelling.people(shown, said)
-who = st.query_params.get("annotator")
+who = labelling.choose_person(people)
 labelling.people_table(people, scope, name, who)
+if who:
+    acting.decide(name, who, said)
 labelling.gold_chart(people)
-labelling.classes(shown, who if who in set(people["annotator"]) else None)
+labelling.classes(shown, who)
 labelling.guidelines(shown)
 labelling.sessions(shown, said)
 

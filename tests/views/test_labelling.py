@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from observability import owner
 from observability.analyzers.data import _suggestions
 from observability.analyzers.data._answers import answers_of
+from observability.store import said
 from observability.store.database import Store
 from observability.store.loader import load_files
 from observability.store.parse_types import Defaults
@@ -17,10 +19,12 @@ from observability.views import load, text
 from observability.views.charts import labels as charts_labels
 from observability.views.charts import suggestions as charts_suggestions
 from observability.views.data import suggestions
+from observability.views.scope import Scope
 from tests.labelling_world import END, START, project
 from tests.test_pages import opened, tables, words
 
 DATES = {"window": "Chosen dates", "from": f"{START:%Y-%m-%dT%H:%M}", "to": f"{END:%Y-%m-%dT%H:%M}"}
+SCOPE = Scope(span="dates", start=START.replace(tzinfo=UTC), end=END.replace(tzinfo=UTC))
 POLICIES = {"ann-1": ("random", "audit"), "ann-2": ("uncertain first", "the model is unsure")}
 
 
@@ -112,8 +116,8 @@ def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_com
     given = inside(rows)["annotator"].isin(list(POLICIES)).sum() + 1
     assert cells["given"] == {"t": f"{len(mine):,}", "sub": text.share(len(mine) / given)}
     assert {each["cells"]["status"]["s"] for each in others} <= {"ok", "unknown"} and len(others) == 6
-    said = words(app)
-    assert f"**{len(inside(rows)):,} labels** of 6 people in moods" in said and "Annotator ann-2 of moods is right on" in said
+    page = words(app)
+    assert f"**{len(inside(rows)):,} labels** of 6 people in moods" in page and "Annotator ann-2 of moods is right on" in page
     assert cells["annotator"]["go"]["parameters"]["annotator"] == "ann-2"
 
 
@@ -143,6 +147,34 @@ def test_the_slider_says_what_a_threshold_would_do(owned: Store, rows: pd.DataFr
     line = _suggestions.curve(now)
     assert list(right.y) == line["value"].tolist() and list(reaches.y) == line["coverage"].tolist() and people.y[0] == 1 - told.today.value
     assert all(a <= b <= c for a, b, c in zip(band_low.y, right.y, band_high.y, strict=True))
+
+
+def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(owned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened("labelling", project="moods", annotator="ann-2", **DATES)
+    assert "Train annotator" not in words(app)
+
+    def held(key: str, kind: str) -> Any:
+        (found,) = [each for each in app.get(kind) if (each.key or "").startswith(key)]
+        return found
+
+    held("person-submit", "button").click().run()
+    assert "Say who you are" in words(app) and not app.exception
+    held("person-note", "text_input").set_value("the neutral ones")
+    held("person-owner", "text_input").set_value("Bob")
+    held("person-author", "text_input").set_value("Ann")
+    held("person-submit", "button").click().run()
+    assert not app.exception and "Train annotator ann-2 of moods: the neutral ones (open, by Bob" in words(app)
+    (action,) = said.actions(owned)
+    assert (
+        action.first.author == "Ann"
+        and action.fields["do"] == "other"
+        and action.fields["finding"] in {each.id for each in load.record_findings(SCOPE)}
+    )
+    others = opened("labelling", project="moods", annotator="ann-1", **DATES)
+    assert "the neutral ones" not in words(others)
+    assert "The link names the person nobody-9" in words(opened("labelling", project="moods", annotator="nobody-9", **DATES))
+    monkeypatch.setattr(load, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    assert "Train annotator ann-2 of moods" in words(opened("changes", window="Everything"))
 
 
 @pytest.mark.parametrize("named", ["high", "3", "101", "-5"])

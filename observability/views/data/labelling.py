@@ -102,6 +102,14 @@ def choose(now: "DataFrame", assigned: "DataFrame", found: Sequence[Finding]) ->
     return chosen or (project_of(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
 
 
+def choose_person(rows: "DataFrame") -> str | None:
+    """The person that the address names; None for everybody."""
+    return choice.choose(
+        "annotator", "Person", sorted(rows["annotator"]), placeholder="Everybody", width=420,
+        missing="The link names the person {}, who labelled nothing in these dates and was given nothing.",
+    )  # fmt: skip
+
+
 def shown_of(name: str, now: "DataFrame", past: "DataFrame", assigned: "DataFrame", window: Window) -> Shown:
     """One project, the first answer of each person to each item told from later ones."""
     import pandas as pd
