@@ -4,7 +4,8 @@ The first answer of a person to an item counts: who is told that they were wrong
 as texts. Also the comparison of two shares that every question about people ends in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from observability.stats.multiple import ACT_SHARE
 from observability.stats.strata import grouped_rate_interval
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "data/labelling"
@@ -102,26 +103,70 @@ class Look:
         return "watch" if self.gap >= WATCH and p <= budget else "ok"
 
 
-def beside_the_rest(rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str) -> list[Look]:
-    """Each person's share against that of all others together, where both have rows enough. worse: -1 where less is worse, 1 where more is."""
+@dataclass(frozen=True)
+class Apart:
+    """One person and all others. hits, n: of the person. rest: hits of the others, by item; rest_rows: their rows."""
+
+    name: str
+    hits: float
+    n: int
+    rest: Array
+    rest_rows: Array
+
+    @property
+    def others(self) -> int:
+        """Rows of the others."""
+        return int(self.rest_rows.sum())
+
+    @property
+    def here(self) -> Interval:
+        """The person's share."""
+        return rate_interval(self.hits, float(self.n))
+
+    @property
+    def effective(self) -> Interval:
+        """The others' share; n is their effective number of rows."""
+        return grouped_rate_interval(self.rest, self.rest_rows)
+
+    @property
+    def there(self) -> Interval:
+        """The others' share; n is their rows."""
+        return replace(self.effective, n=float(self.others))
+
+
+def apart(rows: "DataFrame", what: str) -> list[Apart]:
+    """Each person with rows, by name, beside all others; a person has at most one row of an item."""
+    item, items = rows["item"].factorize()
+    who, names = rows["annotator"].astype(str).factorize(sort=True)
+    values = rows[what].to_numpy(float)
+    hits, counted = np.bincount(item, values, len(items)), np.bincount(item, minlength=len(items))
+    places = np.split(np.argsort(who, kind="stable"), np.cumsum(np.bincount(who, minlength=len(names)))[:-1]) if len(names) else []
     found = []
-    for who, mine, rest in each_and_rest(rows):
-        if min(len(mine), len(rest)) < LEAST:
-            continue
-        here, there = rate_interval(float(mine[what].sum()), float(len(mine))), rate_of(rest, what)
-        hits, n = effective(rest, what)
-        a, size = float(mine[what].sum()), float(len(mine))
-        p = fewer_p_value(a, size, hits, n) if worse < 0 else fewer_p_value(size - a, size, n - hits, n)
-        then = [past[past["annotator"] == who][what], past[past["annotator"] != who][what]]
-        before = float(worse * (then[0].mean() - then[1].mean())) if min(map(len, then)) >= LEAST else None
-        found.append(Look(metric, f"{subject}/annotator:{who}", who, here, there, worse * difference(here, there), p, before))
+    for name, mine in zip(names, places, strict=True):
+        rest, rest_rows = hits.copy(), counted.copy()
+        rest[item[mine]] -= values[mine]
+        rest_rows[item[mine]] -= 1
+        found.append(Apart(str(name), float(values[mine].sum()), len(mine), rest, rest_rows))
     return found
 
 
-def each_and_rest(rows: "DataFrame") -> "list[tuple[str, DataFrame, DataFrame]]":
-    """Each person's rows, and those of all others."""
-    names: Series[Any] = rows["annotator"].astype(str)
-    return [(who, rows[names == who], rows[names != who]) for who in sorted(set(names))]
+def beside_the_rest(rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str) -> list[Look]:
+    """Each person's share against that of all others together, where both have rows enough. worse: -1 where less is worse, 1 where more is."""
+    found, then = [], {each.name: each for each in apart(past, what)}
+    for each in apart(rows, what):
+        if min(each.n, each.others) < LEAST:
+            continue
+        here, there, rest = each.here, each.there, each.effective
+        hits = (rest.value or 0.0) * rest.n
+        p = (
+            fewer_p_value(each.hits, each.n, hits, rest.n)
+            if worse < 0
+            else fewer_p_value(each.n - each.hits, each.n, rest.n - hits, rest.n)
+        )
+        old = then.get(each.name)
+        before = worse * (old.hits / old.n - float(old.rest.sum()) / old.others) if old and min(old.n, old.others) >= LEAST else None
+        found.append(Look(metric, f"{subject}/annotator:{each.name}", each.name, here, there, worse * difference(here, there), p, before))
+    return found
 
 
 def difference(here: Interval, there: Interval) -> float:
@@ -131,8 +176,13 @@ def difference(here: Interval, there: Interval) -> float:
 
 def needed(rate: float, others: int, people: int, budget: float) -> int:
     """How many rows it takes until somebody who is ACT below a rate, which so many rows of the others have, is reported with a chance of POWER where so many
-    people are looked at; at most MOST. Counted out over what they may get right (binomial), each tested as `beside_the_rest` does.
+    people are looked at (rate and rows of the others to two digits); at most MOST. Counted out over what they may get right (binomial), each tested as `beside_the_rest` does.
     """
+    return _needed(round(rate, 2), int(float(f"{others:.2g}")), people, budget)
+
+
+@lru_cache(maxsize=512)
+def _needed(rate: float, others: int, people: int, budget: float) -> int:
     low, high = LEAST - 1, MOST
     while high - low > 1:
         middle = (low + high) // 2

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 from observability.analyzers.data._answers import (
     LEAST,
     Look,
+    apart,
     beside_the_rest,
     difference,
-    each_and_rest,
     effective,
     fewer_p_value,
     needed,
     rate_of,
 )
-from observability.stats.interval import rate_interval
+from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -66,16 +66,13 @@ def people(now: "DataFrame", budget: float) -> "DataFrame":
 
     gold = now[now["known"]]
     labels = now["annotator"].astype(str).value_counts()
-    apart = {who: (mine, rest) for who, mine, rest in each_and_rest(gold)}
-    rows = []
+    beside, everybody, rows = {each.name: each for each in apart(gold, "right")}, rate_of(gold, "right"), []
     for who in sorted(labels.index):
-        mine, rest = apart.get(who, (gold.iloc[:0], gold))
-        own, others = rate_interval(float(mine["right"].sum()), float(len(mine))), rate_of(rest, "right")
-        enough = needed(others.value or 0.0, len(rest), len(labels), budget) if len(rest) >= LEAST else LEAST
-        more = max(enough - len(mine), 0)
-        rows.append(
-            [who, int(labels[who]), len(mine), int(mine["right"].sum()), own.value, own.low, own.high, others.value, len(rest), more]
-        )
+        each = beside.get(who)
+        own, others = (each.here, each.there) if each else (Interval(None, None, None, 0.0), everybody)
+        n, right, others_n = (each.n, int(each.hits), each.others) if each else (0, 0, len(gold))
+        enough = needed(others.value or 0.0, others_n, len(labels), budget) if others_n >= LEAST else LEAST
+        rows.append([who, int(labels[who]), n, right, own.value, own.low, own.high, others.value, others_n, max(enough - n, 0)])
     columns = ["annotator", "labels", "n", "right", "value", "low", "high", "others", "others_n", "more"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high", "others"), float))
 
