@@ -249,7 +249,7 @@ def labelling(rng: random.Random) -> list[dict]:
                 found.append({"kind": "assignment", **body, "at": stamp(begin)})
                 label = rng.choice("abc") if wrong else truth
                 found.append({"kind": "annotation", **body, "at": stamp(done), "label": label, **helped(other, item, truth)})
-    few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a"}
+    few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a", "gold": "a"}
     found += [{**few, "item": f"o{place}", "at": stamp(START + timedelta(hours=place))} for place in range(3)]
     return [each | {"received_at": each["at"]} for each in found]
 

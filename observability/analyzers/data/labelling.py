@@ -109,9 +109,10 @@ def about_gold(project: Project, looks: list[tuple[Look, float]], context: Conte
     evidence = {"people": listed(people[people["n"] > 0])}
     rate, n = rate_of(gold, "right"), len(gold)
     told = f"{percent(rate.value or 0)} of {n:,} first answers to gold items are right"
-    young = int((people["more"] > 0).sum())
-    more = f"; {young} of {len(people)} people have too few gold items to be told from the others yet" if young else ""
     own = [(look, p) for look, p in looks if look.metric == _gold.METRIC]
+    named = [look.name for look, p in own if look.severity(p, context.budget) != "ok"]
+    young = int(((people["more"] > 0) & ~people["annotator"].isin(named)).sum())
+    more = f"; {young} of {len(people)} people have too few gold items to be told from the others yet" if young else ""
     whole = next(((look, p) for look, p in own if look.subject == project.subject), None)
     base = blank(context, project, _gold.METRIC, n)
     if n < LEAST:
