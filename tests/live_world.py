@@ -294,7 +294,9 @@ def cleanings(rng: random.Random) -> list[dict]:
 
 
 def datasets() -> list[dict]:
-    """A version a day of one dataset, of which one was logged again with another content, and one without a checksum; one version of another."""
+    """A version a day of one dataset, of which one was logged again with another content, and one version of another, twice and
+    without a checksum.
+    """
     found = []
     for day in range(-3, DAYS):
         at = START + timedelta(days=day, hours=2)
@@ -303,7 +305,7 @@ def datasets() -> list[dict]:
         if day == 1:
             found.append(body | {"at": stamp(at + timedelta(hours=5)), "checksum": "sha256:ffffffffffffffff"})
         if day == 2:
-            found.append({**body, "dataset": "places"})
+            found += [{**body, "dataset": "places", "at": stamp(at + timedelta(hours=hours))} for hours in (0, 5)]
     return [each | {"received_at": each["at"]} for each in found]
 
 
