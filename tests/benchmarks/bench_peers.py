@@ -1,6 +1,6 @@
 """What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm where nothing is wrong?
 
-    python tests/benchmarks/bench_peers.py [--folder FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH] [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
+    python tests/benchmarks/bench_peers.py [--folder FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH] [--bases credit] [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
 
 The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again), each peer judges them in an environment of its own
 (peer_alarms.py), and what it says is held against the same key: the right thing, in the right area, within seven days of the first evidence. A peer's columns beyond
@@ -56,11 +56,16 @@ VARIANTS = {
 """What of a peer is counted."""
 
 
+def name_of(base, seed, rows, delay):
+    """How a lab is called: its cell of the grid."""
+    return f"{base}-{seed}-{rows}-{delay}"
+
+
 def written(bases, cell, names, folder):
     """Writes one lab: its clean past and each scenario's days."""
     base = bases.of(cell.base, cell.seed)
     stream, scene = Stream(base, **cell.stream), cast(base, cell.seed)
-    place = folder / f"{cell.base}-{cell.seed}"
+    place = folder / name_of(cell.base, cell.seed, cell.rows, cell.delay)
     if (place / "lab.json").exists():
         return
     place.mkdir(parents=True)
@@ -169,7 +174,9 @@ def tell(folder, ours):
     labs_known = {place.parent.name: json.loads(place.read_text()) for place in sorted(folder.glob("*/lab.json"))}
     results = [json.loads(each) for each in ours.read_text().splitlines()] if ours else []
     product = {
-        (f"{each['base']}-{each['seed']}", each["fault"]): each for each in results if "fault" in each and each["strength"] == "middle"
+        (name_of(each["base"], each["seed"], each["rows"], each["delay"]), each["fault"]): each
+        for each in results
+        if "fault" in each and each["strength"] == "middle"
     }
     boards, clean = {}, {}
     for variant, (name, kinds) in VARIANTS.items():
@@ -225,6 +232,7 @@ def main():
         metavar="NAME=PATH",
         help="evidently=PATH or nannyml=PATH; none: this environment's Evidently",
     )
+    parser.add_argument("--bases", default="credit,flights-late")
     parser.add_argument("--rows", default="500,2000,5000")
     parser.add_argument("--delays", default="0,7,30")
     parser.add_argument("--first", type=int, default=0)
@@ -239,7 +247,7 @@ def main():
         if not options.only_tell:
             rows, delays = ([int(each) for each in text.split(",")] for text in (options.rows, options.delays))
             bases = Bases(scratch)
-            for turn, cell in labs(("credit", "flights-late"), rows, delays, options.labs, options.first, options.varied):
+            for turn, cell in labs(options.bases.split(","), rows, delays, options.labs, options.first, options.varied):
                 written(bases, cell, part(list(FAULTS), turn, options.share), folder)
             bases.close()
             for name, python in (each.split("=", 1) for each in options.peer_python or [f"evidently={sys.executable}"]):

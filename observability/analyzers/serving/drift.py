@@ -6,6 +6,7 @@ false discovery rate controlled over all columns and looks of the run; what stoo
 Two levels of a category that changed places are named, however little the index shows of it (_traded.py). What no single feature shows is the matter of serving/multivariate_drift.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -112,8 +113,8 @@ def columns_of(frames: Frames, context: Context) -> list[Moved]:
     return [each for each in found if each is not None]
 
 
-def verdict(look: Look, adjusted: float, context: Context) -> Verdict:
-    """How bad one look is: beyond chance, beyond the limit, and news."""
+def verdict(look: Look, adjusted: float, context: Context, weeks: Sequence[float]) -> Verdict:
+    """How bad one look is: beyond chance, beyond the limit, and news. weeks: the PSI of the weeks before, newest first."""
     gap = look.reference
     watch, act = limits(gap, context)
     severity: Severity = "ok"
@@ -121,7 +122,7 @@ def verdict(look: Look, adjusted: float, context: Context) -> Verdict:
         severity = "act" if gap.psi >= act and adjusted <= context.budget * ACT_SHARE else "watch"
     standing = severity != "ok" and not is_news(look, context, severity)
     if standing:
-        severity = "watch" if look.whole else "ok"
+        severity = "watch" if look.whole and not of_the_calendar(look, weeks, watch) else "ok"
     interval = interval_around(gap.psi, gap.groups, look.groups, (gap.n, look.after.n))
     return Verdict(look, severity, act if severity == "act" else watch, adjusted, standing, interval)
 
@@ -150,9 +151,14 @@ def as_usual(look: Look) -> bool:
     return look.usual is not None and look.reference.psi <= look.usual * FARTHER
 
 
+def of_the_calendar(look: Look, weeks: Sequence[float], limit: float) -> bool:
+    """Whether less than a week moved only as single days do while the week before it did not: a Tuesday is no Monday."""
+    return look.days < 7 and as_usual(look) and bool(weeks) and weeks[0] < limit
+
+
 def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     """The finding about one column, of the look that says most."""
-    verdicts = [verdict(look, p, context) for look, p in zip(moved.looks, adjusted, strict=True)]
+    verdicts = [verdict(look, p, context, moved.weeks) for look, p in zip(moved.looks, adjusted, strict=True)]
     worst = min(verdicts, key=lambda each: each.order)
     look, gap = worst.look, worst.look.reference
     needed = rows_needed(gap.groups, moved.before.n, min(WATCH, limits(gap, context)[0]))
@@ -283,6 +289,9 @@ def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> s
         more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - look.after.n), 1):,} more predictions"
         return f"`{moved.name}` cannot be judged yet on {rows}: that needs {more}."
     if finding.severity == "ok":
+        if worst.standing and look.usual is not None:
+            stretch = "single days" if look.days == 1 else f"{look.days} days"
+            return f"`{moved.name}` is as {stretch} are: PSI {psi:.2f} from the reference over {rows}, up to {look.usual:.2f} in the past {PAST_DAYS} days, whose last week did not differ."
         if psi >= worst.limit:
             chance = f"p {worst.adjusted:.2g} over all that was looked at"
             return f"`{moved.name}` moved no farther than chance may explain ({chance}): PSI {psi:.3f} over {rows}, beyond {worst.limit:.2g}{why(worst)}."

@@ -142,6 +142,20 @@ def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None
     assert worst_look(said) == "on the last day"
 
 
+def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_is() -> None:
+    def dated(n: int, seed: int, days: int, first: int) -> pd.DataFrame:
+        frame = rows(n, seed, days=days).assign(at=lambda each: each["at"] + pd.Timedelta(days=first))
+        return frame.assign(region=frame["at"].dt.day_name().astype(object))
+
+    reference, past = dated(7000, 83, 28, -60), dated(14_000, 84, 28, -28)
+    said = findings(dated(500, 85, 1, 0), reference, past, days=1)["region"]
+    assert said.severity == "ok" and "as single days are" in said.because and said.value > 1
+    stuck = past.assign(region="Monday")
+    again = dated(500, 86, 1, 0).assign(region="Monday")
+    assert findings(again, reference, stuck, days=1)["region"].severity == "watch"
+    assert findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"].severity == "act"
+
+
 def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:
     rng = np.random.default_rng(79)
 
