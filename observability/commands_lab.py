@@ -40,7 +40,7 @@ def lab(store: "Store", said: argparse.Namespace, say: Say) -> Outcome:
     say("")
     on = ", ".join(told.target.values())
     lines = [
-        f"Simulated: {told.fault.title} ({told.fault.told}) on {model}{f', {on}' if on else ''}: {told.fault.amount(said.strength):g} {told.fault.unit}.",
+        f"Simulated: {told.fault.title} ({told.fault.told}) on {model}{f', {on}' if on else ''}: {told.fault.size(said.strength)}.",
         f"{told.told} {choice.rows_a_day:,} a day, labels {choice.label_delay} days late; the fault begins on day 1.",
         *(f"  day {row['day']:>2}  {row['severity']:<5} {row['because']}{' (also without the fault)' if row['also_without_fault'] else ''}" for row in told.rows()),
         told.sentence,
@@ -73,7 +73,7 @@ def lab_records(store: "Store", said: argparse.Namespace, say: Say) -> Outcome |
     say("")
     detail = f" ({told.detail})" if told.detail else ""
     lines = [
-        f"Simulated: {told.fault.title} ({told.fault.told}) on {told.target}{detail}: {told.fault.amount(said.strength):g} {told.fault.unit}.",
+        f"Simulated: {told.fault.title} ({told.fault.told}) on {told.target}{detail}: {told.fault.size(said.strength)}.",
         f"{told.about} It begins at {told.unit} {told.onset:,} of {told.size:,}; the {told.kind} is judged {len(told.looks)} times from there, with only what had been logged.".strip(),
         *(f"  {told.unit} {row[told.unit]:>6,}  {row['severity']:<5} {row['because']}" for row in told.rows()),
         told.sentence,

@@ -43,6 +43,16 @@ class Plant:
         return self.scene.scales[reference]
 
 
+IN_WORDS: dict[str, Callable[[float], str]] = {
+    "standard deviations": lambda amount: "1 standard deviation" if amount == 1 else f"{amount:g} standard deviations",
+    "hours": lambda amount: "1 hour" if amount == 1 else f"{amount:g} hours",
+    "points": lambda amount: f"{100 * amount:g} points",
+    "growth of the error": lambda amount: f"{100 * amount:g} % growth of the error",
+    "1 / values a day": lambda amount: f"{1 / amount:g} values a day",
+}
+"""How a figure in a unit is said, where it is not said as figure and unit."""
+
+
 class Described:
     """What every fault says of itself, whatever it is planted in: its name, its amounts and the function that plants it."""
 
@@ -64,6 +74,15 @@ class Described:
     def amount(self, strength: Strength) -> float:
         """The figure at a strength."""
         return self.amounts[STRENGTHS.index(strength)]
+
+    def size(self, strength: Strength) -> str:
+        """The figure at a strength as people say it: 5 % of rows, 1 standard deviation, 1.5 times as long."""
+        amount = self.amount(strength)
+        if self.unit in IN_WORDS:
+            return IN_WORDS[self.unit](amount)
+        if self.unit.startswith(("share of ", "of ")):
+            return f"{100 * amount:g} % of {self.unit.split('of ', 1)[1]}"
+        return f"{amount:g} {self.unit}"
 
 
 @dataclass(frozen=True)

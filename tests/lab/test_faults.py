@@ -132,3 +132,20 @@ def test_what_a_base_lacks_is_said() -> None:
     assert scene.lacks(FAULTS["slow_replica"].needs) == CAST["replica"]
     assert scene.lacks(FAULTS["energy_change"].needs) == CAST["energy"]
     assert scene.lacks(FAULTS["null_surge"].needs) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("unit_change", "1 standard deviation"),
+        ("unit_change_in_slice", "1 standard deviation"),
+        ("null_surge", "15 % of rows"),
+        ("failing_replica", "20 % of its rows"),
+        ("tpr_gap", "20 points"),
+        ("concept_drift", "50 % growth of the error"),
+        ("stale_feature", "10 values a day"),
+        ("slow_replica", "2.5 times"),
+    ],
+)
+def test_a_fault_says_how_large_it_is(name: str, said: str) -> None:
+    assert FAULTS[name].size("middle") == said

@@ -92,9 +92,7 @@ def choose(here: Here) -> "tuple[Scene, Choice, str | None]":
             )  # fmt: skip
         chosen = FAULTS[fault]
         whom = " and ".join(f"`{each}`" for each in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
-        st.markdown(
-            f"{text.plain(chosen.told)} {f'It falls on {whom}.' if whom else ''} :gray[{text.plain(f'{chosen.amount(strength):g} {chosen.unit}')}]"
-        )
+        st.markdown(f"{text.plain(chosen.told)} {f'It falls on {whom}.' if whom else ''} :gray[{text.plain(chosen.size(strength))}]")
         boxes = st.columns(4, gap="medium")
         days = box(boxes[0], "Days with the fault", "days", 7, (3, 7, 14, 28), lambda each: text.plural(each, "day"))
         rows = box(boxes[1], "Predictions a day", "rows", 1000, (200, 500, 1000, 5000, 20_000), lambda each: f"{each:,}")

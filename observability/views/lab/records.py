@@ -62,7 +62,7 @@ def choose(here: Here, of: str) -> Choice:
                 format_func=lambda each: lab.STRENGTHS[each], on_change=write, args=(of, "strength"),
             )  # fmt: skip
         chosen = faults[fault]
-        st.markdown(f"{text.plain(chosen.told)} :gray[{text.plain(f'{chosen.amount(strength):g} {chosen.unit}')}]")
+        st.markdown(f"{text.plain(chosen.told)} :gray[{text.plain(chosen.size(strength))}]")
         left, right = st.columns([2, 1], gap="medium")
         if runs:
             with left:
