@@ -7,6 +7,7 @@ import ast
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 from observability import server
-from observability.views import links, text
+from observability.views import links, load, text
 from tests.views.conftest import current, empty, world  # noqa: F401 - fixtures
 from tests.views.world import HOSTILE, World
 
@@ -123,6 +124,15 @@ def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> N
     models = tables(app)["Models"]["rows"]
     assert {row["cells"]["model"]["t"] for row in models} == {"loan", "price", HOSTILE}
     assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
+def test_the_only_model_need_not_be_chosen(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = load.catalog()
+    monkeypatch.setattr(load, "catalog", lambda: replace(catalog, models=(catalog.model("loan"),)))
+    assert "Models" not in tables(opened(path.stem))
+    named = opened(path.stem, model="lona")
+    assert "Models" in tables(named) and "nothing was put in its place" in words(named)
 
 
 @pytest.mark.parametrize("model", ["loan", "price", HOSTILE])

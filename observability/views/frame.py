@@ -5,7 +5,7 @@ And around every chart: the sentence before it, the table behind it, its CSV, an
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,9 +79,13 @@ def heading(page: str) -> None:
 
 
 def begin_model(page: str) -> Here:
-    """Title, help, scope chips and freshness of a page about one model. Stops with the next step where no model is chosen or it cannot be shown."""
+    """Title, help, scope chips and freshness of a page about one model: the only one there is, else the chosen one. Stops with the next step where none is
+    chosen or it cannot be shown.
+    """
     scope = scopes.read(st.session_state)
     models = load.catalog().models
+    if scope.model is None and len(models) == 1 and not st.session_state.get("unread"):
+        scope = replace(scope, model=models[0].name)
     if not models or scope.model is None:
         title(page, scope, None)
         said()
