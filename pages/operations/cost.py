@@ -6,7 +6,7 @@ the days so far, with its 95 % interval; the month is held against the budget th
 
 import streamlit as st
 
-from observability.views import frame
+from observability.views import empty, frame
 from observability.views.operations import cost, energy
 from observability.views.overview import findings
 
@@ -14,22 +14,27 @@ here = frame.begin_model("cost")
 energy.of_all_rows(here)
 found = energy.findings_of(here, "operations/cost")
 spent = cost.spending(here)
-cost.sentences(found)
+known = bool(spent.currencies) or any(each.value is not None for each in found)
+if known:
+    cost.sentences(found)
+    st.header("This month", anchor=False)
+    cost.budget(here, spent)
+    cost.month(here, found)
 
-st.header("This month", anchor=False)
-cost.budget(here, spent)
-cost.month(here, found)
-
-left, right = st.columns(2, gap="large")
-with left:
-    st.header("Spent on what", anchor=False)
-    cost.breakdown(spent)
-with right:
-    st.header("Training runs", anchor=False)
-    cost.by_run(here)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.header("Spent on what", anchor=False)
+        cost.breakdown(spent)
+    with right:
+        st.header("Training runs", anchor=False)
+        cost.by_run(here)
+else:
+    empty.nothing("No cost is known yet.", "One price is enough to begin with, or a cost with each prediction.")
+    cost.how_to_log(expanded=True)
 cost.parts_table(spent)
 
 st.header("Findings", anchor=False)
-cost.how_to_log()
+if known:
+    cost.how_to_log()
 findings.listed("findings", "Findings about cost", [each for each in found if each.severity != "ok"], here.scope)
 findings.downloads(found, "cost")

@@ -109,9 +109,9 @@ def sentences(found: Sequence[Finding]) -> None:
             st.markdown(f"{text.status(each.severity)}: {f'**{words}**' if metric == ORDER[0] else words}{mark}")
 
 
-def how_to_log() -> None:
+def how_to_log(*, expanded: bool = False) -> None:
     """Which records tell what is missing, with an example line each."""
-    with st.expander("What to log for better figures", icon=":material/edit_note:"):
+    with st.expander("What to log for better figures", icon=":material/edit_note:", expanded=expanded):
         for words, line in EXAMPLES:
             st.markdown(words)
             st.code(line, language="json", wrap_lines=True)
