@@ -24,6 +24,7 @@ VIEWS = {
     "quality": "/quality?model=flights-delay",
     "batches": "/batches",
     "cleaning": "/cleaning",
+    "datasets": "/datasets",
     "labelling": "/labelling",
     "labels": "/labels?model=flights-delay",
     "drift": "/drift?model=flights-delay",

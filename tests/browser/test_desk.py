@@ -1,5 +1,5 @@
 """Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed, batches,
-cleaning, labelling?
+cleaning, datasets, labelling?
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def deliveries() -> list[dict]:
-    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped."""
+    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped; what is left of the last is a version of the dataset."""
     found = []
     for day in range(7):
         at = world.stamp(BROKEN.start + timedelta(days=day, hours=6))
@@ -73,6 +73,7 @@ def deliveries() -> list[dict]:
             "suggestion_confidence": 0.95,
         }
         found.append({"kind": "annotation", **body, "label": "a", "gold": "a" if day else "b"})
+    found.append({"kind": "dataset", "dataset": "people", "version": "v6", "at": found[-1]["at"], "rows": 963})
     return [each | {"received_at": each["at"]} for each in found]
 
 
@@ -141,6 +142,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
         (f"/why_changed?model=eta&{DATES}", "eta"),
         (f"/batches?{DATES}", "7 batches of 1 source"),
         (f"/cleaning?{DATES}", "963"),
+        (f"/datasets?{DATES}", "963"),
         (f"/labelling?{DATES}", "7 labels of 1 person in moods"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
         ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
