@@ -83,6 +83,15 @@ def test_the_readme_names_every_record_kind_and_command() -> None:
         assert f"`{name}`" in readme or f"`{name} " in readme, name
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_what_a_document_links_to_is_kept(name: str) -> None:
+    kept = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+    found = [link for link in re.findall(r"\]\(([^)#]+)", (ROOT / name).read_text(encoding="utf-8")) if "://" not in link]
+    for link in found:
+        place = ((ROOT / name).parent / link).resolve().relative_to(ROOT).as_posix()
+        assert place in kept or any(each.startswith(f"{place}/") for each in kept), link
+
+
 def test_no_file_holds_a_path_of_a_machine() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     files = [ROOT / name for name in listed if name.endswith((".py", ".md", ".toml", ".txt", ".cfg", "Makefile", "run"))]
