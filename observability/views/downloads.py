@@ -28,4 +28,5 @@ def keep_for_a_while() -> None:
         for file_id in out_of_use.keys() - self._deferred_callables.keys():
             del out_of_use[file_id]
 
+    # Streamlit has no setting for it; the version is pinned, and tests/views/test_downloads.py fails where the method is another.
     MediaFileManager._remove_orphaned_deferred_callables = forget  # type: ignore[method-assign]

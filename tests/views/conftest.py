@@ -1,12 +1,16 @@
 """The small world of tests/views/world.py as the store that this process owns."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from observability import owner
 from observability.store.database import Store
+from observability.store.loader import load_files
+from observability.store.parse_types import Defaults
 from observability.views import load
 from tests.views.world import END, World, build
 
@@ -34,3 +38,10 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(owner, "current_store", lambda: store)
     yield store
     store.close()
+
+
+def land(store: Store, records: Iterable[dict[str, Any]], folder: Path) -> None:
+    """Puts records into a store, each arrived when it happened; none may be rejected."""
+    path = folder / "lines.jsonl"
+    path.write_text("".join(json.dumps(each | {"received_at": each["at"]}) + "\n" for each in records), encoding="utf-8")
+    assert load_files(store, [path], Defaults()).rejected == 0

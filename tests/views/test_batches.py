@@ -1,18 +1,14 @@
 """Do the pages about batches and cleaning show every figure of their records, and what became of a batch's predictions?"""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from observability import owner
 from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
 from observability.views import load
 from tests.test_pages import opened, tables, words
+from tests.views.conftest import land
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 DAYS = 60
@@ -54,20 +50,15 @@ def lines() -> list[dict]:
                 "cost": 0.25, "status": "error" if i < 3 else "ok",
             }
         )  # fmt: skip
-    return [each | {"received_at": each["at"]} for each in found]
+    return found
 
 
 @pytest.fixture
-def delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def delivered(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The store that this process owns."""
-    store = Store.open(tmp_path / "home")
-    path = tmp_path / "lines.jsonl"
-    path.write_text("\n".join(json.dumps(each) for each in lines()) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
-    monkeypatch.setattr(owner, "current_store", lambda: store)
+    land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "now", lambda: END)
-    yield store
-    store.close()
+    return empty
 
 
 def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_predictions(delivered: Store) -> None:

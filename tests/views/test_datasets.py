@@ -1,18 +1,14 @@
 """Does the page about datasets say what each version holds, which versions are alike, who learned from them and what was done to them?"""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from observability import owner
 from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
 from observability.views import load
 from tests.test_pages import opened, tables, words
+from tests.views.conftest import land
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 
@@ -35,20 +31,15 @@ def lines() -> list[dict]:
             "rows_dropped": 250,
         },
     ]  # fmt: skip
-    return [each | {"received_at": each["at"]} for each in found]
+    return found
 
 
 @pytest.fixture
-def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def logged(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The store that this process owns."""
-    store = Store.open(tmp_path / "home")
-    path = tmp_path / "lines.jsonl"
-    path.write_text("\n".join(json.dumps(each) for each in lines()) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
-    monkeypatch.setattr(owner, "current_store", lambda: store)
+    land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "now", lambda: END)
-    yield store
-    store.close()
+    return empty
 
 
 def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Store) -> None:

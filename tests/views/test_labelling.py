@@ -1,6 +1,5 @@
 """The page Labelling and the case: do their tables, sentences and files hold what a count of the records by hand says?"""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +12,6 @@ from observability.analyzers.data import _suggestions
 from observability.analyzers.data._answers import answers_of
 from observability.store import said
 from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
 from observability.views import load, text
 from observability.views.charts import labels as charts_labels
 from observability.views.charts import suggestions as charts_suggestions
@@ -22,6 +19,7 @@ from observability.views.data import suggestions
 from observability.views.scope import Scope
 from tests.labelling_world import END, START, project
 from tests.test_pages import opened, tables, words
+from tests.views.conftest import land
 
 DATES = {"window": "Chosen dates", "from": f"{START:%Y-%m-%dT%H:%M}", "to": f"{END:%Y-%m-%dT%H:%M}"}
 SCOPE = Scope(span="dates", start=START.replace(tzinfo=UTC), end=END.replace(tzinfo=UTC))
@@ -80,9 +78,7 @@ def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "score": 0.5,
         }
     )
-    path = folder / "lines.jsonl"
-    path.write_text("\n".join(json.dumps(each | {"received_at": each["at"]}) for each in lines) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
+    land(store, lines, folder)
     yield store
     store.close()
 
