@@ -11,15 +11,16 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 
 import streamlit as st
 
-from observability import owner, server
-from observability.errors import ObservabilityError
+from observability.core.errors import ObservabilityError
+from observability.dashboard import application
+from observability.server import process_lock
 
 try:
-    owner.own(owner.home_folder())
+    process_lock.own(process_lock.home_folder())
 except ObservabilityError as error:
     print(error, file=sys.stderr)
     sys.stderr.flush()
     os._exit(error.exit_code)
 
 # Streamlit finds the application by reading this file for a call of `st.App`, so it stands here and nowhere else.
-app = st.App(str(Path(__file__).parent / "observability" / "views" / "shell.py"), **server.parts())
+app = st.App(str(Path(__file__).parent / "observability" / "dashboard" / "shell.py"), **application.parts())

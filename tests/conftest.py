@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from observability import cli
-from tests.commanding import Command, Done
-from tests.sample_home import copied, sample_home
+from observability.cli import main
+from tests.support.commanding import Command, Done
+from tests.support.sample_home import copied, sample_home
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
 
@@ -19,7 +19,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def work(home: Path, *argv: object) -> Done:
         monkeypatch.setenv("OBSERVABILITY_HOME", str(home))
         capsys.readouterr()
-        code = cli.main([str(each) for each in argv])
+        code = main.main([str(each) for each in argv])
         said = capsys.readouterr()
         return Done(code, said.out, said.err)
 

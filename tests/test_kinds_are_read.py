@@ -12,17 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability import owner
-from observability.record import KINDS
+from observability.core.weeks import Week
+from observability.dashboard import load
+from observability.records.kinds import KINDS
 from observability.review import freeze
-from observability.review.week import Week
-from observability.store import written
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
-from observability.store.register import Request, register
-from observability.views import load
-from tests.test_pages import opened
+from observability.server import process_lock
+from observability.store.db.database import Store
+from observability.store.ingest import record_writer
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from tests.dashboard.test_pages import opened
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
@@ -177,7 +179,7 @@ def said() -> list[dict]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The store with a record of each kind."""
     folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(3)
-    store = Store.open(folder / "home", threads=1)
+    store = open_store(folder / "home", threads=1)
     frame = pd.DataFrame(
         {
             "age": rng.normal(34, 3, 300),
@@ -194,7 +196,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     path.write_text("\n".join(map(json.dumps, lines())) + "\n", encoding="utf-8")
     assert load_files(store, [path], Defaults()).reasons == {}
     freeze.freeze(store, Week.parse("2026-W10"), author="ann", now=END)
-    written.write(store, said())
+    record_writer.write(store, said())
     (store.home / "alerts.toml").write_text('[channels]\nteam = "json://127.0.0.1:9/x"\n', encoding="utf-8")
     yield store
     store.close()
@@ -203,7 +205,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def owned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store as the one that this process owns."""
-    monkeypatch.setattr(owner, "current_store", lambda: store)
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "now", lambda: END)
 
 

@@ -1,7 +1,7 @@
 """Does every analyzer keep the ten laws of docs/architecture.md? Nothing here knows an analyzer: what `discover` finds is held to them.
 
-Two real stores are asked: one with everything that makes counting hard (tests/store/engine_world.py), one of a live model with five weeks of
-past and faults in the last (tests/live_world.py). Each law is then shown to catch an analyzer that breaks it (tests/analyzers/broken.py).
+Two real stores are asked: one with everything that makes counting hard (tests/support/engine_world.py), one of a live model with five weeks of
+past and faults in the last (tests/support/live_world.py). Each law is then shown to catch an analyzer that breaks it (tests/support/analyzers_broken.py).
 """
 
 import contextlib
@@ -20,18 +20,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability import run
-from observability.aggregate import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, discover
-from observability.finding import SEVERITIES, Finding
-from observability.metrics import METRICS
-from observability.record import KINDS
-from observability.store import admin, engine
-from observability.store.database import Store
-from observability.window import EPOCH, HOUR, Window
-from tests import live_world, reference_engine
-from tests.analyzers.broken import BROKEN
-from tests.store import engine_world
+from observability.analyzers import discover
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context
+from observability.core.finding import SEVERITIES, Finding
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
+from observability.core.window import EPOCH, HOUR, Window
+from observability.monitoring import check
+from observability.records.kinds import KINDS
+from observability.store.db.database import Store
+from observability.store.query import aggregates
+from observability.store.registry import admin
+from tests.support import engine_world, live_world, reference_engine
+from tests.support.analyzers_broken import BROKEN
 
 ROOT = Path(__file__).parents[1]
 ANALYZERS = discover()
@@ -61,7 +62,7 @@ put_to_the_rows = remembered(reference_engine.put)
 
 @pytest.fixture(scope="module", autouse=True)
 def each_question_once() -> Iterator[None]:
-    with mock.patch.object(run, "put", remembered(run.put)):
+    with mock.patch.object(check, "put", remembered(check.put)):
         yield
 
 
@@ -78,7 +79,7 @@ class Case:
 
     def answer(self, wanted: Ask) -> pd.DataFrame:
         """The answer to one question."""
-        return run.put(self.store, wanted.aggregate, run.span_of(wanted, self.context))
+        return check.put(self.store, wanted.aggregate, check.span_of(wanted, self.context))
 
     def within(self, start: datetime, end: datetime) -> "Case":
         """The same version in another window, judged at its end, with nothing counted about lines."""
@@ -90,7 +91,7 @@ def cases_of(store: Store, model: str, start: datetime, end: datetime, **options
     """A case for each version that served in the window, as `run` makes them."""
     known = store.catalog().model(model)
     window = Window(model, start, end, **options)
-    for version in run.serving_versions(store, known, window):
+    for version in check.serving_versions(store, known, window):
         now = min(filter(None, (end, window.as_of)))
         context = Context(known, version, replace(window, version=version.name), now, 0.01, admin.counters(store, model, window))
         yield Case(store, context)
@@ -209,9 +210,9 @@ def law_4(analyzer: Analyzer, case: Case) -> None:
     for name, wanted in analyzer.needs(case.context).items():
         parts[name] = frames[name]
         if wanted.span != "reference" and isinstance(wanted.aggregate, Aggregate):
-            window = run.span_of(wanted, case.context)
+            window = check.span_of(wanted, case.context)
             step = DAY if wanted.span == "current" else 7 * DAY
-            answers = [run.put(case.store, wanted.aggregate, each) for each in pieces(window, step)]
+            answers = [check.put(case.store, wanted.aggregate, each) for each in pieces(window, step)]
             parts[name] = pd.concat([each for each in answers if len(each)] or answers[:1], ignore_index=True)
             assert parts[name]["n"].sum() == frames[name]["n"].sum(), name
     assert_same(said(analyzer, parts, case.context), said(analyzer, frames, case.context))
@@ -288,18 +289,18 @@ def law_8(analyzer: Analyzer, case: Case) -> None:
     """Every engine gives the same findings: DuckDB, and the plain walk over the rows."""
     other = {}
     for name, wanted in analyzer.needs(case.context).items():
-        other[name] = put_to_the_rows(case.store, wanted.aggregate, run.span_of(wanted, case.context))
+        other[name] = put_to_the_rows(case.store, wanted.aggregate, check.span_of(wanted, case.context))
     assert_same(said(analyzer, other, case.context), said(analyzer, case.frames(analyzer), case.context))
 
 
 def law_9(analyzer: Analyzer, case: Case) -> None:
     """One broken column becomes an `unknown` finding that says so, and stops nothing else; so does an analyzer that fails."""
-    whole = run.judged(case.store, analyzer, case.context)
+    whole = check.judged(case.store, analyzer, case.context)
     asked = columns_of(analyzer, case.context)
     for reference in dict.fromkeys((*asked[:1], *asked[len(asked) // 2 :][:1], *asked[-1:])):
         own = reference.partition(".")[2] or reference
         with broken_column(reference):
-            left = run.judged(case.store, analyzer, case.context)
+            left = check.judged(case.store, analyzer, case.context)
         told = [each for each in left if each.metric == "judged" and each.severity == "unknown" and "smashed" in each.because]
         assert {own, "model"} & {each.subject for each in told}, reference
         named = {own, case.context.model.subject(reference)}
@@ -316,10 +317,10 @@ def law_9(analyzer: Analyzer, case: Case) -> None:
 def beside(case: Case, *analyzers: Analyzer) -> list[Finding]:
     """What `run` says with these analyzers and no other."""
     window = replace(case.context.window, version=case.context.version.name)
-    with mock.patch.object(run, "discover", lambda: analyzers), mock.patch.object(run.LOG, "exception"):
+    with mock.patch.object(check, "discover", lambda: analyzers), mock.patch.object(check.LOG, "exception"):
         if case.context.model is EVERY_MODEL:
-            return run.record_findings(case.store, None, start=window.start, end=window.end, now=case.context.now)
-        return run.model_findings(case.store, case.context.model, window, case.context.now)
+            return check.record_findings(case.store, None, start=window.start, end=window.end, now=case.context.now)
+        return check.model_findings(case.store, case.context.model, window, case.context.now)
 
 
 def crash(frames: Frames, context: Context) -> list[Finding]:
@@ -348,8 +349,8 @@ def broken_column(reference: str) -> Iterator[None]:
 
         return asked
 
-    put, cells = smashed(run.put), smashed(engine.cells)
-    with mock.patch.object(run, "put", put), mock.patch.object(engine, "cells", cells), mock.patch.object(run.LOG, "exception"):
+    put, cells = smashed(check.put), smashed(aggregates.cells)
+    with mock.patch.object(check, "put", put), mock.patch.object(aggregates, "cells", cells), mock.patch.object(check.LOG, "exception"):
         yield
 
 
@@ -359,8 +360,8 @@ def law_10(analyzer: Analyzer, before: Store, after: Store) -> None:
     for as_of, asked in ((live_world.AS_OF, week), (live_world.AS_OF - timedelta(minutes=17), week), (live_world.AS_OF, {})):
         findings = []
         for store in (before, after):
-            with mock.patch.object(run, "discover", lambda: (analyzer,)):
-                report = run.check(store, model="live", as_of=as_of, now=live_world.END + 40 * DAY, **asked)
+            with mock.patch.object(check, "discover", lambda: (analyzer,)):
+                report = check.check(store, model="live", as_of=as_of, now=live_world.END + 40 * DAY, **asked)
             findings.append(sorted(report.findings, key=lambda each: each.id))
         assert findings[0]
         assert_same(findings[1], findings[0])

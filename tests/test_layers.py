@@ -1,159 +1,185 @@
-"""Does any module import upward, and does each heavy library stay in its one home? (docs/architecture.md, layers)"""
+"""Layers: no module imports upward, nothing imports in a circle, and each heavy library is imported in one place (docs/architecture.md)."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-CORE = {
-    "errors",
-    "window",
-    "aggregate",
-    "finding",
-    "incidents",
-    "since",
-    "incident_rules",
-    "analyzer",
-    "answers",
-    "catalog",
-    "settings",
-    "metrics",
-    "record",
-    "record_check",
-    "record_kinds",
-    "record_values",
-    "measure",
-    "numerals",
-    "energy",
-    "money",
-    "prices",
-}
-LAYERS = {
-    "stats": 0,
-    "client": 1,
-    "analyzers": 2,
-    "store": 2,
-    "worker": 2,
-    "run": 3,
-    "compare": 3,
-    "case": 3,
-    "lab": 3,
-    "late_labels": 3,
-    "estimated_days": 3,
-    "review": 3,
-    "alerts": 3,
-}
+from tests.support.import_graph import ROOT, circles, import_graph, imported_names, package_graph, package_of, source_files
+
+FLOORS = (
+    ("core", "observability"),
+    ("stats", "records", "incidents", "client"),
+    ("metrics", "store.db"),
+    ("detection", "store.query"),
+    ("analyzers", "store.rollup"),
+    ("store.ingest",),
+    ("store.registry", "store"),
+    ("worker",),
+    ("monitoring",),
+    ("enrichment", "compare", "alerts", "simulation"),
+    ("investigation",),
+    ("review",),
+    ("export",),
+    ("server",),
+    ("cli",),
+    ("dashboard", "__main__"),
+    ("app", "pages", "sample_data"),
+)
+"""Packages from the ground up. A package imports from lower floors only. A package that stands on no floor fails the test."""
+FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
+SAME_PACKAGE_ROOT = {"observability": ("client",)}
+"""Imports upward that are lazy exports: `import observability` offers the SDK's names."""
+NEVER = (
+    ("metrics", ("detection", "analyzers", "store")),
+    ("detection", ("analyzers", "store")),
+    ("analyzers", ("store",)),
+    ("store", ("analyzers", "detection", "metrics")),
+    ("export", ("dashboard",)),
+    ("review", ("dashboard",)),
+    ("investigation", ("dashboard",)),
+    ("server", ("dashboard", "cli")),
+)
+"""Packages that must never import others, directly or for types."""
+CLIENT_MAY_IMPORT = ("observability.client", "observability.records", "observability.core.errors")
 HOMES = {
-    "streamlit": ("observability/views/", "observability/server.py", "app.py", "pages/"),
+    "streamlit": ("observability/dashboard/", "app.py", "pages/"),
     "duckdb": ("observability/store/",),
-    "plotly": ("observability/views/charts/",),
-    "shap": ("observability/worker",),
-    "lightgbm": ("observability/worker", "sample_data/"),
-    "sklearn": ("observability/worker", "observability/stats/domain", "observability/case/tree", "sample_data/"),
-    "skops": ("observability/worker", "sample_data/"),
-    "xgboost": ("observability/worker",),
-    "onnxruntime": ("observability/worker",),
+    "plotly": ("observability/dashboard/charts/", "observability/dashboard/frame.py", "observability/dashboard/theme.py"),
+    "shap": ("observability/worker/",),
+    "lightgbm": ("observability/worker/", "sample_data/"),
+    "sklearn": ("observability/worker/", "observability/stats/domain", "observability/investigation/error_tree", "sample_data/"),
+    "skops": ("observability/worker/", "sample_data/"),
+    "xgboost": ("observability/worker/",),
+    "onnxruntime": ("observability/worker/",),
     "statsmodels": ("observability/stats/",),
     "codecarbon": ("observability/client/power",),
     "evidently": ("observability/export/",),
     "jinja2": ("observability/export/",),
     "weasyprint": ("observability/export/",),
-    "apprise": ("observability/alerts/send",),
+    "apprise": ("observability/alerts/delivery",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
+LIGHT = ("core", "records", "client", "incidents")
+"""Packages that need the standard library only. Frames and arrays are named there in annotations alone."""
+
+FILES = source_files()
+GRAPH = import_graph(FILES)
+PACKAGES = package_graph(GRAPH)
 
 
-def layer(module: str) -> int:
-    """The layer of `observability.<module>`: core 0, stats 0, client 1, analyzers, store and worker 2, run, compare, case, lab, review, alerts and the like 3, everything else 4."""
-    part = module.split(".")[1] if "." in module else ""
-    return 0 if part in CORE or not part else LAYERS.get(part, 4)
+def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
+    """Imports of a package on the same floor or a higher one, as sentences."""
+    found = []
+    for here, targets in packages.items():
+        for there, pairs in targets.items():
+            if there in SAME_PACKAGE_ROOT.get(here, ()):
+                continue
+            if FLOOR_OF[there] >= FLOOR_OF[here]:
+                found += [f"{name} imports {target}" for name, target in pairs]
+    return sorted(found)
 
 
-def sources() -> list[Path]:
-    """Every module of the product."""
-    return [path for folder in ("observability", "pages", "sample_data") for path in sorted((ROOT / folder).rglob("*.py"))] + [
-        ROOT / "app.py"
+def test_every_module_stands_on_a_floor() -> None:
+    assert len(FILES) > 500
+    unknown = {package_of(name) for name in FILES} - set(FLOOR_OF)
+    assert unknown == set(), f"add the package to FLOORS: {sorted(unknown)}"
+
+
+def test_no_loose_module_stands_beside_the_packages() -> None:
+    loose = {path.name for path in (ROOT / "observability").glob("*") if path.is_file()}
+    assert loose == {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_nothing_imports_upward() -> None:
+    assert upward(PACKAGES) == []
+
+
+def test_no_modules_and_no_packages_import_in_a_circle() -> None:
+    assert circles(GRAPH) == []
+    assert circles({here: set(targets) for here, targets in PACKAGES.items()}) == []
+
+
+@pytest.mark.parametrize(("package", "others"), NEVER, ids=[package for package, _ in NEVER])
+def test_what_a_package_must_never_import(package: str, others: tuple[str, ...]) -> None:
+    broken = [
+        f"{name} imports {target}"
+        for here, targets in PACKAGES.items()
+        if here.split(".")[0] == package
+        for there, pairs in targets.items()
+        if there.split(".")[0] in others
+        for name, target in pairs
     ]
+    assert broken == []
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """Modules a file imports, each with whether it is for types only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for part in node.body
-        for inner in ast.walk(part)
+def test_the_client_imports_records_and_errors_only() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in GRAPH.items()
+        if name.startswith("observability.client")
+        for target in targets
+        if not target.startswith(CLIENT_MAY_IMPORT)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("code", "upwards", "loops"),
+    [
+        ("from observability.store.query import plan", 1, 0),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from observability.monitoring.check import check", 1, 0),
+        ("PLACE = 'observability.monitoring.check:check'", 1, 0),
+        ("from observability.analyzers.data import other", 0, 1),
+        ("from observability.core.window import Window", 0, 0),
+    ],
+)
+def test_the_arrow_is_checked(tmp_path: Path, code: str, upwards: int, loops: int) -> None:
+    written = {
+        "observability/analyzers/data/bad.py": code,
+        "observability/analyzers/data/other.py": "from observability.analyzers.data import bad",
+        "observability/store/query/plan.py": "",
+        "observability/monitoring/check.py": "",
+        "observability/core/window.py": "",
     }
-    found: list[tuple[str, bool]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) in typing_only) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [(f"{node.module}.{alias.name}", id(node) in typing_only) for alias in node.names]
-    return found
-
-
-def module_name(path: Path) -> str:
-    """observability/store/engine.py is observability.store.engine."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def upward(path: Path) -> list[str]:
-    """Imports that go against the arrow."""
-    name = module_name(path)
-    own = 5 if name == "app" or name.startswith("pages") else layer(name)
-    wrong = []
-    for target, for_types in imports(path):
-        if for_types or not target.startswith("observability."):
-            continue
-        other = layer(target)
-        across = {name.split(".")[1] if "." in name else "", target.split(".")[1]} == {"analyzers", "store"}
-        if other > own or across:
-            wrong.append(f"{name} imports {target}")
-    return wrong
-
-
-def test_nobody_imports_upward() -> None:
-    files = [path for path in sources() if not module_name(path).startswith("sample_data")]
-    assert len(files) > 30
-    assert [line for path in files for line in upward(path)] == []
-
-
-def test_the_arrow_is_really_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = tmp_path / "observability" / "analyzers" / "data" / "bad.py"
-    bad.parent.mkdir(parents=True)
-    bad.write_text("from observability.store import engine\nfrom observability.run import check\n")
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    assert len(upward(bad)) == 2
+    for name, text in written.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    graph = import_graph(source_files(tmp_path))
+    packages = package_graph(graph)
+    across = [pair for pair in upward(packages) if "analyzers.data.bad" in pair]
+    store = [
+        pair for here, targets in packages.items() if here == "analyzers" for there, pair in targets.items() if there.startswith("store")
+    ]
+    assert len(across) + len(store) == upwards
+    assert len(circles(graph)) == loops
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_each_heavy_library_stays_in_its_home(library: str) -> None:
-    homes = HOMES[library]
     strangers = [
         path.relative_to(ROOT).as_posix()
-        for path in sources()
-        if any(target.split(".")[0] == library and not for_types for target, for_types in imports(path))
-        and not path.relative_to(ROOT).as_posix().startswith(homes)
+        for path in FILES.values()
+        if any(target.split(".")[0] == library for target in imported_names(path))
+        and not path.relative_to(ROOT).as_posix().startswith(HOMES[library])
     ]
     assert strangers == []
 
 
-def test_the_core_needs_the_standard_library_only() -> None:
-    allowed = set(sys.stdlib_module_names) | {"observability"}
-    light = CORE - {"measure", "energy", "money", "prices", "since"}
-    for path in sorted((ROOT / "observability").glob("*.py")) + sorted((ROOT / "observability" / "client").glob("*.py")):
-        if path.stem in light or path.parent.name == "client":
-            strangers = {target.split(".")[0] for target, for_types in imports(path) if not for_types} - allowed
-            assert strangers == set(), path.name
+@pytest.mark.parametrize("package", LIGHT)
+def test_light_packages_need_the_standard_library_only(package: str) -> None:
+    allowed = set(sys.stdlib_module_names) | {"observability", "pandas", "numpy"}
+    for name, path in FILES.items():
+        if package_of(name) == package:
+            assert {target.split(".")[0] for target in imported_names(path)} - allowed <= OPTIONAL.get(name, set()), name
 
 
-@pytest.mark.parametrize("code", ["import observability", "import observability.cli, sys; observability.cli.main(['status'])"])
+OPTIONAL = {"observability.client.power": {"codecarbon", "pynvml", "psutil"}}
+"""Libraries that a light module imports inside a function, where they are installed."""
+
+
+@pytest.mark.parametrize("code", ["import observability", "import observability.cli.main, sys; observability.cli.main.main(['status'])"])
 def test_starting_is_light(code: str, tmp_path: Path) -> None:
     ending = f"\nimport sys; print('LOADED', sorted(set(sys.modules) & {set(HEAVY)!r}))"
     answer = subprocess.run(

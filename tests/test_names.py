@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from observability.analyzer import discover
-from observability.metrics import METRICS
+from observability.analyzers import discover
+from observability.core.metric_definitions import METRICS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "observability").rglob("*.py"))
@@ -74,8 +74,8 @@ def test_the_command_metrics_lists_every_one_of_them() -> None:
 
 
 def test_the_readme_names_every_record_kind_and_command() -> None:
-    from observability.cli import parser
-    from observability.record import KINDS
+    from observability.cli.parser import parser
+    from observability.records.kinds import KINDS
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = next(iter(action.choices for action in parser()._actions if isinstance(action.choices, dict)))

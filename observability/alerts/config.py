@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 
 FILE = "alerts.toml"
 WEBHOOKS = ("json", "jsons")

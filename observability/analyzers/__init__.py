@@ -1,1 +1,20 @@
-"""One file, one question; found by walking this folder (observability/analyzer.py)."""
+"""Analyzers, one file each at `<section>/<name>.py`. `discover` finds them by walking this folder."""
+
+import importlib
+import pkgutil
+from functools import cache
+
+from observability.core.analyzer import Analyzer
+
+
+@cache
+def discover() -> tuple[Analyzer, ...]:
+    """Every analyzer that is found by walking observability/analyzers, by name."""
+    found = []
+    for info in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
+        if info.ispkg:
+            continue
+        module = importlib.import_module(info.name)
+        if (analyzer := getattr(module, "ANALYZER", None)) is not None:
+            found.append(analyzer)
+    return tuple(sorted(found, key=lambda each: each.name))

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
 
 from observability.client.encode import describe_error, encode_line, format_time, now
 from observability.client.spool import SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 
 Moment = datetime | date | str
 Number = SupportsFloat

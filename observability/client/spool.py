@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 
 Fsync = Literal["never", "background", "always"]
 

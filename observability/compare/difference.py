@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from observability.aggregate import Question
+from observability.core.questions import Question
+from observability.core.window import Window
 from observability.stats.interval import Interval
 from observability.stats.multiple import benjamini_hochberg
-from observability.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame

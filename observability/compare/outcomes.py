@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.aggregate import Aggregate, By
-from observability.analyzers.serving.performance import LIMITS, MATURE, MINIMUM_LABELS, chance
-from observability.catalog import Model
 from observability.compare.difference import NONE, Asker, Difference, Section, blocked
-from observability.errors import NotFoundError
-from observability.measure import HEADLINE, by_class, maturity, outcome_aggregates, performance
-from observability.metrics import METRICS
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, By
+from observability.core.window import Slice, Window
+from observability.detection.metric_changes import MINIMUM_LABELS, chance
+from observability.metrics.measured_windows import MATURE
+from observability.metrics.metric_limits import LIMITS
+from observability.metrics.performance import HEADLINE, by_class, maturity, outcome_aggregates, performance
 from observability.stats.interval import Interval, difference_interval, rate_interval
-from observability.window import Slice, Window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

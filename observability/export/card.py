@@ -4,20 +4,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from observability import run
-from observability.aggregate import Records
-from observability.catalog import Model, Version
+from observability.core import formatting
+from observability.core.catalog import Model, Version
+from observability.core.finding import iso
+from observability.core.questions import Records
+from observability.core.window import Window
 from observability.export.review import environment
-from observability.finding import iso
-from observability.record_values import AFTER_LAST, FIRST
+from observability.monitoring import check
+from observability.records.values import AFTER_LAST, FIRST
 from observability.review import freeze
-from observability.review.items import rows
-from observability.store import engine, records
-from observability.views import text
-from observability.window import Window
+from observability.review.agenda_items import rows
+from observability.store.query import listing, records
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
@@ -29,9 +29,9 @@ def page(store: "Store", name: str, now: datetime) -> str:
     """The card of a model as one HTML file. Raises NotFoundError for an unknown model."""
     model = store.catalog().model(name)
     review, part = last_review(store, name)
-    window, _ = run.window_of(model, engine.activity(store), start=None, end=None, as_of=None, now=now)
+    window, _ = check.window_of(model, listing.activity(store), start=None, end=None, as_of=None, now=now)
     findings: Sequence[Body] = (
-        part["findings"] if part else [each.to_json() for each in run.check(store, model=name, now=now, with_records=False).findings]
+        part["findings"] if part else [each.to_json() for each in check.check(store, model=name, now=now, with_records=False).findings]
     )
     return environment().get_template("card.html").render(
         model=model,
@@ -63,7 +63,11 @@ def last_review(store: "Store", name: str) -> tuple[Body | None, Body | None]:
 
 def described(version: Version) -> Body:
     """A version in words."""
-    when = f"registered {text.day(version.registered_at)}" if version.registered_at else "not registered: it was seen in predictions only"
+    when = (
+        f"registered {formatting.day(version.registered_at)}"
+        if version.registered_at
+        else "not registered: it was seen in predictions only"
+    )
     held = "rows that the model was fitted on, which flatter it" if version.in_sample else "held-out rows"
     reference = f"{version.reference_rows:,} {held}." if version.reference_rows else "no reference."
     model_file = "its file is stored" if version.artifact else "its file is not stored"
@@ -74,9 +78,9 @@ def target(finding: Body) -> str:
     """The limit that a figure is held against."""
     limit = finding["limit"]
     if limit is None:
-        return text.DASH
+        return formatting.DASH
     both = limit if isinstance(limit, list) else [limit]
-    return " to ".join(text.amount(each, finding["unit"]) for each in both)
+    return " to ".join(formatting.amount(each, finding["unit"]) for each in both)
 
 
 def trained(store: "Store", model: Model) -> Iterable[str]:
@@ -85,7 +89,7 @@ def trained(store: "Store", model: Model) -> Iterable[str]:
     for row in list(reversed(frame.to_dict("records")))[:MOST]:
         data = f" on {row['dataset']}" if row["dataset"] else ""
         params = ", ".join(f"{name} {value}" for name, value in list((row["params"] or {}).items())[:8])
-        yield f"{row['run']}, {text.day(row['at'])}{data}{': ' + params if params else ''}."
+        yield f"{row['run']}, {formatting.day(row['at'])}{data}{': ' + params if params else ''}."
 
 
 def signed(store: "Store", name: str) -> Iterable[str]:
@@ -109,4 +113,4 @@ def caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
 
 def file_name(name: str, now: datetime) -> str:
     """A file's name without any sign that a system could take for something else."""
-    return f"model-card-{text.file_part(name, 'model')}-{now:%Y-%m-%d}.html"
+    return f"model-card-{formatting.file_part(name, 'model')}-{now:%Y-%m-%d}.html"

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from observability.case import Case, Input, Rule
-from observability.case.modelled import AGAINST, Contrast
-from observability.case.saying import left_over, method
-from observability.case.saying import words as in_sentences
+from observability.core import formatting
+from observability.core.numerals import worded
+from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
-from observability.numerals import worded
-from observability.store.said import Item
-from observability.views import text
-from observability.window import Slice
+from observability.investigation.evidence_types import Case, Input, Rule
+from observability.investigation.explanation_sentences import left_over, method
+from observability.investigation.explanation_sentences import words as in_sentences
+from observability.investigation.model_answers import AGAINST, Contrast
+from observability.store.query.decision_log import Item
 
 if TYPE_CHECKING:
-    from observability.catalog import Model
+    from observability.core.catalog import Model
 
 MASKED = "masked"
 MOST_BARS = 8
@@ -55,7 +55,7 @@ class Frozen:
 
 def file_name(prediction: str, at: datetime) -> str:
     """A file's name without any sign that a system could take for something else."""
-    return f"case-{text.file_part(prediction, 'prediction')}-{at:%Y%m%d-%H%M}"
+    return f"case-{formatting.file_part(prediction, 'prediction')}-{at:%Y%m%d-%H%M}"
 
 
 def sensitive(model: "Model") -> frozenset[str]:
@@ -94,8 +94,8 @@ def page(frozen: Frozen) -> str:
         spoken=spoken,
         method=method,
         left_over=left_over,
-        number=text.number,
-        share=text.share,
+        number=formatting.number,
+        share=formatting.share,
         worded=worded,
     )  # fmt: skip
 
@@ -139,16 +139,17 @@ def markdown(frozen: Frozen, address: str = "") -> str:
     case, masked = frozen.case, frozen.masked
     rule, row = shown_rule(case.rule, masked), case.row
     odd = [f"{each.feature} = {shown_value(each, masked)} ({', '.join(each.flags)})" for each in shown_inputs(case, masked) if each.flags]
-    lines = [f"**Case {chat(row.id[:200])}** of {chat(row.model.name)} {chat(row.version.name)}, {text.minute(row.at)} UTC", ""]
+    lines = [f"**Case {chat(row.id[:200])}** of {chat(row.model.name)} {chat(row.version.name)}, {formatting.minute(row.at)} UTC", ""]
     lines += [chat(case.happened.sentence if case.happened else case.why.get("happened", "")), ""]
     lines += [f"- Odd inputs: {chat('; '.join(odd[:6])) or 'none'}"]
     lines += [
-        f"- Suspected: {SOURCES[each.source].lower()} ({text.number(each.score, 2)}): {chat(hidden(each.because, case, rule, masked)[:600])}"
+        f"- Suspected: {SOURCES[each.source].lower()} ({formatting.number(each.score, 2)}): {chat(hidden(each.because, case, rule, masked)[:600])}"
         for each in (case.triage or ())[:2]
     ]
     lines += [f"- Like it: {chat(rule.because)}"] if rule else []
     lines += [
-        f"- Simulated: {chat(tried(each, masked)[:600])} gives {text.number(each.fields.get('score'))}" for each in frozen.what_ifs[:3]
+        f"- Simulated: {chat(tried(each, masked)[:600])} gives {formatting.number(each.fields.get('score'))}"
+        for each in frozen.what_ifs[:3]
     ]
     lines += [f"- {WRONG.get(str(each.fields.get('wrong')), 'Not decided')}; {SOURCES.get(str(each.fields['source']), '').lower()}: {chat(str(each.fields.get('note') or '')[:600])} ({chat(each.last.author[:80])})" for each in frozen.verdicts if each.state == "standing"]  # fmt: skip
     lines += [
@@ -156,7 +157,7 @@ def markdown(frozen: Frozen, address: str = "") -> str:
         for each in frozen.actions
     ]
     hides = f" Masked: {chat(', '.join(sorted(masked)))}." if masked else ""
-    lines += ["", f"Frozen {text.minute(frozen.at)} UTC.{hides}{f' <{address}>' if address else ''}"]
+    lines += ["", f"Frozen {formatting.minute(frozen.at)} UTC.{hides}{f' <{address}>' if address else ''}"]
     return "\n".join(lines) + "\n"
 
 
@@ -187,11 +188,11 @@ def facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
     cost = case.happened.cost if case.happened else None
     currency = (case.happened.currency or "") if case.happened else ""
     pairs: list[tuple[str, object]] = [
-        ("Id", row.id), ("Model", row.model.name), ("Version", row.version.name), ("Time (UTC)", text.minute(row.at)),
-        ("Environment", row.environment), ("Score", text.number(row.score, 4) if row.score is not None else None),
-        ("Cut-off", text.number(row.threshold) if row.model.task == "binary" else None), ("Answer", worded(row.answer) if row.answer is not None else None),
-        ("Label", worded(label.value) if label else "none yet"), ("Label from", text.minute(label.at) if label else None),
-        ("Cost of the error", f"{text.number(cost)} {currency}".strip() if cost is not None else None), ("Status", row.status),
+        ("Id", row.id), ("Model", row.model.name), ("Version", row.version.name), ("Time (UTC)", formatting.minute(row.at)),
+        ("Environment", row.environment), ("Score", formatting.number(row.score, 4) if row.score is not None else None),
+        ("Cut-off", formatting.number(row.threshold) if row.model.task == "binary" else None), ("Answer", worded(row.answer) if row.answer is not None else None),
+        ("Label", worded(label.value) if label else "none yet"), ("Label from", formatting.minute(label.at) if label else None),
+        ("Cost of the error", f"{formatting.number(cost)} {currency}".strip() if cost is not None else None), ("Status", row.status),
         ("Subject", MASKED if "subject" in masked and stored.get("subject") is not None else stored.get("subject")),
         ("Device", stored.get("device")), ("Replica", stored.get("replica")), ("Batch", stored.get("batch")),
         *((name, MASKED if name in masked else spoken(value)) for name, value in row.groups.items()),
@@ -232,7 +233,7 @@ def spoken(value: Any) -> str:
         return "missing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:,.6g}".replace("-", text.MINUS) if isinstance(value, float) else str(value)
+    return f"{value:,.6g}".replace("-", formatting.MINUS) if isinstance(value, float) else str(value)
 
 
 def shown_contrast(contrast: Contrast | None, masked: Collection[str]) -> Contrast | None:

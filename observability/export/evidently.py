@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from observability.aggregate import Sample
-from observability.catalog import Model, Version
-from observability.errors import UsageError
-from observability.finding import iso
-from observability.window import Window
+from observability.core.catalog import Model, Version
+from observability.core.errors import UsageError
+from observability.core.finding import iso
+from observability.core.questions import Sample
+from observability.core.window import Window
 from observability.worker.job import Output, Report
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-    from observability.store.database import Store
-    from observability.worker import Answer
+    from observability.store.db.database import Store
+    from observability.worker.process import Answer
 
 ROWS = 5000
 """Rows of each side. A report of 25 columns takes about 10 s and 6 MB with them, most of it importing Evidently."""
@@ -89,8 +89,8 @@ def export(
     rows: at most so many of each side, those with the smallest hash of their id, so that the same question gives the same rows.
     Raises UsageError where a side has fewer than LEAST_ROWS rows or no column, and WorkerError where the worker fails.
     """
-    from observability.aggregate import Aggregate
-    from observability.store import engine
+    from observability.core.questions import Aggregate
+    from observability.store.query import aggregates, listing
 
     say = progress or (lambda share, words: None)
     model = store.catalog().model(current.model)
@@ -99,7 +99,7 @@ def export(
     sides: dict[str, DataFrame] = {}
     of_rows = []
     for name, window in (("current", current), ("reference", reference)):
-        counted = engine.ask(store, Aggregate("predictions"), window)
+        counted = aggregates.ask(store, Aggregate("predictions"), window)
         of_rows.append(int(counted["n"].sum()))
         if of_rows[-1] < LEAST_ROWS:
             raise UsageError(
@@ -107,7 +107,7 @@ def export(
                 got=f"{of_rows[-1]} predictions", expected=f"at least {LEAST_ROWS}", attempt="Choose a longer window",
             )  # fmt: skip
         asked = Sample("outcomes", tuple(columns.references.values()), rows)
-        sides[name] = renamed(model, engine.sample(store, asked, window), columns)
+        sides[name] = renamed(model, listing.sample(store, asked, window), columns)
     frames, left_out = usable(sides, columns)
     sizes = len(frames["current"]), len(frames["reference"])
     arguments = {

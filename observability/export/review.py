@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from observability.errors import UsageError
+from observability.core import formatting
+from observability.core.errors import UsageError
+from observability.core.finding import iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
-from observability.finding import iso
-from observability.review import evidence
+from observability.review import decision_evidence
+from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
 from observability.review.restated import Restated, restated
 from observability.review.snapshot import Body
-from observability.store import said
-from observability.views import text
-from observability.views.review import words as review_words
+from observability.store.query import decision_log
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
@@ -77,7 +77,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         outcomes={item: {**each, "at": iso(each["at"])} for item, each in outcomes(words).items()},
         notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
         same_rows=on_the_same_rows,
-        piece=evidence.read,
+        piece=decision_evidence.read,
         stake=review_words.stake,
         inputs=review_words.inputs,
         labelling=review_words.labelling_lines,
@@ -102,13 +102,13 @@ def environment() -> "Environment":
     )  # fmt: skip
     made.globals.update(
         icons=ICONS,
-        words=text.STATUS_WORDS,
+        words=formatting.STATUS_WORDS,
         ends=ENDS,
-        amount=text.amount,
-        count=text.count,
-        title=text.metric_title,
-        minute=lambda at: text.minute(datetime.fromisoformat(at)),
-        span=lambda start, end: text.span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
+        amount=formatting.amount,
+        count=formatting.count,
+        title=formatting.metric_title,
+        minute=lambda at: formatting.minute(datetime.fromisoformat(at)),
+        span=lambda start, end: formatting.span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
     )
     made.filters["told"] = told
     return made
@@ -116,7 +116,7 @@ def environment() -> "Environment":
 
 def unturned(value: Any) -> Any:
     """What is put into a page, texts without signs that turn what follows; what is no text as it is."""
-    return type(value)(text.unturned(value)) if isinstance(value, str) else value
+    return type(value)(formatting.unturned(value)) if isinstance(value, str) else value
 
 
 def told(words: str) -> Markup:
@@ -130,16 +130,16 @@ def on_the_same_rows(each: dict[str, Any]) -> str:
     pairs, main = each["pairs"], each["headline"]
     if not pairs or not pairs["n"]:
         return "No row was answered by both, so they are not compared row by row."
-    words = [f"Both answered {text.count(pairs['n'])} requests, {text.count(pairs['labelled'])} of them labelled."]
+    words = [f"Both answered {formatting.count(pairs['n'])} requests, {formatting.count(pairs['labelled'])} of them labelled."]
     if main and main["change"] is not None and main["low"] is not None:
-        title = text.metric_title(main["metric"])
+        title = formatting.metric_title(main["metric"])
         words.append(
-            f"{title} on them: {text.amount(main['new'], main['unit'])} with the new version, {text.amount(main['then'], main['unit'])} with the one that serves "
-            f"(change {text.amount(main['low'], main['unit'])} to {text.amount(main['high'], main['unit'])}, 95 % interval): {VERDICTS[main['verdict']]}."
+            f"{title} on them: {formatting.amount(main['new'], main['unit'])} with the new version, {formatting.amount(main['then'], main['unit'])} with the one that serves "
+            f"(change {formatting.amount(main['low'], main['unit'])} to {formatting.amount(main['high'], main['unit'])}, 95 % interval): {VERDICTS[main['verdict']]}."
         )
-    words.append(f"The new one is right alone in {text.count(pairs['only_a'])}, the other in {text.count(pairs['only_b'])}.")
+    words.append(f"The new one is right alone in {formatting.count(pairs['only_a'])}, the other in {formatting.count(pairs['only_b'])}.")
     if pairs["flips"] and pairs["flips"]["value"] is not None:
-        words.append(f"{text.share(pairs['flips']['value'])} of the decisions flip.")
+        words.append(f"{formatting.share(pairs['flips']['value'])} of the decisions flip.")
     return " ".join(words)
 
 
@@ -150,7 +150,7 @@ def items_of(body: Body) -> list[Item]:
 
 def decided(store: "Store", review: str) -> list[Body]:
     """Standing decisions of a review, oldest first, as a page shows them."""
-    found_ = [each for each in said.decisions(store) if each.fields.get("review") == review and each.state == "standing"]
+    found_ = [each for each in decision_log.decisions(store) if each.fields.get("review") == review and each.state == "standing"]
     return [
         {
             "decision": each.id,
@@ -176,7 +176,7 @@ def chart(part: Body) -> Markup:
         return Markup("")
     points = [(str(day), value, low, high) for day, value, low, high, *_ in finding["evidence"].get("by_day", [])]
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
-    title = text.metric_title(finding["metric"])
+    title = formatting.metric_title(finding["metric"])
     guesses = {str(day): value for day, value, *_ in part.get("estimates", {}).get("by_day", [])}
     dashed = [guesses.get(day) for day, *_ in points] if guesses else []
     label = f"{title} of {part['model']} by day. {finding['because']}"
@@ -198,7 +198,7 @@ def minutes(store: "Store", review: str) -> str:
         write.writerow(inert([review, "item", ", ".join(each.models), each.title, *said_, "", "", ""]))
     for decision in decided(store, review):
         write.writerow(inert([review, "decision", decision["model"], decision["statement"], decision["choice"], decision["decider"] or decision["author"], decision["at"], "", decision["revisit"], ""]))  # fmt: skip
-    for action in reversed(said.actions(store)):
+    for action in reversed(decision_log.actions(store)):
         if action.fields.get("review") == review:
             fields, due = action.fields, action.fields.get("due")
             write.writerow(inert([review, "action", fields.get("model"), fields.get("text"), action.state, action.first.author, iso(action.first.at), fields.get("owner"), iso(due) if due else "", fields.get("metric")]))  # fmt: skip
@@ -216,11 +216,11 @@ def summary(store: "Store", review: str) -> str:
     words = said_about(store, review)
     agenda, ended = arranged(items_of(body), words), outcomes(words)
     lines = [
-        f"**Model review, week {body['week']}** ({text.span(datetime.fromisoformat(body['start']), datetime.fromisoformat(body['end']))}, UTC)"
+        f"**Model review, week {body['week']}** ({formatting.span(datetime.fromisoformat(body['start']), datetime.fromisoformat(body['end']))}, UTC)"
     ]
     for each in body["models"]:
-        state = f"{ICONS[each['severity']]} {text.STATUS_WORDS[each['severity']].lower()}"
-        lines.append(f"- {chat(each['model'])}: {state}, {text.plural(len(each['incidents']), 'incident')}")
+        state = f"{ICONS[each['severity']]} {formatting.STATUS_WORDS[each['severity']].lower()}"
+        lines.append(f"- {chat(each['model'])}: {state}, {formatting.plural(len(each['incidents']), 'incident')}")
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs a person this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
@@ -239,5 +239,5 @@ def chat(words: str) -> str:
     """A text on one line that a chat takes as words: names between backticks stay code, signs of markup, mentions and addresses do nothing."""
     return "".join(
         f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))
-        for place, part in enumerate(" ".join(text.unturned(words).split()).split("`"))
+        for place, part in enumerate(" ".join(formatting.unturned(words).split()).split("`"))
     )

@@ -8,7 +8,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from observability import numerals
+from observability.core import numerals
 
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 Point = tuple[str, float | None, float | None, float | None]

@@ -3,18 +3,19 @@
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from observability.catalog import Model
-from observability.compare import asker, compare, pairs
+from observability.compare import paired_rows
+from observability.compare.comparison import asker, compare
 from observability.compare.difference import Difference
-from observability.errors import ObservabilityError
-from observability.measure import HEADLINE
-from observability.review.regressed import regressed
-from observability.review.same_rows import answers, most
-from observability.review.week import Week
-from observability.window import Window
+from observability.core.catalog import Model
+from observability.core.errors import ObservabilityError
+from observability.core.weeks import Week
+from observability.core.window import Window
+from observability.metrics.performance import HEADLINE
+from observability.review.paired_versions import answers, most
+from observability.review.regressed_slices import regressed
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 Body = dict[str, Any]
 SHOWN = 12
@@ -60,7 +61,7 @@ def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
         "differences": [difference(each) for each in differing[:SHOWN]],
         "sentence": done.sentence,
         "notes": list(done.notes),
-        "slices": regressed(model, pairs.rows_of(asker(store), model, replace(b, version=new, environment="shadow"), b, *versions)),
+        "slices": regressed(model, paired_rows.rows_of(asker(store), model, replace(b, version=new, environment="shadow"), b, *versions)),
     }
 
 

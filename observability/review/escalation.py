@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from observability.alerts import config as configs
 from observability.alerts.config import Config
-from observability.errors import ObservabilityError
+from observability.core.errors import ObservabilityError
+from observability.review.action_items import DASHBOARD
 from observability.review.agenda import UNDECIDED, Item
-from observability.review.promises import DASHBOARD
-from observability.store import written
+from observability.store.ingest import record_writer
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 Body = dict[str, Any]
 LOG = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def pass_up(store: "Store", body: Body, now: datetime) -> None:
         except ObservabilityError as error:
             LOG.warning("nobody is told what waits in week %s: %s", body["week"], error)
     if records:
-        written.write(store, records)
+        record_writer.write(store, records)
 
 
 def actions(body: Body, now: datetime) -> Iterable[dict[str, Any]]:

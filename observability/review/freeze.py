@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from observability.aggregate import Records
-from observability.errors import NotFoundError, UsageError
-from observability.record_values import AFTER_LAST, FIRST
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.questions import Records
+from observability.core.weeks import Week
+from observability.core.window import Window
+from observability.records.values import AFTER_LAST, FIRST
 from observability.review.escalation import pass_up
 from observability.review.snapshot import Body, Progress, snapshot
-from observability.review.week import Week
-from observability.store import records, written
-from observability.window import Window
+from observability.store.ingest import record_writer
+from observability.store.query import records
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
 EARLIER = 8
@@ -48,7 +49,7 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
     body = snapshot(store, week, frozen_at=now, earlier=before(store, week, now), progress=progress)
     head = {"kind": "review", "review": str(week), "week": str(week), "at": now, "author": author}
     parts = [{**head, "model": part["model"], "body": part} for part in body["models"]]
-    written.write(store, [{**head, "body": {**body, "models": []}}, *parts])
+    record_writer.write(store, [{**head, "body": {**body, "models": []}}, *parts])
     kept = body_of(store, str(week))
     assert kept is not None
     pass_up(store, kept, now)

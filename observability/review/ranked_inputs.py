@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from observability.aggregate import Aggregate
-from observability.catalog import Model
-from observability.finding import Finding, over_window
-from observability.window import Window
+from observability.core.catalog import Model
+from observability.core.finding import Finding, over_window
+from observability.core.questions import Aggregate
+from observability.core.window import Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame

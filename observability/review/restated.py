@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from observability import run
-from observability.errors import NotFoundError
+from observability.core.errors import NotFoundError
+from observability.core.weeks import Week
+from observability.monitoring import check
+from observability.review.fleet_strip import COMPARED, Cell, figure
 from observability.review.snapshot import Body, settings_from
-from observability.review.strip import COMPARED, Cell, figure
-from observability.review.week import Week
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 RESTATED = ("performance", "labels")
 """Cells that labels move after the week is over."""
@@ -41,7 +41,9 @@ def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
     for part in body["models"]:
         try:
             with store.under({part["model"]: settings_from(part)}):
-                report = run.check(store, model=part["model"], start=week.start, end=week.end, now=now, only=ANALYZERS, with_records=False)
+                report = check.check(
+                    store, model=part["model"], start=week.start, end=week.end, now=now, only=ANALYZERS, with_records=False
+                )
         except NotFoundError:
             continue
         for name in RESTATED:

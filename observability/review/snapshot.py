@@ -5,35 +5,37 @@ judges by the settings that held then, so any past week can be made anew and com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from observability import run
-from observability.aggregate import Aggregate
-from observability.catalog import Model
-from observability.finding import SEVERITIES, Finding, iso
-from observability.incident_rules import STAGES, stage
-from observability.incidents import Incident
+from observability.core.catalog import Model
+from observability.core.finding import SEVERITIES, Finding, iso
+from observability.core.questions import Aggregate
+from observability.core.settings import ModelSettings
+from observability.core.weeks import ZONE, Week
+from observability.core.window import Window
+from observability.incidents.grouping import Incident
+from observability.incidents.grouping_rules import STAGES, stage
+from observability.monitoring import check as run
+from observability.review.action_items import promises
 from observability.review.agenda import ranked
-from observability.review.beside import beside
+from observability.review.agenda_items import items, rows
 from observability.review.challengers import challengers
-from observability.review.fair import audits
-from observability.review.items import items, rows
-from observability.review.ledger import entries
-from observability.review.monitoring import monitoring
-from observability.review.promises import promises
-from observability.review.strip import COMPARED, strip
-from observability.review.week import ZONE, Week
-from observability.settings import ModelSettings
-from observability.store import admin, engine
-from observability.store.settings_then import Then, settings_at
-from observability.store.source import snapshot as one_state
-from observability.window import Window
+from observability.review.change_log import entries
+from observability.review.fairness_status import audits
+from observability.review.fleet_strip import COMPARED, strip
+from observability.review.judged_model import Judged
+from observability.review.monitoring_quality import monitoring
+from observability.review.weekly_details import beside
+from observability.store.db.settings_history import Then, settings_at
+from observability.store.query import aggregates
+from observability.store.query.source import snapshot as one_state
+from observability.store.registry import admin
 
 if TYPE_CHECKING:
-    from observability.store.database import Store
+    from observability.store.db.database import Store
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
@@ -55,18 +57,6 @@ KEPT_EVIDENCE = (
 COMING_DAYS = 14
 MOST_FINDINGS = 200
 """Findings of a model that a frozen week keeps, the worst; `counts` says how many there were."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One model in the week: its window, findings worst first, incidents worst first, what the week before said, predictions served."""
-
-    model: Model
-    window: Window
-    findings: tuple[Finding, ...]
-    incidents: tuple[Incident, ...]
-    before: tuple[Finding, ...]
-    served: int
 
 
 def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
@@ -119,7 +109,7 @@ def judged(store: "Store", model: Model, week: Week) -> Judged:
 
     Of a model that served nothing in the week there are no rows to read, and no figure to hold against the week before.
     """
-    counts = engine.ask(store, Aggregate("predictions"), Window(model.name, week.start, week.end, as_of=week.end))
+    counts = aggregates.ask(store, Aggregate("predictions"), Window(model.name, week.start, week.end, as_of=week.end))
     served = int(counts["n"].sum())
     check = partial(run.check, store, model=model.name, as_of=week.end, now=week.end, with_records=False)
     report = check(start=week.start, end=week.end, reads="all" if served else "counts")

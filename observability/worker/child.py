@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.worker import folder as exchange
-from observability.worker.inside import run_job
+from observability.worker.job_process import run_job
 from observability.worker.limits import Limits
 
 TICK, SOON = 0.1, 0.002

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 from observability.worker.job import Output
 from observability.worker.limits import Limits, WorkerError
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from observability.errors import ObservabilityError
+from observability.core.errors import ObservabilityError
 
 Reason = Literal["time", "memory", "size", "crash", "garbage", "failed", "refused", "start"]
 

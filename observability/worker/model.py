@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 from observability.worker.explanation import Link, Method
 
 if TYPE_CHECKING:
@@ -16,15 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-
-OPENERS = {
-    "lightgbm": "observability.worker.model_lightgbm",
-    "xgboost": "observability.worker.model_xgboost",
-    "skops": "observability.worker.model_sklearn",
-    "onnx": "observability.worker.model_onnx",
-}
-"""Where each kind of file is opened. The warm process imports it before it forks: a fork may not write compiled modules, and would compile anew each time."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +92,6 @@ class Task:
 def through(link: Link, output: "Floats") -> "Floats":
     """The score of an output in a link's space (not of `raw`, where a score needs all classes)."""
     return 1 / (1 + np.exp(-output)) if link == "logit" else np.exp(output) if link == "log" else output
-
-
-def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> Model:
-    """Opens a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
-    opened: Model = import_module(OPENERS[kind]).open_file(path, rows, task)
-    return opened
 
 
 def missing_library(library: str, package: str) -> UsageError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
 from observability.worker.features import chosen, codes, in_order, numbers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 from observability.worker.features import canonical, chosen, class_order, in_order, numbers
 from observability.worker.model import Model, Task, as_scores, missing_library, unreadable
 

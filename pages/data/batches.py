@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from observability.views import frame, load, text
-from observability.views import scope as scopes
-from observability.views.data import batches
-from observability.views.overview import findings
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.data import batches
+from observability.dashboard.overview import findings
 
 frame.heading("batches")
 scope = replace(scopes.read(st.session_state), version=None, slice=None)
@@ -27,7 +28,7 @@ batches.sources_table(rows, found, chosen, scope)
 
 own = rows[rows["source"] == chosen]
 if len(own):
-    st.header(text.plain(f"Batches of {chosen}"), anchor=False)
+    st.header(formatting.plain(f"Batches of {chosen}"), anchor=False)
     said = batches.about(found, str(chosen))
     batches.claims(said)
     batches.chart(own, said, str(chosen))

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from observability.views import frame, load, text
-from observability.views import scope as scopes
-from observability.views.data import batches, cleaning
-from observability.views.overview import findings
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.data import batches, cleaning
+from observability.dashboard.overview import findings
 
 frame.heading("cleaning")
 scope = replace(scopes.read(st.session_state), version=None, slice=None)
@@ -26,7 +27,7 @@ cleaning.rules_table(rows, found, chosen, scope)
 
 own = rows[rows["subject"] == chosen]
 if len(own):
-    st.header(text.plain(cleaning.words(str(chosen))), anchor=False)
+    st.header(formatting.plain(cleaning.words(str(chosen))), anchor=False)
     said = cleaning.about(found, str(chosen))
     batches.claims(said)
     cleaning.chart(own, said)

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from observability.views import frame, load, text
-from observability.views import scope as scopes
-from observability.views.data import datasets
-from observability.views.overview import findings
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.data import datasets
+from observability.dashboard.overview import findings
 
 frame.heading("datasets")
 scope = replace(scopes.read(st.session_state), version=None, slice=None)
@@ -26,7 +27,7 @@ chosen = datasets.choose(made)
 datasets.datasets_table(made, chosen, scope)
 own = [each for each in made if each.name == chosen]
 asked = st.query_params.get("version_of_data")
-st.header(text.plain(chosen), anchor=False)
+st.header(formatting.plain(chosen), anchor=False)
 datasets.versions_table(own, scope, asked)
 datasets.detail(next((each for each in own if each.content.version == asked), own[-1]), scope)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from observability.views import frame, load
-from observability.views import scope as scopes
-from observability.views.data import acting, assigned, batches, items, labelling, suggestions
-from observability.views.overview import findings
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.data import annotator_actions, assignments, batches, labelled_items, labelling, suggestions
+from observability.dashboard.overview import findings
 
 frame.heading("labelling")
 scope = replace(scopes.read(st.session_state), version=None, slice=None)
@@ -33,15 +33,15 @@ people = labelling.people(shown, said)
 who = labelling.choose_person(people)
 labelling.people_table(people, scope, name, who)
 if who:
-    acting.decide(name, who, said)
+    annotator_actions.decide(name, who, said)
 labelling.gold_chart(people)
 labelling.classes(shown, who)
 labelling.guidelines(shown)
 labelling.sessions(shown, said)
 
 suggestions.shown(shown.now, said)
-assigned.shown(shown.assigned, shown.now)
-items.ask(name, scope)
+assignments.shown(shown.assigned, shown.now)
+labelled_items.ask(name, scope)
 
 st.header("Findings", anchor=False)
 findings.listed("findings", "Findings about people who label", [each for each in said if each.severity != "ok"], scope)

@@ -7,9 +7,9 @@ rest, how long what waits for a label waits, and what a label costs.
 
 import streamlit as st
 
-from observability.views import frame, links, load
-from observability.views.data import labels
-from observability.views.overview import findings
+from observability.dashboard import frame, links, load
+from observability.dashboard.data import labels
+from observability.dashboard.overview import findings
 
 here = frame.begin_model("labels")
 with st.skeleton(height=60):

@@ -5,12 +5,13 @@ checks: nulls, NaN, absent, of another type, never seen in the reference, out of
 
 import streamlit as st
 
-from observability.views import clicks, distributions, empty, frame, load, series, text
-from observability.views.charts import drift as charts_drift
-from observability.views.charts import time as charts_time
-from observability.views.data import quality
-from observability.views.overview import findings
-from observability.views.table import table
+from observability.core import formatting
+from observability.dashboard import clicks, distributions, empty_states, frame, load, time_series
+from observability.dashboard.charts import drift as charts_drift
+from observability.dashboard.charts import time as charts_time
+from observability.dashboard.data import quality
+from observability.dashboard.overview import findings
+from observability.dashboard.table import table
 
 here = frame.begin_model("quality")
 with frame.loading(240):
@@ -19,14 +20,14 @@ with frame.loading(240):
 st.header("Arrival", anchor=False)
 volume = quality.volume(here.window, found)
 said = quality.arrival(found)
-st.markdown(f"{text.status(said.severity)}: {text.sentence(said.because)}" if said else "What to expect is not known yet.")
+st.markdown(f"{formatting.status(said.severity)}: {formatting.sentence(said.because)}" if said else "What to expect is not known yet.")
 if volume["n"].sum() > 0:
-    figure = charts_time.volume(volume, series.marks(here.model.name, here.window))
+    figure = charts_time.volume(volume, time_series.marks(here.model.name, here.window))
     alt = said.because.replace("`", "") if said else "Predictions over time"
     on_bar = clicks.leads("volume", lambda point: clicks.period(here, point, volume["period"], clicks.EVERY, clicks.NEWEST))
     frame.chart(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"), on_select=on_bar)
 else:
-    empty.no_rows()
+    empty_states.no_rows()
     st.stop()
 
 columns = quality.columns(here.model, here.window)

@@ -5,17 +5,18 @@ values? These are told from a bounded sample of single requests, since counts ca
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
 
 here = frame.begin_model("requests")
 with frame.loading(240):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == "data/requests"]
 if not found:
-    empty.no_rows()
+    empty_states.no_rows()
     st.stop()
 for each in found:
-    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
 frame.explain("near_duplicate_share", "default_score_rate", "clock_skew", "distinct_ratio")
 
 st.header("Findings", anchor=False)

@@ -5,9 +5,9 @@ register, and load serving logs. The file is copied to this machine's disk while
 
 import streamlit as st
 
-from observability.views import frame, links
-from observability.views.operations import add_model
-from observability.views.scope import Scope
+from observability.dashboard import frame, links
+from observability.dashboard.operations import add_model
+from observability.dashboard.scope import Scope
 
 frame.heading("add_model")
 

@@ -5,9 +5,9 @@ whether it was useful. Everything is kept with author and time; messages survive
 
 import streamlit as st
 
-from observability.views import empty, frame
-from observability.views.operations import alerts, alerts_settings
-from observability.views.review import load_review
+from observability.dashboard import empty_states, frame
+from observability.dashboard.operations import alerts, alerts_settings
+from observability.dashboard.review import load_review
 
 scope = frame.begin("alerts", anyway=bool(load_review.alerts()))  # training runs raise alerts before any model has answered
 alerts.watching()
@@ -16,7 +16,7 @@ if found:
     alerts.listed(found, scope)
     alerts.work_on(found, scope)
 else:
-    empty.nothing(
+    empty_states.nothing(
         "No alert was opened yet.", "An incident of a live model that needs somebody opens one within five minutes of being found."
     )
 alerts.useful(found)

@@ -6,9 +6,9 @@ the days so far, with its 95 % interval; the month is held against the budget th
 
 import streamlit as st
 
-from observability.views import empty, frame
-from observability.views.operations import cost, energy
-from observability.views.overview import findings
+from observability.dashboard import empty_states, frame
+from observability.dashboard.operations import cost, energy
+from observability.dashboard.overview import findings
 
 here = frame.begin_model("cost")
 energy.of_all_rows(here)
@@ -29,7 +29,7 @@ if known:
         st.header("Training runs", anchor=False)
         cost.by_run(here)
 else:
-    empty.nothing("No cost is known yet.", "One price is enough to begin with, or a cost with each prediction.")
+    empty_states.nothing("No cost is known yet.", "One price is enough to begin with, or a cost with each prediction.")
     cost.how_to_log(expanded=True)
 cost.parts_table(spent)
 

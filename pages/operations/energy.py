@@ -7,9 +7,9 @@ own past, found in the same way.
 
 import streamlit as st
 
-from observability.views import frame
-from observability.views.operations import energy
-from observability.views.overview import findings
+from observability.dashboard import frame
+from observability.dashboard.operations import energy
+from observability.dashboard.overview import findings
 
 here = frame.begin_model("energy")
 energy.of_all_rows(here)

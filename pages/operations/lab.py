@@ -5,8 +5,8 @@ with only what had arrived by then. Beside it run the same days without the faul
 read; every figure here is simulated.
 """
 
-from observability.views import frame
-from observability.views.lab import job, lab, records
+from observability.dashboard import frame
+from observability.dashboard.lab import job, lab, records
 
 here = frame.begin_model("lab")
 of = lab.kind()

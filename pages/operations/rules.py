@@ -3,8 +3,8 @@ What matters for this model: its owner, costs, service level, and the limit from
 would have said over the last eight weeks, each as of its own end; every rule shows how often its alarms were judged useful.
 """
 
-from observability.views import frame
-from observability.views.operations import rules
+from observability.dashboard import frame
+from observability.dashboard.operations import rules
 
 here = frame.begin_model("rules")
 settings = rules.edited(here)

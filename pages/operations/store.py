@@ -5,9 +5,10 @@ remove the sample fleet.
 
 import streamlit as st
 
-from observability.views import frame, text
-from observability.views.operations import store
-from observability.views.table import table
+from observability.core import formatting
+from observability.dashboard import frame
+from observability.dashboard.operations import store
+from observability.dashboard.table import table
 
 frame.heading("store")
 status = store.read()
@@ -29,5 +30,5 @@ st.header("Rejected lines", anchor=False)
 store.rejected_lines(status)
 
 st.header("Remove", anchor=False)
-st.markdown(text.plain("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone."))
+st.markdown(formatting.plain("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone."))
 store.removal()

@@ -6,8 +6,8 @@ Each part stands alone: what is missing is said, with what to do.
 
 import streamlit as st
 
-from observability.views.case import case, conclude, edge, export, inputs, label, rule, versions, why
-from observability.views.case import sections as case_sections
+from observability.dashboard.case import case, conclude, decision_boundary, export, inputs, label, similar_errors, versions, why
+from observability.dashboard.case import sections as case_sections
 
 here = case.begin()
 
@@ -15,7 +15,7 @@ here = case.begin()
 @st.fragment
 def modelled(title: str, anchor: str) -> None:
     """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
-    draw = {"why": why.why, "edge": edge.edge, "versions": versions.versions}[anchor]
+    draw = {"why": why.why, "edge": decision_boundary.edge, "versions": versions.versions}[anchor]
     case.section(title, lambda: draw(here), anchor=anchor)
 
 
@@ -32,7 +32,7 @@ if at_once:
     with because:
         modelled(*WHY)
 case.section("Is it the label?", lambda: label.label(here), anchor="label")
-case.section("Is it just this one?", lambda: rule.rule(here), anchor="alike")
+case.section("Is it just this one?", lambda: similar_errors.rule(here), anchor="alike")
 grown, others = st.container(), st.container()
 case.section("What do we conclude?", lambda: conclude.conclude(here), anchor="conclude")
 case.section("Said before", lambda: conclude.before(here), anchor="said")
@@ -44,7 +44,7 @@ with others:
 with then:
     case.section("Found about that time", lambda: inputs.at_that_time(here))
 with grown:
-    case.section("Where errors gather", lambda: rule.tree(here))
+    case.section("Where errors gather", lambda: similar_errors.tree(here))
 if not at_once:
     with because:
         modelled(*WHY)

@@ -5,17 +5,18 @@ window and slice of the sidebar. Without words, the inboxes offer cases that des
 
 import streamlit as st
 
-from observability.views import frame, load, text
-from observability.views.case import cases
-from observability.views.sidebar import BIND
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard.case import cases
+from observability.dashboard.sidebar import BIND
 
 scope = frame.begin("cases")
 known = {each.name: each for each in load.catalog().models}
 typed = st.text_input(
     "Id, subject or conditions", key="q", bind=BIND, placeholder="Paste an id, or type a condition", icon=":material/search:",
-    help=text.sentence(cases.examples(known.get(scope.model or ""))),
+    help=formatting.sentence(cases.examples(known.get(scope.model or ""))),
 )  # fmt: skip
-st.caption(text.plain(cases.window_words(scope)))
+st.caption(formatting.plain(cases.window_words(scope)))
 if typed and typed.strip():
     with frame.loading(200):
         cases.results(scope, typed.strip())

@@ -6,20 +6,20 @@ above, whatever dates are looked at. Search it, filter it, take it along as CSV.
 
 import streamlit as st
 
+from observability.dashboard import empty_states, frame, load, other_records
+from observability.dashboard.overview import changes
+from observability.dashboard.review import load_review
+from observability.dashboard.sidebar import BIND
+from observability.dashboard.table import table
 from observability.export.csv import inert_csv
-from observability.views import empty, frame, load, others
-from observability.views.overview import changes
-from observability.views.review import load_review
-from observability.views.sidebar import BIND
-from observability.views.table import table
 
-scope = frame.begin("changes", anyway=bool(others.there()))  # events and datasets come before any model has answered
+scope = frame.begin("changes", anyway=bool(other_records.there()))  # events and datasets come before any model has answered
 start, end = load.span_of(scope)
 now = load.now()
 entries = load_review.ledger(scope.model, start, end)
 recent = changes.lately(load_review.ledger(scope.model, now - changes.LATELY, now), end)
 if not entries and not recent:
-    empty.nothing(
+    empty_states.nothing(
         "Nothing was logged in this window.",
         "Log an `event` record at each deploy, data change or incident; choose a longer window in the sidebar to look further back.",
     )

@@ -6,12 +6,13 @@ one to see what it rests on. The filters are in the address, and the downloads h
 
 import streamlit as st
 
-from observability.views import empty, frame, load, others, text
-from observability.views.choice import choose
-from observability.views.overview import findings, incidents
-from observability.views.table import table
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load, other_records
+from observability.dashboard.choice_box import choose
+from observability.dashboard.overview import findings, incidents
+from observability.dashboard.table import table
 
-scope = frame.begin("findings", anyway=bool(others.there()))  # training runs and batches are judged before any model has answered
+scope = frame.begin("findings", anyway=bool(other_records.there()))  # training runs and batches are judged before any model has answered
 with frame.loading(240):
     report = frame.guarded(lambda: load.report(scope))
 everything = report.findings
@@ -37,10 +38,11 @@ shown = [
 frame.still_looking([load.window(scope, each.name) for each in load.catalog().models if scope.model in (None, each.name)])
 counts = findings.count_by_severity(shown)
 st.markdown(
-    " ".join(f"{text.status(severity, f'{n:,} {text.STATUS_WORDS[severity].lower()}')}" for severity, n in counts.items() if n) or "None."
+    " ".join(f"{formatting.status(severity, f'{n:,} {formatting.STATUS_WORDS[severity].lower()}')}" for severity, n in counts.items() if n)
+    or "None."
 )
 if not everything:
-    empty.no_rows("findings")
+    empty_states.no_rows("findings")
     st.stop()
 if opened:
     incidents.card(opened, scope)

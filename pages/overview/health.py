@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.views import frame, load, tasks, text
-from observability.views.overview import fleet, incidents
-from observability.views.table import table
+from observability.core import formatting
+from observability.dashboard import frame, load, needs_action
+from observability.dashboard.overview import fleet, incidents
+from observability.dashboard.table import table
 
 scope = frame.begin("health")
 
@@ -22,8 +23,8 @@ def overview() -> None:
     needy = [each for each in standings if each.severity in ("act", "watch")]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{text.plural(len(standings), 'model')}**, {text.plural(len(needy), 'needs', 'need')} a person. "
-            f":gray[:small[As of {text.plain(text.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
+            f"**{formatting.plural(len(standings), 'model')}**, {formatting.plural(len(needy), 'needs', 'need')} a person. "
+            f":gray[:small[As of {formatting.plain(formatting.minute(datetime.now(UTC)))} UTC; refreshes every 30 seconds.]]"
         )
         frame.still_looking([each.window for each in standings])
     table("fleet", "Models, those that need a person first", fleet.COLUMNS, [fleet.as_row(each, scope) for each in standings])
@@ -31,7 +32,7 @@ def overview() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.header("What needs a person", anchor=False)
-        tasks.listed(standings, others, scope)
+        needs_action.listed(standings, others, scope)
     with right:
         st.header("What changed", anchor=False)
         rows = fleet.changes(standings, scope, acts=False)

@@ -5,8 +5,8 @@ answer is a sentence, where it helps a small chart, and a link to the page that 
 
 import streamlit as st
 
-from observability.views import answers, frame
-from observability.views.overview import card, fleet, incidents
+from observability.dashboard import frame, model_answers
+from observability.dashboard.overview import card, fleet, incidents
 
 here = frame.begin_model("model")
 standing = fleet.standing(here.scope, here.model)
@@ -14,7 +14,7 @@ standing = fleet.standing(here.scope, here.model)
 with st.container(horizontal=True, vertical_alignment="center"):
     card.button(here.model)
     frame.still_looking([standing.window])
-for question in answers.QUESTIONS:
+for question in model_answers.QUESTIONS:
     with st.container(border=True):
         question(here, standing)
 

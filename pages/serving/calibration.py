@@ -6,9 +6,10 @@ fault. Of a regression: does the truth rise as the prediction does?
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.serving import calibration
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import calibration
 
 here = frame.begin_model("calibration")
 with frame.loading(300):
@@ -16,8 +17,10 @@ with frame.loading(300):
 known = [each for each in found if each.value is not None]
 if not known:
     for each in found:
-        st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
-    empty.nothing("Nothing can be said about calibration yet.", "Labels may still be on their way: choose an earlier or a longer window.")
+        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+    empty_states.nothing(
+        "Nothing can be said about calibration yet.", "Labels may still be on their way: choose an earlier or a longer window."
+    )
     st.stop()
 
 said = calibration.claims(known)
@@ -28,7 +31,7 @@ else:
     decided = calibration.choose_class(here)
     both = calibration.sides(here, decided)
     if both is None:
-        empty.no_rows(f"labelled predictions decided as {text.plain(decided)}" if decided else "labelled predictions")
+        empty_states.no_rows(f"labelled predictions decided as {formatting.plain(decided)}" if decided else "labelled predictions")
     else:
         calibration.class_words(both)
         left, right = st.columns([3, 2], gap="large")

@@ -6,9 +6,9 @@ same requests, they are compared on exactly these rows.
 
 import streamlit as st
 
+from observability.dashboard import export_report, frame, load
+from observability.dashboard.serving import compare, compare_parts
 from observability.export.csv import inert_csv
-from observability.views import export, frame, load
-from observability.views.serving import compare, compare_parts
 
 here = frame.begin_model("compare")
 other = compare.choices(here)
@@ -32,4 +32,4 @@ compare_parts.inputs(here, found)
 st.header("Take it along", anchor=False)
 with st.container(horizontal=True, gap="small"):
     frame.download("compare.csv", lambda: inert_csv(compare_parts.long_frame(found.differences)), "All figures as CSV", key="all-csv")
-    export.export_button(here.window, other)
+    export_report.export_button(here.window, other)

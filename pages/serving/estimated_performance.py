@@ -6,10 +6,11 @@ came in: where it failed, it is not trusted.
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.serving import estimated_performance
-from observability.views.table import table
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import estimated_performance
+from observability.dashboard.table import table
 
 here = frame.begin_model("estimated_performance")
 with frame.loading(300):
@@ -17,12 +18,12 @@ with frame.loading(300):
 metrics = estimated_performance.estimated(found)
 if not metrics:
     for each in found:
-        st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
-    empty.nothing("Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores.")
+        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+    empty_states.nothing("Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores.")
     st.stop()
 
 finding = estimated_performance.choose(metrics, here)
-st.markdown(f"{text.status(finding.severity)}: **{text.sentence(finding.because)}**")
+st.markdown(f"{formatting.status(finding.severity)}: **{formatting.sentence(finding.because)}**")
 st.info(estimated_performance.BLIND, icon=":material/visibility_off:")
 
 days = estimated_performance.days(here, finding.metric)

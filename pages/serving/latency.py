@@ -6,9 +6,9 @@ stated, the model is held against its own four weeks before, and a replica again
 
 import streamlit as st
 
-from observability.views import frame, load
-from observability.views.overview import findings
-from observability.views.serving import latency, service_level
+from observability.dashboard import frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import latency, service_level
 
 here = frame.begin_model("latency")
 with frame.loading(300):

@@ -7,18 +7,19 @@ looked at by themselves, over the window and its last days.
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.serving import multivariate_drift
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import multivariate_drift
 
 here = frame.begin_model("multivariate_drift")
 with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == multivariate_drift.ANALYZER]
 for each in found:
-    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
 known = [each for each in found if each.value is not None and each.metric == multivariate_drift.METRIC]
 if not known:
-    empty.nothing(
+    empty_states.nothing(
         "Nothing can be compared yet.",
         "Register this version with held-out predictions, or choose a longer window.",
         "add_model",

@@ -5,11 +5,12 @@ come. Below: which errors it makes, and the levels of a column where it is worst
 
 import streamlit as st
 
-from observability.views import classes, clicks, empty, frame, load, series, text
-from observability.views.case import find
-from observability.views.charts import time as charts_time
-from observability.views.overview import looks
-from observability.views.serving import performance
+from observability.core import formatting
+from observability.dashboard import clicks, empty_states, frame, load, per_class, time_series
+from observability.dashboard.case import find
+from observability.dashboard.charts import time as charts_time
+from observability.dashboard.overview import window_comparison
+from observability.dashboard.serving import performance
 
 here = frame.begin_model("performance")
 with frame.loading(300):
@@ -18,34 +19,34 @@ metrics = performance.measured(found)
 ripe = next((each for each in found if each.metric == "label_maturity"), None)
 if not metrics:
     for each in found:
-        st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
-    empty.nothing(
+        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+    empty_states.nothing(
         "Nothing could be measured in this window.",
         "Labels may still be on their way: choose an earlier window, or log labels by the id of their prediction.",
     )
     st.stop()
 
 finding = performance.choose(metrics, here.model)
-st.markdown(f"{text.status(finding.severity)}: **{text.sentence(finding.because)}**")
+st.markdown(f"{formatting.status(finding.severity)}: **{formatting.sentence(finding.because)}**")
 if ripe:
-    st.caption(text.sentence(ripe.because))
+    st.caption(formatting.sentence(ripe.because))
 
 st.header("Over time", anchor=False)
-days = series.metric_over(here.model, here.window, finding)
+days = time_series.metric_over(here.model, here.window, finding)
 figure = charts_time.metric(
     days,
-    name=text.metric_title(finding.metric),
+    name=formatting.metric_title(finding.metric),
     unit=finding.unit,
     limit=performance.limit(finding),
     baseline=finding.evidence.get("baseline"),
-    marks=series.marks(here.model.name, here.window),
+    marks=time_series.marks(here.model.name, here.window),
 )
 frame.chart(
     figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"),
     on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, days["period"], clicks.errors(here))),
 )  # fmt: skip
 
-looks.draw(finding)
+window_comparison.draw(finding)
 
 left, right = st.columns([4, 5], gap="large")
 with left:
@@ -56,7 +57,7 @@ with right:
     st.header("Where it is worst", anchor=False)
     performance.slices_of(here, finding)
 
-classes.class_by_class(here)
+per_class.class_by_class(here)
 
 st.header("All metrics", anchor=False)
 performance.all_metrics(found)

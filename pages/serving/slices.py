@@ -6,21 +6,22 @@ rows share names no slice. A click on a slice makes it the scope of the performa
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.serving import slice_search
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import slice_search
 
 here = frame.begin_model("slices")
 with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == slice_search.ANALYZER]
 named, summary = slice_search.parts(found)
 for each in named[: slice_search.SAID]:
-    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
 if summary is not None:
-    st.caption(text.sentence(summary.because))
+    st.caption(formatting.sentence(summary.because))
 slice_search.watched(here, found)
 if summary is None or not summary.evidence.get("ranked"):
-    empty.nothing(
+    empty_states.nothing(
         "No slice can be compared yet.",
         "Choose a longer window, register this version with held-out predictions, or wait for labels.",
         "add_model",

@@ -6,18 +6,19 @@ no counterpart before cannot tell inputs from relation, and their share is said.
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.serving import why_changed
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import why_changed
 
 here = frame.begin_model("why_changed")
 with frame.loading(300):
     found = [each for each in load.findings(here.window, wait=True) if each.analyzer == why_changed.ANALYZER]
 for each in found:
-    st.markdown(f"{text.status(each.severity)}: {text.sentence(each.because)}")
+    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
 told = why_changed.told(found)
 if not told:
-    empty.nothing(
+    empty_states.nothing(
         "The change cannot be taken apart yet.",
         "Labels may still be on their way: choose an earlier or a longer window, or register this version with held-out predictions.",
         "add_model",

@@ -6,10 +6,11 @@ faded, and smoothed over that. A run that goes on is followed. The window and th
 
 import streamlit as st
 
-from observability.views import frame, load, text
-from observability.views import scope as scopes
-from observability.views.overview import findings
-from observability.views.training import runs, runs_curves, runs_devices, runs_ranks
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.overview import findings
+from observability.dashboard.training import runs, runs_curves, runs_devices, runs_ranks
 
 frame.heading("runs")
 scope = scopes.read(st.session_state)
@@ -27,7 +28,7 @@ runs.runs_table(shown, costs, [each.run.name for each in chosen], scope)
 if not chosen:
     st.stop()
 
-st.header(text.plain(runs.title(chosen)), anchor=False)
+st.header(formatting.plain(runs.title(chosen)), anchor=False)
 following = any(runs.is_running(each) for each in chosen)
 
 

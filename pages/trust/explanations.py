@@ -6,9 +6,10 @@ each day is explained in a process of its own. Bars carry 95 % intervals; a chan
 
 import streamlit as st
 
-from observability.views import empty, frame, load, text
-from observability.views.overview import findings
-from observability.views.trust import explaining, explanations
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.trust import explaining, explanations
 
 here = frame.begin_model("explanations")
 with frame.loading(300):
@@ -23,7 +24,7 @@ if view.now.n == 0:
     st.stop()
 view = explanations.choose_class(here, view)
 if view.now.n == 0:
-    empty.no_rows(f"explained predictions that were decided as {text.plain(view.decided)}")
+    empty_states.no_rows(f"explained predictions that were decided as {formatting.plain(view.decided)}")
     st.stop()
 
 st.header("What drives the scores", anchor=False)

@@ -6,9 +6,9 @@ these sizes give by chance. A gap that stood in the reference is shown and raise
 
 import streamlit as st
 
-from observability.views import frame, load
-from observability.views.overview import findings
-from observability.views.trust import fairness, fairness_groups, fairness_pairs
+from observability.dashboard import frame, load
+from observability.dashboard.overview import findings
+from observability.dashboard.trust import fairness, fairness_groups, fairness_pairs
 
 here = frame.begin_model("fairness")
 with frame.loading(300):

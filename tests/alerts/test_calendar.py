@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability import run
-from observability.alerts import kept, watch
+from observability.alerts import alert_log
 from observability.alerts.config import Config
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
-from observability.store.register import Request, register
+from observability.monitoring import check
+from observability.server import watcher
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
 
 FEATURES = ("hour", "weekday", "month", "day", "load", "amount")
 FIRST = datetime(2026, 5, 18, tzinfo=UTC)
@@ -42,7 +44,7 @@ def rows(start: datetime, days: int, seed: int, a_day: int = 260) -> pd.DataFram
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     home = tmp_path_factory.mktemp("calendar")
-    with Store.open(home, threads=2) as opened:
+    with open_store(home, threads=2) as opened:
         for name, seed in (("clean", 1), ("broken", 2)):
             known = rows(datetime(2025, 9, 1, tzinfo=UTC), 91, 10 + seed)
             known.drop(columns="at").to_parquet(home / "reference.parquet")
@@ -61,19 +63,19 @@ def store(tmp_path_factory):
 
 
 def test_clock_and_calendar_raise_nothing_and_one_fault_is_told_once(store):
-    state, config = watch.Watching(started=LOOKS[0]), Config(channels={"team": "json://127.0.0.1:9"}, default=("team",))
+    state, config = watcher.Watching(started=LOOKS[0]), Config(channels={"team": "json://127.0.0.1:9"}, default=("team",))
     for now in LOOKS:
-        watch.check(store, state, config, now)
-    alerts = list(kept.alerts(store, LOOKS[-1]).values())
+        watcher.check(store, state, config, now)
+    alerts = list(alert_log.alerts(store, LOOKS[-1]).values())
     assert [(each.model, each.state) for each in alerts] == [("broken", "open")], [each.title for each in alerts]
     assert "`amount`" in alerts[0].title
     assert alerts[0].opened_at == LOOKS[0], "half a day after its first whole day"
-    assert len(kept.messages(store)) == 1
+    assert len(alert_log.messages(store)) == 1
 
 
 @pytest.mark.parametrize("now", LOOKS[::2])
 def test_no_act_on_a_clean_day_whatever_the_hour(store, now):
-    report = run.check(store, model="clean", now=now, with_records=False)
+    report = check.check(store, model="clean", now=now, with_records=False)
     assert [each.because for each in report.findings if each.severity == "act"] == []
     drift = {each.subject: each for each in report.findings if each.analyzer == "serving/drift"}
     ends = {row[0] for row in drift["hour"].evidence["by_day"]}

@@ -10,13 +10,13 @@ from functools import partial
 
 import pytest
 
-from observability.alerts import kept
+from observability.alerts import alert_log
+from observability.alerts.alert_log import Message
 from observability.alerts.config import Config
-from observability.alerts.kept import Message
-from observability.alerts.send import by_apprise, deliver
-from observability.errors import UsageError
-from observability.store import written
-from observability.store.database import Store
+from observability.alerts.delivery import by_apprise, deliver
+from observability.core.errors import UsageError
+from observability.store.ingest import record_writer
+from observability.store.opener import open_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TITLE, TEXT = "Act: loan", "age is null in 40 %.\nSuspected source: input."
@@ -98,7 +98,7 @@ def words(name, got):
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "home") as opened:
+    with open_store(tmp_path / "home") as opened:
         record = {
             "kind": "message",
             "message": "k1",
@@ -109,14 +109,14 @@ def store(tmp_path):
             "title": TITLE,
             "text": TEXT,
         }
-        written.write(opened, [record])
+        record_writer.write(opened, [record])
         yield opened
 
 
 def test_a_message_arrives_in_the_words_that_were_queued(store, channel):
     name, address, server = channel
-    assert deliver(store, Config(channels={"team": address}), NOW) == 1, kept.messages(store)["k1"].error
-    assert kept.messages(store)["k1"].state == "sent"
+    assert deliver(store, Config(channels={"team": address}), NOW) == 1, alert_log.messages(store)["k1"].error
+    assert alert_log.messages(store)["k1"].state == "sent"
     (got,) = server.got
     read = words(name, got)
     assert all(part in read for part in (TITLE, "age is null in 40 %.", "Suspected source: input.")), read
@@ -126,7 +126,7 @@ def test_a_refusal_is_kept_without_the_address_and_tried_again(store, channel):
     name, address, server = channel
     server.refuses = True
     assert deliver(store, Config(channels={"team": address}), NOW) == 0
-    message = kept.messages(store)["k1"]
+    message = alert_log.messages(store)["k1"]
     assert message.state == "failed"
     assert "did not take the message" in message.error
     assert not any(secret in message.error for secret in ("abcdefghijklmnopqrstuvwx", "sig0123456789", "ann@example.org")), message.error

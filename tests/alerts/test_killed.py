@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from observability import owner
-from observability.alerts import kept
+from observability.alerts import alert_log
 from observability.alerts.config import FILE
-from observability.store.database import Store
-from observability.store.loader import Defaults, load_files
-from observability.views import load
-from tests.running import dashboard
-from tests.test_pages import opened, tables
+from observability.dashboard import load
+from observability.server import process_lock
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from tests.dashboard.test_pages import opened, tables
+from tests.support.running import dashboard
 
 PATIENCE = 120.0
 """Seconds until the process that was started has sent something, on a busy machine."""
@@ -83,7 +84,7 @@ def home(tmp_path, service):
               for place, loss in enumerate(losses)]  # fmt: skip
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    with Store.open(home, threads=2) as store:
+    with open_store(home, threads=2) as store:
         assert load_files(store, [path], Defaults()).rejected == 0
     address = f"127.0.0.1:{service.server_address[1]}"
     channels = f'hook = "json://{address}/hook"\nform = "form://{address}/form"\n'
@@ -93,8 +94,10 @@ def home(tmp_path, service):
 
 def held(home):
     """State and key of each message by its channel, and how many alerts there are, as the store has them while nobody owns it."""
-    with Store.open(home, threads=2) as store:
-        return {each.channel: (each.state, each.key) for each in kept.messages(store).values()}, len(kept.alerts(store, datetime.now(UTC)))
+    with open_store(home, threads=2) as store:
+        return {each.channel: (each.state, each.key) for each in alert_log.messages(store).values()}, len(
+            alert_log.alerts(store, datetime.now(UTC))
+        )
 
 
 def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(home, service, monkeypatch):
@@ -117,8 +120,8 @@ def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(h
     assert {state for state, _ in seen[0][0].values()} == {"queued"}
     assert {state for state, _ in seen[-1][0].values()} == {"sent"}
     assert Counter(service.got) == Counter({("/hook", keys[0]["hook"]): 2, ("/form", None): 2})
-    with Store.open(home, threads=2) as store:
-        monkeypatch.setattr(owner, "current_store", lambda: store)
+    with open_store(home, threads=2) as store:
+        monkeypatch.setattr(process_lock, "current_store", lambda: store)
         monkeypatch.setattr(load, "now", lambda: datetime.now(UTC))
         drawn = tables(opened("alerts"))
     after = {each["cells"]["channel"]["t"]: each["cells"]["repeat"]["t"] for each in drawn["Channels"]["rows"]}

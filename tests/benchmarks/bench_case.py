@@ -26,18 +26,22 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from observability.case import PARTS, edge, known, open_case, tree
-from observability.errors import NotFoundError
-from observability.store import listing, said
-from observability.store.attributions import State, identity, write_parts
-from observability.store.database import Store
-from observability.store.register import Request, register
-from observability.store.rollup import rebuild
-from observability.store.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
+from observability.core.errors import NotFoundError
+from observability.investigation import decision_boundary, error_tree, known_attributions
+from observability.investigation.case import open_case
+from observability.investigation.part_registry import PARTS
+from observability.store.db.database import Store
+from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
+from observability.store.opener import open_store
+from observability.store.query import decision_log, listing
+from observability.store.query.attributions import State, identity, write_parts
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from observability.store.rollup.rollup import rebuild
 
 NUMBERS, CATEGORIES = 9, 3
 MODELLED = ("counterfactuals", "versions")
-"""Parts that ask model files; what these said once is remembered (store/computed.py)."""
+"""Parts that ask model files; what these said once is remembered (store/query/cached_answers.py)."""
 REPEATS = 15
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 START = f"TIMESTAMP '{FIRST:%Y-%m-%d}'"
@@ -46,7 +50,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 def build(home: Path, rows: int, *, whole: bool = False) -> Store:
     """A store with the model `big`. whole: rolled up, and all of its rows explained."""
-    store = Store.open(home / "home")
+    store = open_store(home / "home")
     stream = fill(store, home, "big", rows, rolled=whole)
     if whole:
         with store.write() as writer:
@@ -181,8 +185,8 @@ def whole_file(store: Store, _rows: int) -> None:
             name: (lambda name=name: look.part(name)) for name in PARTS if name not in MODELLED
         }
         steps |= {
-            "waterfall": lambda: known.known(store, look.row), "margin": lambda: edge.margin(store, look.row), "tree": lambda: tree.tree(look),
-            "opposite": lambda: edge.opposite(store, look.row), "said": lambda: (said.verdicts(store, "big", look.row.id), said.actions(store, "big", look.row.id)),
+            "waterfall": lambda: known_attributions.known(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.tree(look),
+            "opposite": lambda: decision_boundary.opposite(store, look.row), "said": lambda: (decision_log.verdicts(store, "big", look.row.id), decision_log.actions(store, "big", look.row.id)),
         }  # fmt: skip
         last = began
         for name, work in steps.items():

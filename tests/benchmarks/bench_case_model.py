@@ -24,10 +24,11 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from observability.worker import Worker, forest, forest_files, predict
-from observability.worker.asking import contrast, flip
+from observability.worker import forest, forest_files
 from observability.worker.model import Task
 from observability.worker.model_lightgbm import open_file
+from observability.worker.process import Worker
+from observability.worker.requests import contrast, flip, predict
 
 MODEL = ROOT / "sample_data" / "flights-late.lightgbm.txt"
 CLASSES = ("0", "1")
@@ -45,7 +46,7 @@ def least(work, runs, clock=time.perf_counter):
 
 
 def free_of(rows, features):
-    """What may change: as observability/case/flips.py has it."""
+    """What may change: as observability/investigation/counterfactuals.py has it."""
     found = []
     for name in features:
         values = rows[name].dropna()

@@ -24,11 +24,11 @@ sys.path[:0] = [str(ROOT)]
 
 import pandas as pd
 
-from observability.aggregate import Bucket
-from observability.analyzers.serving._estimates import estimates, meaning, questions
-from observability.store import engine
-from observability.store.database import Store
-from observability.window import Window
+from observability.core.questions import Bucket
+from observability.core.window import Window
+from observability.metrics.estimates import estimates, meaning, questions
+from observability.store.opener import open_store
+from observability.store.query import aggregates
 
 SAMPLE = ROOT / "sample_data"
 NAMES = {
@@ -47,8 +47,8 @@ def by_month(store, model):
     """Estimated figures of each month, from the rollups."""
     known = store.catalog().model(model)
     window = Window(model, datetime(2010, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), version=known.versions[0].name)
-    calibrated = meaning(known, engine.ask(store, questions(known)["counts"], window.reference()), None)
-    counts = engine.ask(store, questions(known, Bucket("day"))["counts"], window)
+    calibrated = meaning(known, aggregates.ask(store, questions(known)["counts"], window.reference()), None)
+    counts = aggregates.ask(store, questions(known, Bucket("day"))["counts"], window)
     month = counts["period"].dt.strftime("%Y-%m")
     return {name: estimates(calibrated, part) for name, part in counts.groupby(month) if part["n"].sum() >= LEAST_ROWS}
 
@@ -113,7 +113,7 @@ def main():
     options = parser.parse_args()
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pandas", "scipy"))
     print(f"{platform.machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}")
-    with Store.open(options.home, threads=2) as store:
+    with open_store(options.home, threads=2) as store:
         for model in ("flights-late", "employment"):
             compare(store, model, options.peer_python)
 

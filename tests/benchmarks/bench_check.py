@@ -23,14 +23,15 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import drift_rows
 from bench_drift import distances
 
-from observability import run
-from observability.aggregate import Aggregate
-from observability.analyzer import Context, discover
-from observability.store import engine
-from observability.store.catalog_store import find_model, set_sensitive
-from observability.store.database import Store
-from observability.store.rollup import compact, rebuild
-from observability.window import Window
+from observability.analyzers import discover
+from observability.core.analyzer import Context
+from observability.core.questions import Aggregate
+from observability.core.window import Window
+from observability.monitoring import check
+from observability.store.db.catalog_store import find_model, set_sensitive
+from observability.store.opener import open_store
+from observability.store.query import aggregates
+from observability.store.rollup.rollup import compact, rebuild
 
 RUNS = 5
 GOAL = 20
@@ -76,20 +77,20 @@ def measure(store, model):
     context = Context(model, registered, WEEK, END)
 
     def query():
-        current = engine.ask(store, whole, WEEK, source="rollup")
-        return distances(registered, current, engine.ask(store, whole, WEEK.reference()))
+        current = aggregates.ask(store, whole, WEEK, source="rollup")
+        return distances(registered, current, aggregates.ask(store, whole, WEEK.reference()))
 
     unit = median(query)
     print(f"  one drift query from rollups: {unit * 1e3:.1f} ms")
     for analyzer in discover():
         if analyzer.about == "model":
-            reads = run.read_by(analyzer, context)
-            taken = median(lambda analyzer=analyzer: run.judged(store, analyzer, context))
-            said = f"{len(run.judged(store, analyzer, context))} findings"
+            reads = check.read_by(analyzer, context)
+            taken = median(lambda analyzer=analyzer: check.judged(store, analyzer, context))
+            said = f"{len(check.judged(store, analyzer, context))} findings"
             print(f"  {analyzer.name:<32} {taken * 1e3:9.1f} ms {taken / unit:7.2f} × the query   from {reads}, {said}")
     options = {"model": model.name, "start": WEEK.start, "end": WEEK.end, "now": END}
-    counts = median(lambda: run.check(store, **options, reads="counts"))
-    rows = median(lambda: run.check(store, **options, reads="rows", with_records=False))
+    counts = median(lambda: check.check(store, **options, reads="counts"))
+    rows = median(lambda: check.check(store, **options, reads="rows", with_records=False))
     print(f"  own time of check from counts: {counts * 1e3:.0f} ms, {counts / unit:.1f} × the query; goal: at most {GOAL}")
     print(f"  apart: analyzers that read samples of raw rows {rows * 1e3:.0f} ms, {rows / unit:.1f} × the query")
 
@@ -101,7 +102,7 @@ def main():
     options = parser.parse_args()
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pandas", "scikit-learn", "numba"))
     print(f"{platform.machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}")
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder), threads=2) as store:
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder), threads=2) as store:
         drift_rows.fill(store, options.rows)
         model = complete(store)
         print(f"{options.rows:,} rows over {drift_rows.DAYS} days, a week is judged")

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_coverage.py [--runs 2000] [--family PART] [--seed 1]
 
 Asked is at least 93 % in every cell, and at most 98 % for means, for rates with n p of at least 10 and for ROC AUC; extremes and distances that are bounded
-at zero may be conservative (the dashboard shows them against their null). The cells are those of tests/coverage_grid.py; 2,000 simulations a cell leave an
+at zero may be conservative (the dashboard shows them against their null). The cells are those of tests/support/coverage_grid.py; 2,000 simulations a cell leave an
 error of half a point.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from tests.coverage_grid import cells, coverage, verdict
+from tests.support.coverage_grid import cells, coverage, verdict
 
 
 def main():

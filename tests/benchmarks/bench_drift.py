@@ -25,14 +25,14 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import drift_rows
 import numpy as np
 
-from observability.aggregate import Aggregate, Bucket
-from observability.analyzer import Context
 from observability.analyzers.serving import drift
+from observability.core.analyzer import Context
+from observability.core.questions import Aggregate, Bucket
 from observability.stats import distance
-from observability.store import engine
-from observability.store.catalog_store import streams
-from observability.store.database import Store
-from observability.store.rollup import compact
+from observability.store.db.catalog_store import streams
+from observability.store.opener import open_store
+from observability.store.query import aggregates
+from observability.store.rollup.rollup import compact
 
 RUNS = 5
 WHOLE = Aggregate("predictions", histogram=drift_rows.HISTOGRAM)
@@ -83,25 +83,26 @@ def questions(store, model):
     context = Context(model, registered, window, window.end)
 
     def measured(aggregate, source):
-        current = engine.ask(store, aggregate, window, source=source)
-        return distances(registered, current, engine.ask(store, WHOLE, window.reference()))
+        current = aggregates.ask(store, aggregate, window, source=source)
+        return distances(registered, current, aggregates.ask(store, WHOLE, window.reference()))
 
     def analyzed():
         asks = drift.ANALYZER.needs(context)
         frames = {
-            name: engine.ask(store, each.aggregate, window if each.span == "current" else window.reference()) for name, each in asks.items()
+            name: aggregates.ask(store, each.aggregate, window if each.span == "current" else window.reference())
+            for name, each in asks.items()
         }
         return drift.ANALYZER.analyze(frames, context)
 
     return {
         "bare scan": lambda: cursor.execute(statement).fetchall(),
-        "rollup, counts": lambda: engine.ask(store, WHOLE, window, source="rollup"),
-        "rollup, counts by day": lambda: engine.ask(store, BY_DAY, window, source="rollup"),
+        "rollup, counts": lambda: aggregates.ask(store, WHOLE, window, source="rollup"),
+        "rollup, counts by day": lambda: aggregates.ask(store, BY_DAY, window, source="rollup"),
         "rollup, drift": lambda: measured(WHOLE, "rollup"),
         "rollup, drift by day": lambda: measured(BY_DAY, "rollup"),
         "rollup, analyzer": analyzed,
-        "raw, counts": lambda: engine.ask(store, WHOLE, window, source="raw"),
-        "raw, counts by day": lambda: engine.ask(store, BY_DAY, window, source="raw"),
+        "raw, counts": lambda: aggregates.ask(store, WHOLE, window, source="raw"),
+        "raw, counts by day": lambda: aggregates.ask(store, BY_DAY, window, source="raw"),
         "raw, drift": lambda: measured(WHOLE, "raw"),
     }
 
@@ -139,13 +140,13 @@ def peak():
 
 def run(folder, rows, peers):
     """Fills a store, times everything, prints; gives the times."""
-    with Store.open(Path(folder), threads=2) as store:
+    with open_store(Path(folder), threads=2) as store:
         start = time.perf_counter()
         model = drift_rows.fill(store, rows)
         print(f"\n{rows:,} rows; filled in {time.perf_counter() - start:.0f} s; {counted(store, model):,} rows of counts as loaded")
         times = timed(questions(store, model))
         show(times, rows)
-        used = extra_memory(lambda: engine.ask(store, BY_DAY, drift_rows.WINDOW, source="raw"))
+        used = extra_memory(lambda: aggregates.ask(store, BY_DAY, drift_rows.WINDOW, source="raw"))
         print(f"  raw by day needs {used:.0f} MB beside what is cached (stated limit 128 MB)")
         with store.write() as writer:
             compact(writer, model, now=drift_rows.START + timedelta(days=drift_rows.DAYS + 60))

@@ -22,9 +22,10 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from observability.worker import Worker, explain, predict
 from observability.worker.model import Task
 from observability.worker.model_lightgbm import open_file
+from observability.worker.process import Worker
+from observability.worker.requests import explain, predict
 
 MODEL = ROOT / "sample_data" / "flights-late"
 CLASSES = ("0", "1")

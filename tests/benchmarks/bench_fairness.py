@@ -27,17 +27,18 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from observability.analyzer import Context
 from observability.analyzers.trust import fairness
-from observability.analyzers.trust._criteria import CRITERIA, ratio_of, spread_of
-from observability.analyzers.trust._groups import attributes, measure, question
-from observability.settings import ModelSettings
-from observability.store import engine
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse import Defaults
-from observability.store.register import Request, register, update_settings
-from observability.window import Window
+from observability.core.analyzer import Context
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.detection.fairness_criteria import CRITERIA, ratio_of, spread_of
+from observability.metrics.groups import attributes, measure, question
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import aggregates
+from observability.store.registry.register import register, update_settings
+from observability.store.registry.register_types import Request
 
 START, DAYS, RUNS = datetime(2026, 3, 2, tzinfo=UTC), 7, 5
 SENSITIVE = ("sex", "race", "region")
@@ -120,7 +121,7 @@ def check_equal(groups, spreads, ratio, peer):
 
 def run(folder, rows, python):
     """Fills, times, compares, prints."""
-    with Store.open(folder / "home", threads=2) as store:
+    with open_store(folder / "home", threads=2) as store:
         model = fill(store, folder, rows)
         window = Window("loan", START, START + timedelta(days=DAYS), version="1")
         chosen = attributes(model, model.versions[0])
@@ -135,10 +136,10 @@ def run(folder, rows, python):
             asks = fairness.ANALYZER.needs(context)
             windows = {"current": window, "past": window.past(28), "reference": window.reference()}
             return fairness.ANALYZER.analyze(
-                {name: engine.ask(store, each.aggregate, windows[each.span]) for name, each in asks.items()}, context
+                {name: aggregates.ask(store, each.aggregate, windows[each.span]) for name, each in asks.items()}, context
             )
 
-        raw, (groups, spreads, ratio) = timed(lambda: judged(model, engine.ask(store, asked, window), chosen))
+        raw, (groups, spreads, ratio) = timed(lambda: judged(model, aggregates.ask(store, asked, window), chosen))
         table, (same, _, _) = timed(lambda: judged(model, bare.execute(statement).df(), chosen))
         rates, _ = timed(lambda: measure(model, bare.execute(statement).df(), chosen))
         rolled, found = timed(analyzed)

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_false_alarms.py [--weeks 312] [--stream iid|varied|small|all] [--rows-every 4] [--to weeks.jsonl] [--show 5]
 
-Streams of tests/clean_streams.py, each loaded into a real store and checked at the end of every week: independent rows, and rows with a weekly pattern,
+Streams of tests/support/clean_streams.py, each loaded into a real store and checked at the end of every week: independent rows, and rows with a weekly pattern,
 day effects (intra-day correlation 0.05) and a slow season, of a binary model and a regression, at 500 rows a day; and 60 rows a day. `--weeks` model-weeks a
 stream, in blocks of 26, each with a reference and a seed of its own, half of them of either model. Every analyzer that is answered from counts judges every
 week; those that read samples of raw rows judge one week in `--rows-every`. Counted are findings, not incidents, so that one fault counts as often as it is said.
@@ -23,8 +23,8 @@ from scipy.stats import chi2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from observability import run
-from tests.clean_streams import START, WARM_UP, build
+from observability.monitoring import check
+from tests.support.clean_streams import START, WARM_UP, build
 
 STREAMS = {"iid": {"varied": False, "a_day": 500}, "varied": {"varied": True, "a_day": 500}, "small": {"varied": False, "a_day": 60}}
 TASKS = ("binary", "regression")
@@ -51,7 +51,7 @@ def judge(stream, task, seed, wanted):
         for week, reads in wanted:
             start = START + timedelta(weeks=WARM_UP + week)
             end = start + timedelta(weeks=1)
-            report = run.check(store, model="clean", start=start, end=end, now=end, with_records=False, reads=reads)
+            report = check.check(store, model="clean", start=start, end=end, now=end, with_records=False, reads=reads)
             yield week, reads, said(report.findings)
         store.close()
 

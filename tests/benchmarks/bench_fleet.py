@@ -27,10 +27,11 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from bench_case import FIRST, fill
 
-from observability import run
-from observability.analyzer import discover
-from observability.store.database import Store
-from observability.store.rollup import compact
+from observability.analyzers import discover
+from observability.monitoring import check
+from observability.store.db.database import Store
+from observability.store.opener import open_store
+from observability.store.rollup.rollup import compact
 
 GOAL = 10.0
 REPEATS = 3
@@ -52,20 +53,20 @@ def peak() -> str:
 
 def measured(store: Store, names: list[str]) -> float:
     """Prints what a check costs: of the fleet, by model and by analyzer; gives the wall seconds of the fleet's."""
-    wall, cpu, report = taken(lambda: run.check(store, **WEEK))
+    wall, cpu, report = taken(lambda: check.check(store, **WEEK))
     print(f"the fleet, first check (imports and compiled code included): {wall:.1f} s wall, {cpu:.1f} s CPU; {dict(Counter(each.severity for each in report.findings))}")  # fmt: skip
     print(f"  peak memory until then {peak()}", flush=True)
-    runs = [taken(lambda: run.check(store, **WEEK))[:2] for _ in range(REPEATS)]
+    runs = [taken(lambda: check.check(store, **WEEK))[:2] for _ in range(REPEATS)]
     best, least = min(each[0] for each in runs), min(each[1] for each in runs)
     print(f"the fleet, best of {REPEATS}: {best:.1f} s wall, {least:.1f} s CPU; goal {GOAL:.0f} s: {'held' if best <= GOAL else 'MISSED'}")
     for name in names:
         for reads in ("counts", "rows"):
-            wall, cpu, _ = taken(lambda name=name, reads=reads: run.check(store, model=name, reads=reads, **WEEK))
+            wall, cpu, _ = taken(lambda name=name, reads=reads: check.check(store, model=name, reads=reads, **WEEK))
             print(f"  {name}, analyzers that read {reads}: {wall:.2f} s wall, {cpu:.2f} s CPU", flush=True)
     alone = {}
     for analyzer in discover():
         if analyzer.about == "model":
-            alone[analyzer.name] = taken(lambda analyzer=analyzer: run.check(store, model=names[0], only=(analyzer.name,), **WEEK))[:2]
+            alone[analyzer.name] = taken(lambda analyzer=analyzer: check.check(store, model=names[0], only=(analyzer.name,), **WEEK))[:2]
     print(f"by analyzer, each alone, of {names[0]}:")
     for name, (wall, cpu) in sorted(alone.items(), key=lambda each: -each[1][1]):
         print(f"  {name:<34} {wall:6.2f} s wall, {cpu:6.2f} s CPU")
@@ -82,7 +83,7 @@ def main() -> int:
     options = parser.parse_args()
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pandas", "scikit-learn"))
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, {packages}")
-    with tempfile.TemporaryDirectory() as folder, Store.open((options.home or Path(folder)) / "home", threads=2) as store:
+    with tempfile.TemporaryDirectory() as folder, open_store((options.home or Path(folder)) / "home", threads=2) as store:
         names = [f"model {place + 1}" for place in range(options.models)]
         there = {each.name for each in store.catalog().models}
         for place, name in enumerate(names):

@@ -24,13 +24,15 @@ sys.path.insert(0, str(ROOT))
 import duckdb
 import numpy as np
 
-from observability.catalog import Edges, Version
+from observability.core.catalog import Edges, Version
 from observability.stats.edges import numeric_edges
-from observability.store import catalog_store, rollup
-from observability.store.admin import table_bytes
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse import Defaults
+from observability.store.db import catalog_store
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.registry.admin import table_bytes
+from observability.store.rollup import rollup
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 NUMBERS, CATEGORIES = [f"number_{i:02d}" for i in range(20)], [f"category_{i}" for i in range(5)]
@@ -80,7 +82,7 @@ def new_store(home: Path) -> Store:
     """A store with the registered model."""
     edges = numeric_edges(np.random.default_rng(5).normal(size=20_000))
     numbers = Edges(tuple(edges.edges.tolist()), tuple(edges.deciles.tolist()), tuple(edges.positions.tolist()))
-    store = Store.open(home)
+    store = open_store(home)
     with store.write() as writer:
         key = catalog_store.add_model(writer, "loan", task="binary", classes=("0", "1"))
         wanted = [("feature", name, "number") for name in NUMBERS] + [("feature", name, "category") for name in CATEGORIES]

@@ -27,7 +27,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.runtime import Runtime
 from streamlit.testing.v1 import AppTest, app_test
 
-from observability import owner
+from observability.server import process_lock
 
 PAGES = {
     "health": {},
@@ -57,7 +57,7 @@ app_test.Runtime = Keeper()
 
 def session(page: str, query: dict[str, str]) -> AppTest:
     """A session that shows a page."""
-    test = AppTest.from_file(str(ROOT / "observability" / "views" / "shell.py"), default_timeout=120)
+    test = AppTest.from_file(str(ROOT / "observability" / "dashboard" / "shell.py"), default_timeout=120)
     test._bidi_component_manager = COMPONENTS
     for name, value in query.items():
         test.query_params[name] = value
@@ -87,13 +87,13 @@ def main() -> None:
         home = Path(sys.argv[1])
     else:
         home = Path(tempfile.mkdtemp())
-        from observability.store.database import Store
-        from observability.store.demo import load_fleet
+        from observability.store.opener import open_store
+        from observability.store.registry.demo import load_fleet
 
-        store = Store.open(home)
+        store = open_store(home)
         load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
         store.close()
-    owner.own(home)
+    process_lock.own(home)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, streamlit {version('streamlit')}, duckdb {version('duckdb')}"
     )

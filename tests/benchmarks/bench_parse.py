@@ -18,10 +18,11 @@ import duckdb
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from observability.catalog import Catalog
-from observability.store import parse as parsing
-from observability.store.landing import blocks
-from observability.store.parse import Defaults, parse
+from observability.core.catalog import Catalog
+from observability.store.ingest import parse as parsing
+from observability.store.ingest.landing import blocks
+from observability.store.ingest.parse import parse
+from observability.store.ingest.parse_types import Defaults
 
 NUMBERS = [f"number_{i}" for i in range(20)]
 CATEGORIES = [f"category_{i}" for i in range(5)]

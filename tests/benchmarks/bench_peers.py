@@ -25,12 +25,12 @@ import numpy as np
 import pandas as pd
 from bench_scoreboard import HORIZON, PLACES, Bases, labs, part, share_of
 
-from observability.lab.base import Stream
-from observability.lab.faults import FAULTS
-from observability.lab.replay import Scenario
-from observability.lab.rows import joined
-from observability.lab.scene import cast, plain
-from tests.lab_key import first_evidence, right
+from observability.simulation.clean_log import Stream
+from observability.simulation.fault_targets import cast, plain
+from observability.simulation.faults import FAULTS
+from observability.simulation.log_rows import joined
+from observability.simulation.replay import Scenario
+from tests.support.simulation_key import first_evidence, right
 
 LOOKS = (1, 3, 7)
 SERVICE = {

@@ -23,13 +23,14 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 os.chdir(ROOT)
 
-from observability import owner, run
-from observability.analyzer import discover
+from observability.analyzers import discover
+from observability.core.weeks import Week
+from observability.monitoring import check
 from observability.review import freeze
 from observability.review.snapshot import snapshot
-from observability.review.week import Week
-from observability.store import admin
-from observability.store.database import Store
+from observability.server import process_lock
+from observability.store.opener import open_store
+from observability.store.registry import admin
 
 TURNS = 3
 
@@ -50,13 +51,13 @@ def best(times: list[tuple[float, float]]) -> str:
 def prepared(home: Path, week: Week) -> None:
     """Prepares the week, checks the fleet, in turn; then freezes the week for the room."""
     now = datetime.now(UTC)
-    with Store.open(home) as store:
+    with open_store(home) as store:
         first = spent(lambda: snapshot(store, week, frozen_at=now))
         print(f"the week {week}, the first time: {best([first])}")
         weeks, checks = [], []
         for _ in range(TURNS):
             weeks.append(spent(lambda: snapshot(store, week, frozen_at=now)))
-            checks.append(spent(lambda: run.check(store)))
+            checks.append(spent(lambda: check.check(store)))
         share = min(each for _, each in weeks) / min(each for _, each in checks)
         print(f"again, best of {TURNS}: {best(weeks)}; one whole check: {best(checks)}; the week takes {share:.2f} of its processor time")
         freeze.freeze(store, week, author="bench", now=now)
@@ -65,10 +66,10 @@ def prepared(home: Path, week: Week) -> None:
 def stepped(home: Path, week: Week) -> None:
     """Goes through the steps, twice: the second time is told."""
     os.environ["OBSERVABILITY_HOME"] = str(home)
-    from observability.views.review.review import SHORT
+    from observability.dashboard.review.review import SHORT
     from tests.benchmarks.bench_pages import session
 
-    owner.own(home)
+    process_lock.own(home)
     test = session("review", {"review": str(week)})
     told = {}
     for turn in range(2):
@@ -94,9 +95,9 @@ def main() -> None:
         if len(sys.argv) > 1:
             shutil.copytree(sys.argv[1], home)
         else:
-            from observability.store.demo import load_fleet
+            from observability.store.registry.demo import load_fleet
 
-            with Store.open(home) as store:
+            with open_store(home) as store:
                 load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
         prepared(home, week)
         stepped(home, week)

@@ -7,7 +7,7 @@ Every fault is planted on the synthetic log and on a real one (flights-late of t
 end. A lab is a log, a seed, and a cell of the grid of rows a day and label delays; `--labs` of each log are drawn, the cells in a shuffled order, and each
 takes one `--share`th of the faults, so that so many labs in a row have had every fault. Odd seeds are for tuning, even ones for reporting.
 
-Named: a finding (`act` or `watch`) has the right subject and area (tests/lab_key.py) within seven days of the first evidence. First, top three: it leads one of the
+Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first evidence. First, top three: it leads one of the
 first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
 right. By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
 `--to` keeps every scenario as a line: what is there is not judged again, and all that is there is told at the end.
@@ -31,14 +31,14 @@ from scipy.stats import binomtest, chi2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from observability.lab.base import Stream
-from observability.lab.fault import STRENGTHS
-from observability.lab.faults import FAULTS
-from observability.lab.from_store import base_of
-from observability.lab.replay import Lab, Scenario
-from observability.lab.scene import cast
-from tests.lab_key import apart, first_evidence, judged, leads, right
-from tests.lab_world import credit, fleet_store
+from observability.simulation.clean_log import Stream
+from observability.simulation.fault import STRENGTHS
+from observability.simulation.fault_targets import cast
+from observability.simulation.faults import FAULTS
+from observability.simulation.log_from_store import base_of
+from observability.simulation.replay import Lab, Scenario
+from tests.support.simulation_key import apart, first_evidence, judged, leads, right
+from tests.support.simulation_world import credit, fleet_store
 
 PLACES = ("first", "top three", "named", "missed")
 HORIZON = 7
@@ -222,7 +222,7 @@ def main():
     parser.add_argument(
         "--varied",
         action="store_true",
-        help="rows of a day share its luck (lab/luck.py; intra-day correlation 0.05 of every number) and weekends are quieter",
+        help="rows of a day share its luck (simulation/day_correlation.py; intra-day correlation 0.05 of every number) and weekends are quieter",
     )
     parser.add_argument("--misses", action="store_true", help="print what was said about each scenario that was not in the top three")
     parser.add_argument("--to", type=Path, help="keep each scenario there")

@@ -20,11 +20,12 @@ sys.path[:0] = [str(ROOT)]
 
 import duckdb
 
-from observability import run
-from observability.store.database import Store
-from observability.store.register import Request, register
-from observability.store.rollup import rebuild
-from observability.store.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
+from observability.monitoring import check
+from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
+from observability.store.opener import open_store
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from observability.store.rollup.rollup import rebuild
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 SPLIT = START + timedelta(days=7)
@@ -65,7 +66,7 @@ def main():
     parser.add_argument("--shift", type=float, default=0.02, help="standard deviations")
     parser.add_argument("--home", type=Path, help="an empty folder on a disk with room (10 million rows take 5 GB)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.home) as folder, Store.open(Path(folder) / "home", threads=2) as store:
+    with tempfile.TemporaryDirectory(dir=options.home) as folder, open_store(Path(folder) / "home", threads=2) as store:
         began = time.process_time()
         reference = Path(folder) / "reference.parquet"
         duckdb.execute(f"COPY (SELECT * EXCLUDE i FROM ({drawn(200_000, 0.0)})) TO '{reference}' (FORMAT parquet)")
@@ -85,7 +86,7 @@ def main():
         print(f"rolled up: {time.process_time() - began:.0f} s CPU", flush=True)
         end = SPLIT + timedelta(days=7)
         taken = time.perf_counter()
-        found = run.check(store, model="large", start=SPLIT, end=end, now=end, with_records=False).findings
+        found = check.check(store, model="large", start=SPLIT, end=end, now=end, with_records=False).findings
         print(f"checked by every analyzer in {time.perf_counter() - taken:.1f} s: {dict(Counter(each.severity for each in found))}")
         for each in found:
             if each.severity in ("act", "watch") or each.analyzer == "serving/drift":

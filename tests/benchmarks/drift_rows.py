@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from pyarrow import parquet
 
-from observability.catalog import Edges, Version
+from observability.core.catalog import Edges, Version
+from observability.core.window import Window
 from observability.stats.edges import category_levels, numeric_edges
-from observability.store.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream, streams
-from observability.store.rollup import rebuild
-from observability.window import Window
+from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream, streams
+from observability.store.rollup.rollup import rebuild
 
 MODEL, VERSION, DAYS = "bench", "1", 30
 START = datetime(2026, 1, 1, tzinfo=UTC)

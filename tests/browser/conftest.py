@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.pages import Watch, opened, settle
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied, sample_home
+from tests.support.running import Dashboard, dashboard
+from tests.support.sample_home import copied, sample_home
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

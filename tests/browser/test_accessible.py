@@ -9,10 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from observability.views.links import page_files
+from observability.dashboard.links import page_files
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, heading, settle
-from tests.running import Dashboard
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 VIEWS = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests import stranger
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, heading, said, settle, words
-from tests.running import Dashboard, dashboard
+from tests.support import outside_project
+from tests.support.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +56,7 @@ def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> Non
 
 @pytest.mark.parametrize("name", ["page.csv", "nothing.csv", "cut.parquet", "sheet.csv", "latin.csv", "header.csv"])
 def test_a_wrong_file_gets_one_clear_sentence(name: str, shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
-    path, word = stranger.wrong_files(tmp_path)[name]
+    path, word = outside_project.wrong_files(tmp_path)[name]
     page = visit(f"{shop.url}/add_model")
     name_it(page, "wrong")
     upload(page, path)
@@ -72,31 +72,34 @@ def test_a_wrong_file_gets_one_clear_sentence(name: str, shop: Dashboard, visit:
 
 def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
     reference, logs = tmp_path / "held_out.csv", tmp_path / "march.csv"
-    stranger.held_out().to_csv(reference, index=False)
-    stranger.served().to_csv(logs, index=False)
+    outside_project.held_out().to_csv(reference, index=False)
+    outside_project.served().to_csv(logs, index=False)
     page = visit(f"{shop.url}/add_model")
     name_it(page, "shop-churn")
     upload(page, reference)
     said(page, "no column is named like the label")
 
     choose(page, "What it predicts", "Yes or no (binary)")
-    choose(page, "Label (the truth)", stranger.LABEL)
-    choose(page, "Score", stranger.SCORE)
-    choose(page, "Time", stranger.WHEN)
+    choose(page, "Label (the truth)", outside_project.LABEL)
+    choose(page, "Score", outside_project.SCORE)
+    choose(page, "Time", outside_project.WHEN)
     type_new(page, "Positive class (binary)", "left")
     page.get_by_role("button", name="Look again with this").click()
-    held_out, served = stranger.held_out(), stranger.served()
-    left = int((held_out[stranger.LABEL] == "left").sum())
+    held_out, served = outside_project.held_out(), outside_project.served()
+    left = int((held_out[outside_project.LABEL] == "left").sum())
     said(page, f"churned is the label: stayed ({len(held_out) - left:,}), left ({left:,}); left is the positive class.")
     said(page, "p_churn is the score, the probability of the positive class.")
     said(page, "4 features: 2 numbers (spend_eur, visits); 2 categories (channel, member).")
-    said(page, f"On these rows the accuracy is {100 * stranger.accuracy(held_out):.1f} %, the ROC AUC {stranger.auc(held_out):.3f};")
+    said(
+        page,
+        f"On these rows the accuracy is {100 * outside_project.accuracy(held_out):.1f} %, the ROC AUC {outside_project.auc(held_out):.3f};",
+    )
     assert shop.status()["models"] == []
 
     page.get_by_role("button", name="Register version 1").click()
     said(page, f"shop-churn version 1 is registered with {len(held_out):,} reference rows.")
     upload(page, logs, 1)
-    choose(page, "Id of the prediction", stranger.TICKET)
+    choose(page, "Id of the prediction", outside_project.TICKET)
     page.get_by_role("button", name="Load", exact=True).click()
     said(page, f"{len(served):,} lines: {len(served):,} stored, 0 duplicates, 0 rejected.")
 
@@ -105,10 +108,10 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     settle(page)
     assert heading(page) == "shop-churn"
     said(page, f"{len(served):,} predictions in 4 to 18 Mar 2024")
-    said(page, f"Accuracy {100 * stranger.accuracy(served):.1f} % ")
+    said(page, f"Accuracy {100 * outside_project.accuracy(served):.1f} % ")
     performance = visit(f"{shop.url}/performance?model=shop-churn&window=all")
     found = {each["metric"]: each for each in json.loads(download(performance, "performance-json"))}
     assert found["accuracy"]["n"] == len(served)
-    assert found["accuracy"]["value"] == pytest.approx(stranger.accuracy(served), rel=1e-9)
-    assert found["roc_auc"]["value"] == pytest.approx(stranger.auc(served), abs=1e-3)
+    assert found["accuracy"]["value"] == pytest.approx(outside_project.accuracy(served), rel=1e-9)
+    assert found["roc_auc"]["value"] == pytest.approx(outside_project.auc(served), abs=1e-3)
     assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, figure, heading, tables, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 JULY = "window=dates&from=2013-07-01T00:00:00Z&to=2013-08-01T00:00:00Z"
 
 
 def july(model: str) -> pd.DataFrame:
-    return raw.between(raw.predictions(model), "2013-07-01", "2013-08-01").dropna(subset=["label"])
+    return raw_rows.between(raw_rows.predictions(model), "2013-07-01", "2013-08-01").dropna(subset=["label"])
 
 
 def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
@@ -52,7 +52,7 @@ def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(
     page = visit(f"{fleet.url}/calibration?model=employment")
     assert "No stretch of scores is surely off" in words(page) and "Fine" in words(page)
     choose(page, "Model", "flights-delay")
-    known = raw.last_week(raw.predictions("flights-delay")).dropna(subset=["label"])
+    known = raw_rows.last_week(raw_rows.predictions("flights-delay")).dropna(subset=["label"])
     fitted = LinearRegression().fit(known[["score"]].to_numpy(), known["label"])
     (slope,) = figure(r"the truth rises by (-?[\d.]+) \(", words(page).replace("\u2212", "-"))
     assert float(slope) == pytest.approx(fitted.coef_[0], abs=0.006)

@@ -1,6 +1,6 @@
 """Does one paste of an id lead to the waterfall, is a case walked to a verdict, and does the way back keep where a person was?
 
-The independent figures: LightGBM's own contributions to the row, and tests/case/triage_cases.json, whose sources were fixed beforehand.
+The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_cases.json, whose sources were fixed beforehand.
 """
 
 import json
@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, said, settle, tables, words
 from tests.browser.test_explanations import contributions
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
-FIXED = json.loads((Path(__file__).parents[1] / "case" / "triage_cases.json").read_text(encoding="utf-8"))
+FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_cases.json").read_text(encoding="utf-8"))
 SOURCES = {"input": "The input was wrong", "label": "A suspect label", "weak_slice": "A weak slice"}
 WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
 
@@ -43,7 +43,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
     settle(page)
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and parameters(page)["model"] == MODEL
     shown = pd.read_csv(StringIO(download(page, "waterfall-average-csv")))
-    rows = raw.predictions(MODEL)
+    rows = raw_rows.predictions(MODEL)
     values = contributions(rows[rows["id"] == CASE]).iloc[0]
     named = shown[shown["label"].str.contains(" = ")]
     for label, moved in zip(named["label"], named["attribution"], strict=True):
@@ -64,7 +64,7 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
     said(page, "simulated")
     settle(page)
     _, own_score = figure(r"simulated \w+ (?:Another|The same) answer: .*?score ([\d.]+) instead of ([\d.]+)", words(page))
-    rows = raw.predictions(MODEL)
+    rows = raw_rows.predictions(MODEL)
     assert float(own_score) == pytest.approx(rows.loc[rows["id"] == CASE, "score"].item(), abs=5e-4)
     page.get_by_role("button", name="Draw how the score goes with each feature").click()
     page.get_by_text("Everything else stays as it is").wait_for()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from observability.store.database import Store
+from observability.store.opener import open_store
 from tests.browser.conftest import Visit
 from tests.browser.pages import settle, tables
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.support.running import Dashboard, dashboard
+from tests.support.sample_home import copied
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
@@ -33,7 +33,7 @@ SEEN = """() => {
 def fresh(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str]]:
     """A dashboard over a copy of the fleet, and a prediction of which no explanation is stored."""
     home = copied(fleet_home, tmp_path_factory.mktemp("first") / "home")
-    with Store.open(home) as store:
+    with open_store(home) as store:
         key = store.catalog().model(MODEL).key
         ((name,),) = (
             store.cursor()

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, words
 from tests.browser.test_accessible import serious
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL = "sentiment"
@@ -19,7 +19,7 @@ MODEL = "sentiment"
 
 def week() -> pd.DataFrame:
     """The labelled rows of the last week with the class of the largest probability, `decided`, and that probability, `confidence`."""
-    rows = raw.last_week(raw.predictions(MODEL)).dropna(subset=["label"])
+    rows = raw_rows.last_week(raw_rows.predictions(MODEL)).dropna(subset=["label"])
     scores = pd.DataFrame([each if isinstance(each, dict) else json.loads(each) for each in rows["score"]], index=rows.index)
     return rows.assign(decided=scores.idxmax(axis=1), confidence=scores.max(axis=1))
 
@@ -33,14 +33,16 @@ def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
         for metric, values in zip(("precision", "recall", "f1"), theirs):
             assert shown[name, metric] == pytest.approx(values[place]), (name, metric)
     least = names[int(theirs[1].argmin())]
-    assert f"Found least often is {least}: {raw.percent(theirs[1].min())} of its {(rows['label'] == least).sum()} labelled" in words(page)
+    assert f"Found least often is {least}: {raw_rows.percent(theirs[1].min())} of its {(rows['label'] == least).sum()} labelled" in words(
+        page
+    )
     assert serious(page) == []
 
 
 def test_the_confidence_in_one_class(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/calibration?model={MODEL}&class=positive")
     own = rows[rows["decided"] == "positive"]
-    right = raw.percent((own["label"] == "positive").mean())
+    right = raw_rows.percent((own["label"] == "positive").mean())
     assert f"Of {len(own)} labelled predictions that were decided positive, {right} were right" in words(page)
     groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
     assert groups.loc[groups["side"] == "now", "n"].sum() == len(own)

@@ -5,10 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, DAYS = "flights-delay", "from=2013-06-24T00%3A00&to=2013-07-01T00%3A00&window=Chosen+dates"
@@ -45,7 +45,7 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
     low, high = (float(part.rpartition(" ")[2]) for part in asked["q"].split(" and "))
-    rows = raw.predictions(MODEL)
+    rows = raw_rows.predictions(MODEL)
     inside = rows[
         (rows["at"] >= "2013-06-24") & (rows["at"] < "2013-07-01") & (rows["humidity_percent"] >= low) & (rows["humidity_percent"] < high)
     ]

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, choose, download, link_of, row, said, settle, tables, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 LATE = "flights-late"
@@ -19,16 +19,16 @@ SIDES, ERRORS = "The two sides", "Errors"
 def week(first: str) -> pd.DataFrame:
     """The rows of the seven days from a midnight."""
     start = pd.Timestamp(first, tz="UTC")
-    return raw.between(raw.predictions(LATE), start, start + timedelta(days=7))
+    return raw_rows.between(raw_rows.predictions(LATE), start, start + timedelta(days=7))
 
 
 def test_two_weeks_are_those_of_the_raw_rows_and_swap(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15", height=5200)
     now, then = week("2013-12-08"), week("2013-12-01")
     assert [each["Predictions"]["text"] for each in tables(page)[SIDES]] == [f"{len(now):,}", f"{len(then):,}"]
-    of = [raw.classification(rows, raw.threshold(LATE)) for rows in (now, then)]
+    of = [raw_rows.classification(rows, raw_rows.threshold(LATE)) for rows in (now, then)]
     accuracy = row(page, ERRORS, "What", "Accuracy")
-    assert [accuracy[side]["text"] for side in ("A", "B")] == [raw.percent(each["accuracy"]) for each in of]
+    assert [accuracy[side]["text"] for side in ("A", "B")] == [raw_rows.percent(each["accuracy"]) for each in of]
     figures = pd.read_csv(download_as_file(page, "all-csv")).set_index(["section", "metric", "subject"])
     for metric in ("recall", "f1", "brier", "log_loss"):
         found = figures.loc[("performance", metric, "model")]
@@ -55,7 +55,7 @@ def test_side_b_is_chosen_in_its_boxes(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15", height=4200)
     choose(page, "Side B: version", "reference of 1")
     said(page, "The reference holds other rows")
-    assert [each["Predictions"]["text"] for each in tables(page)[SIDES]][1] == f"{len(raw.reference(LATE)):,}"
+    assert [each["Predictions"]["text"] for each in tables(page)[SIDES]][1] == f"{len(raw_rows.reference(LATE)):,}"
     assert page.get_by_role("button", name="Swap").is_disabled()
     page.get_by_role("button", name="Reset", exact=True).click()
     said(page, "The dates differ")

@@ -6,10 +6,10 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, said, settle, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 LATE, PRICE = "flights-late", 0.0002
@@ -18,12 +18,12 @@ JULY = f"/cost?model={LATE}&from=2013-07-01&to=2013-07-20"
 
 def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + JULY)
-    rows = raw.between(raw.predictions(LATE), "2013-07-01", "2013-07-20")
+    rows = raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-07-20")
     days = pd.read_csv(StringIO(download(page, "parts-0-csv")))
     assert days["serving"].sum() == pytest.approx(PRICE * len(rows), rel=1e-9) and len(days) == 19
     found = {each["metric"]: each for each in json.loads(download(page, "cost-json"))}
     known = rows.dropna(subset=["label"])
-    late = known["score"] >= raw.threshold(LATE)
+    late = known["score"] >= raw_rows.threshold(LATE)
     lost = ((late & (known["label"] == 0)).sum() * 7 + (~late & (known["label"] == 1)).sum() * 13) / len(known) * 1000
     assert found["money_lost_per_thousand"]["value"] == pytest.approx(lost, rel=1e-9)
     right = (late == (known["label"] == 1)).mean()
@@ -31,7 +31,7 @@ def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fle
     month = pd.read_csv(StringIO(download(page, "month-csv")))
     spent = month[month["low"].isna()]
     assert spent["value"].iloc[-1] == pytest.approx(PRICE * len(rows), rel=1e-9) and len(month) == 31
-    whole = PRICE * len(raw.between(raw.predictions(LATE), "2013-07-01", "2013-08-01"))
+    whole = PRICE * len(raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-08-01"))
     last = month.iloc[-1]
     assert last["low"] <= whole <= last["high"], "what July really cost lies in the forecast of the 20th"
 

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from observability import rules
-from observability.store import written
+from observability.alerts import alarm_rules
+from observability.store.ingest import record_writer
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, tables, until, words
-from tests.review import world
-from tests.review.world import A_DAY, BROKEN, WEEKS
-from tests.running import Dashboard, dashboard
+from tests.support import review_world
+from tests.support.review_world import A_DAY, BROKEN, WEEKS
+from tests.support.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
 NOW = WEEKS[-1].end + timedelta(days=7)
@@ -26,8 +26,8 @@ ACTS: dict[str, int] = {}
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over the small log, with one alert; ACTS holds what the rules said in its weeks, counted before it starts."""
     home = tmp_path_factory.mktemp("desk") / "home"
-    with world.build(home) as store:
-        world.load(store, deliveries())
+    with review_world.build(home) as store:
+        review_world.load(store, deliveries())
         alert = {
             "kind": "alert",
             "incident": "i1",
@@ -37,9 +37,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
             "model": "eta",
             "severity": "act",
         }
-        written.write(store, [alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
+        record_writer.write(store, [alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
         settings = replace(store.catalog().model("eta").settings, owner="Bob", immutable=("km",))
-        weeks = rules.preview(store, "eta", settings, now=NOW)
+        weeks = alarm_rules.preview(store, "eta", settings, now=NOW)
         ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
     with dashboard(home) as running:
         yield running
@@ -49,7 +49,7 @@ def deliveries() -> list[dict]:
     """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped; what is left of the last is a version of the dataset."""
     found = []
     for day in range(7):
-        at = world.stamp(BROKEN.start + timedelta(days=day, hours=6))
+        at = review_world.stamp(BROKEN.start + timedelta(days=day, hours=6))
         found.append({"kind": "batch", "batch": f"b{day}", "source": "clinic", "at": at, "rows": 1000, "rejected_rows": 0})
         found.append(
             {

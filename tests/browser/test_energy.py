@@ -6,20 +6,20 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, row, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 LATE = "flights-late"
-PRICES = [json.loads(line) for line in (raw.SAMPLE / "prices.jsonl").read_text().splitlines()]
+PRICES = [json.loads(line) for line in (raw_rows.SAMPLE / "prices.jsonl").read_text().splitlines()]
 JULY = next(each for each in PRICES if each["from"] == "2013-07-01T00:00:00Z")
 
 
 def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&from=2013-07-01&to=2013-08-01")
-    july = raw.between(raw.predictions(LATE), "2013-07-01", "2013-08-01")
+    july = raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-08-01")
     wh = july["latency_ms"].sum() / 1000 * 4 / 3600 * JULY["pue"]
     days = pd.read_csv(StringIO(download(page, "by-day-wh-csv")))
     assert (days["value"] * days["served"] / 1000).sum() == pytest.approx(wh, rel=1e-9)
@@ -38,7 +38,7 @@ def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Da
 
 def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}")
-    lines = [json.loads(line) for line in (raw.SAMPLE / "training.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (raw_rows.SAMPLE / "training.jsonl").read_text().splitlines()]
     of: dict[str, dict[str, pd.Timestamp]] = {}
     for each in lines:
         if each["kind"] == "run" and each["run"].startswith(f"{LATE}-"):

@@ -8,10 +8,10 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, heading, link_of, row, said, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, JULY = "flights-late", "window=dates&from=2013-07-01T00:00:00Z&to=2013-08-01T00:00:00Z"
@@ -20,14 +20,14 @@ MODEL, JULY = "flights-late", "window=dates&from=2013-07-01T00:00:00Z&to=2013-08
 def test_the_estimate_is_that_of_the_raw_rows_and_the_truth_stands_beside_it(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/estimated_performance?model={MODEL}&{JULY}")
     assert heading(page) == "Estimated performance" and "concept drift" in words(page)
-    base, served = raw.reference(MODEL), raw.between(raw.predictions(MODEL), "2013-07-01", "2013-08-01")
+    base, served = raw_rows.reference(MODEL), raw_rows.between(raw_rows.predictions(MODEL), "2013-07-01", "2013-08-01")
     chance = IsotonicRegression(out_of_bounds="clip").fit(base["score"], base["label"]).predict(served["score"])
-    decided, known = served["score"] >= raw.threshold(MODEL), served["label"].notna()
+    decided, known = served["score"] >= raw_rows.threshold(MODEL), served["label"].notna()
     wanted = np.where(decided, chance, 1 - chance).mean()
     shown = row(page, "Estimated metrics", "Metric", "Accuracy")
     assert float(shown["Estimated"]["text"].removesuffix(" %")) == pytest.approx(100 * wanted, abs=0.25)
     truth = (decided[known] == served.loc[known, "label"]).mean()
-    assert shown["Labels showed"]["text"] == raw.percent(truth)
+    assert shown["Labels showed"]["text"] == raw_rows.percent(truth)
     assert "is not trusted" in words(page) and shown["Status"]["text"] == "Unknown"
     days = pd.read_csv(StringIO(download(page, "over-time-csv")))
     assert len(days) == 31 and days["served"].sum() == len(served)
@@ -41,7 +41,7 @@ def test_another_metric_is_chosen_and_kept_in_the_link(fleet: Dashboard, visit: 
     said(page, "Estimated ROC AUC")
     assert "metric=roc_auc" in link_of(page)
     days = pd.read_csv(StringIO(download(page, "over-time-csv")))
-    first = raw.between(raw.predictions(MODEL), "2013-07-01", "2013-07-02").dropna(subset=["label"])
+    first = raw_rows.between(raw_rows.predictions(MODEL), "2013-07-01", "2013-07-02").dropna(subset=["label"])
     assert days["measured"].iloc[0] == pytest.approx(roc_auc_score(first["label"], first["score"]), abs=1e-3)
 
 

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, said, settle, words
 from tests.browser.test_accessible import serious
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
@@ -26,7 +26,7 @@ PER_DAY = 100
 
 def sample() -> pd.DataFrame:
     """The rows of the last week that are explained: of each day those with the smallest hash; `stands`: for how many predictions each does."""
-    week = raw.last_week(raw.predictions(MODEL))
+    week = raw_rows.last_week(raw_rows.predictions(MODEL))
     week = week.assign(
         hash=[int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in week["id"]], day=week["at"].dt.floor("D")
     )
@@ -36,7 +36,7 @@ def sample() -> pd.DataFrame:
 
 def contributions(rows: pd.DataFrame) -> pd.DataFrame:
     """LightGBM's own exact attributions."""
-    booster = lightgbm.Booster(model_file=str(raw.SAMPLE / f"{MODEL}.lightgbm.txt"))
+    booster = lightgbm.Booster(model_file=str(raw_rows.SAMPLE / f"{MODEL}.lightgbm.txt"))
     levels = iter(booster.pandas_categorical)
     inputs = rows[booster.feature_name()].copy()
     for name in booster.feature_name():
@@ -69,7 +69,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     assert dict(shown["mean"]) == pytest.approx(dict(mean), rel=1e-5)
     assert dict(shown["share"]) == pytest.approx(dict(mean / mean.sum()), rel=1e-5)
     assert set(shown["n"]) == {len(rows)} and shown["mean"].is_monotonic_decreasing
-    first = raw.percent(mean.max() / mean.sum()).split(".")[0].split(" ")[0]
+    first = raw_rows.percent(mean.max() / mean.sum()).split(".")[0].split(" ")[0]
     text = words(page)
     assert f"The scores are driven most by {mean.idxmax()} (" in text and f"on {len(rows):,} of " in text and first in text
     assert "native pred_contrib" in text and "in log odds" in text

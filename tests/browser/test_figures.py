@@ -17,18 +17,18 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from observability import Logger
-from observability.views.links import page_files
-from observability.views.load import FRESH
-from tests import raw
+from observability.dashboard.links import page_files
+from observability.dashboard.load import FRESH
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, download, figure, opened, row, settle, tables, words
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.support import raw_rows
+from tests.support.running import Dashboard, dashboard
+from tests.support.sample_home import copied
 
 pytestmark = pytest.mark.browser
 MODEL, LATE = "flights-delay", "flights-late"
 EXTRA = 300
-FEATURES = [*pd.read_parquet(raw.SAMPLE / f"{MODEL}.reference.parquet").columns.drop(["id", "at", "score", "label"])]
+FEATURES = [*pd.read_parquet(raw_rows.SAMPLE / f"{MODEL}.reference.parquet").columns.drop(["id", "at", "score", "label"])]
 CHECKS = "Features by check"
 Rows = dict[str, pd.DataFrame]
 """What each model served, with labels."""
@@ -37,7 +37,7 @@ Read = Callable[[Page], dict[str, Any]]
 
 def extra_rows(served: pd.DataFrame, model: str) -> pd.DataFrame:
     """Rows like those of the last week, an hour of them, without a temperature, all of them very late."""
-    rows = raw.last_week(served).head(EXTRA).copy()
+    rows = raw_rows.last_week(served).head(EXTRA).copy()
     rows["id"] = [f"extra-{number:03}" for number in range(EXTRA)]
     rows["at"] = pd.Timestamp("2013-12-31T17:00", tz="UTC") + pd.to_timedelta(np.arange(EXTRA) * 10, unit="s")
     rows["temperature_f"] = np.nan
@@ -58,33 +58,36 @@ def log(rows: pd.DataFrame, model: str, home: str) -> None:
 
 def expected(page: str, served: Rows) -> dict[str, Any]:
     """The figures that a page must show, from raw rows."""
-    week, late = (raw.last_week(served[model]) for model in (MODEL, LATE))
-    measured = raw.regression(week)
+    week, late = (raw_rows.last_week(served[model]) for model in (MODEL, LATE))
+    measured = raw_rows.regression(week)
     labelled = int(week["label"].notna().sum())
     nulls = float(week["temperature_f"].isna().mean())
-    employment = raw.last_week(raw.predictions("employment"))
+    employment = raw_rows.last_week(raw_rows.predictions("employment"))
     figures: dict[str, dict[str, Any]] = {
         "health": {
             "traffic": f"{len(week):,}",
             "mae": f"{measured['mae']:.3g}",
-            "late": raw.percent(raw.classification(late, raw.threshold(LATE))["accuracy"]),
-            "employment": raw.percent(raw.classification(employment, raw.threshold("employment"))["accuracy"]),
-            "labelled": f"Mean absolute error, {raw.percent(labelled / len(week))} labelled",
+            "late": raw_rows.percent(raw_rows.classification(late, raw_rows.threshold(LATE))["accuracy"]),
+            "employment": raw_rows.percent(raw_rows.classification(employment, raw_rows.threshold("employment"))["accuracy"]),
+            "labelled": f"Mean absolute error, {raw_rows.percent(labelled / len(week))} labelled",
         },
         "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
-        "findings": {"value": raw.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
-        "quality": {"nulls": {name: raw.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
-        "drift": {"psi": pytest.approx(raw.psi(raw.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
+        "findings": {"value": raw_rows.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
+        "quality": {"nulls": {name: raw_rows.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
+        "drift": {"psi": pytest.approx(raw_rows.psi(raw_rows.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
         "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
         "fairness": by_carrier(late),
-        "store": {"predictions": f"{len(served[MODEL]):,}", "rejected": "0" if len(served[MODEL]) == len(raw.predictions(MODEL)) else "2"},
+        "store": {
+            "predictions": f"{len(served[MODEL]):,}",
+            "rejected": "0" if len(served[MODEL]) == len(raw_rows.predictions(MODEL)) else "2",
+        },
     }
     return figures[page]
 
 
 def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
     """Rates of each carrier, by their definitions: how many are said to be late, and how many of the late ones."""
-    decided = rows.assign(late=rows["score"] >= raw.threshold(LATE))
+    decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
     positive = decided[decided["label"] == 1]
     rates = {"selection_rate": decided.groupby("carrier")["late"].mean(), "true_positive_rate": positive.groupby("carrier")["late"].mean()}
     return {(name, carrier): pytest.approx(value, rel=1e-9) for name, rate in rates.items() for carrier, value in rate.items()}
@@ -158,7 +161,7 @@ PAGES: dict[str, tuple[str, Read]] = {
 
 @pytest.fixture(scope="module")
 def served() -> Rows:
-    return {model: raw.predictions(model) for model in (MODEL, LATE)}
+    return {model: raw_rows.predictions(model) for model in (MODEL, LATE)}
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +226,7 @@ def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: 
 
 
 def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows) -> None:
-    told = f"{len(raw.last_week(changed[MODEL])):,} predictions in"
+    told = f"{len(raw_rows.last_week(changed[MODEL])):,} predictions in"
     left_open.wait_for_function(
         """(told) => [...document.querySelectorAll('*')].some((host) =>
              [...(host.shadowRoot?.querySelectorAll('.cell') ?? [])].some((cell) => cell.title.startsWith(told)))""",
@@ -237,8 +240,8 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
 @pytest.mark.parametrize("name", ["flights-delay", "flights-late"])
 def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01")
-    july = raw.between(raw.predictions(name), "2013-07-01", "2013-08-01")
-    expected = raw.regression(july) if name == "flights-delay" else raw.classification(july, raw.threshold(name))
+    july = raw_rows.between(raw_rows.predictions(name), "2013-07-01", "2013-08-01")
+    expected = raw_rows.regression(july) if name == "flights-delay" else raw_rows.classification(july, raw_rows.threshold(name))
     found = {each["metric"]: each["value"] for each in json.loads(download(page, "performance-json"))}
     for metric, value in expected.items():
         near = {"roc_auc": {"abs": 1e-3}, "pr_auc": {"abs": 3e-3}}.get(metric, {"rel": 1e-9})

@@ -1,6 +1,6 @@
 """Can everybody read the files that leave the product, on screen and in print, offline? The review, the model card, a case.
 
-The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/html_rules.py. How they print: tests/review/test_freeze.py.
+The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/support/html_rules.py. How they print: tests/review/test_freeze.py.
 """
 
 from datetime import UTC, datetime
@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from observability.case import case
-from observability.case.modelled import Bar, Contrast
-from observability.case.saying import words
+from observability.core.weeks import Week
 from observability.export import card as export_card
 from observability.export import case as export_case
 from observability.export import review as export_review
 from observability.export.case import Frozen
+from observability.investigation.case import case
+from observability.investigation.explanation_sentences import words
+from observability.investigation.model_answers import Bar, Contrast
 from observability.review import freeze
-from observability.review.week import Week
-from observability.store import said
+from observability.store.query import decision_log
 from tests.browser.conftest import Visit
-from tests.html_rules import invalid
-from tests.views.world import START, build
+from tests.support.dashboard_world import START, build
+from tests.support.html_rules import invalid
 
 pytestmark = pytest.mark.browser
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         freeze.freeze(store, week, author="ann", now=NOW)
         bars = (Bar("sex", "F", 0.4), Bar("size", 51.0, -0.1))
         contrast = Contrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=words(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
-        frozen = Frozen(case(store, "l40", model="loan"), contrast, said.verdicts(store), said.actions(store), NOW)
+        frozen = Frozen(case(store, "l40", model="loan"), contrast, decision_log.verdicts(store), decision_log.actions(store), NOW)
         pages = (export_review.page(store, str(week), NOW), export_card.page(store, "loan", NOW), export_case.page(frozen))
         for name, page in zip(FILES, pages, strict=True):
             (folder / f"{name}.html").write_text(page, encoding="utf-8")

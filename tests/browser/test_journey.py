@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Locator, Page
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, figure, heading, said, settle, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 FEATURE = "humidity_percent"
@@ -43,7 +43,7 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     overlay = page.locator(".st-key-overlay")
     assert overlay.locator(".xtitle").text_content() == FEATURE
     assert sorted(overlay.locator(".legendtext").all_text_contents()) == ["current", "reference"]
-    psi = raw.psi(raw.reference("flights-delay")[FEATURE], raw.last_week(raw.predictions("flights-delay"))[FEATURE])
+    psi = raw_rows.psi(raw_rows.reference("flights-delay")[FEATURE], raw_rows.last_week(raw_rows.predictions("flights-delay"))[FEATURE])
     assert FEATURE in words(page)
     assert figure(r"in this window\. PSI ([\d.]+) \(", words(page)) == (f"{psi:.3g}",)
 
@@ -65,7 +65,7 @@ def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Vi
 def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model=flights-delay&from=2013-07-01&to=2013-08-01")
     choose(page, "Column", "carrier")
-    july = raw.between(raw.predictions("flights-delay"), "2013-07-01", "2013-08-01").dropna(subset=["label"])
+    july = raw_rows.between(raw_rows.predictions("flights-delay"), "2013-07-01", "2013-08-01").dropna(subset=["label"])
     errors = (july["score"] - july["label"]).abs().groupby(july["carrier"]).agg(["mean", "size"])
     worst = errors[errors["size"] >= 100]["mean"].idxmax()
     table = page.get_by_role("table", name="Mean absolute error by carrier, worst first")

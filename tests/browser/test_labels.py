@@ -5,10 +5,10 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 def test_the_labelled_predictions_of_a_week_are_those_of_the_raw_file(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/labels?model=flights-delay")
     assert heading(page) == "Labels"
-    rows = raw.last_week(raw.predictions("flights-delay"))
+    rows = raw_rows.last_week(raw_rows.predictions("flights-delay"))
     labelled, served = figure(r"([\d,]+) of ([\d,]+) predictions of this window are labelled", words(page))
     assert (int(labelled.replace(",", "")), int(served.replace(",", ""))) == (int(rows["label"].notna().sum()), len(rows))
     drawn = pd.read_csv(StringIO(download(page, "labels-csv")), parse_dates=["period"]).tail(7)

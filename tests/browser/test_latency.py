@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.store.database import Store
-from tests import raw
+from observability.store.opener import open_store
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, row, said, settle, tables, words
-from tests.running import Dashboard, dashboard
-from tests.sample_home import copied
+from tests.support import raw_rows
+from tests.support.running import Dashboard, dashboard
+from tests.support.sample_home import copied
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
@@ -20,7 +20,7 @@ BIN_ERROR = 0.0201
 
 def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/latency?model={MODEL}&window=Chosen%20dates&from=2013-06-01&to=2013-06-29")
-    served = raw.between(raw.predictions(MODEL), "2013-06-01", "2013-06-29")
+    served = raw_rows.between(raw_rows.predictions(MODEL), "2013-06-01", "2013-06-29")
     assert f"{len(served):,} requests, all answered." in words(page)
     exact = pd.read_csv(StringIO(download(page, "replica-csv"))).set_index("name")
     assert sorted(exact.index) == sorted(served["replica"].unique())
@@ -68,8 +68,8 @@ def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Vi
 
 def test_a_model_without_latencies_is_told_how_to_log_them(fleet_home, tmp_path_factory: pytest.TempPathFactory, visit: Visit) -> None:
     home = copied(fleet_home, tmp_path_factory.mktemp("untimed") / "home")
-    with Store.open(home) as store, store.write() as writer:
-        from observability.store.rollup import rebuild
+    with open_store(home) as store, store.write() as writer:
+        from observability.store.rollup.rollup import rebuild
 
         key = store.catalog().model("flights-delay").key
         writer.execute(f"UPDATE predictions_{key} SET latency_ms = NULL")

@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, figure, heading, link_of, settle, tables, words
-from tests.running import Dashboard
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 VIEWS = {

@@ -8,10 +8,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tests import raw
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, figure, heading, settle, words
-from tests.running import Dashboard
+from tests.support import raw_rows
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 NUMBERS = ["temperature_f", "dew_point_f", "humidity_percent", "wind_direction_degrees", "wind_speed_mph", "pressure_mb", "departure_hour"]
@@ -30,7 +30,7 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     assert heading(page) == "Multivariate drift"
     said = words(page)
     (auc,) = figure(r"\(AUC ([\d.]+), chance", said)
-    reference, current = raw.reference("flights-delay"), raw.last_week(raw.predictions("flights-delay"))
+    reference, current = raw_rows.reference("flights-delay"), raw_rows.last_week(raw_rows.predictions("flights-delay"))
     assert 0.85 < float(auc) <= apart(reference.sample(2000, random_state=1), current) + 0.02
     drawn = pd.read_csv(StringIO(download(page, "together-csv"))).set_index("name")
     assert drawn.loc["all inputs together", "auc"] == pytest.approx(float(auc), abs=0.006)

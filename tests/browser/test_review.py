@@ -12,20 +12,20 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from observability.lab.base import START, Stream
-from observability.lab.faults import FAULTS
-from observability.lab.from_store import base_of
-from observability.lab.replay import Scenario
-from observability.lab.road import lines
-from observability.lab.scene import cast
-from observability.review.week import Week
-from observability.store.database import Store
-from observability.views.review.review import SHORT
+from observability.core.weeks import Week
+from observability.dashboard.review.review import SHORT
+from observability.simulation.clean_log import START, Stream
+from observability.simulation.fault_targets import cast
+from observability.simulation.faults import FAULTS
+from observability.simulation.log_from_store import base_of
+from observability.simulation.replay import Scenario
+from observability.simulation.temporary_store import lines
+from observability.store.opener import open_store
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
 from tests.browser.test_accessible import serious
-from tests.running import Dashboard, dashboard
-from tests.sample_home import ROOT, copied, environment
+from tests.support.running import Dashboard, dashboard
+from tests.support.sample_home import ROOT, copied, environment
 
 pytestmark = pytest.mark.browser
 SAMPLE = ROOT / "sample_data"
@@ -46,7 +46,7 @@ def desk(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def go_on(home: Path) -> None:
     """Writes how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix."""
-    with Store.open(home, threads=2) as store:
+    with open_store(home, threads=2) as store:
         base = base_of(store, "employment", source="past")
     stream = Stream(base, seed=3, past=0, days=14, rows_a_day=300)
     broken = Scenario(stream, cast(base, seed=3), FAULTS["unit_change"], "middle")

@@ -10,7 +10,7 @@ import pytest
 from observability import track_run
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, said, settle, tables, words
-from tests.running import Dashboard
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 SAMPLE = Path(__file__).parents[2] / "sample_data"

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import observability as obs
-from observability.record import KINDS, Field, Rejected, validate
+from observability.records.kinds import KINDS
+from observability.records.record import validate
+from observability.records.validation import Field
+from observability.records.values import Rejected
 
 Records = Callable[[], list[dict]]
 METHODS = [kind for kind in KINDS if hasattr(obs.Logger, kind)]

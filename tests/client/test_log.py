@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import observability as obs
-from observability.errors import UsageError
+from observability.core.errors import UsageError
 
 Records = Callable[[], list[dict]]
 NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import observability as obs
-from observability import prices
 from observability.client import power
 from observability.client.power import PowerMeter, Rapl
+from observability.metrics import prices
 
 Records = Callable[[], list[dict]]
 

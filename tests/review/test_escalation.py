@@ -4,16 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from observability.alerts import config, kept
-from observability.alerts.send import deliver
+from observability.alerts import alert_log, config
+from observability.alerts.delivery import deliver
+from observability.dashboard.overview import changes
 from observability.review import freeze
+from observability.review.change_log import entries
 from observability.review.escalation import messages, pass_up
-from observability.review.ledger import entries
 from observability.review.snapshot import snapshot
-from observability.store import said, written
-from observability.views.overview import changes
-from tests.review import world
-from tests.review.world import WEEKS
+from observability.store.ingest import record_writer
+from observability.store.query import decision_log
+from tests.support import review_world
+from tests.support.review_world import WEEKS
 
 NOW = WEEKS[-1].end + timedelta(days=7)
 SETTINGS = """
@@ -31,11 +32,11 @@ dashboard = "https://models.example.org"
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Four weeks frozen one after the other. In the first one somebody promised what no metric can show, decided something, and signed."""
-    with world.build(tmp_path_factory.mktemp("escalation")) as opened:
+    with review_world.build(tmp_path_factory.mktemp("escalation")) as opened:
         (opened.home / config.FILE).write_text(SETTINGS, encoding="utf-8")
         freeze.freeze(opened, WEEKS[0], author="ann", now=NOW)
         common = {"at": NOW, "author": "ann", "model": "eta", "review": str(WEEKS[0])}
-        written.write(opened, [
+        record_writer.write(opened, [
             {**common, "kind": "action", "action": "a1", "text": "Ask the drivers", "owner": "bob", "metric": "energy_per_thousand"},
             {**common, "kind": "action", "action": "a2", "text": "Ask them later", "owner": "bob", "metric": "energy_per_thousand", "due": NOW},
             {**common, "kind": "decision", "decision": "d1", "statement": "Keep version 1", "decider": "carla", "dissent": "Dan wants 2",
@@ -60,7 +61,7 @@ def test_what_cannot_be_told_three_weeks_running_is_passed_up_by_itself(store):
     assert [(each["moved"]["answer"], each["weeks"], each["escalated"]) for each in found] == [
         ("cannot tell", 1, False), ("cannot tell", 2, False), ("cannot tell", 3, True),
     ]  # fmt: skip
-    (action,) = [each for each in said.actions(store) if each.id == "a1"]
+    (action,) = [each for each in decision_log.actions(store) if each.id == "a1"]
     assert (action.state, action.last.author) == ("escalated", "the dashboard")
     assert "3 weeks running" in action.fields["reason"]
     item = on_agenda(store, WEEKS[3], "action:a1")
@@ -74,11 +75,11 @@ def test_what_was_put_off_until_a_later_day_waits_for_it(store):
 
 
 def test_the_owner_is_told_once_with_a_key(store):
-    queued = [each for each in kept.messages(store).values() if each.incident == "action:a1"]
+    queued = [each for each in alert_log.messages(store).values() if each.incident == "action:a1"]
     assert [(each.channel, each.state) for each in queued] == [("bobs", "queued")]
     assert "Ask the drivers" in queued[0].text
     assert f"https://models.example.org/review?review={WEEKS[3]}" in queued[0].text
-    written.write(store, list(messages(freeze.found(store, str(WEEKS[3])), config.read(store.home), NOW)))
+    record_writer.write(store, list(messages(freeze.found(store, str(WEEKS[3])), config.read(store.home), NOW)))
     sent = []
     deliver(store, config.read(store.home), NOW + timedelta(hours=1), lambda address, message: sent.append((address, message.key)))
     assert sent.count(("jsons://127.0.0.1/bob", queued[0].key)) == 1
@@ -88,9 +89,9 @@ def test_the_owner_is_told_once_with_a_key(store):
 def test_a_review_of_old_logs_tells_nobody(store):
     body = freeze.found(store, str(WEEKS[3]))
     assert list(messages(body, config.read(store.home), NOW))
-    before = len(kept.messages(store))
+    before = len(alert_log.messages(store))
     pass_up(store, body, NOW + timedelta(days=400))
-    assert len(kept.messages(store)) == before
+    assert len(alert_log.messages(store)) == before
 
 
 def test_a_lapsed_signature_waits_on_the_agenda_until_somebody_decides(store):
@@ -104,7 +105,7 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
     item = on_agenda(store, WEEKS[3], "decision:d1")
     assert "Keep version 1" in item["title"]
     assert "carla" in item["reasons"][0]
-    written.write(
+    record_writer.write(
         store,
         [
             {
@@ -125,7 +126,7 @@ def test_a_week_is_made_anew_as_it_was_frozen(store):
     body = freeze.found(store, str(WEEKS[3]))
     then = NOW + (WEEKS[3].start - WEEKS[0].start) / 1000
     later = {"author": "ann", "model": "eta", "at": then + timedelta(hours=1)}
-    written.write(store, [
+    record_writer.write(store, [
         {**later, "kind": "decision", "decision": "d8", "statement": "Said after it", "decider": "eve", "model": None, "revisit": WEEKS[2].start},
         {**later, "kind": "decision", "decision": "d9", "statement": "Of a later review", "decider": "eve", "model": None, "revisit": WEEKS[2].start,
          "review": str(WEEKS[4]), "at": NOW},

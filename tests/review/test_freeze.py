@@ -12,20 +12,20 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from observability import commands
-from observability.errors import NotFoundError, UsageError
+from observability.cli import commands
+from observability.core.errors import NotFoundError, UsageError
+from observability.dashboard.overview import changes
 from observability.export import review as export_review
 from observability.review import freeze
-from observability.review.evidence import Evidence
-from observability.review.ledger import entries
-from observability.review.moved import Target, moved
+from observability.review.case_verdicts import concluded
+from observability.review.change_log import entries
+from observability.review.decision_evidence import Evidence
+from observability.review.metric_movement import Target, moved
 from observability.review.snapshot import snapshot
-from observability.review.verdicts import concluded
-from observability.store import written
-from observability.views.overview import changes
-from tests.html_rules import invalid
-from tests.review import world
-from tests.review.world import BETTER, BROKEN, MENDED, WEEKS
+from observability.store.ingest import record_writer
+from tests.support import review_world
+from tests.support.html_rules import invalid
+from tests.support.review_world import BETTER, BROKEN, MENDED, WEEKS
 
 NOW = WEEKS[-1].end + timedelta(days=7)
 MAE = Target("eta", "serving/performance", "mae")
@@ -33,7 +33,7 @@ MAE = Target("eta", "serving/performance", "mae")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    with world.build(tmp_path_factory.mktemp("review")) as opened:
+    with review_world.build(tmp_path_factory.mktemp("review")) as opened:
         yield opened
 
 
@@ -60,7 +60,7 @@ def broken(store):
         "kind": "decision", "decision": "d1", "at": NOW, "author": "ann", "statement": "Hold the rollout", "decider": "carla", "review": str(BROKEN),
         "evidence": [f"{BROKEN}: {item}"], "options": ["roll back"], "model": "eta", "choice": "hold",
     }  # fmt: skip
-    written.write(store, [action, said, decision])
+    record_writer.write(store, [action, said, decision])
     return body
 
 
@@ -71,8 +71,8 @@ def mended(store, broken):
 
 def errors(week, version="1"):
     """Absolute errors of a week's labels that had arrived by its end, counted from the records by hand."""
-    lines = world.records()
-    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(week.end)}
+    lines = review_world.records()
+    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(week.end)}
     rows = [each for each in lines if each["kind"] == "prediction" and each["id"].startswith(f"{week}-") and each["version"] == version]
     rows = [each for each in rows if each.get("environment") is None]
     return np.array([abs(each["score"] - label[each["id"]]) for each in rows if each["id"] in label])
@@ -81,7 +81,7 @@ def errors(week, version="1"):
 def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_records(broken):
     (part,) = broken["models"]
     by_hand = errors(BROKEN)
-    assert part["served"] == 7 * world.A_DAY
+    assert part["served"] == 7 * review_world.A_DAY
     assert part["strip"]["performance"]["value"] == pytest.approx(by_hand.mean())
     assert part["strip"]["performance"]["n"] == by_hand.size
     assert part["severity"] == "act"
@@ -111,8 +111,10 @@ def test_the_fix_is_told_as_a_yes_with_its_interval(mended):
 def test_a_better_version_is_compared_on_the_same_rows(store, mended):
     found = moved(store, replace(MAE, goal=2.0), MENDED, BETTER)
     assert (found.how, found.answer) == ("same rows", "yes")
-    lines = world.records()
-    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    lines = review_world.records()
+    label = {
+        each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(BETTER.end)
+    }
     score = {each["id"]: each["score"] for each in lines if each["kind"] == "prediction"}
     pairs = [
         (abs(score[name] - value), abs(score[f"{name}-old"] - value)) for name, value in label.items() if name.startswith(f"{BETTER}-")
@@ -126,8 +128,10 @@ def test_a_better_version_is_compared_on_the_same_rows(store, mended):
 
 def test_a_slice_is_compared_on_its_own_rows(store, mended):
     found = moved(store, replace(MAE, analyzer="serving/slices", slice="replica=r1"), MENDED, BETTER)
-    lines = world.records()
-    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    lines = review_world.records()
+    label = {
+        each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(BETTER.end)
+    }
     score = {each["id"]: each["score"] for each in lines if each["kind"] == "prediction"}
     odd = [name for name in label if name.startswith(f"{BETTER}-") and int(name.rpartition("-")[2]) % 2]
     assert (found.how, found.answer) == ("same rows", "yes")
@@ -139,14 +143,16 @@ def test_a_slice_is_compared_on_its_own_rows(store, mended):
 def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
     lightgbm = pytest.importorskip("lightgbm")
     rng = random.Random(1)
-    rows = [world.row(rng, 4.0) for _ in range(400)]
+    rows = [review_world.row(rng, 4.0) for _ in range(400)]
     inputs = np.array([[each["km"], each["load"]] for each in rows])
     old = lightgbm.train({"verbosity": -1, "num_leaves": 4, "num_threads": 1}, lightgbm.Dataset(inputs, [each["label"] for each in rows], feature_name=["km", "load"]), 10)  # fmt: skip
     old.save_model(tmp_path / "old.txt")
-    with world.build(tmp_path / "home", shadow=False, artifact=tmp_path / "old.txt") as store:
+    with review_world.build(tmp_path / "home", shadow=False, artifact=tmp_path / "old.txt") as store:
         found = moved(store, MAE, MENDED, BETTER)
-    lines = world.records()
-    label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= world.stamp(BETTER.end)}
+    lines = review_world.records()
+    label = {
+        each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(BETTER.end)
+    }
     served = [
         each for each in lines if each["kind"] == "prediction" and each.get("environment") is None and each["id"].startswith(f"{BETTER}-")
     ]
@@ -163,7 +169,7 @@ def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
 
 def test_late_labels_change_nothing_that_is_frozen(store, broken, mended):
     before = {review: (freeze.canonical(freeze.found(store, review)), page(store, review)) for review in (str(BROKEN), str(MENDED))}
-    world.load_late(store)
+    review_world.load_late(store)
     for review, (body, html) in before.items():
         assert freeze.canonical(freeze.found(store, review)) == body
         frozen, since = html.split('<h2 id="restated">')[0], page(store, review)
@@ -206,7 +212,7 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
 
 
 def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was_told(store, broken):
-    written.write(store, [
+    record_writer.write(store, [
         {"kind": "action", "action": "a1", "at": NOW + timedelta(minutes=5), "author": "bob", "state": "done", "reason": "Mended"},
         {"kind": "verdict", "verdict": "v0", "at": NOW, "model": "eta", "prediction": "p", "author": "bob", "source": "input", "state": "withdrawn"},
         {"kind": "alert", "incident": "i1", "at": NOW, "author": "the dashboard", "says": "opened", "title": "km is odd.", "model": "eta"},
@@ -225,7 +231,7 @@ def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was
 
 def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, broken):
     item = broken["agenda"][0]
-    written.write(store, [{"kind": "decision", "decision": "d7", "at": NOW + timedelta(days=2), "author": "ann", "statement": "Read metres", "decider": "ann",
+    record_writer.write(store, [{"kind": "decision", "decision": "d7", "at": NOW + timedelta(days=2), "author": "ann", "statement": "Read metres", "decider": "ann",
                            "review": str(BROKEN), "evidence": [str(Evidence(item["title"].replace("`", ""), str(BROKEN), item["item"]))]}])  # fmt: skip
     html = page(store, str(BROKEN))
     place = next(
@@ -251,7 +257,7 @@ def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, 
 
 def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
     body = {"kind": "verdict", "at": NOW, "model": "eta", "author": "bob", "source": "input", "wrong": "yes"}
-    written.write(store, [
+    record_writer.write(store, [
         {**body, "verdict": "v1", "prediction": f"{BROKEN}-3", "note": "metres"},
         {**body, "verdict": "v2", "prediction": f"{BROKEN}-4", "state": "withdrawn"},
         {**body, "verdict": "v3", "prediction": f"{MENDED}-3"},

@@ -7,22 +7,27 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from observability import rules, run
-from observability.aggregate import Aggregate, By, Sample
+from observability.alerts import alarm_rules
+from observability.core.questions import Aggregate, By, Sample
+from observability.core.settings import ModelSettings
+from observability.core.weeks import Week
+from observability.core.window import Window
 from observability.export import review as export_review
-from observability.review import freeze
+from observability.monitoring import check
+from observability.review import freeze, sentences
 from observability.review.restated import restated
 from observability.review.snapshot import settings_from, snapshot
-from observability.review.week import Week
-from observability.settings import ModelSettings
-from observability.store import admin, catalog_store, engine, written
-from observability.store.database import Store
-from observability.store.loader import Defaults, load_files
-from observability.store.register import Request, register
-from observability.store.settings_then import settings_at
-from observability.views.review import words
-from observability.window import Window
-from tests.html_rules import invalid
+from observability.store.db import catalog_store
+from observability.store.db.settings_history import settings_at
+from observability.store.ingest import record_writer
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import aggregates, listing
+from observability.store.registry import admin
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from tests.support.html_rules import invalid
 
 WEEK = Week.parse("2020-W10")
 FROZEN = WEEK.end + timedelta(hours=7)
@@ -35,7 +40,7 @@ def store(tmp_path):
     rng = np.random.default_rng(4)
     score = rng.uniform(0, 1, 1400).round(4)
     label = (rng.uniform(0, 1, score.size) < score).astype(int)
-    with Store.open(tmp_path / "home", threads=2) as opened:
+    with open_store(tmp_path / "home", threads=2) as opened:
         reference = tmp_path / "reference.csv"
         rows = [f"{each},{each},{value}" for each, value in zip(score[:700], label[:700])]
         reference.write_text("\n".join(["x,score,label", *rows]) + "\n", encoding="utf-8")
@@ -79,7 +84,7 @@ def differing(a, b, where=""):
 
 
 def accuracy(store):
-    findings = run.check(store, model="m", start=WEEK.start, end=WEEK.end, now=WEEK.end, only=("serving/performance",)).findings
+    findings = check.check(store, model="m", start=WEEK.start, end=WEEK.end, now=WEEK.end, only=("serving/performance",)).findings
     return next(each for each in findings if each.metric == "accuracy")
 
 
@@ -87,10 +92,10 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
     body = freeze.freeze(store, WEEK, author="ann", now=FROZEN)
     held = accuracy(store).limit
     limits = {"serving/performance/accuracy": 0.4}
-    rules.keep(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
+    alarm_rules.keep(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
     assert accuracy(store).limit != held
     assert freeze.canonical(snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical(body)
-    rules.keep(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
+    alarm_rules.keep(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
     assert accuracy(store).value == pytest.approx(right(store, 0.8)) != pytest.approx(right(store, 0.5))
     anew = snapshot(store, WEEK, frozen_at=FROZEN)
     assert differing(anew, body) == [], "to the last bits of a sum, as decisions by another threshold are counted from rows"
@@ -106,11 +111,11 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
 def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
     window = Window("m", WEEK.start, WEEK.end)
     asked = [
-        lambda: engine.ask(store, Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
-        lambda: engine.ask(store, Aggregate("predictions", keys=(By("decision"),)), window),
-        lambda: engine.ask(store, Aggregate("outcomes", sums=("correct",)), window),
-        lambda: engine.ask(store, Aggregate("outcomes", keys=(By("score_bin"), By("decision"))), window.reference()),
-        lambda: engine.sample(store, Sample("outcomes", ("decision", "score", "label"), 50), window),
+        lambda: aggregates.ask(store, Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
+        lambda: aggregates.ask(store, Aggregate("predictions", keys=(By("decision"),)), window),
+        lambda: aggregates.ask(store, Aggregate("outcomes", sums=("correct",)), window),
+        lambda: aggregates.ask(store, Aggregate("outcomes", keys=(By("score_bin"), By("decision"))), window.reference()),
+        lambda: listing.sample(store, Sample("outcomes", ("decision", "score", "label"), 50), window),
     ]
     other = replace(BEFORE, threshold=0.23)
     with store.under({"m": other}):
@@ -118,7 +123,7 @@ def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
         assert store.catalog().model("m").settings == other
     assert store.catalog().model("m").settings == BEFORE
     present = [each() for each in asked]
-    rules.keep(store, "m", other, author="bob")
+    alarm_rules.keep(store, "m", other, author="bob")
     for there, before, then in zip([each() for each in asked], present, under, strict=True):
         assert there.equals(then)
         assert not before.equals(then)
@@ -126,8 +131,8 @@ def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
 
 def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(store):
     later = replace(BEFORE, limits={})
-    rules.keep(store, "m", later, author="bob")
-    rules.keep(store, "m", later, author="bob")
+    alarm_rules.keep(store, "m", later, author="bob")
+    alarm_rules.keep(store, "m", later, author="bob")
     now = datetime.now(UTC)
     start = WEEK.start
     first = settings_at(store, start - timedelta(days=65), now)["m"]
@@ -139,12 +144,12 @@ def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(stor
     assert settings_at(store, start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
     assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row a change"
     body = snapshot(store, WEEK, frozen_at=FROZEN)
-    said, since = words.judged_by(body["models"][0])
+    said, since = sentences.judged_by(body["models"][0])
     assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said
     assert since.startswith("In force at the week's end, since 2020-01-02")
     with store.write() as writer:
         writer.execute('UPDATE settings_kept SET "at" = ?', [now.replace(tzinfo=None)])
-    written.write(store, [{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])
+    record_writer.write(store, [{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])
     freeze.freeze(store, WEEK, author="ann", now=now)
     html = export_review.page(store, str(WEEK), now)
     assert "What held at the week&#39;s end was not recorded" in html
@@ -154,12 +159,12 @@ def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(stor
 
 
 def test_a_store_from_before_begins_to_keep_settings_when_it_is_opened(tmp_path):
-    with Store.open(tmp_path) as store, store.write() as writer:
+    with open_store(tmp_path) as store, store.write() as writer:
         catalog_store.add_model(writer, "old", settings=BEFORE)
         writer.execute("DROP TABLE settings_kept")
         writer.execute("DELETE FROM migrations WHERE version >= 6")
     began = datetime.now(UTC)
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         held = settings_at(store, began - timedelta(days=1), began)["old"]
         assert (held.settings, held.known) == (BEFORE, False)
         assert settings_at(store, datetime.now(UTC), began)["old"].known

@@ -8,22 +8,25 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from observability import owner
 from observability.alerts.config import Config
+from observability.core.settings import ModelSettings
+from observability.core.weeks import Week
+from observability.dashboard import load
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.agenda import Item
+from observability.review.agenda_items import waited
 from observability.review.escalation import messages
-from observability.review.items import waited
-from observability.review.week import Week
-from observability.settings import ModelSettings
-from observability.store import catalog_store, said
-from observability.store.database import Store
-from observability.store.loader import Defaults, load_files
-from observability.store.register import Request, register
-from observability.views import load
-from tests.html_rules import invalid
-from tests.test_pages import opened, tables, words
+from observability.server import process_lock
+from observability.store.db import catalog_store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import decision_log
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from tests.dashboard.test_pages import opened, tables, words
+from tests.support.html_rules import invalid
 
 WEEK = Week.parse("2020-W11")
 NOW = WEEK.end + timedelta(hours=7)
@@ -35,7 +38,7 @@ def store(tmp_path_factory):
     """Two models of one owner each, three weeks of answers; in the last one the input `dew` is missing from both from Monday on."""
     home = tmp_path_factory.mktemp("shared")
     rng = np.random.default_rng(7)
-    with Store.open(home / "home", threads=2) as made:
+    with open_store(home / "home", threads=2) as made:
         lines = []
         for name, who in MODELS.items():
             dew, heat = rng.normal(10, 3, 800), rng.normal(20, 5, 800)
@@ -86,7 +89,7 @@ def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, i
 
 
 def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeypatch):
-    monkeypatch.setattr(owner, "current_store", lambda: store)
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "now", lambda: NOW)
     place = [each.item for each in export_review.items_of(freeze.found(store, str(WEEK)))].index(item.item) + 1
     fleet = tables(opened("review", review=str(WEEK), step="fleet"))["The fleet in this week"]["rows"]
@@ -107,7 +110,7 @@ def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeyp
     next(each for each in app.button if each.label == "Keep").click().run()
     assert not app.exception
     assert "Acted on" in words(app)
-    (action,) = said.actions(store)
+    (action,) = decision_log.actions(store)
     assert (action.fields["model"], action.fields["finding"]) == ("late", item.of("late")["finding"])
     html = export_review.page(store, str(WEEK), NOW)
     assert html.count(f'<a href="#item-{place}">item {place} of the agenda</a>') == 2

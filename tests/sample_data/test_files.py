@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from observability.settings import read_settings
+from observability.core.settings import read_settings
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2_contingency
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 
-from observability.store.artifacts import sniff
+from observability.store.registry.artifacts import sniff
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import DELAY, LATE
 from sample_data.sentiment import CLASSES, SENTIMENT, features_of

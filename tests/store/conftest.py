@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from observability.store.database import Store
+from observability.store.opener import open_store
 
 _numbers = itertools.count()
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "home") as opened:
+    with open_store(tmp_path / "home") as opened:
         yield opened
 
 
@@ -29,7 +29,7 @@ def land(store, *records, name=None):
 @pytest.fixture
 def landed(store):
     """Publishes and loads records; gives the report."""
-    from observability.store.loader import load_landing
+    from observability.store.ingest.loader import load_landing
 
     def load(*records):
         land(store, *records)

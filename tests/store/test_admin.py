@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from observability.catalog import Version
-from observability.errors import NotFoundError
-from observability.store import admin, catalog_store, landing, rollup
-from observability.store.loader import load_landing
-from observability.window import Window
+from observability.core.catalog import Version
+from observability.core.errors import NotFoundError
+from observability.core.window import Window
+from observability.store.db import catalog_store
+from observability.store.ingest import landing
+from observability.store.ingest.loader import load_landing
+from observability.store.registry import admin
+from observability.store.rollup import rollup
 from tests.store.conftest import land, query
 from tests.store.test_loader import OTHERS, label, prediction
 
@@ -46,8 +49,8 @@ def test_status_loads_no_heavy_library(store, landed):
     landed(prediction())
     store.close()
     script = (
-        "import sys; from pathlib import Path; from observability.store.database import Store; from observability.store import admin\n"
-        "admin.status(Store.open(Path(sys.argv[1])))\n"
+        "import sys; from pathlib import Path; from observability.store.opener import open_store; from observability.store.registry import admin\n"
+        "admin.status(open_store(Path(sys.argv[1])))\n"
         "print([name for name in ('streamlit', 'sklearn', 'shap', 'evidently', 'pandas', 'plotly', 'scipy.stats') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60)

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.store.answer import added_up, order_of
-from observability.store.source import remembered, snapshot
+from observability.store.query.answer import added_up, order_of
+from observability.store.query.source import remembered, snapshot
 
 FIGURES = ("n", "w", "total", "low", "high")
 

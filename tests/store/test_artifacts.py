@@ -10,8 +10,8 @@ import lightgbm
 import numpy as np
 import pytest
 
-from observability.errors import UsageError
-from observability.store.artifacts import discard, discard_model, folder_name, intact, keep, sniff, stored
+from observability.core.errors import UsageError
+from observability.store.registry.artifacts import discard, discard_model, folder_name, intact, keep, sniff, stored
 
 
 def varint(value):

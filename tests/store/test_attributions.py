@@ -11,18 +11,23 @@ import duckdb
 import numpy as np
 import pytest
 
-from observability import enrich, run
-from observability.aggregate import Attributions
-from observability.enrich_explain import explain_rows
-from observability.errors import NotFoundError
-from observability.settings import ModelSettings
-from observability.store import admin, attribution_plan, attributions
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse import Defaults
-from observability.store.register import Request, register, update_settings
-from observability.window import Slice, Window
-from observability.worker import Explanation, WorkerError
+from observability.core.errors import NotFoundError
+from observability.core.questions import Attributions
+from observability.core.settings import ModelSettings
+from observability.core.window import Slice, Window
+from observability.enrichment import enrich
+from observability.enrichment.explanations import explain_rows
+from observability.monitoring import check
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import attribution_plan, attributions
+from observability.store.registry import admin
+from observability.store.registry.register import register, update_settings
+from observability.store.registry.register_types import Request
+from observability.worker.explanation import Explanation
+from observability.worker.limits import WorkerError
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 DAYS = 4
@@ -62,7 +67,7 @@ def load(store: Store, records: list[dict]) -> None:
 
 
 def registered(home: Path, artifact: str | None = "tree\nversion=v4\n", rows: int = 60) -> Store:
-    store = Store.open(home, threads=2)
+    store = open_store(home, threads=2)
     again(store, artifact, rows)
     return store
 
@@ -156,7 +161,7 @@ def test_the_worst_errors_are_explained_ahead_and_are_no_sample(store: Store) ->
     ]  # fmt: skip
     load(store, labels)
     worst = [f"p{k}" for k in range(40 * DAYS) if k % 10 == 3]
-    with mock.patch("observability.enrich_explain.ERROR_ROWS", len(worst)):
+    with mock.patch("observability.enrichment.explanations.ERROR_ROWS", len(worst)):
         worked(store)
         sample = attributions.fetch(store, Attributions(), WINDOW)
         every = attributions.fetch(store, Attributions(errors=True), WINDOW)
@@ -199,7 +204,7 @@ def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Store) -> N
 
     def said() -> list[tuple[str, str]]:
         options = {"start": START, "end": START + timedelta(days=DAYS), "only": ("trust/explanations",)}
-        return [(each.severity, each.because) for each in run.check(store, model="loan", **options).findings]
+        return [(each.severity, each.because) for each in check.check(store, model="loan", **options).findings]
 
     worked(store, breaks)
     ((severity, because),) = said()
@@ -219,7 +224,7 @@ def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: St
     state = attributions.state_of(store, "loan", "1")
     assert state is not None and state.failure and "signal 11" in state.failure
     assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
-    with mock.patch("observability.enrich_explain.FORM", 2):
+    with mock.patch("observability.enrichment.explanations.FORM", 2):
         assert worked(store) == 60 + 40 * DAYS
     fixed = attributions.state_of(store, "loan", "1")
     assert fixed is not None and fixed.failure is None
@@ -244,7 +249,7 @@ def test_a_slow_model_is_tried_with_fewer_rows(store: Store) -> None:
             raise WorkerError("it took too long", reason="time")
         return replace(explain(worker, artifact, rows, **options), seconds=5.0)
 
-    with mock.patch("observability.enrich_explain.FEWEST", 100):
+    with mock.patch("observability.enrichment.explanations.FEWEST", 100):
         step = explain_rows
         with mock.patch("observability.worker.explain", slow):
             step(store, None, store.catalog().model("loan"), enrich.silent, threading.Event())
@@ -276,7 +281,7 @@ def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
             for table in old.execute(f"SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '{later}_%'").fetchall():
                 old.execute(f"DROP TABLE {table[0]}")
         old.execute("DELETE FROM migrations WHERE version > 1")
-    with Store.open(tmp_path / "home") as store:
+    with open_store(tmp_path / "home") as store:
         assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
         assert worked(store) == 60
 
@@ -290,7 +295,7 @@ def logged(k: int, **fields: object) -> dict:
 
 
 def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "home") as store:
+    with open_store(tmp_path / "home") as store:
         rounded = [logged(k, score=round(logged(k)["score"], 3)) for k in range(60)]
         broken = [logged(k, score=0.999) for k in range(60, 66)]
         bare = [prediction(f"p{k}", START + timedelta(minutes=k * 20), model="risk", version="7", score=0.5) for k in range(66, 80)]
@@ -318,7 +323,7 @@ def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space
 
 
 def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "home") as store:
+    with open_store(tmp_path / "home") as store:
         reference = tmp_path / "reference.csv"
         reference.write_text("x,a,b,label\n" + "\n".join(f"{k},0.6,0.4,{'ab'[k % 2]}" for k in range(40)) + "\n", encoding="utf-8")
         register(

@@ -5,12 +5,11 @@ import math
 
 import pytest
 
-from observability.aggregate import Aggregate
-from observability.catalog import band_limits, band_names
-from observability.store import engine
-from observability.window import Slice, Window
-from tests import reference_engine
-from tests.store import engine_world
+from observability.core.catalog import band_limits, band_names
+from observability.core.questions import Aggregate
+from observability.core.window import Slice, Window
+from observability.store.query import aggregates
+from tests.support import engine_world, reference_engine
 
 
 def test_every_band_that_is_named_is_read_back() -> None:
@@ -25,6 +24,6 @@ def test_rows_of_a_band_are_counted_alike(band: str, tmp_path) -> None:
     store = engine_world.copied(tmp_path / "home")
     end = engine_world.START.replace(day=1 + engine_world.DAYS)
     window = Window("loan", engine_world.START, end, slice=Slice((("income", band),)))
-    counts = [int(each.ask(store, Aggregate("predictions"), window)["n"].sum()) for each in (engine, reference_engine)]
+    counts = [int(each.ask(store, Aggregate("predictions"), window)["n"].sum()) for each in (aggregates, reference_engine)]
     assert counts[0] == counts[1] > 0
     store.close()

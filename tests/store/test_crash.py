@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 
-from observability.store import rollup
-from observability.store.database import Store
-from observability.store.loader import load_landing
+from observability.store.ingest.loader import load_landing
+from observability.store.opener import open_store
+from observability.store.rollup import rollup
 from tests.store.conftest import query, rollups
 
 SECONDS = 8.0
@@ -38,9 +38,9 @@ sys.exit(log.last_error)
 LOADER = """
 import sys, time
 from pathlib import Path
-from observability.store.database import Store
-from observability.store.loader import load_landing
-store = Store.open(Path(sys.argv[1]), threads=1)
+from observability.store.opener import open_store
+from observability.store.ingest.loader import load_landing
+store = open_store(Path(sys.argv[1]), threads=1)
 while True:
     report = load_landing(store)
     print(report.lines, flush=True)
@@ -83,7 +83,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path):
     for path in home.glob("acknowledged-*"):
         for line in path.read_text().splitlines():
             acknowledged[line[0]].append(line[2:])
-    with Store.open(home) as store:
+    with open_store(home) as store:
         while load_landing(store).lines:
             pass
         for kind, table in (("p", "predictions_1"), ("l", "labels_1")):

@@ -9,16 +9,17 @@ import threading
 import duckdb
 import pytest
 
-from observability.errors import StoreBrokenError, StoreBusyError
-from observability.record import KINDS
-from observability.store import catalog_store, database
-from observability.store.database import Store
-from observability.store.migrate import STEPS, kind_columns, kind_tables
+from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.records.kinds import KINDS
+from observability.store.db import catalog_store, database
+from observability.store.db.record_tables import kind_columns, kind_tables
+from observability.store.migrations import STEPS
+from observability.store.opener import open_store
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "home") as opened:
+    with open_store(tmp_path / "home") as opened:
         yield opened
 
 
@@ -43,8 +44,8 @@ def test_there_is_a_table_for_every_kind_of_record(store):
 
 def test_another_process_is_told_who_has_the_store(store):
     script = (
-        "import sys; from pathlib import Path; from observability.store.database import Store; from observability.errors import StoreBusyError\n"
-        "try: Store.open(Path(sys.argv[1]))\nexcept StoreBusyError as error: print(error); sys.exit(7)"
+        "import sys; from pathlib import Path; from observability.store.opener import open_store; from observability.core.errors import StoreBusyError\n"
+        "try: open_store(Path(sys.argv[1]))\nexcept StoreBusyError as error: print(error); sys.exit(7)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60, cwd=os.getcwd())
     assert done.returncode == 7, done.stderr
@@ -55,33 +56,33 @@ def test_another_process_is_told_who_has_the_store(store):
 def test_a_damaged_file_is_broken_and_not_busy(tmp_path):
     (tmp_path / "store.duckdb").write_bytes(b"no database at all" * 1000)
     with pytest.raises(StoreBrokenError, match="cannot be opened"):
-        Store.open(tmp_path)
+        open_store(tmp_path)
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
-    with Store.open(tmp_path) as store, store.write() as writer:
+    with open_store(tmp_path) as store, store.write() as writer:
         writer.execute("INSERT INTO migrations VALUES (?, current_timestamp)", [len(STEPS) + 1])
     with pytest.raises(StoreBrokenError, match="newer version"):
-        Store.open(tmp_path)
+        open_store(tmp_path)
     with duckdb.connect(str(tmp_path / "store.duckdb")) as connection:
         assert connection.execute("SELECT max(version) FROM migrations").fetchall() == [(len(STEPS) + 1,)]
 
 
 def test_a_field_that_is_new_gets_its_column_at_the_next_start(tmp_path):
-    with Store.open(tmp_path) as store, store.write() as writer:
+    with open_store(tmp_path) as store, store.write() as writer:
         writer.execute("ALTER TABLE events DROP COLUMN subject")
         writer.execute("DROP TABLE prices")
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         assert "prices" in tables(store)
         store.cursor().execute("SELECT subject FROM events")
 
 
 def test_hashes_are_computed_again_where_the_database_hashes_otherwise(tmp_path):
-    with Store.open(tmp_path) as store, store.write() as writer:
+    with open_store(tmp_path) as store, store.write() as writer:
         key = catalog_store.add_model(writer, "loan")
         writer.execute(f"INSERT INTO predictions_{key} (id, id_hash) VALUES ('a', 1), ('b', 2)")
         writer.execute("UPDATE hashing SET value = 3")
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         assert store.cursor().execute(f"SELECT count(*) FROM predictions_{key} WHERE id_hash = hash(id)").fetchall() == [(2,)]
 
 
@@ -186,12 +187,12 @@ def test_cached_blocks_are_let_go_and_the_limit_stays(store, monkeypatch):
 
 
 def test_a_closed_store_says_so(tmp_path):
-    store = Store.open(tmp_path)
+    store = open_store(tmp_path)
     store.close()
     store.close()
     with pytest.raises(StoreBrokenError, match="closed"):
         store.cursor()
-    with Store.open(tmp_path):
+    with open_store(tmp_path):
         pass
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from observability.aggregate import Aggregate, Bucket, By
-from observability.errors import NotFoundError, UsageError
-from observability.store import engine
-from observability.store.rollup import compact
-from observability.window import Slice, Window
-from tests import reference_engine
-from tests.store.comparing import assert_same
-from tests.store.engine_world import HOSTILE, START, copied
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.questions import Aggregate, Bucket, By
+from observability.core.window import Slice, Window
+from observability.store.query import aggregates
+from observability.store.rollup.rollup import compact
+from tests.support import reference_engine
+from tests.support.engine_world import HOSTILE, START, copied
+from tests.support.store_comparison import assert_same
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SPANS = {
@@ -96,7 +96,7 @@ def compared(store, model, seed):
             wanted = None
         for source in ("auto", "raw", "rollup"):
             try:
-                got = engine.ask(store, aggregate, window, source=source)
+                got = aggregates.ask(store, aggregate, window, source=source)
             except NotFoundError:
                 assert wanted is None, (aggregate, window)
                 break
@@ -130,14 +130,14 @@ def test_the_figures_of_performance_and_drift_over_every_window(store, span, as_
         window = Window("loan", *SPANS[span], as_of=as_of)
         wanted = reference_engine.ask(store, aggregate, window)
         for source in ("auto", "raw"):
-            assert_same(engine.ask(store, aggregate, window, source=source), wanted, extremes=False, about=(source, aggregate))
+            assert_same(aggregates.ask(store, aggregate, window, source=source), wanted, extremes=False, about=(source, aggregate))
 
 
 def test_parts_add_up_to_the_whole(store):
     aggregate = Aggregate("outcomes", keys=(By("label"),))
-    whole = engine.ask(store, aggregate, Window("loan", START, START + 5 * DAY))
+    whole = aggregates.ask(store, aggregate, Window("loan", START, START + 5 * DAY))
     cuts = [START + timedelta(minutes=minutes) for minutes in (0, 7, 60, 61, 1440, 3333, 7200)]
-    parts = [engine.ask(store, aggregate, Window("loan", a, b)) for a, b in itertools.pairwise(cuts)]
+    parts = [aggregates.ask(store, aggregate, Window("loan", a, b)) for a, b in itertools.pairwise(cuts)]
     added = {label: sum(int(part.loc[part["label"] == label, "n"].sum()) for part in parts) for label in whole["label"]}
     assert added == dict(zip(whole["label"], whole["n"]))
 
@@ -146,10 +146,12 @@ def test_after_compaction_midnights_come_from_the_rollups_and_other_hours_from_r
     with copied(tmp_path) as store:
         aggregate = Aggregate("outcomes", keys=(By("label"),))
         midnight, hour = (Window("loan", START, START + 5 * DAY, as_of=START + hours * HOUR) for hours in (72, 75))
-        assert_same(engine.ask(store, aggregate, hour, source="rollup"), reference_engine.ask(store, aggregate, hour))
+        assert_same(aggregates.ask(store, aggregate, hour, source="rollup"), reference_engine.ask(store, aggregate, hour))
         with store.write() as writer:
             compact(writer, store.catalog().model("loan"), now=START + 90 * DAY)
         with pytest.raises(UsageError):
-            engine.ask(store, aggregate, hour, source="rollup")
+            aggregates.ask(store, aggregate, hour, source="rollup")
         for window, source in ((midnight, "rollup"), (midnight, "raw"), (hour, "auto")):
-            assert_same(engine.ask(store, aggregate, window, source=source), reference_engine.ask(store, aggregate, window), about=source)
+            assert_same(
+                aggregates.ask(store, aggregate, window, source=source), reference_engine.ask(store, aggregate, window), about=source
+            )

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability import run
-from observability.aggregate import Aggregate, Attributions, Bucket, By, Question, Sample
-from observability.store import engine
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
-from observability.store.register import Request, register
-from observability.window import Window
-from tests import live_world, reference_engine
+from observability.core.questions import Aggregate, Attributions, Bucket, By, Question, Sample
+from observability.core.window import Window
+from observability.monitoring import check
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import aggregates
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from tests.support import live_world, reference_engine
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 GROUPS = ("group.sex", "group.income", "group.flag")
@@ -27,7 +29,7 @@ GROUPS = ("group.sex", "group.income", "group.flag")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A model of two versions: the groups of version 1 are null in every prediction, those of version 2 in its reference as well."""
     folder = tmp_path_factory.mktemp("nulls")
-    store, rng = Store.open(folder / "home", threads=1), np.random.default_rng(0)
+    store, rng = open_store(folder / "home", threads=1), np.random.default_rng(0)
     frame = pd.DataFrame({"age": rng.normal(40, 10, 200), "score": rng.random(200), "label": rng.integers(0, 2, 200)})
     groups = pd.DataFrame({"sex": rng.choice(["F", "M"], 200), "income": rng.normal(0, 1, 200), "flag": rng.random(200) < 0.5})
     for version, own in (("1", groups), ("2", groups.map(lambda _: None))):
@@ -69,8 +71,8 @@ def test_every_engine_says_the_same(store: Store, question: Question, version: s
     window = Window("m", START, START + timedelta(days=2), version=version)
     for asked in (window, *([replace(window, environment="reference")] if version and not isinstance(question, Attributions) else [])):
         wanted = reference_engine.put(store, question, asked)
-        answers = [run.put(store, question, asked)]
-        answers += [engine.ask(store, question, asked, source="raw")] if isinstance(question, Aggregate) else []
+        answers = [check.put(store, question, asked)]
+        answers += [aggregates.ask(store, question, asked, source="raw")] if isinstance(question, Aggregate) else []
         for got in answers:
             pd.testing.assert_frame_equal(got.reset_index(drop=True), wanted, rtol=1e-9, check_dtype=len(wanted) > 0)
         assert len(wanted) or (asked.environment == "production" and getattr(question, "sums", ()))

@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability import enrich_errors, run
-from observability.aggregate import EstimatedErrors
-from observability.catalog import Model, Version
-from observability.store import admin, estimates
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse import Defaults
-from observability.store.register import Request, register
-from observability.window import Slice, Window
-from observability.worker import ErrorEstimate
-from tests import reference_engine
+from observability.core.catalog import Model, Version
+from observability.core.questions import EstimatedErrors
+from observability.core.window import Slice, Window
+from observability.enrichment import expected_errors
+from observability.monitoring import check
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import estimates
+from observability.store.registry import admin
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from observability.worker.requests import ErrorEstimate
+from tests.support import reference_engine
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 3
@@ -56,7 +60,7 @@ def load(store: Store, lines: list[dict]) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path):
-    opened = Store.open(tmp_path / "home", threads=2)
+    opened = open_store(tmp_path / "home", threads=2)
     rng = np.random.default_rng(1)
     path = tmp_path / "reference.parquet"
     rows(rng, 400).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
@@ -99,7 +103,7 @@ def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
 
 
 def step(store: Store) -> int:
-    return enrich_errors.estimate_errors(store, None, known(store)[0], lambda share, said: None, threading.Event())
+    return expected_errors.estimate_errors(store, None, known(store)[0], lambda share, said: None, threading.Event())
 
 
 def stored(store: Store) -> set[str]:
@@ -110,7 +114,7 @@ def stored(store: Store) -> set[str]:
 
 def same(store: Store, window: Window) -> pd.DataFrame:
     """The answer, after it was found equal to that of the plain walk."""
-    got, wanted = run.put(store, EstimatedErrors(), window), reference_engine.put(store, EstimatedErrors(), window)
+    got, wanted = check.put(store, EstimatedErrors(), window), reference_engine.put(store, EstimatedErrors(), window)
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
     return got
 
@@ -138,7 +142,7 @@ def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Store, t
     step(store)
     first = stored(store)
     assert len(first) == len(teacher[0]) == 60 and estimates.waiting(store, model, version) == []
-    before = run.put(store, EstimatedErrors(), WINDOW)
+    before = check.put(store, EstimatedErrors(), WINDOW)
     assert before.loc[before["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
     load(store, records(rows(np.random.default_rng(2), 60), "q", late=timedelta(days=9)))
     assert len(estimates.waiting(store, model, version)) == DAYS
@@ -151,10 +155,10 @@ def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Store, t
         QUALIFY row_number() OVER (PARTITION BY CAST("at" AS DATE) ORDER BY sample_hash, id) <= 20"""
     ).fetchall()
     assert {each for (each,) in chosen} <= first | joined and len(chosen) == 60
-    after = run.put(store, EstimatedErrors(), WINDOW)
+    after = check.put(store, EstimatedErrors(), WINDOW)
     assert after.loc[after["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
     then = Window("house", WINDOW.start, WINDOW.end, version="1", as_of=WINDOW.end + timedelta(days=1))
-    pd.testing.assert_frame_equal(run.put(store, EstimatedErrors(), then), before)
+    pd.testing.assert_frame_equal(check.put(store, EstimatedErrors(), then), before)
 
 
 def test_the_newest_day_waits_until_it_has_grown_by_a_tenth(store: Store, teacher: list) -> None:
@@ -202,7 +206,7 @@ def test_forgetting_and_removing(store: Store, teacher: list) -> None:
 
 
 def test_what_cannot_be_learned_from_is_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from observability.errors import UsageError
+    from observability.core.errors import UsageError
 
     calls = []
 
@@ -217,11 +221,11 @@ def test_what_cannot_be_learned_from_is_remembered(store: Store, monkeypatch: py
 
 def test_the_worker_learns_that_errors_grow(store: Store) -> None:
     """With the real worker: the estimate follows the size that the error grows with, on rows of the reference left out too."""
-    from observability.worker import Worker
+    from observability.worker.process import Worker
 
     worker = Worker()
     try:
-        assert enrich_errors.estimate_errors(store, worker, known(store)[0], lambda share, said: None, threading.Event()) > 0
+        assert expected_errors.estimate_errors(store, worker, known(store)[0], lambda share, said: None, threading.Event()) > 0
     finally:
         worker.close()
     found = (
@@ -231,6 +235,6 @@ def test_the_worker_learns_that_errors_grow(store: Store) -> None:
     )
     size, guess = np.array(found).T
     assert np.corrcoef(size, guess)[0, 1] > 0.6
-    reference = run.put(store, EstimatedErrors(), WINDOW.reference())
+    reference = check.put(store, EstimatedErrors(), WINDOW.reference())
     row = reference[reference["measure"] == "absolute_error"].iloc[0]
     assert row["estimated"] == pytest.approx(row["measured"], rel=0.1)

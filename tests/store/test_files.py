@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from observability.catalog import Catalog
-from observability.errors import UsageError
-from observability.store import file_rows, files
-from observability.store.files import open_file
-from observability.store.parse import Defaults, parse
+from observability.core.catalog import Catalog
+from observability.core.errors import UsageError
+from observability.store.ingest import file_rows, files
+from observability.store.ingest.files import open_file
+from observability.store.ingest.parse import parse
+from observability.store.ingest.parse_types import Defaults
 
 AT = "2013-07-01T10:00:00Z"
 

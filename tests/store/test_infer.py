@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
-from observability.catalog import band_names
-from observability.errors import UsageError
-from observability.store.describe import describe
-from observability.store.infer import infer
-from observability.store.register_types import Request, corrected
-from observability.store.sensitive import bands, looks_sensitive
+from observability.core.catalog import band_names
+from observability.core.errors import UsageError
+from observability.store.registry.describe import describe
+from observability.store.registry.infer import infer
+from observability.store.registry.register_types import Request, corrected
+from observability.store.registry.sensitive import bands, looks_sensitive
 
 BINARY = Request("loan", "3", task="binary", label="outcome", score=("p",))
 

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from observability.errors import StoreBrokenError, UsageError
-from observability.record import KINDS
-from observability.store import block as blocks
-from observability.store import catalog_store, database, files, landing, loader
-from observability.store.database import Store
-from observability.store.ledger import LoadReport
-from observability.store.loader import load_files, load_landing
-from observability.store.migrate import kind_tables
-from observability.store.parse import Defaults
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.records.kinds import KINDS
+from observability.store.db import catalog_store, database
+from observability.store.db.record_tables import kind_tables
+from observability.store.ingest import block as blocks
+from observability.store.ingest import files, landing, loader
+from observability.store.ingest.line_counts import LoadReport
+from observability.store.ingest.loader import load_files, load_landing
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
 from tests.store.conftest import land, query, rollups
 
 AT = "2024-03-01T10:00:00Z"
@@ -249,28 +250,28 @@ def test_nothing_of_a_segment_stays_where_its_load_fails(store, monkeypatch):
 
 
 def test_what_the_store_lost_comes_back_from_loaded_segments(tmp_path):
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         kept, lost = land(store, prediction()), land(store, prediction(1))
         load_landing(store)
         with store.write() as writer:  # as if the last commit had been lost with a damaged log
             writer.execute("DELETE FROM manifest WHERE segment = ?", [lost.name])
             writer.execute("DELETE FROM predictions_1 WHERE id = 'p1'")
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         assert figures(load_landing(store)) == (1, 1, 0, 0)
         assert query(store, "SELECT id FROM predictions_1 ORDER BY id") == [("p0",), ("p1",)]
         assert (store.landing / "loaded" / kept.name).exists() and (store.landing / "loaded" / lost.name).exists()
 
 
 def test_loaded_segments_are_deleted_after_a_week(tmp_path):
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         path = land(store, prediction())
         load_landing(store)
     loaded = tmp_path / "landing" / "loaded" / path.name
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         load_landing(store)
         assert loaded.exists()
     os.utime(loaded, (time.time() - 8 * 86400,) * 2)
-    with Store.open(tmp_path) as store:
+    with open_store(tmp_path) as store:
         assert figures(load_landing(store)) == (0, 0, 0, 0)
         assert not loaded.exists() and query(store, "SELECT count(*) FROM predictions_1") == [(1,)]
 
@@ -290,7 +291,7 @@ def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monk
     assert seen == sorted(seen) and seen[-1] == (size, size, 103)
     before = rollups(store)
     with store.write() as writer:
-        from observability.store.rollup import rebuild
+        from observability.store.rollup.rollup import rebuild
 
         rebuild(writer, "loan")
     assert rollups(store) == before
@@ -504,7 +505,7 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
         assert query(store, f"SELECT count(*) - count(DISTINCT id) FROM predictions_{model.key}") == [(0,)]
         before = rollups(store, model.key)
         with store.write() as writer:
-            from observability.store.rollup import rebuild
+            from observability.store.rollup.rollup import rebuild
 
             rebuild(writer, model.name)
         assert rollups(store, model.key) == before

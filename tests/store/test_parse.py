@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from observability.catalog import Catalog, Column, Edges, Model, Version
-from observability.errors import UsageError
-from observability.record import KINDS
-from observability.store import parse as parsing
-from observability.store import parse_tables
-from observability.store.parse import Block, Defaults, Refused, parse
-from observability.store.parse_json import MAX_LINE_BYTES
-from observability.store.parse_plan import MOST_COLUMNS
+from observability.core.catalog import Catalog, Column, Edges, Model, Version
+from observability.core.errors import UsageError
+from observability.records.kinds import KINDS
+from observability.store.ingest import parse as parsing
+from observability.store.ingest import parse_tables
+from observability.store.ingest.parse import parse
+from observability.store.ingest.parse_json import MAX_LINE_BYTES
+from observability.store.ingest.parse_plan import MOST_COLUMNS
+from observability.store.ingest.parse_types import Block, Defaults, Refused
 
 AT = "2013-07-01T10:00:00Z"
 COLUMNS = (

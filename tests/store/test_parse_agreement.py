@@ -7,11 +7,12 @@ import struct
 import numpy as np
 import pytest
 
-from observability.catalog import Catalog
-from observability.store import parse as parsing
-from observability.store.parse import Block, Defaults, parse
-from observability.store.parse_numbers import POWERS_HIGH, POWERS_LOW, TENS
-from tests.store.mutants import CATALOG, Mutants
+from observability.core.catalog import Catalog
+from observability.store.ingest import parse as parsing
+from observability.store.ingest.parse import parse
+from observability.store.ingest.parse_numbers import POWERS_HIGH, POWERS_LOW, TENS
+from observability.store.ingest.parse_types import Block, Defaults
+from tests.support.record_mutants import CATALOG, Mutants
 
 DEFAULTS = [
     Defaults(),
@@ -128,7 +129,7 @@ def test_lines_of_any_order_and_lines_with_labels_take_the_fast_path(both):
 def test_numbers_are_read_as_python_reads_them():
     import numba
 
-    from observability.store import parse_kernel
+    from observability.store.ingest import parse_kernel
 
     @numba.njit
     def read(buffer, starts, ends, high, low, tens, values, sure):

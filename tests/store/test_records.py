@@ -7,13 +7,13 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from observability.aggregate import Records
-from observability.errors import NotFoundError
-from observability.store import records
-from observability.store.database import Store
-from observability.store.migrate import kind_tables
-from observability.window import Window
-from tests import live_world, reference_engine
+from observability.core.errors import NotFoundError
+from observability.core.questions import Records
+from observability.core.window import Window
+from observability.store.db.database import Store
+from observability.store.db.record_tables import kind_tables
+from observability.store.query import records
+from tests.support import live_world, reference_engine
 
 WEEK = Window("", live_world.START, live_world.END)
 

@@ -19,26 +19,27 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from observability.catalog import band_names
-from observability.errors import NotFoundError, UsageError
-from observability.settings import ModelSettings
+from observability.core.catalog import band_names
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from observability.store import register as registering
-from observability.store.artifacts import intact, stored
-from observability.store.database import Store
-from observability.store.loader import load_files
-from observability.store.parse_types import Defaults
-from observability.store.register import Request, infer_file, register, update_settings
-from observability.store.rollup import rebuild
-from observability.store.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
-from observability.store.stage import insert_predictions
+from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.ingest.stage import insert_predictions
+from observability.store.opener import open_store
+from observability.store.registry import register as registering
+from observability.store.registry.artifacts import intact, stored
+from observability.store.registry.register import infer_file, register, update_settings
+from observability.store.registry.register_types import Request
+from observability.store.rollup.rollup import rebuild
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "home", threads=1) as opened:
+    with open_store(tmp_path / "home", threads=1) as opened:
         yield opened
 
 
@@ -239,7 +240,7 @@ def test_registering_again_replaces_the_reference_and_equals_registering_once(st
     register(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
     later = NOW.replace(hour=20)
     register(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
-    with Store.open(tmp_path / "other", threads=1) as other:
+    with open_store(tmp_path / "other", threads=1) as other:
         register(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
         first, second = contents(store), contents(other)
     for table in ("predictions_1", "labels_1", "counts_1", "edges"):
@@ -324,7 +325,7 @@ def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeyp
 
 
 def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp_path):
-    from observability.store.catalog_store import add_columns, add_model, find_model
+    from observability.store.db.catalog_store import add_columns, add_model, find_model
 
     frame = loans(400, seed=4)
     at = pa.array(frame["day"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]"))

@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from observability.catalog import Edges, Version
-from observability.settings import ModelSettings
+from observability.core.catalog import Edges, Version
+from observability.core.settings import ModelSettings
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
-from observability.store import catalog_store, rollup
-from observability.store.loader import load_landing
-from observability.store.migrate import STEPS, outcomes_by_day, slices_of_bands_and_servers
-from observability.store.schema import STATUS_CODES, SUM_MEASURES
+from observability.store.db import catalog_store
+from observability.store.db.schema import STATUS_CODES, SUM_MEASURES
+from observability.store.ingest.loader import load_landing
+from observability.store.migrations import STEPS, outcomes_by_day, slices_of_bands_and_servers
+from observability.store.rollup import rollup
 from tests.store.conftest import land, query, rollups
 
 START = datetime(2024, 3, 1, 20, tzinfo=UTC)
@@ -505,7 +506,7 @@ def test_large_rollups_are_compacted_once_a_day_as_they_are_loaded(store, monkey
 def test_reference_rows_lie_outside_time(store):
     import pyarrow as pa
 
-    from observability.store.stage import delete_stream, insert_predictions
+    from observability.store.ingest.stage import delete_stream, insert_predictions
 
     register(store, "binary")
     rows = {

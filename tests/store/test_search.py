@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.aggregate import Sample
-from observability.errors import NotFoundError, UsageError
-from observability.store import engine, search
-from observability.window import Slice, Window
-from tests.store.engine_world import DAYS, HOSTILE, START, copied
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.questions import Sample
+from observability.core.window import Slice, Window
+from observability.store.query import listing, search
+from tests.support.engine_world import DAYS, HOSTILE, START, copied
 
 COLUMNS = ("id", "at", "subject", "score", "decision", "label", "label_value", "correct", "feature.income", "feature.city", "feature.vip",
            "feature.sex", "device", "latency_ms", f"feature.{HOSTILE}", "version", "feature.score")  # fmt: skip
@@ -51,7 +51,7 @@ MASKS = {
 
 @pytest.mark.parametrize("typed", list(MASKS))
 def test_conditions_find_what_a_mask_finds(world, typed):
-    every = engine.sample(world, Sample("outcomes", COLUMNS, 100_000), window())
+    every = listing.sample(world, Sample("outcomes", COLUMNS, 100_000), window())
     cursor = world.cursor()
     column = world.catalog().model("loan").column("feature.income").column
     nans = {each for (each,) in cursor.execute(f"SELECT id FROM predictions_1 WHERE isnan({column})").fetchall()}
@@ -62,13 +62,13 @@ def test_conditions_find_what_a_mask_finds(world, typed):
 
 
 def test_regressions_and_classes_with_odd_names(world):
-    eta = engine.sample(world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta"))
+    eta = listing.sample(world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta"))
     assert sorted(found(world, "error > 2", "eta")["id"]) == sorted(eta[eta["error"] > 2]["id"])
     assert sorted(found(world, "label <= 10", "eta")["id"]) == sorted(eta[eta["label_value"] <= 10]["id"])
     worst = found(world, "score > 0", "eta", limit=5, order="-absolute_error")
     known = eta[(eta["score"] > 0) & np.isfinite(eta["absolute_error"])].sort_values("absolute_error", ascending=False)
     assert worst["error"].abs().tolist() == known["absolute_error"].head(5).tolist() and len(worst) == 5
-    kind = engine.sample(world, Sample("outcomes", ("id", "decision"), 100_000), window("kind"))
+    kind = listing.sample(world, Sample("outcomes", ("id", "decision"), 100_000), window("kind"))
     assert sorted(found(world, "answer = it's", "kind")["id"]) == sorted(kind[kind["decision"] == 2]["id"])
     assert len(found(world, "colour = red", "stray")) > 0
 
@@ -107,7 +107,7 @@ def test_nothing_that_is_typed_is_run(world):
 def test_subjects_and_beginnings_over_all_models(world):
     every = pd.concat(
         [
-            engine.sample(world, Sample("predictions", ("id", "at", "subject"), 100_000), window(model, environment=environment)).assign(
+            listing.sample(world, Sample("predictions", ("id", "at", "subject"), 100_000), window(model, environment=environment)).assign(
                 model=model
             )
             for model in ("loan", "eta", "kind", "stray")

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.errors import UsageError
-from observability.worker import Worker, explain, predict
+from observability.core.errors import UsageError
+from observability.worker.process import Worker
+from observability.worker.requests import explain, predict
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 CLASSES = ("0", "1")

@@ -14,13 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from observability.errors import ObservabilityError, UsageError
-from observability.worker import Limits, Worker, WorkerError, predict
+from observability.core.errors import ObservabilityError, UsageError
 from observability.worker.folder import frame_from
+from observability.worker.limits import Limits, WorkerError
+from observability.worker.process import Worker
+from observability.worker.requests import predict
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_data"
-JOBS = "tests.worker.hostile:"
+JOBS = "tests.support.hostile_jobs:"
 LIMITS = Limits(memory_mb=400, seconds=20, file_mb=20, files=200)
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what the kernel refuses is tried on Linux")
 
@@ -177,9 +179,9 @@ def test_only_allowed_jobs_run(worker):
         "os:system",
         "subprocess:run",
         "observability.workers:x",
-        "tests.worker.hostile",
-        "tests.worker.hostile:echo:x",
-        "tests.worker.hostile:a.b",
+        "tests.support.hostile_jobs",
+        "tests.support.hostile_jobs:echo:x",
+        "tests.support.hostile_jobs:a.b",
     ):
         with pytest.raises(WorkerError, match=r"may not run|cannot be imported"):
             worker.call(job)
@@ -206,13 +208,13 @@ def test_network_files_processes_and_signals_are_out_of_reach(worker, tmp_path, 
 def test_it_is_held_without_any_privilege_as_for_root():
     code = (
         "import ctypes, sys; sys.path[:0] = [sys.argv[1]]\n"
-        "from observability.worker import Worker\n"
+        "from observability.worker.process import Worker\n"
         "from observability.worker.confine import drop_capabilities\n"
         "libc = ctypes.CDLL(None)\n"
         "[libc.prctl(24, capability, 0, 0, 0) for capability in range(64)]  # out of the bounding set: no program gets it back\n"
         "drop_capabilities(libc)\n"
         "assert int(open('/proc/self/status').read().split('CapEff:')[1].split()[0], 16) == 0\n"
-        "answer = Worker(allowed=('tests.worker.',)).call('tests.worker.hostile:reach_out', arguments={'other': 1, 'secret': '/etc/hostname'})\n"
+        "answer = Worker(allowed=('tests.worker.',)).call('tests.support.hostile_jobs:reach_out', arguments={'other': 1, 'secret': '/etc/hostname'})\n"
         "print(answer.network_blocked, [answer.values[name] for name in ('socket', 'fork', 'program', 'own', 'thread')])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60)
@@ -300,9 +302,9 @@ def test_it_ends_when_idle_and_when_closed(folder):
 def test_children_die_with_their_parent_and_leave_nothing(folder):
     code = (
         "import sys, tempfile; sys.path[:0] = [sys.argv[1]]; tempfile.tempdir = sys.argv[2]\n"
-        "from observability.worker import Worker\n"
+        "from observability.worker.process import Worker\n"
         "worker = Worker(allowed=('tests.worker.',))\n"
-        "worker.call('tests.worker.hostile:wait', arguments={'seconds': 60}, progress=lambda share, text: print(worker._line.process.pid, text, flush=True))"
+        "worker.call('tests.support.hostile_jobs:wait', arguments={'seconds': 60}, progress=lambda share, text: print(worker._line.process.pid, text, flush=True))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(ROOT), str(folder)], stdout=subprocess.PIPE, text=True)
     keeper, job = map(int, parent.stdout.readline().split())

@@ -10,13 +10,13 @@ from datetime import UTC, timedelta
 
 import numpy as np
 
-from observability.aggregate import Records
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data import _batches
-from observability.analyzers.data._batches import DELAY, GAP, LIMITS, REJECTED, ROWS, Look, Source
-from observability.analyzers.data._usual import LEAST
-from observability.finding import SEVERITIES, Finding, Severity
-from observability.numerals import hours_in_words, percent
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import SEVERITIES, Finding, Severity
+from observability.core.numerals import hours_in_words, percent
+from observability.core.questions import Records
+from observability.detection import batch_history
+from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, Look, Source
+from observability.detection.own_history import LEAST
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
 NAME = "data/batches"
@@ -32,7 +32,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each source: how its batches came, how many rows they had, how many were rejected, how soon after capture; nothing where there is no batch."""
-    sources = list(_batches.sources_of(frames["past batches"], frames["batches"], context.now.replace(tzinfo=None)))
+    sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], context.now.replace(tzinfo=None)))
     looks = [look for source in sources for look in source.looks]
     adjusted = iter(benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist())
     found: list[Finding] = []
@@ -79,7 +79,7 @@ def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> 
         else max(LIMITS[look.metric][0][0] * look.usual, look.usual + LIMITS[look.metric][0][1])
     )
     if look.metric == ROWS and not look.few and severity == "watch":
-        limit = look.usual * _batches.MANY
+        limit = look.usual * batch_history.MANY
     found = replace(
         blank(context, source, look.metric, because(source, look, len(own), severity, len(unusual))),
         n=len(own), value=look.value, low=look.value, high=look.value, limit=limit, severity=severity,

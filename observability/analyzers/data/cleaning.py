@@ -10,16 +10,16 @@ from datetime import UTC
 
 import numpy as np
 
-from observability.aggregate import Records
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data import _cleanings
-from observability.analyzers.data._cleanings import CHANGED, DROPPED, GROUP, GROUP_ROWS, WATCH, Group, Look, Rule
-from observability.analyzers.data._usual import LEAST
-from observability.finding import SEVERITIES, Finding, Severity
-from observability.numerals import percent
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import SEVERITIES, Finding, Severity
+from observability.core.numerals import percent
+from observability.core.questions import Records
+from observability.core.window import Slice
+from observability.detection import cleaning_history
+from observability.detection.cleaning_history import CHANGED, DROPPED, GROUP, GROUP_ROWS, WATCH, Group, Look, Rule
+from observability.detection.own_history import LEAST
 from observability.stats.interval import rate_interval
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
-from observability.window import Slice
 
 NAME = "data/cleaning"
 PAST_DAYS = 365
@@ -35,7 +35,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each rule that ran: the share it drops, the share it changes, and the group of each column that loses most; nothing where no rule ran."""
-    rules = list(_cleanings.rules_of(frames["past cleanings"], frames["cleanings"]))
+    rules = list(cleaning_history.rules_of(frames["past cleanings"], frames["cleanings"]))
     p_values = [p for rule in rules for p in (*(each.p_value for each in rule.looks), *(each.p_value for each in rule.groups))]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
     found: list[Finding] = []
@@ -79,7 +79,7 @@ def about_share(rule: Rule, metric: str, own: list[tuple[Look, float]], context:
             because += f" Of its {runs(rule.runs)} in this window the later ones can be judged in a shorter one."
         return replace(found, because=because)
     less = look.share < look.usual
-    limit = _cleanings.LESS * look.usual if less and severity == "watch" else max(WATCH[0] * look.usual, look.usual + WATCH[1])
+    limit = cleaning_history.LESS * look.usual if less and severity == "watch" else max(WATCH[0] * look.usual, look.usual + WATCH[1])
     found = replace(
         found,
         severity=severity,
@@ -102,7 +102,7 @@ def about_groups(rule: Rule, groups: list[tuple[Group, float]], context: Context
     for column in dict.fromkeys(each.column for each, _ in groups):
         own = [each for each in groups if each[0].column == column]
         judged = [each for each in own if not np.isnan(each[0].p_value)]
-        base = replace(blank(context, rule, _cleanings.GAP, 0), against="peers")
+        base = replace(blank(context, rule, cleaning_history.GAP, 0), against="peers")
         if not judged:
             rows = int(sum(each.rows for each, _ in own))
             because = f"Whether rule {named(rule)} drops one `{column}` more than another cannot be told from {rows:,} rows; each group needs {GROUP_ROWS} rows."

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from observability.aggregate import Records
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.finding import Finding
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding
+from observability.core.numerals import short_checksum
+from observability.core.questions import Records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -79,7 +80,7 @@ def about(name: str, versions: list[Content], context: Context) -> Finding:
         )
     worst = max(mixed, key=lambda each: (len(each.contents), each.at, each.version))
     since = worst.since or worst.at
-    held = "; ".join(short(each) for each in worst.contents[:3])
+    held = "; ".join(short_checksum(each) for each in worst.contents[:3])
     more = f" {len(mixed) - 1:,} more of its versions so." if len(mixed) > 1 else ""
     n = float(len(worst.contents))
     return replace(
@@ -87,12 +88,6 @@ def about(name: str, versions: list[Content], context: Context) -> Finding:
         because=f"Version `{worst.version}` of dataset `{name}` was logged with {len(worst.contents):,} different contents ({held}): what was trained on it cannot be told.{more}",
         evidence={"dataset_version": worst.version, "contents": list(worst.contents), "onset_known": "dated"},
     )  # fmt: skip
-
-
-def short(content: str) -> str:
-    """A checksum as people compare it: its first eight digits."""
-    kind, _, digits = content.rpartition(":")
-    return f"{kind}:{digits[:8]}…" if kind and len(digits) > 12 else content if len(content) <= 20 else f"{content[:12]}…"
 
 
 ANALYZER = Analyzer(NAME, "Is each version of a dataset one content?", needs, analyze, about="records")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.aggregate import Records
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data import _gold, _speed, _suggestions
-from observability.analyzers.data._answers import ACT, FIELDS, LEAST, NAME, PAST_DAYS, WATCH, Look, answers_of, rate_of
-from observability.finding import Finding, Severity
-from observability.numerals import figure, percent
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.numerals import figure, percent
+from observability.core.questions import Records
+from observability.metrics import gold_accuracy, labelling_speed, suggestions
+from observability.metrics.annotations import ACT, FIELDS, LEAST, NAME, PAST_DAYS, WATCH, Look, answers_of, rate_of
 from observability.stats.interval import Interval
 from observability.stats.multiple import benjamini_hochberg
 
@@ -33,8 +33,8 @@ class Project:
     now: "DataFrame"
     past: "DataFrame"
     looks: tuple[Look, ...]
-    blind: _suggestions.Blind
-    tired: _speed.Fatigue | None
+    blind: suggestions.Blind
+    tired: labelling_speed.Fatigue | None
 
     @property
     def subject(self) -> str:
@@ -73,9 +73,9 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
         if here.empty:
             continue
         subject = f"project:{name}"
-        blind = _suggestions.blind_of(here, before)
-        looks = [*_gold.looked_at(here, before, subject), *_suggestions.looked_at(here, before, blind, subject)]
-        yield Project(str(name), here, before, tuple(looks), blind, _speed.fatigue(answers))
+        blind = suggestions.blind_of(here, before)
+        looks = [*gold_accuracy.looked_at(here, before, subject), *suggestions.looked_at(here, before, blind, subject)]
+        yield Project(str(name), here, before, tuple(looks), blind, labelling_speed.fatigue(answers))
 
 
 def about(project: Project, looks: list[tuple[Look, float]], tired_p: float, context: Context) -> Iterator[Finding]:
@@ -105,16 +105,16 @@ def about_gold(project: Project, looks: list[tuple[Look, float]], context: Conte
     gold = project.now[project.now["known"]]
     if gold.empty:
         return
-    people = _gold.people(project.now, context.budget)
+    people = gold_accuracy.people(project.now, context.budget)
     evidence = {"people": listed(people[people["n"] > 0])}
     rate, n = rate_of(gold, "right"), len(gold)
     told = f"{percent(rate.value or 0)} of {n:,} first answers to gold items are right"
-    own = [(look, p) for look, p in looks if look.metric == _gold.METRIC]
+    own = [(look, p) for look, p in looks if look.metric == gold_accuracy.METRIC]
     named = [look.name for look, p in own if look.severity(p, context.budget) != "ok"]
     young = int(((people["more"] > 0) & ~people["annotator"].isin(named)).sum())
     more = f"; {young} of {len(people)} people have too few gold items to be told from the others yet" if young else ""
     whole = next(((look, p) for look, p in own if look.subject == project.subject), None)
-    base = blank(context, project, _gold.METRIC, n)
+    base = blank(context, project, gold_accuracy.METRIC, n)
     if n < LEAST:
         yield replace(base, because=f"How often people of {project.name} are right cannot be told: {n:,} answers to gold items in this window, it needs about {LEAST - n} more.", evidence=evidence)  # fmt: skip
     elif whole is None:
@@ -165,11 +165,11 @@ def about_suggestions(project: Project, looks: list[tuple[Look, float]], context
     if shown.empty:
         return
     rate = rate_of(shown, "taken")
-    base = blank(context, project, _suggestions.ACCEPTANCE, len(shown))
+    base = blank(context, project, suggestions.ACCEPTANCE, len(shown))
     yield measured(base, rate, "ok", f"In {project.name} {percent(rate.value or 0)} of {len(shown):,} suggestions that people saw became their label (95 %: {reach(rate)}).", against="level")  # fmt: skip
-    own = {look.subject: (look, p) for look, p in looks if look.metric == _suggestions.TAKEN}
+    own = {look.subject: (look, p) for look, p in looks if look.metric == suggestions.TAKEN}
     yield taken(project, own.pop(project.subject, None), context)
-    base = blank(context, project, _suggestions.TAKEN, 0)
+    base = blank(context, project, suggestions.TAKEN, 0)
     for look, p in own.values():
         if (severity := look.severity(p, context.budget)) != "ok":
             already = f"; as in the {PAST_DAYS // 7} weeks before" if look.standing else ""
@@ -179,13 +179,13 @@ def about_suggestions(project: Project, looks: list[tuple[Look, float]], context
             )
             found = replace(measured(base, look.here, severity, because), subject=look.subject, n=int(look.here.n), against="peers")
             yield replace(found, limit=limit(look, severity), evidence=gap(look, p), **source(severity, look))
-    yield anchoring(project, next(((look, p) for look, p in looks if look.metric == _suggestions.ANCHORING), None), context)
+    yield anchoring(project, next(((look, p) for look, p in looks if look.metric == suggestions.ANCHORING), None), context)
 
 
 def taken(project: Project, whole: tuple[Look, float] | None, context: Context) -> Finding:
     """How many wrong suggestions became labels, beside the weeks before."""
     wrong = project.now[project.now["wrong"]]
-    base, n = blank(context, project, _suggestions.TAKEN, len(wrong)), len(wrong)
+    base, n = blank(context, project, suggestions.TAKEN, len(wrong)), len(wrong)
     if n < LEAST:
         return replace(base, because=f"How often wrong suggestions are taken over in {project.name} cannot be told: {n:,} were wrong by gold, it needs about {LEAST - n} more (gold items that are shown with a suggestion).")  # fmt: skip
     rate = rate_of(wrong, "taken")
@@ -204,7 +204,7 @@ def taken(project: Project, whole: tuple[Look, float] | None, context: Context) 
 def anchoring(project: Project, seen: tuple[Look, float] | None, context: Context) -> Finding:
     """Whether people give a wrong answer because it is suggested."""
     blind, items = project.blind, len(project.blind.shown)
-    base = replace(blank(context, project, _suggestions.ANCHORING, items), against="peers")
+    base = replace(blank(context, project, suggestions.ANCHORING, items), against="peers")
     if seen is None:
         return replace(base, because=f"Whether people of {project.name} follow wrong suggestions because they see them cannot be told: it takes gold items that some see with the suggestion and others without; there are {items:,}, about {max(LEAST - items, 1)} more are needed.")  # fmt: skip
     look, p = seen
@@ -225,23 +225,23 @@ def anchoring(project: Project, seen: tuple[Look, float] | None, context: Contex
 def about_time(project: Project, context: Context) -> Finding:
     """The median time of a label."""
     seconds = project.now["seconds"].to_numpy(float)
-    rate = _speed.median_of(seconds)
+    rate = labelling_speed.median_of(seconds)
     late = float(np.nanquantile(seconds, 0.9))
     because = f"A label of {project.name} takes {figure(rate.value or 0, 3)} s at the median, {figure(late, 3)} s or more for one in ten ({int(rate.n):,} labels)."
-    return measured(blank(context, project, _speed.SECONDS, int(rate.n)), rate, "ok", because, against="level")
+    return measured(blank(context, project, labelling_speed.SECONDS, int(rate.n)), rate, "ok", because, against="level")
 
 
-def about_sessions(project: Project, tired: _speed.Fatigue, p: float, context: Context) -> Finding:
+def about_sessions(project: Project, tired: labelling_speed.Fatigue, p: float, context: Context) -> Finding:
     """Whether accuracy falls the longer a session lasts; at most a watch."""
     slope = tired.slope
-    falls = p <= context.budget and (slope.value or 0) <= -_speed.SLOPE_WATCH
+    falls = p <= context.budget and (slope.value or 0) <= -labelling_speed.SLOPE_WATCH
     told = f"{figure(100 * (slope.value or 0), 2, sign=True)} points an hour (95 %: {figure(100 * (slope.low or 0), 2, sign=True)} to {figure(100 * (slope.high or 0), 2, sign=True)}), within {tired.sessions:,} sessions"
     if falls:
         because = f"People of {project.name} get less right the longer they sit: accuracy on gold items changes by {told}. Shorter sessions, or breaks, would help."
     else:
         because = f"Nothing shows that people of {project.name} tire: accuracy on gold items changes by {told}."
-    base = blank(context, project, _speed.SLOPE, int(slope.n))
-    return measured(base, slope, "watch" if falls else "ok", because, against="peers", limit=-_speed.SLOPE_WATCH, evidence={"p_adjusted": p, "sessions": tired.sessions}, likely_source="label" if falls else None)  # fmt: skip
+    base = blank(context, project, labelling_speed.SLOPE, int(slope.n))
+    return measured(base, slope, "watch" if falls else "ok", because, against="peers", limit=-labelling_speed.SLOPE_WATCH, evidence={"p_adjusted": p, "sessions": tired.sessions}, likely_source="label" if falls else None)  # fmt: skip
 
 
 def reach(rate: Interval) -> str:
@@ -258,7 +258,7 @@ def limit(look: Look, severity: Severity) -> float:
     """What the share was held against."""
     step = ACT if severity == "act" else WATCH
     other = look.there.value or 0.0
-    return min(other + step, 1.0) if look.metric == _suggestions.TAKEN else max(other - step, 0.0)
+    return min(other + step, 1.0) if look.metric == suggestions.TAKEN else max(other - step, 0.0)
 
 
 def gap(look: Look, p: float) -> dict[str, Any]:

@@ -8,20 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from observability.aggregate import Records
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data import _agreement, _annotators, _queue, _repeats
-from observability.analyzers.data._labelling import NAME, PAST_DAYS, labels_of, own
-from observability.finding import Finding
-from observability.prices import PRICES
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding
+from observability.core.questions import Records
+from observability.detection import annotator_agreement, label_queue
+from observability.metrics import annotators, repeat_labels
+from observability.metrics.labelling_projects import NAME, PAST_DAYS, labels_of, own
+from observability.metrics.prices import PRICES
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
 LIMITS = {
-    _agreement.METRIC: _agreement.ACT,
-    _annotators.METRIC: _annotators.ACT,
-    _repeats.REPEATS: _repeats.ACT,
-    _queue.METRIC: _queue.ACT,
-    _repeats.PRICE: _repeats.MUCH_DEARER,
+    annotator_agreement.METRIC: annotator_agreement.ACT,
+    annotators.METRIC: annotators.ACT,
+    repeat_labels.REPEATS: repeat_labels.ACT,
+    label_queue.METRIC: label_queue.ACT,
+    repeat_labels.PRICE: repeat_labels.MUCH_DEARER,
 }
 """A fall of alpha, points below the others, a rise of the share, days longer, times the price: from so much somebody is needed."""
 ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"))
@@ -55,10 +56,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return []
     end, days = context.window.end.replace(tzinfo=None), context.window.days
     labels = labels_of(annotated, end, days + PAST_DAYS)
-    work = _queue.given(assigned, own(frames["done"], context), end) if len(assigned) else None
-    agreements, people = _agreement.looked_at(labels, context), _annotators.looked_at(labels, days)
-    repeats = _repeats.looked_at(annotated, end, days)
-    queues = _queue.looked_at(work, context) if work is not None else []
+    work = label_queue.given(assigned, own(frames["done"], context), end) if len(assigned) else None
+    agreements, people = annotator_agreement.looked_at(labels, context), annotators.looked_at(labels, days)
+    repeats = repeat_labels.looked_at(annotated, end, days)
+    queues = label_queue.looked_at(work, context) if work is not None else []
     p_values = [
         [each.p_value for each in agreements],
         [each.p_value for each in people],
@@ -69,13 +70,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     parts = [each.tolist() for each in np.split(adjusted, np.cumsum([len(each) for each in p_values])[:-1])]
     inside = int((annotated["at"] >= context.window.start.replace(tzinfo=None)).sum())
     found = [
-        _agreement.about_agreement(blank(context, _agreement.METRIC), labels, agreements, parts[0], act, context),
-        *_annotators.about_annotators(replace(blank(context, _annotators.METRIC), against="peers"), labels, people, parts[1], act, context),
-        _repeats.about_repeats(blank(context, _repeats.REPEATS), inside, repeats, parts[2], act, context),
+        annotator_agreement.about_agreement(blank(context, annotator_agreement.METRIC), labels, agreements, parts[0], act, context),
+        *annotators.about_annotators(replace(blank(context, annotators.METRIC), against="peers"), labels, people, parts[1], act, context),
+        repeat_labels.about_repeats(blank(context, repeat_labels.REPEATS), inside, repeats, parts[2], act, context),
     ]
     if work is not None:
-        found += _queue.about_queues(blank(context, _queue.METRIC), work, queues, parts[3], act, context)
-    price = _repeats.about_price(blank(context, _repeats.PRICE), annotated, frames["prices"], context)
+        found += label_queue.about_queues(blank(context, label_queue.METRIC), work, queues, parts[3], act, context)
+    price = repeat_labels.about_price(blank(context, repeat_labels.PRICE), annotated, frames["prices"], context)
     return [*found, *([price] if price else [])]
 
 

@@ -8,18 +8,18 @@ large enough to matter and more than chance explains, the false discovery rate c
 from collections.abc import Mapping
 from typing import Literal
 
-from observability.aggregate import NULL, Aggregate, Bucket
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data import _arrival, _lines, _still, _values
-from observability.analyzers.data._arrival import arrival_claims
-from observability.analyzers.data._claims import NAME, PAST_DAYS, settled, worst_of_each
-from observability.analyzers.data._columns import NO_ROWS, Counts, counted
-from observability.analyzers.data._hours import hours_of
-from observability.analyzers.data._lines import line_claims
-from observability.analyzers.data._still import still_claims
-from observability.analyzers.data._values import MINIMUM_ROWS, Column, no_reference, no_rows, rate_claims, summary
-from observability.catalog import Edges
-from observability.finding import Against, Finding
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.catalog import Edges
+from observability.core.finding import Against, Finding
+from observability.core.questions import NULL, Aggregate, Bucket
+from observability.detection import arrival, rejected_lines, stuck_values, value_checks
+from observability.detection.arrival import arrival_claims
+from observability.detection.hourly_volume import hours_of
+from observability.detection.rejected_lines import line_claims
+from observability.detection.significant_claims import NAME, PAST_DAYS, settled, worst_of_each
+from observability.detection.stuck_values import still_claims
+from observability.detection.value_checks import MINIMUM_ROWS, Column, no_reference, no_rows, rate_claims, summary
+from observability.metrics.column_counts import NO_ROWS, Counts, counted
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -93,12 +93,12 @@ def never_seen(counts: Counts) -> bool:
 
 
 LIMITS: dict[str, float | None] = {
-    **dict.fromkeys(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"), _values.ACT),
-    "constant": _still.CONSTANT_SHARE,
-    "stuck_hours": _still.STUCK_ACT,
-    **{metric: act for metric, (_, act) in _lines.LIMITS.items()},
-    "volume": _arrival.FEWER_ACT,
-    "silence_hours": _arrival.SILENT_ACT,
+    **dict.fromkeys(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"), value_checks.ACT),
+    "constant": stuck_values.CONSTANT_SHARE,
+    "stuck_hours": stuck_values.STUCK_ACT,
+    **{metric: act for metric, (_, act) in rejected_lines.LIMITS.items()},
+    "volume": arrival.FEWER_ACT,
+    "silence_hours": arrival.SILENT_ACT,
     "freshness_hours": None,
 }
 ANALYZER = Analyzer(

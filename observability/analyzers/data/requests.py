@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Sample
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.data._claims import percent
-from observability.analyzers.data._devices import NAME, device_claims
-from observability.finding import Finding, Severity
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.questions import Aggregate, Sample
+from observability.detection.device_anomalies import NAME, device_claims
+from observability.detection.significant_claims import percent
 from observability.stats.change import two_proportion_test
 from observability.stats.interval import rate_interval
 

@@ -6,23 +6,21 @@ judged, and the others are named.
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from observability.aggregate import Aggregate, By
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.operations import _why
-from observability.analyzers.operations._change import Judged, by_day, filled, judge, scaled
-from observability.analyzers.operations._month import Month, because_month, month
-from observability.analyzers.operations._why import Factor
-from observability.energy import RESOURCES, RUNS, served_question, use_question
-from observability.finding import Basis, Finding
-from observability.money import (
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Basis, Finding
+from observability.core.questions import Aggregate, By
+from observability.detection import ratio_causes
+from observability.detection.ratio_causes import Factor
+from observability.detection.ratio_changes import Judged, by_day, filled, judge, scaled
+from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
     HUMAN_LABELS,
     WORDS,
     Errors,
     Part,
+    by_parts,
     currencies,
     errors,
     labelling_part,
@@ -32,11 +30,10 @@ from observability.money import (
     total,
     training_between,
 )
-from observability.prices import PRICES, Place
+from observability.metrics.energy import RESOURCES, RUNS, served_question, use_question
+from observability.metrics.month_forecast import Month, because_month, month
+from observability.metrics.prices import PRICES, Place
 from observability.stats.interval import Interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 NAME = "operations/cost"
 PAST_DAYS = 56
@@ -176,11 +173,11 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     factors = why(frames, context, judged, part, before, currency)
     because = (
         f"Serving a thousand predictions costs {money(judged.now.value, currency)} ({WORDS[part.method]}, {part.source}{said}; {spent.rows:,} predictions)"
-        f"{apart(spent)}: {judged.said}{_why.said(factors, judged)}."
+        f"{apart(spent)}: {judged.said}{ratio_causes.said(factors, judged)}."
     )
     evidence = {
         "currency": currency, "method": part.method, "source": part.source, "parts": spent.by_part, "currencies": spent.others,
-        "by_day": by_day(now, ["amount"]), **_why.facts(factors),
+        "by_day": by_day(now, ["amount"]), **ratio_causes.facts(factors),
     }  # fmt: skip
     return filled(base, judged, because=because, basis=basis_of(part.source), evidence=evidence)
 
@@ -188,11 +185,11 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
 def why(frames: Frames, context: Context, judged: Judged, part: Part, before: Part | None, currency: str) -> list[Factor]:
     """Price and units of the part of the window that the sentence is about, against the 28 days before."""
     start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
-    first, since = _why.stretch(judged, start, end), start - timedelta(days=CHANGE_DAYS)
-    now = replace(part, rows=_why.inside(part.rows, "at", first))
-    then = None if before is None else replace(before, rows=_why.inside(before.rows, "at", since))
-    served = _why.inside(frames["served"], "period", first), _why.inside(frames["past served"], "period", since)
-    return _why.of_cost(now, then, currency, frames["prices"], Place(context.model.name, context.model.settings), served)
+    first, since = ratio_causes.stretch(judged, start, end), start - timedelta(days=CHANGE_DAYS)
+    now = replace(part, rows=ratio_causes.inside(part.rows, "at", first))
+    then = None if before is None else replace(before, rows=ratio_causes.inside(before.rows, "at", since))
+    served = ratio_causes.inside(frames["served"], "period", first), ratio_causes.inside(frames["past served"], "period", since)
+    return ratio_causes.of_cost(now, then, currency, frames["prices"], Place(context.model.name, context.model.settings), served)
 
 
 def apart(spent: Spent) -> str:
@@ -200,14 +197,6 @@ def apart(spent: Spent) -> str:
     if not spent.others:
         return ""
     return "; apart from that, not converted: " + ", ".join(money(amount, each) for each, amount in spent.others.items())
-
-
-def by_parts(served: "DataFrame", part: Part, currency: str, grain: str | None = None) -> "DataFrame":
-    """Σ weight served and money by day (by hour where there are fewer than three days), or by the grain that is named."""
-    rows = part.rows[part.rows["currency"] == currency]
-    grain = grain or ("h" if served["period"].dt.floor("D").nunique() < 3 else "D")
-    by_time = served.groupby(served["period"].dt.floor(grain))["w"].sum().rename("served").to_frame()
-    return by_time.join(rows.groupby(rows["at"].dt.floor(grain))["amount"].sum()).fillna(0.0)
 
 
 def of_month(context: Context, spent: Spent) -> Finding:

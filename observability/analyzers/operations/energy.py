@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.operations import _why
-from observability.analyzers.operations._change import Judged, by_day, filled, judge
-from observability.energy import (
-    RESOURCES,
-    RUNS,
-    SOURCES,
-    Serving,
-    ended_between,
-    runs_of,
-    served_question,
-    serving,
-    use_question,
-    with_prefix,
-)
-from observability.finding import Basis, Finding
-from observability.measure import Columns
-from observability.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, ambiguous_regions
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Basis, Finding
+from observability.core.numerals import with_prefix
+from observability.detection import ratio_causes
+from observability.detection.ratio_changes import Judged, by_day, filled, judge
+from observability.metrics.energy import RESOURCES, RUNS, SOURCES, Serving, ended_between, runs_of, served_question, serving, use_question
+from observability.metrics.performance import Columns
+from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, Place, ambiguous_regions
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -89,30 +79,34 @@ def of_serving(frames: Frames, context: Context, place: Place, now: Serving) -> 
     )  # fmt: skip
     days = now.parts("wh", "emitted")
     energy, sci = (judge(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
-    drawn = _why.of_energy(now, *hours_of(now, past, context, energy))[0]
-    emitted = _why.of_energy(now, *hours_of(now, past, context, sci))[1]
+    drawn = ratio_causes.of_energy(now, *hours_of(now, past, context, energy))[0]
+    emitted = ratio_causes.of_energy(now, *hours_of(now, past, context, sci))[1]
     how = HOW[now.method].format(watts=place.watts_per_core)
     evidence = facts(now, place, frames["prices"])
     said = (
         f"Serving draws {with_prefix(energy.now.value, 'Wh')} a thousand predictions ({now.source}, {how}, {now.rows:,} predictions{part_of(now)}"
-        f"{with_pue(now)}): {energy.said}{_why.said(drawn, energy)}."
+        f"{with_pue(now)}): {energy.said}{ratio_causes.said(drawn, energy)}."
     )
     grams = (
         f"Serving emits {with_prefix(sci.now.value, 'gCO₂e')} a thousand predictions ({now.carbon_source}{with_carbon(now, frames['prices'], context)}; "
-        f"{made(now)}): {sci.said}{_why.said(emitted, sci)}."
+        f"{made(now)}): {sci.said}{ratio_causes.said(emitted, sci)}."
     )
     basis = basis_of(now.source)
     return (
         filled(
-            blank, energy, because=said, basis=basis, evidence=evidence | {"by_day": by_day(days, ["wh", "emitted"])} | _why.facts(drawn)
+            blank,
+            energy,
+            because=said,
+            basis=basis,
+            evidence=evidence | {"by_day": by_day(days, ["wh", "emitted"])} | ratio_causes.facts(drawn),
         ),
-        filled(carbon, sci, because=grams, basis=basis_of(now.carbon_source), evidence=evidence | _why.facts(emitted)),
+        filled(carbon, sci, because=grams, basis=basis_of(now.carbon_source), evidence=evidence | ratio_causes.facts(emitted)),
     )
 
 
 def hours_of(now: Serving, past: Serving, context: Context, judged: Judged) -> tuple[Columns, Columns]:
     """The hours that a sentence is about, and those of the past."""
-    about = now.hours["period"] >= np.datetime64(_why.stretch(judged, context.window.start, context.window.end))
+    about = now.hours["period"] >= np.datetime64(ratio_causes.stretch(judged, context.window.start, context.window.end))
     return {name: values[about] for name, values in now.hours.items()}, past.hours
 
 

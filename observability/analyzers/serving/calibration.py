@@ -10,18 +10,18 @@ from datetime import timedelta
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Bucket, By, Sample
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _slope
-from observability.analyzers.serving._reliability import MINIMUM_LABELS, Daily, Judged, daily, judged, question, scored, trend
-from observability.analyzers.serving._slope import about_slope
-from observability.finding import Against, Finding, Severity
-from observability.measure import maturity
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding, Severity
+from observability.core.questions import Aggregate, Bucket, By, Sample
+from observability.core.window import EPOCH
+from observability.metrics import calibration_slope
+from observability.metrics.calibration_slope import about_slope
+from observability.metrics.performance import maturity
+from observability.metrics.reliability import MINIMUM_LABELS, Daily, Judged, daily, judged, question, scored, trend
 from observability.stats.calibration import Reliability, brier_parts, calibration_change_p_value
 from observability.stats.dispersion import LEAST_DAYS, share_left, variation
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
-from observability.window import EPOCH
 
 NAME = "serving/calibration"
 WATCH, ACT = 0.02, 0.05
@@ -271,6 +271,6 @@ ANALYZER = Analyzer(
     "Do scores mean what they say, as far as labels tell, and as much as in the reference?",
     needs,
     analyze,
-    limits={"ece": ACT, "calibration_slope": _slope.ACT},
+    limits={"ece": ACT, "calibration_slope": calibration_slope.ACT},
     labels=True,
 )

@@ -13,23 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Bucket
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _traded
-from observability.analyzers.serving._histograms import Axis, Side, axis_of, by_column, daily, fine_groups, grouped, mean_shift, side_of
-from observability.analyzers.serving._moves import PAST_DAYS, Days, Floats, Gap, Look, Moved, began, measure
-from observability.finding import Finding, Severity
-from observability.stats import distance
-from observability.stats.change import needed_n_for_psi
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.questions import Aggregate, Bucket
+from observability.core.window import EPOCH
+from observability.detection import swapped_categories
+from observability.detection.distribution_changes import PAST_DAYS, Days, Gap, Look, Moved, began, measure
+from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, rows_needed
+from observability.metrics.histograms import axis_of, by_column, daily, mean_shift, side_of
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
-from observability.window import EPOCH
 
 NAME = "serving/drift"
-WATCH, ACT = 0.1, 0.25
-"""PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). Where its own days stray further, the limit is what they stray to."""
 FARTHER = 1.1
 """A column that the rows of a day share is news where it is a tenth farther from the reference than as many days of its past ever were."""
-MINIMUM_ROWS = 100
 DAYS_KEPT = 62
 
 
@@ -80,17 +76,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if frames["current"].empty:
         return [unknown(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
     moved = columns_of(frames, context)
-    traded = [_traded.seen(each) for each in moved]
+    traded = [swapped_categories.seen(each) for each in moved]
     p_values = [
         p
         for each, levels in zip(moved, traded, strict=True)
-        for p in (*(look.reference.p_value for look in each.looks), *_traded.chances(levels))
+        for p in (*(look.reference.p_value for look in each.looks), *swapped_categories.chances(levels))
     ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     found = []
     for each, levels in zip(moved, traded, strict=True):
         found.append(judge(each, [next(adjusted) for _ in each.looks], context))
-        found += _traded.claims(each, levels, [next(adjusted) for _ in levels], context)
+        found += swapped_categories.claims(each, levels, [next(adjusted) for _ in levels], context)
     return found
 
 
@@ -186,31 +182,6 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     return replace(finding, because=sentence(moved, worst, finding, needed))
 
 
-def rows_needed(groups: int, n_reference: float, limit: float) -> float:
-    """Rows from which chance alone stays under the limit 95 times in 100, and never fewer than 100; infinity where the reference is too small."""
-    needed = needed_n_for_psi(limit, groups, n_reference)
-    return float("inf") if needed is None else max(MINIMUM_ROWS, needed)
-
-
-def interval_of(axis: Axis, before: Side, after: Side) -> tuple[float, float]:
-    """A 95 % interval of the PSI of two sides."""
-    base, now = grouped(before, axis.group), grouped(after, axis.group)
-    return interval_around(distance.psi(base, now), distance.occupied(base, now), (base, now), (before.n, after.n))
-
-
-def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: tuple[float, float]) -> tuple[float, float]:
-    """A 95 % interval of the PSI by the delta method; the lower end gives away the upward bias (groups - 1)(1/n + 1/m) of small samples.
-
-    groups: how many hold something; counts, n: by group, and effective rows, of both sides.
-    """
-    p, q = (np.maximum(each / each.sum(), 1e-4) for each in counts)
-    to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
-    of_p, of_q = (float(w @ g**2 - (w @ g) ** 2) / rows for w, g, rows in zip((p, q), (to_p, to_q), n, strict=True))
-    reach = 1.96 * float(np.sqrt(max(of_q + of_p, 0.0)))
-    bias = max(groups - 1, 0) * (1 / n[0] + 1 / n[1])
-    return max(psi - bias - reach, 0.0), psi + reach
-
-
 def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
     """The other distances, what each look says, and the series by day."""
     before, after, gap = moved.before, worst.look.after, worst.look.reference
@@ -238,23 +209,6 @@ def evidence(moved: Moved, worst: Verdict, verdicts: list[Verdict], share: float
     }
 
 
-def distances(axis: Axis, before: Side, after: Side) -> dict[str, float | None]:
-    """The distances beside the PSI, by name: of numbers KS, Wasserstein and the shift of the mean, of categories the largest change of a share."""
-    fine = fine_groups(axis, before)
-    found: dict[str, float | None] = {
-        "jensen_shannon_distance": distance.jensen_shannon_distance(grouped(before, fine), grouped(after, fine))
-    }
-    if axis.ordered:
-        d = distance.kolmogorov_smirnov(before.values, after.values)
-        found["kolmogorov_smirnov"] = none_if_nan(d)
-        found["kolmogorov_smirnov_p_value"] = none_if_nan(distance.kolmogorov_smirnov_p_value(d, before.n, after.n))
-        found["wasserstein"] = none_if_nan(distance.wasserstein_binned(before.values, after.values, axis.edges, axis.scale, axis.winsorise))
-        found["mean_shift"] = mean_shift(axis, before, after)
-    else:
-        found["l_infinity"] = none_if_nan(distance.l_infinity(before.counts[:-1], after.counts[:-1]))
-    return found
-
-
 def row(each: Verdict) -> dict[str, Any]:
     """What one look says."""
     gap, past = each.look.reference, each.look.past
@@ -274,11 +228,6 @@ def standing_weeks(moved: Moved, worst: Verdict) -> int:
             break
         count += 1
     return count
-
-
-def none_if_nan(value: float) -> float | None:
-    """NaN has no place in JSON."""
-    return None if np.isnan(value) else float(value)
 
 
 def sentence(moved: Moved, worst: Verdict, finding: Finding, needed: float) -> str:
@@ -340,5 +289,9 @@ def unknown(context: Context, subject: str, n: int, because: str) -> Finding:
 
 
 ANALYZER = Analyzer(
-    NAME, "Have the inputs or the scores moved away from the reference?", needs, analyze, limits={"psi": ACT, _traded.METRIC: _traded.ACT}
+    NAME,
+    "Have the inputs or the scores moved away from the reference?",
+    needs,
+    analyze,
+    limits={"psi": ACT, swapped_categories.METRIC: swapped_categories.ACT},
 )

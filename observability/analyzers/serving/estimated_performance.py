@@ -10,26 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Bucket, By, EstimatedErrors
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _estimate_days
-from observability.analyzers.serving import _estimate_words as words
-from observability.analyzers.serving._estimate_check import Check, check_classifier, check_regression
-from observability.analyzers.serving._estimates import (
-    MINIMUM_REFERENCE,
-    Figures,
-    estimates,
-    meaning,
-    questions,
-    regression,
-    spreads,
-)
-from observability.analyzers.serving._falls import reach_of
-from observability.analyzers.serving._stretches import days_in, row_error
-from observability.analyzers.serving.performance import LIMITS, chance, edge
-from observability.finding import Finding, Severity
-from observability.measure import HEADLINE, maturity
-from observability.metrics import METRICS
+from observability.analyzers.serving.performance import edge
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, Bucket, By, EstimatedErrors
+from observability.detection import estimate_sentences as words
+from observability.detection import estimate_variation
+from observability.detection.metric_changes import chance, reach_of
+from observability.metrics.estimate_accuracy import Check, check_classifier, check_regression
+from observability.metrics.estimates import MINIMUM_REFERENCE, Figures, estimates, meaning, questions, regression, spreads
+from observability.metrics.measured_windows import days_in, row_error
+from observability.metrics.metric_limits import LIMITS
+from observability.metrics.performance import HEADLINE, maturity
 from observability.stats.interval import Interval, difference_interval
 from observability.stats.multiple import benjamini_hochberg
 
@@ -52,7 +45,7 @@ class Estimates:
     now: Figures
     before: Figures
     checks: dict[str, Check]
-    days: _estimate_days.Days
+    days: estimate_variation.Days
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -106,7 +99,7 @@ def of_classifier(frames: Frames, context: Context) -> Estimates | None:
     if known is None:
         return None
     past = frames["past_counts"]
-    by_day = _estimate_days.of_binary(known, past) if past_classes is None else _estimate_days.of_classes(known, past, past_classes)
+    by_day = estimate_variation.of_binary(known, past) if past_classes is None else estimate_variation.of_classes(known, past, past_classes)
     return Estimates(
         estimates(known, counts, classes),
         estimates(known, frames["reference_counts"], frames.get("reference_classes")),
@@ -123,14 +116,14 @@ def of_regression(frames: Frames, context: Context) -> Estimates:
         regression(now, spread, maturity(counts)[0])[0],
         regression(reference, spread, context.version.reference_rows)[0],
         check_regression(context.model, frames, context.window.start),
-        strays(_estimate_days.of_errors(frames["past_errors"], spread), counts, context),
+        strays(estimate_variation.of_errors(frames["past_errors"], spread), counts, context),
     )
 
 
-def strays(past: _estimate_days.Daily, counts: "DataFrame", context: Context) -> _estimate_days.Days:
+def strays(past: estimate_variation.Daily, counts: "DataFrame", context: Context) -> estimate_variation.Days:
     """What days add to the change of each metric since the reference."""
     days = int(np.unique(days_in(counts)).size)
-    return _estimate_days.strays(past, days, maturity(counts)[0] / max(days, 1), context.version.reference_rows)
+    return estimate_variation.strays(past, days, maturity(counts)[0] / max(days, 1), context.version.reference_rows)
 
 
 @dataclass(frozen=True)
@@ -152,7 +145,7 @@ def fall(metric: str, now: Interval, found: Estimates) -> Change | None:
         return None
     worse = -change.value if METRICS[metric].better == "high" else change.value
     scale = abs(then.value) if LIMITS[metric][0] == "relative" and then.value else 1.0
-    days = found.days.get(metric) or _estimate_days.doubted(row_error(now))
+    days = found.days.get(metric) or estimate_variation.doubted(row_error(now))
     return Change(worse / scale, chance(change, *days), reach_of(change, *days) / scale)
 
 

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Bucket, By
-from observability.analyzer import Analyzer, Ask, Context, Frames, Span
-from observability.analyzers.serving import _levels, _slower
-from observability.analyzers.serving._latency_words import (
-    answers,
-    because_errors,
-    because_latency,
-    because_level,
-    because_rate,
-    because_replica,
-    because_small,
-    predictions,
-)
-from observability.analyzers.serving._slower import (
+from observability.core.analyzer import Analyzer, Ask, Context, Frames, Span
+from observability.core.finding import Against, Finding, Severity, Source
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, Bucket, By
+from observability.core.window import HOUR
+from observability.detection import latency_changes, service_levels
+from observability.detection.latency_changes import (
     MINIMUM_DAYS,
     NAME,
     ODDS_ACT,
@@ -40,7 +33,18 @@ from observability.analyzers.serving._slower import (
     rose_less,
     since_above,
 )
-from observability.analyzers.serving._traffic import (
+from observability.detection.latency_sentences import (
+    answers,
+    because_errors,
+    because_latency,
+    because_level,
+    because_rate,
+    because_replica,
+    because_small,
+    predictions,
+)
+from observability.metrics.performance import Columns, columns_of
+from observability.metrics.traffic import (
     DAY,
     FIRST_MONDAY,
     QUANTILES,
@@ -54,13 +58,9 @@ from observability.analyzers.serving._traffic import (
     requests_of,
     together,
 )
-from observability.finding import Against, Finding, Severity, Source
-from observability.measure import Columns, columns_of
-from observability.metrics import METRICS
 from observability.stats.interval import poisson_rate_interval
 from observability.stats.multiple import benjamini_hochberg
 from observability.stats.quantile import RELATIVE_ERROR
-from observability.window import HOUR
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -328,8 +328,8 @@ def against_level(now: Requests, frames: Frames, context: Context) -> list[Findi
             found.append(replace(base, severity=severity, because=because, likely_source=source, rank=10.0, onset=when))
     if limit or settings.service_level_availability is not None:
         spans = [requests_of(frames[span], frames[f"{span} latency"]) for span in ("past", "current")]
-        for each in _levels.objectives(together(spans), context):
-            found += _levels.claims(each, context)
+        for each in service_levels.objectives(together(spans), context):
+            found += service_levels.claims(each, context)
     return found
 
 
@@ -343,5 +343,5 @@ ANALYZER = Analyzer(
     "Does the model answer as often, as fast and as surely as it did, and as its service level asks?",
     needs,
     analyze,
-    limits={**dict.fromkeys(_slower.QUANTILES, _slower.RATIO_ACT), "error_rate": _slower.POINTS_ACT},
+    limits={**dict.fromkeys(latency_changes.QUANTILES, latency_changes.RATIO_ACT), "error_rate": latency_changes.POINTS_ACT},
 )

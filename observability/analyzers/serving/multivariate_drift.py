@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.aggregate import Aggregate, Sample
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _pair_claims, drift
-from observability.analyzers.serving._pairs import Together, prepared
-from observability.finding import Finding, Severity
-from observability.since import Since, since
+from observability.analyzers.serving import drift
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.questions import Aggregate, Sample
+from observability.detection import correlation_claims
+from observability.detection.correlation_changes import Together, prepared
+from observability.detection.onset import Since, since
 from observability.stats import domain
 from observability.stats.domain import AgainstDays, Separation
 from observability.stats.multiple import benjamini_hochberg
@@ -137,7 +138,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
     if judged.severity != "ok":
         judged = replace(judged, days=against_days(frames, sides))
-    of_pairs = [_pair_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
+    of_pairs = [correlation_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
 
 
@@ -302,5 +303,5 @@ ANALYZER = Analyzer(
     "Do all inputs together look as they did in the reference, where each of them alone may?",
     needs,
     analyze,
-    limits={METRIC: ACT, _pair_claims.METRIC: _pair_claims.ACT},
+    limits={METRIC: ACT, correlation_claims.METRIC: correlation_claims.ACT},
 )

@@ -8,22 +8,23 @@ weeks already is no news. Where the labels of the window are young, the last wee
 from dataclasses import dataclass, replace
 from typing import Any
 
-from observability.aggregate import Aggregate, Bucket
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _labels
-from observability.analyzers.serving._began import began
-from observability.analyzers.serving._creep import Creep, creep
-from observability.analyzers.serving._falls import LIMITS, MINIMUM_LABELS, Compared, chance, compared
-from observability.analyzers.serving._stretches import MATURE, PAST_DAYS, Ledger, Metrics, Stretch, on
-from observability.analyzers.serving._wild import wildest
-from observability.finding import Against, Finding, Severity
-from observability.measure import HEADLINE, maturity, outcome_aggregates, performance
-from observability.metrics import METRICS
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding, Severity
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, Bucket
+from observability.detection.gradual_shift import Creep, creep
+from observability.detection.metric_changes import MINIMUM_LABELS, Compared, compared
+from observability.detection.metric_onset import began
+from observability.detection.performance_sentences import number, shown, title
+from observability.metrics import label_maturity
+from observability.metrics.measured_windows import MATURE, PAST_DAYS, Ledger, Metrics, Stretch, on
+from observability.metrics.metric_limits import LIMITS
+from observability.metrics.outlier_errors import wildest
+from observability.metrics.performance import HEADLINE, maturity, outcome_aggregates, performance
 from observability.stats.interval import Interval
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 from observability.stats.sequential import mean_days_between
 
-__all__ = ["ANALYZER", "LIMITS", "MATURE", "MINIMUM_LABELS", "chance"]
 NAME = "serving/performance"
 DAYS_KEPT = 62
 SURE_BY_ROWS = 1e-4
@@ -59,7 +60,9 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {f"current_{name}": Ask(aggregate) for name, aggregate in by_day.items()}
     if context.version.reference_rows:
         asks |= {f"reference_{name}": Ask(aggregate, span="reference") for name, aggregate in whole.items()}
-    return asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in by_day.items()} | _labels.asks()
+    return (
+        asks | {f"past_{name}": Ask(aggregate, span="past", days=PAST_DAYS) for name, aggregate in by_day.items()} | label_maturity.asks()
+    )
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -81,7 +84,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     verdicts = judged(ledger, looks, against, reference, context)
     crept = None if young and not whole.late else creep(ledger, whole, reference, context)
     too_young = labelled / served if young and not whole.late else None
-    findings = [_labels.judged(labels(context, served, labelled, usual), _labels.completion(frames, context), context)]
+    findings = [label_maturity.judged(labels(context, served, labelled, usual), label_maturity.completion(frames, context), context)]
     for metric in whole.metrics:
         before = reference.get(metric)
         findings.append(judge(context, ledger, metric, whole, before, verdicts.get(metric, []), against, too_young, crept))
@@ -273,24 +276,6 @@ def labels(context: Context, served: float, labelled: float, usual: float) -> Fi
         return replace(base, severity="ok", because=f"{said}.")
     needed = max(round(MATURE * usual * served - labelled), 1)
     return replace(base, because=f"{said}; judging this window needs about {needed:,} more labels.")
-
-
-def title(metric: str) -> str:
-    """The metric's name in words."""
-    return METRICS[metric].title
-
-
-def number(metric: str, value: float) -> str:
-    """A value as a person reads it: shares in per cent, the rest with three digits."""
-    return f"{100 * value:.1f} %" if METRICS[metric].unit == "share" else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def shown(metric: str, value: Interval) -> str:
-    """A value with its interval."""
-    assert value.value is not None
-    if value.low is None or value.high is None:
-        return number(metric, value.value)
-    return f"{number(metric, value.value)} ({number(metric, value.low)} to {number(metric, value.high)})"
 
 
 def moved(side: Compared) -> str:

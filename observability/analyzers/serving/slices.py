@@ -5,14 +5,14 @@ pairs of them, for errors that grew, values that went missing and values that mo
 names no slice: that is said by the analyzers about the whole. What the owner watches (`slices` of the settings) is reported in any case.
 """
 
-from observability.aggregate import UNKNOWN, Aggregate, By, Sample
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _slice_rows as rows
-from observability.analyzers.serving import _slice_versions as versions
-from observability.analyzers.serving import _slice_words as words
-from observability.analyzers.serving._slice_claims import NAME, Held, claims
-from observability.analyzers.serving._slice_report import summary, watched
-from observability.finding import Against, Finding
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding
+from observability.core.questions import UNKNOWN, Aggregate, By, Sample
+from observability.detection import slice_sentences as words
+from observability.detection import slice_versions as versions
+from observability.detection.slice_claims import NAME, Held, claims
+from observability.detection.slice_report import summary, watched
+from observability.metrics import slice_rows as rows
 from observability.stats.slices import LEAST
 
 ROWS = 20_000

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.aggregate import UNKNOWN, Aggregate
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.serving import _slice_rows as rows
-from observability.analyzers.serving import _why_words as words
 from observability.analyzers.serving import slices
-from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving.multivariate_drift import plain
-from observability.finding import Against, Finding
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding
+from observability.core.questions import UNKNOWN, Aggregate
+from observability.detection import attribution_sentences as words
+from observability.metrics import slice_rows as rows
+from observability.metrics.slice_columns import Sampled
 from observability.stats.decompose import FEWEST, Decomposition, decompose, standardised
 from observability.stats.interval import Interval
 from observability.stats.slice_moments import Cut, Floats

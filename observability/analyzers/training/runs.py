@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from observability.aggregate import Records
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
-from observability.analyzers.training._claims import Claim
-from observability.analyzers.training._curves import Run, gather
-from observability.analyzers.training._judge import claims_of
-from observability.analyzers.training._ranks import claims_about_ranks
-from observability.analyzers.training._state import claim_about_state
-from observability.analyzers.training._studies import claims_about_studies
-from observability.finding import Finding
-from observability.window import EPOCH, Window
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.detection.curve_checks import claims_of
+from observability.detection.run_claims import Claim
+from observability.detection.run_state import claim_about_state
+from observability.detection.stragglers import claims_about_ranks
+from observability.detection.study_noise import claims_about_studies
+from observability.metrics.training_curves import Run, gather
 
 if TYPE_CHECKING:
     from pandas import DataFrame

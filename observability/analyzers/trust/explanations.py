@@ -10,21 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from observability.aggregate import Aggregate, Attributions, Bucket, By
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.trust._attributions import (
-    Explained,
-    drivers,
-    explained,
-    features_of,
-    largest_first,
-    listed,
-    percent,
-    usual_link,
-)
-from observability.finding import Against, Finding, Severity
-from observability.metrics import METRICS
-from observability.since import Since, since
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding, Severity
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, Attributions, Bucket, By
+from observability.detection.onset import Since, since
+from observability.metrics.attributions import Explained, drivers, explained, features_of, largest_first, listed, percent, usual_link
 from observability.stats.attribution import Change, Compared, attribution_change, needed_rows
 from observability.stats.interval import rate_interval
 from observability.stats.multiple import benjamini_hochberg

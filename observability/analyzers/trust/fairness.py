@@ -11,27 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.aggregate import Aggregate, By
-from observability.analyzer import Analyzer, Ask, Context, Frames
-from observability.analyzers.trust import _changes, _criteria
-from observability.analyzers.trust._changes import Look, Moved, Side, by_day, changes, none_if_nan, side_of, strongest, watched
-from observability.analyzers.trust._criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
-from observability.analyzers.trust._groups import (
-    MISSING,
-    Attribute,
-    Groups,
-    Totals,
-    attributes,
-    enough,
-    measure,
-    question,
-    rows_needed,
-    totals,
-)
-from observability.analyzers.trust._words import because_level, because_moved, because_small, because_too_few
-from observability.finding import Against, Finding, Severity
-from observability.measure import maturity
-from observability.metrics import METRICS
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding, Severity
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Aggregate, By
+from observability.detection import fairness_criteria, group_changes
+from observability.detection.fairness_criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
+from observability.detection.fairness_sentences import because_level, because_moved, because_small, because_too_few
+from observability.detection.group_changes import Look, Moved, Side, by_day, changes, none_if_nan, side_of, strongest, watched
+from observability.metrics.groups import MISSING, Attribute, Groups, Totals, attributes, enough, measure, question, rows_needed, totals
+from observability.metrics.performance import maturity
 from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -261,9 +250,12 @@ def blank(context: Context, subject: str, metric: str, n: int, against: Against,
 
 
 LIMITS: dict[str, float | None] = {
-    **{each.metric: each.limit for each in (*_criteria.CRITERIA.values(), _criteria.EQUAL_ACCURACY, _criteria.EQUAL_ERROR)},
-    **dict.fromkeys(("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"), _changes.ACT),
-    "mae": _changes.RELATIVE[1],
+    **{
+        each.metric: each.limit
+        for each in (*fairness_criteria.CRITERIA.values(), fairness_criteria.EQUAL_ACCURACY, fairness_criteria.EQUAL_ERROR)
+    },
+    **dict.fromkeys(("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"), group_changes.ACT),
+    "mae": group_changes.RELATIVE[1],
 }
 ANALYZER = Analyzer(
     NAME,

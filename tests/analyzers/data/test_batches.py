@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.analyzers.data import batches
-from observability.analyzers.data._usual import beside
-from observability.finding import Finding
-from observability.window import Window
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.detection.own_history import beside
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)

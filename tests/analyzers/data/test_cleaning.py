@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact
 
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
-from observability.analyzers.data import _cleanings, cleaning
-from observability.finding import Finding
-from observability.window import Window
+from observability.analyzers.data import cleaning
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.detection import cleaning_history
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
@@ -107,7 +108,7 @@ def test_chance_in_a_small_group_is_no_finding(rows: list[dict]) -> None:
 
 
 def test_the_p_value_is_fishers() -> None:
-    (one, other) = _cleanings.groups_of([{"sex": {"F": {"in": 60, "dropped": 9}, "M": {"in": 140, "dropped": 6}}}])
+    (one, other) = cleaning_history.groups_of([{"sex": {"F": {"in": 60, "dropped": 9}, "M": {"in": 140, "dropped": 6}}}])
     for each, table in ((one, [[9, 51], [6, 134]]), (other, [[6, 134], [9, 51]])):
         assert each.p_value == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
 

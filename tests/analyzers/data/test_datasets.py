@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.analyzers.data import datasets
-from observability.finding import Finding
-from observability.window import Window
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)

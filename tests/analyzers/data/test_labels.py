@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact
 
-from observability.analyzer import NO_VERSION, Context
-from observability.analyzers.data import _annotators, _queue, _repeats
-from observability.analyzers.data._labelling import labels_of
 from observability.analyzers.data.labels import ANALYZER, LIMITS
-from observability.catalog import Model
-from observability.finding import Finding
-from observability.lab.project import prices_of
-from observability.settings import ModelSettings
-from observability.window import Window
+from observability.core.analyzer import NO_VERSION, Context
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.detection import label_queue
+from observability.metrics import annotators, repeat_labels
+from observability.metrics.labelling_projects import labels_of
+from observability.simulation.labelling_project import prices_of
 
 END = datetime(2026, 5, 1)
 START = END - timedelta(days=7)
@@ -107,7 +108,7 @@ def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_ha
             n += 1
             agrees += int(item.loc[item["annotator"] == "c", "label"].iloc[0] == others[0][0])
     labels = labels_of(rows, END, 35)
-    (whole,) = [each for each in _annotators.looked_at(labels, 7.0) if each.annotator == "c" and each.days == 7]
+    (whole,) = [each for each in annotators.looked_at(labels, 7.0) if each.annotator == "c" and each.days == 7]
     assert (whole.agrees, whole.n) == (agrees, n)
     table = [[whole.agrees, whole.n - whole.agrees], [whole.peers_agree, whole.peers - whole.peers_agree]]
     assert whole.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue)
@@ -154,7 +155,7 @@ def test_a_slow_annotators_queue_is_named_with_an_age_by_hand() -> None:
 def test_what_was_labelled_again_later_waits_no_longer_and_what_is_given_again_waits_anew() -> None:
     given = frame([("loan", "i", "a", END - timedelta(days=9), None), ("loan", "i", "a", END - timedelta(days=2), None)])
     done = frame([("loan", "i", "a", END - timedelta(days=8), "x")])
-    work = _queue.given(given[COLUMNS[:4]], done, END)
+    work = label_queue.given(given[COLUMNS[:4]], done, END)
     assert work.waiting(0.0, np.array([True])).tolist() == pytest.approx([2.0])
 
 
@@ -168,7 +169,7 @@ def test_labels_that_contradict_earlier_ones_are_counted() -> None:
     assert found.value == pytest.approx(30 / (len(late) + 30)) and "30 of" in found.because
     assert only(said(rows), "label_conflicts").severity == "ok"
     same = again.assign(label=(again["label"] - 1) % 3)
-    assert _repeats.contradicting(pd.concat([rows, same]), END)[1].sum() == 0
+    assert repeat_labels.contradicting(pd.concat([rows, same]), END)[1].sum() == 0
 
 
 def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> None:

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from observability.aggregate import NAN, NULL, UNSEEN
-from observability.analyzer import Context
 from observability.analyzers.data.quality import ANALYZER
-from observability.catalog import Version
-from observability.finding import Finding
-from observability.metrics import METRICS
-from observability.settings import ModelSettings
+from observability.core.analyzer import Context
+from observability.core.catalog import Version
+from observability.core.finding import Finding
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import NAN, NULL, UNSEEN
+from observability.core.settings import ModelSettings
+from observability.core.window import Slice, Window
 from observability.stats.scores import SCORE_EDGES
-from observability.window import Slice, Window
-from tests.analyzers.worlds import ABSENT_VALUE, START, WRONG_VALUE, context_for, frames_for, spread
+from tests.support.analyzer_worlds import ABSENT_VALUE, START, WRONG_VALUE, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 PATTERN = np.concatenate([np.zeros(5), np.linspace(20, 60, 10), np.linspace(60, 10, 9)])

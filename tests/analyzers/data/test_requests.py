@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.data.requests import ANALYZER
-from tests.analyzers.worlds import START, context_for
+from tests.support.analyzer_worlds import START, context_for
 
 FEATURES = ("age", "income", "region")
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.operations.cost import ANALYZER, money
-from observability.money import ANNOTATIONS, DATASETS, HUMAN_LABELS
-from observability.settings import ModelSettings
-from observability.window import Slice
-from tests.analyzers.worlds import context_for
-from tests.operations_world import START, prices, records, resources, runs, served, use
+from observability.core.settings import ModelSettings
+from observability.core.window import Slice
+from observability.metrics.cost import ANNOTATIONS, DATASETS, HUMAN_LABELS
+from tests.support.analyzer_worlds import context_for
+from tests.support.operations_world import START, prices, records, resources, runs, served, use
 
 HOURS, PAST_DAYS = 7 * 24, 56
 REQUEST = {"resource": "request", "amount": 0.01, "from": -24 * 100}

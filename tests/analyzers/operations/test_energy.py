@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzer import Context
 from observability.analyzers.operations.energy import ANALYZER
-from observability.settings import ModelSettings
-from observability.window import Slice
-from tests.analyzers.worlds import START, context_for
-from tests.operations_world import prices, resources, runs, served, use
+from observability.core.analyzer import Context
+from observability.core.settings import ModelSettings
+from observability.core.window import Slice
+from tests.support.analyzer_worlds import START, context_for
+from tests.support.operations_world import prices, resources, runs, served, use
 
 HOURS, PAST_HOURS = 7 * 24, 28 * 24
 GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue": 1.5, "from": -24 * 40})

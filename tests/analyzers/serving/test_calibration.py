@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.aggregate import Aggregate
-from observability.analyzer import Context
 from observability.analyzers.serving.calibration import ANALYZER
-from observability.finding import Finding
-from observability.settings import ModelSettings
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate
+from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from tests.analyzers.worlds import START, answer, context_for, spread
+from tests.support.analyzer_worlds import START, answer, context_for, spread
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:

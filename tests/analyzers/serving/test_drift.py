@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving.drift import ANALYZER
-from observability.finding import over_window, worst_look
-from observability.settings import ModelSettings
-from tests.analyzers.worlds import ABSENT_VALUE, context_for, frames_for, spread
+from observability.core.finding import over_window, worst_look
+from observability.core.settings import ModelSettings
+from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 

@@ -9,12 +9,12 @@ import pytest
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 
-from observability.aggregate import Aggregate
-from observability.analyzer import Context
 from observability.analyzers.serving.estimated_performance import ANALYZER
-from observability.finding import Finding
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from tests.analyzers.worlds import START, answer, context_for, spread
+from tests.support.analyzer_worlds import START, answer, context_for, spread
 
 MIDDLES = bin_middles()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.serving import _labels
-from observability.finding import Finding
-from tests.analyzers.worlds import context_for
+from observability.core.finding import Finding
+from observability.metrics import label_maturity
+from tests.support.analyzer_worlds import context_for
 
 DAY = timedelta(days=1)
 SERVED = 200
@@ -49,12 +49,12 @@ def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=
         "current_counts": frame(start, end, end, late, stop),
         "past_counts": frame(max(start - 28 * DAY, begin), start, end, late, stop),
     }
-    for days in _labels.BEFORE:
+    for days in label_maturity.BEFORE:
         back = days * DAY
         frames[f"labels_{days}"] = frame(max(start - back, begin), end - back, end - back, late, stop)
         frames[f"past_labels_{days}"] = frame(max(start - 28 * DAY - back, begin), start - back, end - back, late, stop)
     base = context.undecided("serving/performance", "model", "label_maturity", 1400, "Some are labelled.", against="level")
-    return _labels.judged(base, _labels.completion(frames, context), context), end
+    return label_maturity.judged(base, label_maturity.completion(frames, context), context), end
 
 
 @pytest.mark.parametrize("late", [0.0, 2.0, 7.0, 20.0])

@@ -8,19 +8,19 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from observability.aggregate import Aggregate, Bucket
-from observability.analyzer import Context
 from observability.analyzers.serving.latency import ANALYZER
-from observability.catalog import Model, Version
-from observability.finding import Finding
-from observability.settings import ModelSettings
+from observability.core.analyzer import Context
+from observability.core.catalog import Model, Version
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate, Bucket
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
 from observability.stats.quantile import LOG_EDGES
-from observability.store import engine
-from observability.window import Window
-from tests import reference_engine
-from tests.analyzers.worlds import START
-from tests.store.engine_world import START as WORLD_START
-from tests.store.engine_world import copied
+from observability.store.query import aggregates
+from tests.support import reference_engine
+from tests.support.analyzer_worlds import START
+from tests.support.engine_world import START as WORLD_START
+from tests.support.engine_world import copied
 
 DAY, PAST = timedelta(days=1), 28
 LEVEL = ModelSettings(service_level_availability=0.99, service_level_latency_ms=400.0)
@@ -326,7 +326,7 @@ def test_rollups_raw_rows_and_the_reference_engine_find_the_same_with_a_service_
         window = Window(model, WORLD_START + timedelta(days=2), WORLD_START + timedelta(days=5), version="1")
         asked = Context(known, known.version("1"), window, window.end)
         found = []
-        for ask in (engine.ask, reference_engine.ask):
+        for ask in (aggregates.ask, reference_engine.ask):
             frames = {}
             for name, each in ANALYZER.needs(asked).items():
                 of = window if each.span == "current" else window.past(28)

@@ -9,10 +9,10 @@ from scipy import stats
 
 from observability.analyzers.serving import drift
 from observability.analyzers.serving.multivariate_drift import ANALYZER, numbers, sides_of
-from observability.finding import Finding
-from observability.settings import ModelSettings
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
 from tests.analyzers.serving.test_drift import FEATURES, findings, rows
-from tests.analyzers.worlds import context_for, frames_for
+from tests.support.analyzer_worlds import context_for, frames_for
 
 
 def together(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> Finding:

@@ -6,9 +6,9 @@ import pytest
 from sklearn import metrics
 
 from observability.analyzers.serving.performance import ANALYZER
-from observability.finding import over_window, worst_look
-from observability.settings import ModelSettings
-from tests.analyzers.worlds import context_for, frames_for, spread
+from observability.core.finding import over_window, worst_look
+from observability.core.settings import ModelSettings
+from tests.support.analyzer_worlds import context_for, frames_for, spread
 
 
 def decided(n: int, seed: int, *, flip: float = 0.0, weight: bool = False) -> pd.DataFrame:

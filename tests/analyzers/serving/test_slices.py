@@ -8,14 +8,14 @@ import pytest
 from scipy.stats import percentileofscore
 from sklearn.metrics import mean_absolute_error
 
-from observability.analyzers.serving import _slice_versions
-from observability.analyzers.serving._slice_columns import Sampled
 from observability.analyzers.serving.slices import ANALYZER
-from observability.catalog import Column
-from observability.settings import ModelSettings, settings_from
-from observability.window import Slice
-from tests.analyzers import worlds
-from tests.analyzers.worlds import START, context_for
+from observability.core.catalog import Column
+from observability.core.settings import ModelSettings, settings_from
+from observability.core.window import Slice
+from observability.detection import slice_versions
+from observability.metrics.slice_columns import Sampled
+from tests.support import analyzer_worlds
+from tests.support.analyzer_worlds import START, context_for
 
 FEATURES = ("age", "income", "region", "plan")
 SETTINGS = ModelSettings()
@@ -81,7 +81,7 @@ def said(
     frames = {
         name: frame_of(of[ask.span], ask.aggregate.columns)
         if hasattr(ask.aggregate, "columns")
-        else worlds.answer(ask.aggregate, of[ask.span], context)
+        else analyzer_worlds.answer(ask.aggregate, of[ask.span], context)
         for name, ask in ANALYZER.needs(context).items()
         if name != "versions"
     }
@@ -242,14 +242,14 @@ def by_version(worse: float, days: int = 7):
 
 def test_a_version_that_is_worse_than_its_peers_on_the_same_days_is_named() -> None:
     context = context_for(rows(300, 1), task="regression", features=FEATURES[:2])
-    (claim,) = _slice_versions.claim(by_version(6.0), context)
+    (claim,) = slice_versions.claim(by_version(6.0), context)
     assert (claim.subject, claim.metric, claim.against, claim.severity) == ("version=1", "mae", "peers", "act")
     assert claim.n == 280 and claim.low <= claim.value <= claim.high and claim.evidence["effect"] == pytest.approx(6, abs=2)
     assert "Version `1` is worse than those that serve beside it" in claim.because
-    assert _slice_versions.claim(by_version(0.0), context) == [] and _slice_versions.claim(by_version(-5.0), context) == []
-    (early,) = _slice_versions.claim(by_version(15.0, days=3), context)
+    assert slice_versions.claim(by_version(0.0), context) == [] and slice_versions.claim(by_version(-5.0), context) == []
+    (early,) = slice_versions.claim(by_version(15.0, days=3), context)
     assert early.severity == "watch"
-    assert _slice_versions.claim(by_version(9.0).query("version == '1'"), context) == []
+    assert slice_versions.claim(by_version(9.0).query("version == '1'"), context) == []
 
 
 def test_where_values_stand_agrees_with_scipy_ties_and_gaps_included() -> None:

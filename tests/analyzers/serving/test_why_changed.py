@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.serving.why_changed import ANALYZER
-from tests.analyzers import worlds
 from tests.analyzers.serving.test_slices import FEATURES, frame_of, rows
-from tests.analyzers.worlds import context_for
+from tests.support import analyzer_worlds
+from tests.support.analyzer_worlds import context_for
 
 
 def priced(n: int, seed: int, age: float = 0.0) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def said(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFra
     frames = {
         name: frame_of(of[ask.span], ask.aggregate.columns)
         if hasattr(ask.aggregate, "columns")
-        else worlds.answer(ask.aggregate, of[ask.span], context)
+        else analyzer_worlds.answer(ask.aggregate, of[ask.span], context)
         for name, ask in ANALYZER.needs(context).items()
         if name != "versions"
     }

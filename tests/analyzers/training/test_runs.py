@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzer import EVERY_MODEL, NO_VERSION, Context
-from observability.analyzers.training._curves import base, better, gather, part
-from observability.analyzers.training._ranks import looks, ranks_from, slow_ranks
 from observability.analyzers.training.runs import ANALYZER, MOST_STEPS
-from observability.finding import Finding
-from observability.record import KINDS
-from observability.window import Window
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.detection.stragglers import looks, ranks_from, slow_ranks
+from observability.metrics.training_curves import base, better, gather, part
+from observability.records.kinds import KINDS
 
 SAMPLE = Path(__file__).parents[3] / "sample_data"
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzer import Context
 from observability.analyzers.trust.explanations import ANALYZER
-from observability.catalog import Model, Version
-from observability.settings import ModelSettings
-from observability.window import Window
+from observability.core.analyzer import Context
+from observability.core.catalog import Model, Version
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NAMES = ("hour", "carrier", "rain", "<b>x</b>")

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.trust._criteria import CRITERIA, ratio_of, spread_of
-from observability.analyzers.trust._groups import Attribute, Groups, measure, of_class
-from observability.catalog import Model
+from observability.core.catalog import Model
+from observability.detection.fairness_criteria import CRITERIA, ratio_of, spread_of
+from observability.metrics.groups import Attribute, Groups, measure, of_class
 
 fairlearn = pytest.importorskip("fairlearn.metrics")
 SENSITIVE = ("sex", "race", "region")

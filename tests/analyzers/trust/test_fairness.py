@@ -7,18 +7,18 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from observability.analyzer import Context
-from observability.analyzers.trust._criteria import CRITERIA, level
-from observability.analyzers.trust._groups import Attribute, attributes, measure, question
-from observability.analyzers.trust._words import because_level, because_too_few
 from observability.analyzers.trust.fairness import ANALYZER
-from observability.catalog import Column, Edges, Model
-from observability.settings import ModelSettings
-from observability.store import engine
-from observability.window import Window
-from tests import reference_engine
-from tests.analyzers.worlds import answer, context_for, frames_for, spread
-from tests.store.engine_world import START, copied
+from observability.core.analyzer import Context
+from observability.core.catalog import Column, Edges, Model
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.detection.fairness_criteria import CRITERIA, level
+from observability.detection.fairness_sentences import because_level, because_too_few
+from observability.metrics.groups import Attribute, attributes, measure, question
+from observability.store.query import aggregates
+from tests.support import reference_engine
+from tests.support.analyzer_worlds import answer, context_for, frames_for, spread
+from tests.support.engine_world import START, copied
 
 CHOSEN = ModelSettings(fairness_criterion="equalized_odds")
 
@@ -320,7 +320,7 @@ def test_bands_of_numbers_are_groups_and_every_engine_finds_the_same(tmp_path) -
         asked = Context(model, model.version("1"), window, window.end)
         assert [each.reference for each in attributes(model, asked.version)] == ["band.income", "feature.sex", "feature.vip", "group.race"]
         found = []
-        for ask in (engine.ask, reference_engine.ask):
+        for ask in (aggregates.ask, reference_engine.ask):
             spans = {"current": window, "past": window.past(28), "reference": window.reference()}
             frames = {name: ask(store, each.aggregate, spans[each.span]) for name, each in ANALYZER.needs(asked).items()}
             found.append(sorted(ANALYZER.analyze(frames, asked), key=lambda each: each.id))

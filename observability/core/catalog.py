@@ -1,0 +1,175 @@
+"""What does the store hold: which models, versions, columns, edges?
+
+The catalog is read once from the store's own tables and passed around as plain values; nothing here opens a database.
+"""
+
+import difflib
+import itertools
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from observability.core.errors import NotFoundError
+from observability.core.settings import ModelSettings
+
+Task = Literal["binary", "regression", "multiclass"]
+Kind = Literal["number", "category", "boolean"]
+FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature or a sensitive attribute of a model. `name` is its own name, `column` the safe, unique column of the predictions table.
+
+    id: small integer, from 1, unique within the model: the measure id in the rollups. role "group" is a sensitive attribute that is no
+    feature. sensitive: a feature or group that fairness is judged on.
+    """
+
+    id: int
+    name: str
+    column: str
+    kind: Kind
+    role: Literal["feature", "group"] = "feature"
+    sensitive: bool = False
+
+    @property
+    def reference(self) -> str:
+        """How aggregates name it."""
+        return f"{self.role}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """How the values of one column are binned for one model version (see stats/edges.py).
+
+    numbers: edges, strictly increasing; deciles[i] is the reference decile group of bin i (len(edges)+1 entries); positions[i] is the
+    reference mean inside bin i, or its middle; scale is the reference standard deviation, low and high the winsorising limits.
+    categories and booleans: levels, in order of their bin.
+    """
+
+    edges: tuple[float, ...] = ()
+    deciles: tuple[int, ...] = ()
+    positions: tuple[float, ...] = ()
+    scale: float | None = None
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] = ()
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """What each bin of numbers is called where the bins are bands of a sensitive attribute."""
+        return tuple(band_names(self.edges))
+
+
+def band_names(limits: Iterable[float]) -> list[str]:
+    """What each band between limits holds, in words; a band is closed on the left."""
+    texts = [f"{limit:.12g}" for limit in limits]
+    return [f"below {texts[0]}", *(f"{a} to below {b}" for a, b in itertools.pairwise(texts)), f"{texts[-1]} and above"] if texts else []
+
+
+def band_limits(name: str) -> tuple[float, float] | None:
+    """The limits of a band that `band_names` named, or of any text of its three forms: (low, high), half open; None where it is no band."""
+    found = re.fullmatch(r"(?:below (?P<b>\S+)|(?P<l>\S+) to below (?P<h>\S+)|(?P<a>\S+) and above)", name)
+    if found is None:
+        return None
+    try:
+        low, high = (float(found[part]) if found[part] else None for part in ("l" if found["l"] else "a", "h" if found["h"] else "b"))
+    except ValueError:
+        return None
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model. Unregistered (seen in predictions only): `registered_at` is None, no edges, no reference.
+
+    edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
+    a sensitive number). features: names of the features it was registered with.
+    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 where there is none.
+    """
+
+    name: str
+    registered_at: datetime | None = None
+    features: tuple[str, ...] = ()
+    edges: dict[str, Edges] = field(default_factory=dict)
+    reference_rows: int = 0
+    in_sample: bool = False
+    artifact: str | None = None
+    inferred: tuple[str, ...] = ()
+
+    @property
+    def registered(self) -> bool:
+        """Whether somebody registered it with a reference."""
+        return self.registered_at is not None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
+
+    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are those of
+    another time with another threshold, so that decisions are made by it and not read as they are stored.
+    """
+
+    key: int
+    name: str
+    task: Task | None = None
+    classes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    versions: tuple[Version, ...] = ()
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    sample: bool = False
+    redecided: bool = False
+
+    def column(self, reference: str) -> Column | None:
+        """The column behind `feature.NAME` or `group.NAME`, None where there is none."""
+        return next((each for each in self.columns if each.reference == reference), None)
+
+    def features(self) -> tuple[Column, ...]:
+        """Columns that are features."""
+        return tuple(each for each in self.columns if each.role == "feature")
+
+    def subject(self, reference: str) -> str:
+        """How findings name a column. The score is `model` where a feature is called `score`, so that two claims never share an id."""
+        if reference == "score" and self.column("feature.score"):
+            return "model"
+        return reference.partition(".")[2] or reference
+
+    def version(self, name: str | None) -> Version | None:
+        """The version of that name, or None."""
+        return next((each for each in self.versions if each.name == name), None)
+
+    def resolve(self, name: str) -> str:
+        """The column reference behind a plain name in a slice: a feature, else a sensitive attribute, else a field to group by.
+
+        Raises NotFoundError with the nearest name.
+        """
+        for reference in (f"feature.{name}", f"group.{name}"):
+            if self.column(reference):
+                return reference
+        if name in FIELDS_TO_GROUP_BY:
+            return name
+        known = [each.name for each in self.columns] + list(FIELDS_TO_GROUP_BY)
+        near = difflib.get_close_matches(name, known, n=1)
+        raise NotFoundError(
+            f"column {name!r} is not in {self.name}", attempt=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known[:12])}"
+        )
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every model that the store has seen."""
+
+    models: tuple[Model, ...] = ()
+
+    def model(self, name: str) -> Model:
+        """The model of that name; raises NotFoundError with the nearest name."""
+        for each in self.models:
+            if each.name == name:
+                return each
+        near = difflib.get_close_matches(name, [each.name for each in self.models], n=1)
+        known = ", ".join(each.name for each in self.models[:8]) or "no model yet"
+        raise NotFoundError(f"model {name!r} is not in the store", attempt=f"Did you mean {near[0]!r}?" if near else f"There is {known}")

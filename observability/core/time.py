@@ -1,0 +1,20 @@
+"""Times: parsing an instant that a person gives."""
+
+from datetime import UTC, datetime
+
+from observability.core.errors import UsageError
+
+
+def instant(text: str | None, name: str) -> datetime | None:
+    """RFC 3339 with an offset, or a bare date (midnight UTC). Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{name} is no time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
+    if when.tzinfo is None:
+        if len(text) > 10:
+            raise UsageError(f"{name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
+        when = when.replace(tzinfo=UTC)
+    return when.astimezone(UTC)

@@ -1,0 +1,94 @@
+"""Which rows does a question cover?"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Self
+from urllib.parse import quote, unquote
+
+from observability.core.errors import UsageError
+
+Environment = Literal["production", "shadow", "validation", "reference"]
+HOUR = timedelta(hours=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of a model's rows: every condition `name = value` holds. Conditions are sorted by name; at least one.
+
+    Names are a feature, a sensitive attribute, or one of version, replica, device, batch, status (looked up in that order). Values are the
+    text of the stored value ("EWR", "3", "true"); the value `null` stands for a missing one.
+    """
+
+    conditions: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if not self.conditions:
+            raise UsageError("a slice needs at least one condition", expected="name=value", attempt="Leave the slice out for all rows")
+        object.__setattr__(self, "conditions", tuple(sorted(self.conditions)))
+
+    def __str__(self) -> str:
+        return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self.conditions)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self | None:
+        """`a=x&b=y`, names and values percent-encoded, to a slice; an empty text is no slice.
+
+        Raises UsageError where a part has no `=` or a name stands twice.
+        """
+        if not text:
+            return None
+        pairs = []
+        for part in text.split("&"):
+            name, equals, value = part.partition("=")
+            if not equals or not name:
+                raise UsageError("a slice cannot be read", got=repr(text), expected="name=value, joined by &")
+            pairs.append((unquote(name), unquote(value)))
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise UsageError("a slice names a column twice", got=repr(text), expected="each name once")
+        return cls(tuple(pairs))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of one model: half open [start, end) in event time, UTC, seen with what had arrived by `as_of`.
+
+    `version` None means every version. `as_of` None means all that has arrived; it is exact at whole hours from the rollups, and any other
+    instant asks the raw rows. With environment "reference" the rows are the stored reference of `version`, and start and end are ignored.
+    """
+
+    model: str
+    start: datetime
+    end: datetime
+    version: str | None = None
+    slice: Slice | None = None
+    as_of: datetime | None = None
+    environment: Environment = "production"
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end", "as_of"):
+            instant = getattr(self, name)
+            if instant is None:
+                continue
+            if instant.tzinfo is None:
+                raise UsageError(f"{name} has no time zone", got=instant, expected="an instant with an offset", attempt="Add Z for UTC")
+            object.__setattr__(self, name, instant.astimezone(UTC))
+        if self.end < self.start:
+            raise UsageError("the window ends before it starts", got=f"{self.start} to {self.end}")
+
+    @property
+    def days(self) -> float:
+        """Length in days."""
+        return (self.end - self.start) / timedelta(days=1)
+
+    def on_grain(self, grain: timedelta) -> bool:
+        """Whether start and end fall on whole hours or days (UTC)."""
+        return (self.start - EPOCH) % grain == timedelta(0) and (self.end - EPOCH) % grain == timedelta(0)
+
+    def past(self, days: int) -> "Window":
+        """The `days` days that end where this window starts."""
+        return replace(self, start=self.start - timedelta(days=days), end=self.start)
+
+    def reference(self) -> "Window":
+        """The stored reference of this window's version: the same whatever days this window has."""
+        return replace(self, start=EPOCH, end=EPOCH, environment="reference", as_of=None)

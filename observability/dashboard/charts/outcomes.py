@@ -1,0 +1,84 @@
+"""Which errors does a model make: the confusion matrix of a classifier, the errors of a regression?
+
+Pure functions from frames to plotly figures.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from observability.core import formatting
+from observability.dashboard import theme
+from observability.dashboard.charts.drift import outlines, steps
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+MOST_CLASSES = 20
+
+
+def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Figure":
+    """Label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
+
+    counts: K × K rows of labels. At most MOST_CLASSES classes are drawn.
+    """
+    import plotly.graph_objects as go
+
+    size = min(len(classes), MOST_CLASSES)
+    shares = [[row[j] / max(sum(row), 1.0) for j in range(size)] for row in counts[:size]]
+    names = theme.labels(classes[:size], 16)
+    place = list(range(size))
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=shares, x=place, y=place, zmin=0, zmax=1, colorscale=theme.SEQUENTIAL, showscale=False, xgap=2, ygap=2, hoverinfo="skip"
+    )
+    if size <= 8:
+        for i in place:
+            for j in place:
+                words = f"<b>{formatting.share(shares[i][j])}</b><br>{formatting.count(counts[i][j])}"
+                figure.add_annotation(
+                    x=j,
+                    y=i,
+                    text=words,
+                    showarrow=False,
+                    font={"size": 12, "color": theme.STRONG},
+                    bgcolor=theme.SURFACE,
+                    opacity=0.86,
+                    borderpad=3,
+                )
+    figure.add_scatter(
+        x=[j for _ in place for j in place],
+        y=[i for i in place for _ in place],
+        mode="markers",
+        opacity=0,
+        marker={"symbol": "square", "size": 40},
+        customdata=[
+            f"label {names[i]}, decided {names[j]}<br>{formatting.count(counts[i][j])} predictions, {formatting.share(shares[i][j])} of this label"
+            for i in place
+            for j in place
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    theme.themed(figure, height=max(240, 46 * size + 110), x="decision", y="label")
+    figure.update_xaxes(tickmode="array", tickvals=place, ticktext=names, side="top", range=[-0.5, size - 0.5])
+    figure.update_yaxes(tickmode="array", tickvals=place, ticktext=names, range=[size - 0.5, -0.5], showgrid=False)
+    return figure
+
+
+def errors(frame: "DataFrame") -> "Figure":
+    """How far predictions were off: the share of labelled predictions by error, in steps, with no error marked.
+
+    frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
+    """
+    import plotly.graph_objects as go
+
+    figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
+    outlines(figure, frame)
+    shares = [", ".join(f"{side} {formatting.share(each[side])}" for side in sides) for each in frame.to_dict("records")]
+    top = max(float(frame[side].max()) for side in sides)
+    steps(figure, frame, [f"{step}<br>{each}" for step, each in zip(frame["step"], shares)], top)
+    theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=len(sides) > 1)
+    figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
+    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
+    return figure

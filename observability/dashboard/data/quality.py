@@ -1,0 +1,141 @@
+"""What does the data quality page show: arrival against expectation, and each feature against its checks?"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from observability.core import formatting
+from observability.core.catalog import Edges, Model
+from observability.core.finding import Finding
+from observability.core.questions import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate, Bucket
+from observability.core.window import Window
+from observability.dashboard import clicks, distributions, links, load, time_series
+from observability.dashboard.case.cases import quoted
+from observability.dashboard.frame import Here
+from observability.dashboard.model_answers import UP
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, row, spark
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ARRIVAL = (*UP, "duplicate_rate", "rejected_rate", "unknown_columns")
+RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
+"""Checks that are the share of one special bin among all rows."""
+CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
+By = dict[tuple[str, str], Finding]
+
+
+def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
+    """Predictions by hour or day with what was expected, where the volume finding says it: period, n, errors, error_share, expected, low, high."""
+    import pandas as pd
+
+    traffic = time_series.traffic(window)
+    judged = next((each for each in found if each.metric == "volume"), None)
+    key, names = ("by_hour", ["expected", "low", "high"]) if time_series.grain(window) == "hour" else ("by_day", ["expected"])
+    rows = judged.evidence.get(key) if judged else None
+    if not rows:
+        return traffic
+    known = pd.DataFrame(rows, columns=["period", "_", *names]).drop(columns="_")
+    known["period"] = pd.to_datetime(known["period"], utc=True).dt.tz_localize(None)
+    return traffic.merge(known, on="period", how="left")
+
+
+def arrival(found: Sequence[Finding]) -> Finding | None:
+    """The worst finding about arrival; of several that are fine, the one about volume."""
+    about = [each for each in found if each.metric in ARRIVAL]
+    if about and about[0].severity in ("act", "watch"):
+        return about[0]
+    return next((each for each in about if each.metric == "volume"), about[0] if about else None)
+
+
+def columns(model: Model, window: Window) -> tuple[str, ...]:
+    """References of the features of the version that is looked at."""
+    version, _ = distributions.judged_version(model, window, window.version)
+    names = version.features if version and version.features else tuple(each.name for each in model.features())
+    return tuple(f"feature.{name}" for name in names if model.column(f"feature.{name}"))
+
+
+def rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """The share of each check by feature, over the whole window; a check that a column's kind does not have is left out.
+
+    Special bins are shares of all rows; out of range is a share of the ordinary values.
+    """
+    version, _ = distributions.judged_version(model, window, window.version)
+    frame = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=asked), window)
+    table = {}
+    for reference, part in frame.groupby("column", sort=False):
+        known = model.column(str(reference))
+        edges = version.edges.get(str(reference)) if version else None
+        if known is not None:
+            table[known.name] = shares(part.groupby("bin")["w"].sum().to_dict(), known.kind, edges)
+    return table
+
+
+def shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict[str, float]:
+    """The checks of one column from the weight in each bin."""
+    total = sum(weights.values()) or 1.0
+    known = [each for each in RATES if not (each == "nan_rate" and kind != "number") and not (each == "unseen_rate" and kind == "number")]
+    found = {metric: weights.get(RATES[metric], 0.0) / total for metric in known}
+    if edges is not None and edges.edges:
+        values = sum(weight for bin_, weight in weights.items() if bin_ >= 0) or 1.0
+        found["out_of_range_rate"] = (weights.get(0, 0.0) + weights.get(len(edges.edges), 0.0)) / values
+    return found
+
+
+def by_claim(found: Sequence[Finding]) -> By:
+    """Findings about values by subject and metric."""
+    return {(each.subject, each.metric): each for each in reversed(found) if each.subject != "model"}
+
+
+def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[str, Any]]:
+    """A column for each check that some feature has."""
+    seen = {metric for shares_ in table.values() for metric in shares_} | {metric for _, metric in found}
+    made = [metric for metric in CHECKS if metric in seen]
+    titles = {metric: formatting.metric_title(metric).removesuffix(" rate").removesuffix(" feature") for metric in made}
+    return [
+        column("feature", "Feature", strong=True),
+        column("missing", "Missing by day", width="8.5rem"),
+        *(column(metric, titles[metric], align="right") for metric in made),
+    ]
+
+
+def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame", scope: Scope) -> list[dict[str, Any]]:
+    """A row for each feature, those with problems first."""
+    by_feature = dict(iter(days.groupby("subject"))) if len(days) else {}
+    bad = [subject for (subject, _), each in found.items() if each.severity in ("act", "watch")]
+    order = list(dict.fromkeys([*(name for name in reversed(bad) if name in table), *sorted(table)]))
+    rows = []
+    for feature in order:
+        cells: dict[str, Cell] = {"feature": links.link(feature, "drift", scope, feature=feature)}
+        part = by_feature.get(feature)
+        if part is not None and len(part) > 1 and part["value"].max() > 0:
+            cells["missing"] = {
+                "spark": spark(part["value"].tolist(), f"Share of {feature} missing by day", zero=True, height=18, width=110)
+            }
+        for metric in CHECKS:
+            each, value = found.get((feature, metric)), table[feature].get(metric)
+            if each is not None and each.severity != "ok":
+                cells[metric] = {"t": formatting.amount(each.value, each.unit), "s": each.severity, "title": each.because.replace("`", "")}
+            elif value is not None:
+                cells[metric] = {"t": formatting.share(value), "quiet": value == 0}
+            if metric == "null_rate" and value:
+                cells[metric] |= links.link(cells[metric]["t"], "cases", scope, q=f"{quoted(feature)} = null")
+        rows.append(row(cells))
+    return rows
+
+
+def missing_sentence(days: "DataFrame") -> str:
+    """What the heatmap of missing values shows most of all."""
+    worst = days.iloc[int(days["value"].argmax())]
+    if worst["value"] == 0:
+        return "No value is missing on any day."
+    return formatting.plain(
+        f"Most on one day: {worst['subject']}, {formatting.share(worst['value'])} missing on {formatting.day(worst['day'])}."
+    )
+
+
+def cell_of(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
+    """The predictions of one day that lack a value, of the cell that was clicked."""
+    data = point.get("customdata")
+    subject = data[0] if isinstance(data, list | tuple) and data else None
+    return clicks.period(here, point, days["day"], clicks.missing(str(subject)) if subject else None, clicks.NEWEST)

@@ -1,0 +1,187 @@
+"""What do reference and current look like for one column, and how many of its values are missing on which day?
+
+Frames only. The histogram that the overlay draws is the aggregate that the drift finding rests on.
+"""
+
+import itertools
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.core import formatting
+from observability.core.catalog import Edges, Model, Version
+from observability.core.questions import ABSENT, NAN, NULL, SPECIAL_BINS, UNSEEN, WRONG_TYPE, Aggregate, Bucket
+from observability.core.window import Window
+from observability.dashboard import clicks, load
+from observability.dashboard.frame import Here
+from observability.stats.edges import atom_bins
+from observability.stats.scores import SCORE_EDGES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+STEPS = 25
+"""Half of the equal widths that stored edges have (stats/edges.py), so that their ends are stored edges."""
+MOST_LEVELS = 15
+MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
+
+
+def histograms(window: Window, columns: tuple[str, ...]) -> tuple["DataFrame", "DataFrame"]:
+    """Counts by bin of the window and of the reference of its version: column, bin, n, w."""
+    current = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
+    return current, load.frame(Aggregate("predictions", histogram=columns), window.reference())
+
+
+def reference_of(model: Model, name: str) -> str:
+    """The column reference behind a finding's subject: `score`, a feature, else a group."""
+    if name == "score" and not model.column("feature.score"):
+        return "score"
+    return f"feature.{name}" if model.column(f"feature.{name}") else f"group.{name}"
+
+
+def edges_of(version: Version, column: str) -> Edges | None:
+    """The stored edges of a column; a classifier's score has the fixed ones. None where there are none."""
+    found = version.edges.get(column)
+    if found is None and column == "score":
+        return Edges(edges=tuple(float(each) for each in SCORE_EDGES))
+    return found
+
+
+def numbers(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+    """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference, n_current.
+
+    Steps are whole groups of stored bins, so that no count is split. Steps of a number of many values are of equal width between the reference's
+    0.5 % and 99.5 % points, with an outer step on each side that holds everything beyond, wherever it lies; it is drawn as wide as the others.
+    """
+    import pandas as pd
+
+    cuts, group, outer = steps(edges)
+    names = [f"{formatting.number(low)} to {formatting.number(high)}" for low, high in itertools.pairwise(cuts)]
+    if outer:
+        names[0], names[-1] = f"below {formatting.number(cuts[1])}", f"{formatting.number(cuts[-2])} and above"
+    frame = pd.DataFrame({"step": names, "low": cuts[:-1], "high": cuts[1:]})
+    counts = {}
+    for name, rows in (("reference", reference), ("current", current)):
+        inside = rows[rows["bin"] >= 0]
+        counts[name] = np.zeros(cuts.size - 1)
+        np.add.at(counts[name], group[np.minimum(inside["bin"].to_numpy(np.int64), group.size - 1)], inside["w"].to_numpy(np.float64))
+        frame[name] = counts[name] / max(counts[name].sum(), 1.0)
+    for name, found in counts.items():
+        frame[f"n_{name}"] = found.round().astype(int)
+    return frame
+
+
+def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
+    """Ends of the steps that are drawn, which step each stored bin belongs to, and whether the outer ones hold all that lies beyond.
+
+    A column of few values, each in a bin of its own, is cut half way between them.
+    """
+    at = np.asarray(edges.edges, np.float64)
+    atoms = np.flatnonzero(atom_bins(at))
+    lower = np.concatenate([[-np.inf], at])
+    if at.size > 1 and atoms.size <= STEPS and 2 * atoms.size >= at.size - 1:
+        values = at[atoms - 1]
+        half = float(np.min(np.diff(values))) / 2 if values.size > 1 else 0.5
+        cuts = np.concatenate([[values[0] - half], (values[1:] + values[:-1]) / 2, [values[-1] + half]])
+        return cuts, np.clip(np.searchsorted(cuts, lower, side="right") - 1, 0, cuts.size - 2), False
+    low = edges.low if edges.low is not None else float(at[0])
+    high = edges.high if edges.high is not None else float(at[-1])
+    if not low < high:
+        low, high = float(at[0]), max(float(at[-1]), float(at[0]) + 1.0)
+    wanted = np.linspace(low, high, STEPS + 1)
+    right = np.clip(np.searchsorted(at, wanted), 1, at.size - 1)
+    near = np.where(np.abs(at[right] - wanted) < np.abs(at[right - 1] - wanted), at[right], at[right - 1])
+    inner = np.unique(near)
+    inner = inner if inner.size > 1 else np.array([low, high])
+    width = float(np.median(np.diff(inner)))
+    cuts = np.concatenate([[inner[0] - width], inner, [inner[-1] + width]])
+    return cuts, np.searchsorted(inner, lower, side="right"), True
+
+
+def step_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
+    """The predictions of a step of `numbers` that was clicked: between its ends, without end where it holds all that lies beyond."""
+    at = point.get("x")
+    middles = (twin["low"] + twin["high"]).to_numpy(np.float64) / 2
+    if not isinstance(at, int | float) or not middles.size:
+        return None
+    step = twin.iloc[int(np.abs(middles - at).argmin())]
+    low = None if str(step["step"]).startswith("below ") else float(step["low"])
+    high = None if str(step["step"]).endswith(" and above") else float(step["high"])
+    q = clicks.between(column, low, high)
+    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
+
+
+def level_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
+    """The predictions of a level of `levels` that was clicked; a row that takes several levels together leads nowhere."""
+    number = clicks.place(point, "x", len(twin))
+    level = None if number is None else str(twin["level"].iloc[number])
+    if level is None or level in (SPECIAL_BINS[UNSEEN], SPECIAL_BINS[NAN]) or re.fullmatch(r"\d+ others", level):
+        return None
+    q = clicks.missing(column) if level in [SPECIAL_BINS[each] for each in MISSING] else clicks.equals(column, level)
+    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
+
+
+def levels(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+    """Both sides of a category: level, reference, current (shares of all rows), n_reference, n_current.
+
+    The most frequent levels of either side, the rest in one row, then unseen and each way of missing where it occurs.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, frame in (("reference", reference), ("current", current)):
+        rows[name] = frame.groupby("bin")["w"].sum()
+    table = pd.DataFrame(rows).fillna(0.0)
+    ordinary = table[table.index >= 0].copy()
+    ordinary.index = pd.Index([edges.levels[int(each)] if int(each) < len(edges.levels) else "?" for each in ordinary.index])
+    ordinary = ordinary.loc[ordinary.max(axis=1).sort_values(ascending=False, kind="stable").index]
+    kept, rest = ordinary.head(MOST_LEVELS), ordinary.iloc[MOST_LEVELS:]
+    if len(rest):
+        kept = pd.concat([kept, pd.DataFrame([rest.sum()], index=[f"{len(rest)} others"])])
+    special = table[table.index < 0].copy()
+    special.index = pd.Index([SPECIAL_BINS[int(each)] for each in special.index])
+    both = pd.concat([kept, special])
+    both = both[both.sum(axis=1) > 0]
+    total = {side: max(float(table[side].sum()), 1.0) for side in ("reference", "current")}
+    return pd.DataFrame(
+        {
+            "level": both.index,
+            "reference": both["reference"].to_numpy() / total["reference"],
+            "current": both["current"].to_numpy() / total["current"],
+            "n_reference": both["reference"].round().astype(int).to_numpy(),
+            "n_current": both["current"].round().astype(int).to_numpy(),
+        }
+    )
+
+
+def special_shares(rows: "DataFrame") -> dict[str, float]:
+    """Share of all rows of one side that are null, NaN, absent, of a wrong type or unseen; only those that occur."""
+    total = float(rows["w"].sum())
+    by_bin = rows.groupby("bin")["w"].sum()
+    return {SPECIAL_BINS[each]: float(by_bin[each]) / total for each in (*MISSING, UNSEEN) if each in by_bin.index and total > 0}
+
+
+def missing_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
+    """Share of predictions by day in which a column was null, NaN, absent or of a wrong type: subject, day, value, n; worst column first."""
+    import pandas as pd
+
+    rows = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
+    if rows.empty:
+        return pd.DataFrame(columns=["subject", "day", "value", "n"])
+    bad = rows.assign(bad=rows["w"].where(rows["bin"].isin(MISSING), 0))
+    frame = bad.groupby(["column", "period"], sort=False)[["n", "w", "bad"]].sum().reset_index()
+    frame["value"] = frame["bad"] / frame["w"]
+    frame["subject"] = frame["column"].str.partition(".")[2]
+    worst = frame.groupby("subject")["value"].max().rename("worst")
+    frame = frame.join(worst, on="subject").sort_values(["worst", "subject", "period"], ascending=[False, True, True], kind="stable")
+    return frame.rename(columns={"period": "day"})[["subject", "day", "value", "n"]].reset_index(drop=True)
+
+
+def judged_version(model: Model, window: Window, name: str | None) -> tuple[Version | None, Window]:
+    """The version that a finding is about (else the window's, else the newest registered), and the window of it alone."""
+    registered = [each for each in model.versions if each.registered]
+    chosen = model.version(name or window.version) or (registered[-1] if registered else None)
+    return chosen, replace(window, version=chosen.name) if chosen else window

@@ -1,0 +1,209 @@
+"""What do the curves of one training run say: not finite, a spike, a divergence, a plateau, overfitting, or nothing of the kind?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from observability.core.finding import Severity
+from observability.detection.run_claims import LEAST_STEPS, Claim, counted, duration, figure, named
+from observability.metrics.training_curves import Curve, Run, part
+from observability.stats import curve as curves
+
+STRONG_OVERFIT = 0.5
+"""Validation that gave up half of what it had gained is an act."""
+
+
+def claims_of(run: Run) -> list[Claim]:
+    """Everything that the curves of a run say, the worst of each kind; one claim that all is well, or that nobody can tell, where there is nothing else."""
+    found = [each for each in (not_finite(run), diverged(run)) if each is not None]
+    spike = spiked(run)
+    if spike is not None and not (spike.severity == "act" and any(each.metric == "divergence" for each in found)):
+        found.append(spike)
+    broken = any(each.severity == "act" for each in found)
+    overfit = overfitted(run)
+    flat = None if overfit or broken else flattened(run)
+    found += [each for each in (overfit, flat) if each is not None]
+    if not any(each.severity in ("act", "watch") for each in found):
+        found.append(summary(run))
+    note = " Only the newest steps of this run were read." if run.partly else ""
+    return [replace(each, because=each.because + note) for each in found]
+
+
+def not_finite(run: Run) -> Claim | None:
+    """The metric that was first logged as NaN or infinite; None where none was."""
+    bad = [each for each in run.curves.values() if len(each.bad)]
+    if not bad:
+        return None
+    first = min(bad, key=lambda each: (int(each.bad[0]), each.name))
+    at, last = int(first.bad[0]), int(first.steps[-1])
+    passing = all(int(each.bad[-1]) < int(each.steps[-1]) for each in bad)
+    others = sorted(each.name for each in bad if each is not first)
+    because = f"Of run `{run.name}`, `{first.name}` was not a finite number first at step {at:,}, at {counted(len(first.bad), 'step')} of {len(first.steps):,}"
+    because += f"; so were {named(others)}" if others else ""
+    because += "; later steps are finite again." if passing else f", and still at the last one ({last:,})."
+    return Claim(
+        "non_finite_steps", len(first.steps), "watch" if passing else "act", because, value=len(first.bad), low=len(first.bad), high=len(first.bad), limit=0.0,
+        onset=first.when(int(np.searchsorted(first.steps, at))), source="model", rank=9.0,
+        evidence={"metric": first.name, "first_step": at, "metrics": [first.name, *others]},
+    )  # fmt: skip
+
+
+def long_enough(run: Run, which: str | None = None) -> list[Curve]:
+    """Curves of a known direction with enough finite values to judge, without the gaps."""
+    finite = [each.finite for each in run.judged() if which in (None, part(each.name))]
+    return [each for each in finite if len(each.values) >= LEAST_STEPS]
+
+
+def spiked(run: Run) -> Claim | None:
+    """The largest jump for the worse; one that was not recovered from before one that was."""
+    found = [(spike, each) for each in long_enough(run) for spike in curves.spikes(each.cost)]
+    if not found:
+        return None
+    spike, of = max(found, key=lambda each: (each[0].recovered is None and not each[0].early, each[0].z, each[1].name))
+    lasting = spike.recovered is None and not spike.early
+    sign = -1.0 if of.better == "high" else 1.0
+    height = spike.peak - spike.before
+    error = 1.96 * curves.noise(of.cost).sd
+    step, verb = int(of.steps[spike.at]), "rose" if sign > 0 else "fell"
+    because = (
+        f"Of run `{run.name}`, `{of.name}` {verb} from {figure(sign * spike.before)} to {figure(sign * spike.peak)} at step {step:,},"
+        f" {spike.z:.0f} times as far as its steps usually scatter,"
+    )
+    if spike.recovered is not None:
+        because += f" and was back at step {int(of.steps[spike.recovered]):,}."
+    else:
+        because += " and did not come back." if lasting else " and too few steps follow to say whether it comes back."
+    others = len(found) - 1
+    because += f" There {'is' if others == 1 else 'are'} {counted(others, 'more spike')}." if others else ""
+    return Claim(
+        "metric_spike", len(of.values), "act" if lasting else "watch", because, height, height - error, height + error,
+        onset=of.when(spike.at), source="model", rank=7.0 + min(spike.z / 100, 1.0),
+        evidence={
+            "metric": of.name, "step": step, "z": spike.z, "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),
+            "all": [{"metric": each.name, "step": int(each.steps[one.at])} for one, each in found[:50]],
+        },
+    )  # fmt: skip
+
+
+def diverged(run: Run) -> Claim | None:
+    """The training metric that gave up most of what it had gained."""
+    found = [(change, each) for each in long_enough(run, "train") if (change := curves.divergence(each.cost)) is not None]
+    if not found:
+        return None
+    change, of = max(found, key=lambda each: (each[0].share, each[1].name))
+    best, last = of.values[change.at], of.values[-1]
+    gave = f"{100 * change.share:.0f} % of what training had brought" if np.isfinite(change.share) else "more than training had brought"
+    because = (
+        f"Run `{run.name}` diverged: `{of.name}` ends at {figure(last)} (step {int(of.steps[-1]):,}), from {figure(best)} around step"
+        f" {int(of.steps[change.at]):,}; that gave up {gave}."
+    )
+    return Claim(
+        "divergence", len(of.values), "act", because, change.value, change.low, change.high, onset=of.when(change.at), source="model", rank=8.0,
+        evidence={"metric": of.name, "step": int(of.steps[change.at]), "share": change.share if np.isfinite(change.share) else None},
+    )  # fmt: skip
+
+
+def overfitted(run: Run) -> Claim | None:
+    """The held-out metric that got worse most, beside its progress, while the same metric of training improved."""
+    found = []
+    for held_out, training in run.pairs():
+        if training is None:
+            continue
+        held, learned = held_out.finite, training.finite
+        change = curves.overfitting(held.steps, held.cost, learned.steps, learned.cost)
+        if change is not None:
+            found.append((change, held, learned))
+    if not found:
+        return None
+    change, held, learned = max(found, key=lambda each: (each[0].share, each[1].name))
+    best = held.best()
+    step, last = int(held.steps[best]), int(held.steps[-1])
+    because = (
+        f"Run `{run.name}` overfits: `{held.name}` was best at step {step:,} ({figure(held.values[best])}) and is worse by"
+        f" {figure(change.value)} ({figure(change.low)} to {figure(change.high)}) at the end (step {last:,}), while `{learned.name}` went on improving."
+    )
+    saved = (held.when(-1) - held.when(best)).total_seconds()
+    because += f" Stopping there would have saved {counted(last - step, 'step')} and {duration(saved)}."
+    severity: Severity = "act" if change.share >= STRONG_OVERFIT else "watch"
+    return Claim(
+        "overfitting_gap", len(held.values), severity, because, change.value, change.low, change.high, onset=held.when(best), source="model",
+        rank=6.0 + min(change.share, 1.0),
+        evidence={
+            "metric": held.name, "best_step": step, "best_value": float(held.values[best]), "share": change.share,
+            "steps_saved": last - step, "seconds_saved": saved, "pairs": len(found),
+        },
+    )  # fmt: skip
+
+
+def flattened(run: Run) -> Claim | None:
+    """Since when held-out metrics (training metrics where none is held out) improve no more; watch where all of them are flat, else ok."""
+    judged = long_enough(run, "held out") or long_enough(run, "train")
+    flat = [(change, each) for each in judged if (change := curves.plateau(each.cost)) is not None]
+    if not flat:
+        return None
+    change, of = max(flat, key=lambda each: (each[0].at, each[1].name))
+    since, last = int(of.steps[change.at]), int(of.steps[-1])
+    still = sorted({each.name for each in judged} - {each.name for _, each in flat})
+    share = (len(of.values) - 1 - change.at) / len(of.values)
+    seconds = (of.when(-1) - of.when(change.at)).total_seconds()
+    because = (
+        f"Of run `{run.name}`, `{of.name}` has not improved since step {since:,} of {last:,} by more than noise and"
+        f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of what training had brought"
+    )
+    if still:
+        because += f"; {named(still)} still did, so nothing was surely wasted."
+    elif run.ended is None:
+        because += "; it could be stopped."
+    else:
+        because += f"; stopping there would have saved {counted(last - since, 'step')} and {duration(seconds)}."
+    return Claim(
+        "plateau_share", len(of.values), "ok" if still else "watch", because, value=share, low=share, high=share, limit=curves.PLATEAU_SHARE,
+        onset=of.when(change.at), source=None if still else "model", rank=4.0 + share,
+        evidence={
+            "metric": of.name, "since_step": since, "steps_saved": last - since, "seconds_saved": seconds, "improvement": change.value,
+            "improvement_low": change.low, "improvement_high": change.high, "still_improving": still,
+        },
+    )  # fmt: skip
+
+
+def summary(run: Run) -> Claim:
+    """What was looked at and found fine, with the best value; or why nobody can tell yet."""
+    of = run.main()
+    silent = unknown_names(run)
+    if of is None:
+        why = (
+            f"none of its metrics ({named(silent)}) has a name that says which direction is better"
+            if silent
+            else "no metric of any step was logged"
+        )
+        return Claim("best_metric", run.steps, "unknown", f"The curves of run `{run.name}` cannot be judged: {why}.")
+    finite = of.finite
+    n = len(finite.values)
+    judged = long_enough(run)
+    if not judged:
+        return Claim(
+            "best_metric", n, "unknown",
+            f"Run `{run.name}` has too few steps to judge: `{of.name}` has {n} finite values, about {max(LEAST_STEPS - n, 1)} more are needed.",
+            evidence={"metric": of.name},
+        )  # fmt: skip
+    best = finite.best()
+    error = 1.96 * curves.noise(finite.cost).sd if n >= 7 else 0.0
+    value, step = float(finite.values[best]), int(finite.steps[best])
+    pairs = sum(training is not None for _, training in run.pairs())
+    because = (
+        f"Nothing stands out in {counted(run.steps, 'step')} of run `{run.name}`: no value that is not finite, no spike, no divergence in"
+        f" {counted(len(judged), 'metric')}"
+    )
+    because += f", no overfitting in {counted(pairs, 'pair')} of training and held-out rows" if pairs else ""
+    because += f"; `{of.name}` was best at step {step:,} ({figure(value)})."
+    because += f" {named(silent)}: not judged, since the name does not say which direction is better." if silent else ""
+    return Claim(
+        "best_metric", n, "ok", because, value, value - error, value + error,
+        evidence={"metric": of.name, "best_step": step, "last_value": float(finite.values[-1])},
+    )  # fmt: skip
+
+
+def unknown_names(run: Run) -> Sequence[str]:
+    """Metrics whose name does not say which direction is better."""
+    return sorted(name for name, each in run.curves.items() if each.better is None)

@@ -1,0 +1,94 @@
+"""Is one version worse than those that serve beside it, on the same days?
+
+From counts, over the whole window: day by day its mean loss less that of the others, the days weighted by what they can tell. What a day does to all
+versions cancels. Weighted rows are left to serving/performance.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr, stdtr
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding, Severity
+from observability.core.questions import Aggregate, Bucket, By
+from observability.detection import slice_sentences as words
+from observability.metrics.slice_rows import LOSSES, Spec
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME = "serving/slices"
+LEAST, A_DAY, SURE_DAYS = 100, 10, 4
+"""Labelled rows of a version and of the others; on a day that counts; days from which it may be an act."""
+ACT_SHARE = 0.2
+
+
+def question(context: Context) -> Aggregate | None:
+    """The main loss by day and version; None where the task has none."""
+    measure = {"regression": "absolute_error"}.get(context.model.task or "", "correct")
+    return Aggregate("outcomes", keys=(Bucket("day"), By("version")), sums=(measure,)) if context.model.task in LOSSES else None
+
+
+def claim(frame: "DataFrame", context: Context) -> list[Finding]:
+    """A finding where the version that is judged is worse than its peers; none where it is not, or alone."""
+    spec = LOSSES[context.model.task or ""][0][1]
+    frame = frame.assign(mine=frame["version"] == context.version.name)
+    by_day = frame.groupby(["period", "mine"])[["n", "total", "squares"]].sum() if len(frame) and (frame["w"] == frame["n"]).all() else None
+    if by_day is None or by_day.index.get_level_values("mine").nunique() < 2:
+        return []
+    mine = by_day.index.get_level_values("mine")
+    own, others = (by_day[mine == side].droplevel("mine") for side in (True, False))
+    days = own.index.intersection(others.index)
+    n, m = own["n"].reindex(days).to_numpy(float), others["n"].reindex(days).to_numpy(float)
+    both = (n >= A_DAY) & (m >= A_DAY)
+    if n[both].sum() < LEAST or m[both].sum() < LEAST:
+        return []
+    (mean, spread), (other, other_spread) = (moments(side.loc[days[both]]) for side in (own, others))
+    n, m = n[both], m[both]
+    weight = n * m / (n + m)
+    gap = float(weight @ (mean - other) / weight.sum())
+    rows = float(weight**2 @ (spread / n + other_spread / m)) / weight.sum() ** 2
+    k = n.size
+    by_days = float(weight**2 @ (mean - other - gap) ** 2) / weight.sum() ** 2 * k / max(k - 1, 1)
+    error = float(np.sqrt(max(rows, by_days)))
+    worse = -gap if spec.complement else gap
+    z = worse / error if error > 0 else 0.0
+    p_value = float(stdtr(k - 1, -z) if by_days > rows and k > 1 else ndtr(-z))
+    level, beside = float(mean @ n / n.sum()), float(other @ n / n.sum())
+    size = worse / beside if spec.relative and beside > 0 else worse
+    severity = judged(size, p_value, k, spec, context)
+    if severity is None:
+        return []
+    figures = [words.figure(1 - each if spec.complement else each, spec) for each in (level, beside)]
+    because = (
+        f"Version `{context.version.name}` is worse than those that serve beside it: {words.named(spec)} {figures[0]}, {figures[1]} of the others on the same "
+        f"{k} day{'s' if k > 1 else ''}; {n.sum():,.0f} and {m.sum():,.0f} labelled predictions."
+    )
+    base = context.undecided(NAME, f"version={context.version.name}", spec.metric, round(n.sum()), because, against="peers")
+    reach = 1.96 * error
+    act = spec.limits[1] if severity == "act" else spec.limits[0]
+    allowed = act * (beside if spec.relative else 1.0)
+    return [
+        replace(
+            base, value=level, low=level - reach, high=level + reach, severity=severity, likely_source="model", rank=9.0,
+            limit=beside - allowed if spec.complement else beside + allowed,
+            evidence={"effect": gap, "effect_low": gap - reach, "effect_high": gap + reach, "rest": beside, "coverage": 1.0, "p_value": p_value, "days": k},
+        )
+    ]  # fmt: skip
+
+
+def judged(size: float, p_value: float, days: int, spec: Spec, context: Context) -> Severity | None:
+    """How bad it is; None where it is not."""
+    stated = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
+    if size < min(spec.limits[0], stated) or p_value > context.budget:
+        return None
+    return "act" if size >= stated and p_value <= ACT_SHARE * context.budget and days >= SURE_DAYS else "watch"
+
+
+def moments(side: "DataFrame") -> "tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]":
+    """Mean and variance of each day."""
+    n, total, squares = (side[name].to_numpy(float) for name in ("n", "total", "squares"))
+    mean = total / n
+    return mean, np.maximum(squares - n * mean**2, 0.0) / np.maximum(n - 1, 1)

@@ -1,0 +1,252 @@
+"""Is one process of a distributed run slower than its peers, in which phase, and what does the waiting cost?
+
+Processes that average their gradients wait for the slowest one, and that wait is logged as communication: a slow rank shows *short* communication,
+and its peers long ones. So ranks are compared by their own work, phase by phase, and communication by what is left of it beside the wait.
+Score of a rank in a phase: the fastest rank's time over its own, the median over the steps that both have (NVIDIA's resiliency extension
+calls a rank a straggler below 0.75). The median of all steps does not see a rank that became slow after half of them, so the last quarter is looked
+at too. The fastest and the slowest are picked out of all ranks, twice: the intervals are so wide that all of them together hold 95 %.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.finding import Severity
+from observability.detection.run_claims import LEAST_STEPS, Claim, duration
+from observability.metrics.training_curves import Run, rank_order
+from observability.stats.curve import median_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = np.ndarray[Any, np.dtype[Any]]
+SCORE_LIMIT = 0.75
+WATCH_SHARE, ACT_SHARE = 0.02, 0.1
+"""What the straggler costs, as a share of what all ranks' steps took: below the first it is shown and raises nothing."""
+COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
+MOST_RANKS_NAMED = 5
+LATE_SHARE = 0.25
+"""The second look: the last quarter of the steps, and no fewer than LEAST_STEPS."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Times by rank and step, over the steps that every rank has. ranks, steps: names of rows and columns. phases: name to ms (ranks × steps).
+
+    Communication is there without the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank, the wait left out.
+    """
+
+    ranks: tuple[str, ...]
+    steps: Array
+    phases: dict[str, Array]
+    wait: Array
+
+    @property
+    def own(self) -> Array:
+        """Own work of each rank and step, ms."""
+        return np.asarray(sum(self.phases.values()))
+
+    @property
+    def slowest_over_median(self) -> Array:
+        """Of each step: the slowest rank's own time over the median one."""
+        return np.asarray(self.own.max(axis=0) / np.maximum(np.median(self.own, axis=0), 1e-9))
+
+    @property
+    def lost_ms(self) -> Array:
+        """Of each step: (slowest − median) × ranks, the rank-milliseconds that the others may have waited."""
+        return np.asarray((self.own.max(axis=0) - np.median(self.own, axis=0)) * len(self.ranks))
+
+    @property
+    def spent_ms(self) -> float:
+        """Rank-milliseconds of all these steps: each takes as long as its slowest rank."""
+        return float(self.own.max(axis=0).sum() * len(self.ranks))
+
+    @property
+    def lost_share(self) -> float:
+        """What waiting for the slowest rank took, as a share of what all ranks' steps took."""
+        return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
+
+    def last(self, n: int) -> "Ranks":
+        """The same of the last n steps."""
+        return Ranks(self.ranks, self.steps[-n:], {name: table[:, -n:] for name, table in self.phases.items()}, self.wait[:, -n:])
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A rank and phase against the fastest rank in that phase. score: with its interval. usual, time: median ms of the fastest, and its own. over: the
+    steps that it is about. late: whether those are the last ones only.
+    """
+
+    rank: str
+    phase: str
+    score: float
+    low: float
+    high: float
+    usual: float
+    time: float
+    over: Ranks
+    late: bool
+
+    @property
+    def surely(self) -> bool:
+        """Whether it is below the limit, and what it costs matters."""
+        return self.high < SCORE_LIMIT and self.over.lost_share >= WATCH_SHARE
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters, by what the waiting costs."""
+        return "act" if self.over.lost_share >= ACT_SHARE else "watch"
+
+
+def ranks_of(run: Run) -> Ranks | None:
+    """The times of a run of several ranks, over steps that all of them have; None where there are none."""
+    if run.phases is None or len(run.ranks) < 2:
+        return None
+    return ranks_from(run.phases)
+
+
+def ranks_from(frame: "DataFrame") -> Ranks | None:
+    """The same from the frame of phases: rank, step and milliseconds by phase; a phase that a rank leaves out took no time."""
+    names = [name for name in frame.columns if name not in ("rank", "step")]
+    ranks = tuple(sorted(set(frame["rank"]), key=rank_order))
+    whole = frame.groupby("step")["rank"].nunique()
+    steps = np.sort(whole[whole == len(ranks)].index.to_numpy("int64"))
+    if len(ranks) < 2 or not len(steps):
+        return None
+    kept = frame[frame["step"].isin(steps)]
+    tables = {
+        name: kept.pivot(index="rank", columns="step", values=name).reindex(index=list(ranks), columns=steps).fillna(0.0).to_numpy(float)
+        for name in names
+    }
+    work = np.asarray(
+        sum([table for name, table in tables.items() if name.lower() not in COMMUNICATION], np.zeros((len(ranks), len(steps))))
+    )
+    gap = work.max(axis=0) - work
+    wait = np.zeros_like(work)
+    for name in names:
+        if name.lower() in COMMUNICATION:
+            waited = np.minimum(tables[name], gap - wait)
+            tables[name], wait = tables[name] - waited, wait + waited
+    return Ranks(ranks, steps, tables, wait)
+
+
+def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
+    """All steps and the last quarter of them, each with whether it is the late one; only all of them where there are too few for two looks."""
+    n = len(times.steps)
+    late = max(int(LATE_SHARE * n), LEAST_STEPS)
+    return [(times, False), *([(times.last(late), True)] if late < n else [])]
+
+
+def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow]:
+    """The score of each rank in its worst phase of own work (communication is shown, not judged: the network is shared), slowest first.
+
+    A phase counts only where its excess over the fastest rank is at least 2 % of the rank's own time: twice nothing is nothing. among: how many looks there
+    are; the intervals of all ranks in all of them together hold 95 %.
+    """
+    found: list[Slow] = []
+    own = np.maximum(np.median(times.own, axis=1), 1e-9)
+    for place, rank in enumerate(times.ranks):
+        worst: Slow | None = None
+        for name, table in times.phases.items():
+            if name.lower() in COMMUNICATION:
+                continue
+            medians = np.median(table, axis=1)
+            fastest = int(medians.argmin())
+            if place == fastest or medians[place] - medians[fastest] < WATCH_SHARE * own[place]:
+                continue
+            ratio = np.maximum(table[fastest], 1e-6) / np.maximum(table[place], 1e-6)
+            interval = median_interval(ratio, 0.05 / (among * len(times.ranks)))
+            each = Slow(rank, name, *interval, float(medians[fastest]), float(medians[place]), times, late)
+            worst = each if worst is None or each.score < worst.score else worst
+        if worst is not None:
+            found.append(worst)
+    return sorted(found, key=lambda each: (each.score, rank_order(each.rank)))
+
+
+def since(times: Ranks, slow: Slow) -> int:
+    """The step at which the rank became slow: the split of its log excess over the median rank, in that phase, into two levels (least squares)."""
+    table = np.maximum(times.phases[slow.phase], 1e-6)
+    excess = np.log(table[times.ranks.index(slow.rank)] / np.median(table, axis=0))
+    n, total = len(excess), np.cumsum(excess)
+    before = np.arange(1, n)
+    between = (total[:-1] - before * total[-1] / n) ** 2 / (before * (n - before))
+    return int(times.steps[int(between.argmax()) + 1])
+
+
+def claims_about_ranks(run: Run) -> list[Claim]:
+    """A claim for each rank that is surely slower than its peers, or one that none is; nothing for a run of one process."""
+    if len(run.ranks) < 2:
+        return []
+    times = ranks_of(run)
+    steps = 0 if times is None else len(times.steps)
+    if times is None or steps < LEAST_STEPS:
+        return [
+            Claim(
+                "straggler_score", steps, "unknown",
+                f"Whether a rank of run `{run.name}` is slower than its peers cannot be told: {steps} steps have the phases of all"
+                f" {len(run.ranks)} ranks, about {LEAST_STEPS - steps} more are needed.", against="peers",
+            )
+        ]  # fmt: skip
+    seen = looks(times)
+    by_look = [slow_ranks(part, late=late, among=len(seen)) for part, late in seen]
+    surely: dict[str, Slow] = {}
+    for each in (each for found in by_look for each in found if each.surely):
+        surely.setdefault(each.rank, each)
+    if not surely:
+        return [evenly(run, times, by_look[0])]
+    worst = sorted(surely.values(), key=lambda each: (each.score, rank_order(each.rank)))
+    return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
+
+
+def one_host(run: Run, slow: list[str]) -> str | None:
+    """The machine on which all of several slow ranks run, where others run elsewhere; None where there is no such machine."""
+    where = {run.hosts.get(rank) for rank in slow}
+    if len(slow) < 2 or len(where) > 1 or len(set(run.hosts.values())) < 2:
+        return None
+    return where.pop()
+
+
+def placed(run: Run, rank: str) -> str:
+    """Where a rank runs, in words, where the ranks of its run are on several machines."""
+    return f" on host `{run.hosts[rank]}`" if rank in run.hosts and len(set(run.hosts.values())) > 1 else ""
+
+
+def slower(run: Run, times: Ranks, slow: Slow, shared: str | None = None) -> Claim:
+    """The claim that a rank holds up the others, all along or of late. shared: the machine that all slow ranks are on."""
+    over = slow.over
+    seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
+    began = since(times, slow) if slow.late else None
+    became = (
+        f"became slower than its peers in {slow.phase} at about step {began:,}"
+        if began is not None
+        else f"is slower than its peers in {slow.phase}"
+    )
+    where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
+    return Claim(
+        "straggler_score", len(over.steps), slow.severity,
+        f"Rank {slow.rank} of run `{run.name}`{placed(run, slow.rank)} {became}: {slow.time:.3g} ms a step where the fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
+        f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
+        + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else ""),
+        slow.score, slow.low, slow.high, limit=SCORE_LIMIT, against="peers", source="system", rank=7.0 + share - slow.score,
+        subject=f"run:{run.name}/rank:{slow.rank}",
+        evidence={
+            "phase": slow.phase, "time_ms": slow.time, "fastest_ms": slow.usual, "lost_rank_seconds": seconds, "lost_share": share,
+            "ranks": len(times.ranks), "steps": len(over.steps), "since_step": began,
+            **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
+        },
+    )  # fmt: skip
+
+
+def evenly(run: Run, times: Ranks, slow: list[Slow]) -> Claim:
+    """The claim that no rank holds the others up."""
+    low = slow[0] if slow else None
+    value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
+    share = times.lost_share
+    because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
+    because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
+    because += f" and waiting costs {100 * share:.1f} % of the ranks' time."
+    return Claim(
+        "straggler_score", len(times.steps), "ok", because, value, lower, upper, limit=SCORE_LIMIT, against="peers",
+        evidence={"lost_share": share, "ranks": len(times.ranks)},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Values computed ahead for stored predictions: explanations and expected errors."""

@@ -1,0 +1,1 @@
+"""Incidents: findings of one fault, joined."""

@@ -1,0 +1,1 @@
+"""Investigation of one prediction: the evidence, part by part."""

@@ -1,0 +1,163 @@
+"""Where do errors gather? A small decision tree over the labelled rows about the case, with the case's own path marked.
+
+Honest as the rule is: the tree is grown on one half of the rows, and the figures of every node are counted on the other half. Grown by
+scikit-learn's DecisionTreeClassifier (CART, Gini, missing values sent to the better side); levels of a category stand as columns of their own.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.core.catalog import Column
+from observability.core.numerals import figure
+from observability.investigation import comparison_rows
+from observability.investigation.case_parts import Look
+from observability.investigation.conditions import level
+from observability.investigation.error_rule import FEWEST_LABELLED, searched
+from observability.investigation.evidence_types import NotGivenError
+from observability.investigation.neighbours import case_frame
+from observability.stats.interval import rate_interval
+from observability.store.query.search import OWN
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DEPTH, LEAF_SHARE, FEWEST_IN_LEAF = 3, 0.02, 30
+MOST_LEVELS = 20
+"""Levels of a category that stand as columns of their own, the most frequent first; others are `another`."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. parent: place of the node above, None of the root. text: the condition that leads here from it. n, errors, rate, low, high: of
+    rows that the tree was not grown on. coverage: share of all errors that lie here. on_path: the case lies here. leaf: nothing below. search: the
+    whole way here as the page Cases takes it; None of the root, and where a step cannot be typed (a number on a side that holds missing ones too).
+    """
+
+    place: int
+    parent: int | None
+    depth: int
+    text: str
+    n: int
+    errors: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    coverage: float | None
+    on_path: bool
+    leaf: bool
+    search: str | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A column of the tree: the name and kind behind it, and the level that it stands for (None: the number itself; "" a missing one)."""
+
+    column: Column
+    level: str | None = None
+
+    def values(self, frame: "DataFrame") -> NDArray[np.float64]:
+        """The column of a frame; numbers keep NaN."""
+        held = frame[self.column.reference]
+        if self.level is None:
+            return held.to_numpy(np.float64)
+        meets = {each: float(self.level == ("" if each is None else level(each))) for each in held.unique()}
+        return held.map(meets).to_numpy(np.float64)
+
+    def text(self, cut: float, left: bool, with_missing: bool) -> str:
+        """The condition of one side of a split."""
+        if self.level is None:
+            side = f"{self.column.name} is {'below' if left else 'at or above'} {figure(cut, 6)}"
+            return f"{side} or missing" if with_missing else side
+        if self.level == "":
+            return f"{self.column.name} is {'given' if left else 'missing'}"
+        return f"{self.column.name} is {'not ' if left else ''}{self.level}"
+
+    def search(self, cut: float, left: bool, with_missing: bool) -> str | None:
+        """The same as the page Cases takes it; None where it cannot be typed."""
+        own = self.column.reference.partition(".")[2]
+        name = self.column.reference if own in OWN else own
+        if '"' in name + (self.level or ""):
+            return None
+        if self.level is None:
+            return f'"{name}" {"<=" if left else ">"} {cut!r}{" or null" if with_missing else ""}'
+        value = f'"{self.level}"' if self.level else "null"
+        return f'"{name}" {"!=" if left else "="} {value}'
+
+
+def tree(look: Look) -> tuple[Node, ...]:
+    """The nodes, each behind the one above it. Raises NotGivenError where too little is labelled, or nothing or everything is an error."""
+    frame = comparison_rows.labelled(look)
+    if len(frame) < FEWEST_LABELLED:
+        raise NotGivenError(
+            f"{len(frame)} other predictions of this version about this time have labels; about {FEWEST_LABELLED} are needed"
+        )
+    wrong = comparison_rows.bad(look).of(frame)
+    half = searched(len(frame))
+    if wrong[half].all() or not wrong[half].any():
+        raise NotGivenError("every labelled prediction about this time is " + ("an error" if wrong.any() else "right"))
+    columns = encoded(look, frame)
+    matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(look.row)))
+    grown = grow(matrix[half], wrong[half])
+    inside, path = (
+        np.asarray(grown.decision_path(part).todense(), bool) for part in (matrix[~half].astype(np.float32), own.astype(np.float32))
+    )
+    return tuple(nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
+
+
+def encoded(look: Look, frame: "DataFrame") -> list[Encoded]:
+    """The columns of the tree: numbers as they are, levels and missing categories apart."""
+    found: list[Encoded] = []
+    for column in look.row.model.columns:
+        held = frame[column.reference]
+        if column.kind == "number":
+            found.append(Encoded(column))
+            continue
+        common = held.map(lambda each: "" if each is None else level(each)).value_counts().index[:MOST_LEVELS]
+        found += [Encoded(column, str(each)) for each in common]
+    return found
+
+
+def grow(matrix: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Any:
+    """The fitted tree."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    least = max(FEWEST_IN_LEAF, int(LEAF_SHARE * len(matrix)))
+    usable = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float32)
+    return DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=least, random_state=0).fit(usable, wrong)
+
+
+def nodes(
+    grown: Any,
+    columns: list[Encoded],
+    matrix: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    wrong: NDArray[np.bool_],
+    path: NDArray[np.bool_],
+) -> list[Node]:
+    """The nodes of a tree in its own order, in which a node stands behind the one above it."""
+    above: dict[int, tuple[int, str, int, str | None]] = {}
+    found = []
+    for place in range(grown.node_count):
+        parent, text, depth, way = above.get(place, (None, "all", 0, ""))
+        left, right = int(grown.children_left[place]), int(grown.children_right[place])
+        leaf = left == right
+        if not leaf:
+            number = int(grown.feature[place])
+            column, cut = columns[number], float(grown.threshold[place])
+            missing = column.level is None and bool(np.isnan(matrix[:, number]).any())
+            to_left = bool(grown.missing_go_to_left[place])
+            for below, side, with_missing in ((left, True, missing and to_left), (right, False, missing and not to_left)):
+                step = column.search(cut, side, with_missing)
+                whole = None if way is None or step is None else f"{way} and {step}" if way else step
+                above[below] = place, column.text(cut, side, with_missing), depth + 1, whole
+        here = inside[:, place]
+        n, errors = int(here.sum()), int(wrong[here].sum())
+        rate = rate_interval(errors, n)
+        coverage = errors / int(wrong.sum()) if wrong.any() else None
+        found.append(
+            Node(place, parent, depth, text, n, errors, rate.value, rate.low, rate.high, coverage, bool(path[place]), leaf, way or None)
+        )
+    return found

@@ -1,0 +1,65 @@
+"""Would the same features be named with another background? Stars for an explanation, from resamples of the rows it was held against."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from observability.core.numerals import percent
+from observability.investigation.model_answers import Stability
+
+Floats = NDArray[np.float64]
+DRAWS, TOP = 200, 3
+FEWEST_ROWS = 10
+STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
+"""From which score how many stars are given; below, one. Ours: there is no agreed scale."""
+
+
+def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> Stability | None:
+    """How alike the shown attributions (features,) are to those against resamples of the background, by_row (rows, features), drawn with replacement.
+
+    Two figures, each from 0 to 1: the rank correlation (Spearman, mid-ranks; negative ones count 0) of the sizes |attribution|, and the share of the three largest that stay.
+    None where the background has fewer than 10 rows. The order of the rows does not matter to the distribution, the seed fixes the draw.
+    """
+    values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
+    n, features = rows.shape
+    if n < FEWEST_ROWS or features < 1 or not np.isfinite(rows).all():
+        return None
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=draws)
+    drawn = np.abs(counts @ rows / n)
+    correlation = float(np.mean(np.clip(rank_correlations(np.abs(values), drawn), 0, 1)))
+    overlap = float(np.mean(overlaps(np.abs(values), drawn)))
+    score = (correlation + overlap) / 2
+    stars = next((number for limit, number in STARS if score >= limit), 1)
+    because = (
+        f"Over {draws} resamples of the {n} rows it was held against, {percent(overlap, 2)} of its {min(TOP, features)} largest features stayed among the largest, and "
+        f"the order of all features correlates {correlation:.2f}"
+    )
+    return Stability(stars, score, correlation, overlap, draws, n, because)
+
+
+def rank_correlations(one: Floats, many: Floats) -> Floats:
+    """Spearman's correlation of one list with each row of another, ties by mid-ranks; 1 where neither has an order, 0 where only one has none."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(one), rankdata(many, axis=1)
+    a, b = a - a.mean(), b - b.mean(axis=1, keepdims=True)
+    size = np.sqrt((a**2).sum() * (b**2).sum(axis=1))
+    flat = np.where((a**2).sum() == (b**2).sum(axis=1), 1.0, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(size > 0, (b @ a) / size, flat), np.float64)
+
+
+def overlaps(one: Floats, many: Floats) -> Floats:
+    """Which share of the largest of one list is among the largest of each row of another; features without any effect are never among them."""
+    own = leaders(one[None, :])[0]
+    if not own.any():
+        return np.asarray(~leaders(many).any(axis=1), np.float64)
+    return np.asarray((leaders(many) & own).sum(axis=1) / own.sum(), np.float64)
+
+
+def leaders(sizes: Floats) -> NDArray[np.bool_]:
+    """Which are the TOP largest of each row."""
+    order = np.argsort(-sizes, axis=1, kind="stable")[:, :TOP]
+    found = np.zeros(sizes.shape, np.bool_)
+    np.put_along_axis(found, order, True, axis=1)
+    return np.asarray(found & (sizes > 0), np.bool_)

@@ -1,0 +1,143 @@
+"""Which attributions of a prediction are known already: logged with it, or explained ahead? And the shape that all of them come in.
+
+Nothing is computed here, and no model is needed.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.investigation.evidence_types import Explained
+from observability.investigation.explanation_sentences import words
+from observability.investigation.model_answers import AGAINST, Against, Bar, Contrast
+from observability.stats.attribution import SCORE_TOLERANCE, adds_up, output_of, score_of
+from observability.store.query import attributions
+
+if TYPE_CHECKING:
+    from observability.investigation.logged_prediction import Row
+    from observability.store.db.database import Store
+
+
+def known(store: "Store", row: "Row") -> Contrast | None:
+    """The attributions that were logged with the prediction, else those that are stored; None where there are none."""
+    return logged(row) or of_store(store, row)
+
+
+def logged(row: "Row") -> Contrast | None:
+    """The attributions that came with the prediction, held against its score in their own space."""
+    body, base = row.stored.get("attributions"), row.stored.get("base_value")
+    body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
+    if not isinstance(body, dict) or not body:
+        return None
+    link = row.stored.get("attributions_link") or "identity"
+    score, name = explained_score(row)
+    if name is not None:
+        body = body.get(name) if isinstance(body.get(name), dict) else None
+        base = base.get(name) if isinstance(base, dict) else base
+        if not body:
+            return None
+    values = {feature: float(value) for feature, value in body.items() if is_number(value)}
+    if not values or not is_number(base):
+        return None
+    output = float(output_of(np.array([score]), link)[0]) if score is not None else float("nan")
+    start = float(base) if base is not None else 0.0
+    return shaped(row, "average", values, start, output, link, "logged", "logged", "as the service says", None, class_name=name)
+
+
+def without_base(row: "Row") -> Explained | None:
+    """Attributions that were logged without a base value, as they are: nothing can be checked of them, and no bars stand on them."""
+    body = row.stored.get("attributions")
+    body = json.loads(body) if isinstance(body, str) else body
+    _, name = explained_score(row)
+    body = body.get(name) if name is not None and isinstance(body, dict) else body
+    values = {feature: float(value) for feature, value in body.items() if is_number(value)} if isinstance(body, dict) else {}
+    if not values:
+        return None
+    note = "They were logged without a base value, so it cannot be checked whether they add up, and they are not drawn."
+    return Explained(values, None, row.stored.get("attributions_link") or "identity", None, "logged", note)
+
+
+def is_number(value: Any) -> bool:
+    """Whether JSON holds a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def explained_score(row: "Row") -> tuple[float | None, str | None]:
+    """The score that is explained: of the decided class in multiclass, whose name comes along."""
+    place = class_of(row)
+    if place < 0:
+        return row.score, None
+    name = row.model.classes[place]
+    return (row.probabilities or {}).get(name), name
+
+
+def class_of(row: "Row") -> int:
+    """Multiclass: the class that was decided, else the most probable one; -1 for other tasks."""
+    if row.model.task != "multiclass" or not row.model.classes:
+        return -1
+    if 0 <= row.decision < len(row.model.classes):
+        return row.decision
+    chances = row.probabilities or {}
+    return int(np.argmax([chances.get(name, 0.0) for name in row.model.classes]))
+
+
+def of_store(store: "Store", row: "Row") -> Contrast | None:
+    """The attributions that were explained ahead (enrich_explain.py)."""
+    held = attributions.of_prediction(store, row.model, row.version, row.id)
+    if held is None or held["base"] is None or held["output"] is None:
+        return None
+    place = int(held["class"])
+    name = row.model.classes[place] if 0 <= place < len(row.model.classes) and row.model.task == "multiclass" else None
+    note = held["note"] or ""
+    if held["reproduces"] is False:
+        note = f"{note} The model file gives another score than the one that was logged: it may not be the model that answered.".strip()
+    return shaped(
+        row, "average", held["values"], held["base"], held["output"], held["link"] or "identity", held["method"] or "", "stored",
+        held["background"] or "the average", held["background_rows"], class_name=name, note=note,
+    )  # fmt: skip
+
+
+def shaped(
+    row: "Row",
+    against: Against,
+    values: Mapping[str, float],
+    base: float,
+    output: float,
+    link: str,
+    method: str,
+    source: Any,
+    background: str,
+    background_rows: int | None,
+    *,
+    errors: Mapping[str, float] | None = None,
+    class_name: str | None = None,
+    note: str = "",
+) -> Contrast:
+    """A contrast from plain numbers: bars sorted by size, the residual judged, the same in words."""
+    bars = tuple(
+        sorted(
+            (Bar(name, row.features.get(name), value, (errors or {}).get(name)) for name, value in values.items()),
+            key=lambda bar: (-abs(bar.attribution), bar.feature),
+        )
+    )  # fmt: skip
+    whole = np.array([[bar.attribution for bar in bars]])
+    residual = output - base - float(whole.sum())
+    return Contrast(
+        against, background, background_rows, base, output, residual, fits(row, whole, base, output, residual, link, method), link, bars,
+        method, source, "estimated" if errors else "measured", class_name,
+        words=words(bars, base, output, link, AGAINST[against], class_name), note=note,
+    )  # fmt: skip
+
+
+def fits(row: "Row", values: NDArray[np.float64], base: float, output: float, residual: float, link: str, method: str) -> bool:
+    """Whether the bars add up: the residual is small, or (logged scores are rounded) the score that follows is the logged one."""
+    if not np.isfinite([base, output, residual]).all():
+        return False
+    if bool(adds_up(values, np.array([base]), np.array([residual]))[0]):
+        return True
+    score, _ = explained_score(row)
+    implied = float(score_of(np.array([base + values.sum()]), link)[0])
+    return bool(row.model.classes) and method == "logged" and score is not None and abs(implied - score) <= SCORE_TOLERANCE

@@ -1,0 +1,57 @@
+"""Did the same subject have other values offline than online (training-serving skew)?
+
+A batch that computes features offline logs what it has as predictions with the environment `validation`, its own ids, and the subject and event time of
+the request that they belong to. So the same subject at the same instant is the same entity, and its values should be equal.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from observability.core.catalog import Column
+from observability.core.window import EPOCH, Environment, Window
+from observability.investigation.version_replay import alike
+from observability.store.query import listing
+
+if TYPE_CHECKING:
+    from observability.investigation.logged_prediction import Row
+    from observability.store.db.database import Store
+
+SAME = timedelta(seconds=1)
+"""How far apart two records of one request may be."""
+MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The record of the same request on the other side. side: offline, or of an offline record online. values: by feature, None where missing."""
+
+    id: str
+    side: str
+    values: dict[str, Any]
+
+
+def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
+    """The nearest record of the same subject at the same instant on the other side; None where none was logged."""
+    subject = row.stored.get("subject")
+    if subject is None or row.environment == "reference":
+        return None
+    online = row.environment == "validation"
+    environment: Environment = "production" if online else "validation"
+    window = Window(
+        row.model.name, max(row.at - SAME, EPOCH), row.at + SAME + timedelta(microseconds=1), as_of=row.as_of, environment=environment
+    )
+    names = ["id", "at", "subject", *(each.reference for each in columns)]
+    frame = listing.rows(store, window, names, MOST_ROWS, outcomes=False)
+    frame = frame[frame["subject"] == subject]
+    if frame.empty:
+        return None
+    far = (frame["at"] - row.at.replace(tzinfo=None)).abs()
+    found = frame.loc[far.sort_values(kind="stable").index[0]]
+    values = {each.name: None if found[each.reference] != found[each.reference] else found[each.reference] for each in columns}
+    return Twin(str(found["id"]), "online" if online else "offline", values)
+
+
+def differing(row: "Row", other: Twin) -> list[str]:
+    """The features whose values are not equal on both sides."""
+    return [name for name, value in other.values.items() if not alike(row.features.get(name), value)]

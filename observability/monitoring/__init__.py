@@ -1,0 +1,1 @@
+"""Checks: windows, questions, analyzers and findings of a model."""

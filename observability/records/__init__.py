@@ -1,0 +1,1 @@
+"""Record kinds, their fields and the validation that the SDK and the loader share."""

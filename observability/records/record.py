@@ -1,0 +1,88 @@
+"""What is a record, and why is this one refused?
+
+Validation, the tables of the store and the documentation come from one table of facts, `KINDS` (record_kinds.py). Checked once, at the door: what
+`validate` gives back is trusted from there on.
+"""
+
+import difflib
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
+
+from observability.records.kinds import KINDS, Kind
+from observability.records.validation import named, suggestion
+from observability.records.values import Rejected, shown
+
+FAILED = ("error", "timeout", "rejected")
+"""Statuses of a prediction that need no score."""
+
+
+def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
+    """The record in typed values: `kind`, each field that is there and not null, and `extra` with all fields that the kind does not know.
+
+    Times become datetimes in UTC, numbers floats, counts ints, scalars stay as they are. features and groups stay as given: a value in them that
+    is of no use costs that feature only, and who reads them says so. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for times
+    without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time, no_offset,
+    no_score, bad_value.
+    """
+    if not isinstance(obj, dict):
+        raise Rejected("not_an_object", f"a record is a JSON object; got {shown(obj)}")
+    kind = kind_of(obj)
+    record: dict[str, Any] = {"kind": kind.name}
+    extra: dict[str, Any] = {}
+    checks = kind.checks
+    for name, value in obj.items():
+        check = checks.get(name)
+        if check is None:
+            if name != "kind":
+                extra[name] = value
+        elif value is not None:
+            record[name] = check(value, timezone)
+    for field in kind.required:
+        if field.name not in record:
+            raise missing(kind, field.name, obj, extra)
+    if kind.at_least_one and not any(name in record for name in kind.at_least_one):
+        if kind.name != "prediction":
+            raise Rejected("missing_field", f"a {kind.name} needs at least one of {', '.join(kind.at_least_one)}; it has none")
+        if record.get("status") not in FAILED:
+            near = suggestion("score", extra) or suggestion("prediction", extra)
+            raise Rejected(
+                "no_score", f"a prediction whose status is none of {', '.join(FAILED)} needs a 'score' or a 'prediction'; it has none{near}"
+            )
+    record["extra"] = extra
+    return record
+
+
+def kind_of(obj: Mapping[str, Any]) -> Kind:
+    """The kind of a record; raises Rejected where it says none, or one that is not known."""
+    name = obj.get("kind")
+    if name is None:
+        near = suggestion("kind", obj)
+        raise Rejected("missing_field", f"the record has no 'kind'{near}; expected one of {', '.join(KINDS)}, or load the file with --kind")
+    if not isinstance(name, str) or name not in KINDS:
+        nearest = [] if not isinstance(name, str) else difflib.get_close_matches(name, KINDS, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; expected one of {', '.join(KINDS)}"
+        raise Rejected("unknown_kind", f"there is no kind {shown(name)}{hint}")
+    return KINDS[name]
+
+
+def missing(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[str, Any]) -> Rejected:
+    """The refusal of a record that lacks a required field, with the nearest name among the fields that nobody knows."""
+    if name in obj:
+        return Rejected("missing_field", f"{name!r} of a {kind.name} is null; expected {named(kind.fields[name])}")
+    return Rejected("missing_field", f"a {kind.name} needs {name!r} ({named(kind.fields[name])}); it has none{suggestion(name, extra)}")
+
+
+def document() -> str:
+    """The record kinds as a table in Markdown: for the README and `--help`."""
+    rows = ["| kind | what | required | optional |", "|---|---|---|---|"]
+    for kind in KINDS.values():
+        required, optional = (
+            ", ".join(f"`{each.name}`" + (f" ({', '.join(each.values)})" if each.values else "") for each in fields)
+            for fields in (kind.required, kind.optional)
+        )
+        if kind.at_least_one:
+            failed = " unless it failed" if kind.name == "prediction" else ""
+            required += f", and{failed} one of " + ", ".join(f"`{name}`" for name in kind.at_least_one)
+        rows.append(f"| `{kind.name}` | {kind.doc} | {required} | {optional} |")
+    return "\n".join(rows)

@@ -1,0 +1,129 @@
+"""What clean log is a fault planted on?
+
+A base is a model's reference, rows to draw clean days from, and how it is registered. Days are drawn: each row of a day is one of the base's rows (or a new
+one, where the base can make them), with a new id, a time of the day, and the time at which it and its label arrive. The same seed gives the
+same days, whatever is planted on them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from observability.core.catalog import Column, Task
+from observability.core.settings import ModelSettings
+from observability.simulation.day_correlation import Luck
+from observability.simulation.log_rows import Array, Rows, texts
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+"""A Monday; days are counted from here."""
+VERSION, NEXT = "1", "2"
+"""The version that serves, and the one that a deploy brings; both are registered with the same reference."""
+DAY = timedelta(days=1)
+Draw = Callable[[np.random.Generator, int], Rows]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A clean log.
+
+    columns: features and groups as the catalog has them. reference, pool: rows without times (rows.py). draw: makes n new rows; None draws from
+    the pool, with replacement. hours: share of the traffic by hour of the day. told: where the rows come from, one sentence.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    reference: Rows
+    pool: Rows
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    draw: Draw | None = None
+    hours: tuple[float, ...] = (1 / 24,) * 24
+    in_sample: bool = False
+    told: str = ""
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """Columns that are features."""
+        return tuple(each for each in self.columns if each.role == "feature")
+
+    def rows(self, rng: np.random.Generator, size: int) -> Rows:
+        """New rows without times."""
+        if self.draw is not None:
+            return self.draw(rng, size)
+        return self.pool.take(rng.integers(len(self.pool), size=size))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Clean days of a base: `past` days before the day on which a fault begins, and `days` from it on.
+
+    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation of what a whole day
+    has in common, in standard deviations of each number's normal score (luck.py; rows then come from the pool); weekly: how much less traffic comes at a weekend (0: none).
+    """
+
+    base: Base
+    seed: int = 0
+    past: int = 28
+    days: int = 7
+    rows_a_day: int = 1000
+    label_delay: int = 0
+    day_effect: float = 0.0
+    weekly: float = 0.0
+
+    @property
+    def onset(self) -> datetime:
+        """Midnight of the day on which a fault begins."""
+        return START + self.past * DAY
+
+    @cached_property
+    def luck(self) -> Luck | None:
+        """What the rows of a day share; None where they share nothing."""
+        return Luck.of(self.base.pool, self.day_effect) if self.day_effect else None
+
+    def day(self, number: int) -> Rows:
+        """The clean rows of one day, in order of time; the same each time."""
+        rng = np.random.default_rng([self.seed, number, self.rows_a_day])
+        date = START + number * DAY
+        usual = self.rows_a_day * (1 - self.weekly if date.weekday() >= 5 else 1.0)
+        size = max(int(rng.poisson(usual)), 1)
+        if self.luck is None:
+            rows = self.base.rows(rng, size)
+        else:
+            rows = self.base.pool.take(rng.choice(len(self.base.pool), size, p=self.luck.weights(rng)))
+        return dated(rows, date, rng, self.base.hours, self.label_delay, f"d{number}-")
+
+
+def dated(rows: Rows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str) -> Rows:
+    """Rows with ids, times of one day, and arrivals: of predictions within seconds, of labels a few seconds before the day of their delay is over."""
+    size = len(rows)
+    begin = np.datetime64(date.replace(tzinfo=None), "us")
+    seconds = np.sort(rng.choice(24, size=size, p=np.array(hours) / sum(hours)) * 3600 + rng.random(size) * 3590)
+    at = begin + (seconds * 1e6).astype(np.int64).astype("timedelta64[us]")
+    arrived = at + (rng.random(size) * 4e6).astype(np.int64).astype("timedelta64[us]")
+    late = np.timedelta64(label_delay, "D") + np.timedelta64(5, "s")
+    label_arrived = np.where(np.isnan(rows["label"]), np.datetime64("NaT", "us"), at + late)
+    names = np.array([f"{prefix}{place}" for place in range(size)], object)
+    return rows.put({"id": names, "at": at, "arrived": arrived, "label_arrived": label_arrived, "version": texts(VERSION, size)})
+
+
+def link(task: Task, score: Array) -> Array:
+    """The score on the scale on which effects add up."""
+    if task == "regression":
+        return score
+    clipped = np.clip(score, 1e-6, 1 - 1e-6)
+    return np.log(clipped / (1 - clipped))
+
+
+def unlink(task: Task, value: Array) -> Array:
+    """Back to a score."""
+    return value if task == "regression" else 1 / (1 + np.exp(-value))
+
+
+def described(base: Base) -> dict[str, Any]:
+    """What a page says about a base."""
+    return {"model": base.name, "task": base.task, "rows": len(base.pool), "reference_rows": len(base.reference), "told": base.told}

@@ -1,0 +1,250 @@
+"""What does each row count as: its bin, its class, its level, its error?
+
+The same codes as the store's rollups give (observability/store/db/expressions.py, plain Python in tests/support/reference_engine.py), as arrays, computed once for each day's rows.
+"""
+
+import hashlib
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.core.catalog import Model, Version
+from observability.core.questions import NULL, UNKNOWN, UNSEEN
+from observability.core.window import Slice
+from observability.simulation.log_rows import Array, Rows, blanked, said
+from observability.stats.scores import SCORE_EDGES
+from observability.store.query.references import banded_column, bins_of, class_index
+
+SMALLEST = sys.float_info.epsilon
+TEXT_FIELDS = ("status", "replica", "device", "batch", "subject")
+LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log_loss", "brier", "correct")
+
+
+@dataclass(eq=False)
+class Coded:
+    """Rows of one version with their codes; what was computed is kept in `memory`."""
+
+    model: Model
+    version: Version
+    rows: Rows
+    memory: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Array | None:
+        """The weights, 1 where not said; None where all are 1."""
+        weights = self.rows.get("weight")
+        return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
+
+    @property
+    def hours(self) -> Array:
+        """Hours since 1970."""
+        return self.kept("hours", lambda: self.rows["at"].astype("datetime64[h]").astype(np.int64))
+
+    def kept(self, key: Any, make: Any) -> Any:
+        """What was computed before, or now."""
+        if key not in self.memory:
+            self.memory[key] = make()
+        return self.memory[key]
+
+    def seen(self, as_of: Any) -> NDArray[np.bool_]:
+        """Rows that had arrived."""
+        return np.ones(len(self.rows), bool) if as_of is None else self.rows["arrived"] <= as_of
+
+    def labelled(self, as_of: Any) -> NDArray[np.bool_]:
+        """Rows whose label had arrived."""
+        arrived = self.rows["label_arrived"]
+        known = ~np.isnat(arrived) & ~np.isnan(self.rows["label"])
+        return known if as_of is None else known & (arrived <= as_of)
+
+    def codes(self, name: str, as_of: Any) -> Array:
+        """Codes of `decision`, `label` and `score_bin`."""
+        if name == "decision":
+            return self.kept("decision", self.decisions)
+        if name == "label":
+            values = np.zeros(len(self.rows)) if self.model.task == "regression" else np.nan_to_num(self.rows["label"], nan=UNKNOWN)
+            return np.where(self.labelled(as_of), values, UNKNOWN).astype(np.int64)
+        if not self.model.classes:
+            return np.full(len(self.rows), -1)
+        return self.kept("score_bin", lambda: binned(self.rows["score"], SCORE_EDGES))
+
+    def decisions(self) -> Array:
+        """Class index of each decision."""
+        score = self.rows["score"]
+        if self.model.task == "binary":
+            limit = self.rows.get("threshold")
+            at = self.model.settings.threshold
+            limit = np.full(score.size, at) if limit is None else np.where(np.isnan(limit), at, limit)
+            return np.where(np.isnan(score), UNKNOWN, score >= limit).astype(np.int64)
+        if self.model.task == "multiclass":
+            matrix = self.matrix()
+            return np.where(np.isnan(matrix).all(axis=1), UNKNOWN, np.argmax(np.nan_to_num(matrix, nan=-1), axis=1)).astype(np.int64)
+        return np.full(score.size, UNKNOWN)
+
+    def matrix(self) -> Array:
+        """Probabilities of a multiclass model, a column a class."""
+        return np.column_stack([self.rows[f"score.{k}"] for k in range(len(self.model.classes))])
+
+    def bins(self, reference: str, as_of: Any) -> tuple[Array, NDArray[np.bool_]]:
+        """The bin of each row, and which rows are counted."""
+        counted = self.labelled(as_of) if reference == "error" else np.ones(len(self.rows), bool)
+        return self.kept(("bins", reference), lambda: self.bin(reference)), counted
+
+    def bin(self, reference: str) -> Array:
+        """See `bins`."""
+        column = self.model.column(reference)
+        edges = bins_of(self.model, self.version, reference)
+        if column is None:
+            return binned(self.number(reference), np.array(edges.edges))
+        if column.kind == "number":
+            found = binned(self.values(reference), np.array(edges.edges))
+        else:
+            own, names = self.levels(reference)
+            places = {level: place for place, level in enumerate(edges.levels)}
+            found = np.array([NULL if name is None else places.get(name, UNSEEN) for name in names], np.int64)[own]
+        marks = self.rows.get(f"mark.{column.name}") if column.role == "feature" else None
+        return found if marks is None else np.where(marks != 0, marks, found).astype(np.int64)
+
+    def values(self, reference: str) -> Array:
+        """The values of a column; null where the rows do not have it, and where a mark says that it did not come."""
+        found = self.rows.get(reference)
+        column = self.model.column(reference)
+        if found is None:
+            number = reference not in TEXT_FIELDS and (column is None or column.kind == "number")
+            return np.full(len(self.rows), np.nan) if number else np.full(len(self.rows), None, object)
+        marks = self.rows.get(f"mark.{column.name}") if column is not None and column.role == "feature" else None
+        return found if marks is None else blanked(found, marks != 0)
+
+    def number(self, reference: str) -> Array:
+        """A number that needs no label, or `error` (NaN where the label is not there)."""
+        if reference == "error":
+            return self.rows["score"] - self.rows["label"]
+        index = class_index(self.model, reference)
+        return self.values(f"score.{index - 1}" if index else reference)
+
+    def summed(self, reference: str, as_of: Any) -> tuple[Array, NDArray[np.bool_]]:
+        """The number of each row, and which rows are counted: those that have one."""
+        if reference in LABEL_NUMBERS:
+            values = self.kept(("sum", reference), lambda: self.of_label(reference))
+            return values, np.isfinite(values) & self.labelled(as_of)
+        values = self.number(reference)
+        return values, np.isfinite(values)
+
+    def of_label(self, reference: str) -> Array:
+        """A number that needs the label."""
+        score, label = self.rows["score"], self.rows["label"]
+        if reference == "label_value":
+            return label if self.model.task == "regression" else class_numbers(self.model, label)
+        if reference in ("error", "absolute_error", "squared_error"):
+            error = score - label
+            return {"error": error, "absolute_error": np.abs(error), "squared_error": error * error}[reference]
+        if reference == "correct":
+            decided = self.codes("decision", None)
+            return np.where(decided >= 0, decided == label, np.nan).astype(float)
+        if self.model.task == "binary":
+            return log_loss(np.where(label == 1, score, 1 - score)) if reference == "log_loss" else (score - label) ** 2
+        matrix, index = self.matrix(), np.nan_to_num(label).astype(int)
+        own = matrix[np.arange(label.size), index]
+        if reference == "log_loss":
+            return log_loss(own)
+        squares = np.nansum(matrix * matrix, axis=1) - 2 * own + 1
+        return np.where(np.isnan(label), np.nan, squares)
+
+    def levels(self, name: str) -> tuple[Array, list[str | None]]:
+        """The level of each row of something to group by: places, and the text at each place (None: missing)."""
+        return self.kept(("levels", name), lambda: self.factors(name))
+
+    def factors(self, name: str) -> tuple[Array, list[str | None]]:
+        """See `levels`."""
+        import pandas as pd
+
+        column = self.model.column(name)
+        if (banded := banded_column(self.model, name)) is not None and column is None:
+            edges = self.version.edges.get(name)
+            values = self.values(banded.reference)
+            if edges is None or not edges.edges:
+                return np.zeros(values.size, np.int64), [None]
+            bands = list(edges.band_names)
+            return np.where(np.isnan(values), len(bands), np.searchsorted(edges.edges, values, "right")), [*bands, None]
+        values = self.values(name)
+        if name == "status":
+            values = np.where(self.given(values), values, "ok")
+        codes, found = pd.factorize(values, use_na_sentinel=True)
+        names: list[str | None] = [number_text(each) if isinstance(each, float) else str(each) for each in found.tolist()]
+        names = [None if each == "null" else each for each in names]
+        return np.where(codes < 0, len(names), codes), [*names, None]
+
+    def within(self, where: Slice, version: Version) -> NDArray[np.bool_]:
+        """Rows of a slice."""
+        mask = np.ones(len(self.rows), bool)
+        for name, value in where.conditions:
+            reference = self.model.resolve(name)
+            if reference == "version":
+                mask &= version.name == value
+                continue
+            places, names = self.levels(reference)
+            inside = np.array([(each or "null") == value for each in names])
+            mask &= inside[places]
+        return mask
+
+    @property
+    def sample_hash(self) -> Array:
+        """The hash by which samples are drawn: the first 8 bytes of MD5 of the id."""
+        return self.kept("hash", self.hashed)
+
+    def hashed(self) -> Array:
+        """See `sample_hash`."""
+        digests = b"".join(hashlib.md5(each.encode(), usedforsecurity=False).digest() for each in self.rows["id"].tolist())
+        return np.frombuffer(digests, "<u8")[::2]
+
+    @property
+    def by_hash(self) -> Array:
+        """Places in order of the hash."""
+        return self.kept("by hash", lambda: np.argsort(self.sample_hash, kind="stable"))
+
+    def cells(self, name: str, as_of: Any) -> Array:
+        """The values of one column of a sample."""
+        if name in ("id", "at", "subject", "arrived"):
+            return self.values(name)
+        if name in ("decision", "label", "score_bin"):
+            return self.codes(name, as_of)
+        if name == "version":
+            return np.full(len(self.rows), self.version.name, object)
+        if name in LABEL_NUMBERS:
+            return np.where(self.labelled(as_of), self.of_label(name), np.nan)
+        column = self.model.column(name)
+        if column is not None and column.kind == "boolean":
+            return np.array([None if each is None else each == "true" for each in self.values(name).tolist()], object)
+        return self.values(name) if column is not None or name in self.rows else self.number(name)
+
+    @staticmethod
+    def given(values: Array) -> NDArray[np.bool_]:
+        """Where something is there."""
+        return ~np.isnan(values) if values.dtype.kind == "f" else said(values)
+
+
+def binned(values: Array, edges: Array) -> Array:
+    """Bins that are closed on the left; null where there is no number."""
+    found = np.searchsorted(edges, values, "right") if edges.size else np.zeros(values.size, np.int64)
+    return np.where(np.isnan(values), NULL, found).astype(np.int64)
+
+
+def log_loss(p: Array) -> Array:
+    """-ln of a probability that is kept from 0 and 1."""
+    return -np.log(np.clip(p, SMALLEST, 1 - SMALLEST))
+
+
+def class_numbers(model: Model, label: Array) -> Array:
+    """Labels that are classes as numbers, where their names are numbers."""
+    try:
+        names = np.array([float(each) for each in model.classes])
+    except ValueError:
+        return np.full(label.size, np.nan)
+    return np.where(np.isnan(label), np.nan, names[np.nan_to_num(label).astype(int)])
+
+
+def number_text(value: float) -> str:
+    """A number as slices spell it."""
+    return str(int(value)) if np.isfinite(value) and value == np.floor(value) else repr(value)

@@ -1,0 +1,36 @@
+"""What is the answer where there is nothing: no records of a kind, no attributions, no estimated errors?"""
+
+from typing import TYPE_CHECKING
+
+from observability.core.questions import Attributions, EstimatedErrors, Question, Records
+from observability.records.kinds import KINDS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TYPES = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}
+
+
+def nothing(question: Question) -> "DataFrame":
+    """The empty answer about what is computed after loading."""
+    import pandas as pd
+
+    if isinstance(question, EstimatedErrors):
+        figures = ["w", "w2", "estimated", "estimated_squares", "measured", "measured_squares", "difference_squares"]
+        kinds = {"period": "datetime64[us]", "measure": "object", "labelled": "int64", "n": "int64"} | dict.fromkeys(figures, "float64")
+    elif isinstance(question, Attributions):
+        kinds = {"id": "object", "at": "datetime64[us]", "weight": "float64", "version": "object", "sampled": "bool", "class": "int64"}
+        kinds |= dict.fromkeys(("base", "output", "residual"), "float64")
+        kinds |= {"link": "object", "method": "object", "adds_up": "bool", "reproduces": "object"}
+        kinds |= dict.fromkeys(question.columns, "object")
+    else:
+        raise TypeError(f"no empty answer to {type(question).__name__}")
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def no_records(question: Records) -> "DataFrame":
+    """The empty answer about records of a kind."""
+    import pandas as pd
+
+    fields = {name: each.type for name, each in KINDS[question.kind].fields.items() if name != "received_at"}
+    return pd.DataFrame({name: pd.Series(dtype=TYPES.get(fields[name], "object")) for name in question.columns or fields})

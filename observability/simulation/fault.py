@@ -1,0 +1,113 @@
+"""What is a fault?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.simulation.fault_targets import Scene
+from observability.simulation.log_rows import Array, Rows
+
+Strength = Literal["weak", "middle", "strong"]
+STRENGTHS: tuple[Strength, ...] = ("weak", "middle", "strong")
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Where and how strongly a fault is planted. amount: the fault's own figure at the strength. day: days since the onset, from 0."""
+
+    scene: Scene
+    amount: float
+    day: int
+    rng: np.random.Generator
+
+    def some(self, among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+        """A random share of the rows of a mask, as a mask."""
+        return among & (self.rng.random(among.size) < share)
+
+    def part(self, role: str) -> str:
+        """The column reference or name that plays a role."""
+        found = getattr(self.scene, role)
+        assert isinstance(found, str)
+        return found
+
+    def inside(self, rows: Rows, role: str = "slice") -> NDArray[np.bool_]:
+        """Rows of the scene's slice or group."""
+        reference, level = getattr(self.scene, role)
+        return equal(rows[reference], level)
+
+    def scale(self, reference: str) -> tuple[float, float]:
+        """Mean and standard deviation of a number in the clean log."""
+        return self.scene.scales[reference]
+
+
+IN_WORDS: dict[str, Callable[[float], str]] = {
+    "standard deviations": lambda amount: "1 standard deviation" if amount == 1 else f"{amount:g} standard deviations",
+    "hours": lambda amount: "1 hour" if amount == 1 else f"{amount:g} hours",
+    "points": lambda amount: f"{100 * amount:g} points",
+    "growth of the error": lambda amount: f"{100 * amount:g} % growth of the error",
+    "1 / values a day": lambda amount: f"{1 / amount:g} values a day",
+}
+"""How a figure in a unit is said, where it is not said as figure and unit."""
+
+
+class Described:
+    """What every fault says of itself, whatever it is planted in: its name, its amounts and the function that plants it."""
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    plant: Callable[..., object]
+
+    @property
+    def told(self) -> str:
+        """What happens, in one sentence."""
+        return (self.plant.__doc__ or self.title).strip().splitlines()[0]
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ").capitalize()
+
+    def amount(self, strength: Strength) -> float:
+        """The figure at a strength."""
+        return self.amounts[STRENGTHS.index(strength)]
+
+    def size(self, strength: Strength) -> str:
+        """The figure at a strength as people say it: 5 % of rows, 1 standard deviation, 1.5 times as long."""
+        amount = self.amount(strength)
+        if self.unit in IN_WORDS:
+            return IN_WORDS[self.unit](amount)
+        if self.unit.startswith(("share of ", "of ")):
+            return f"{100 * amount:g} % of {self.unit.split('of ', 1)[1]}"
+        return f"{amount:g} {self.unit}"
+
+
+@dataclass(frozen=True)
+class Fault(Described):
+    """One fault that is known from practice.
+
+    section: which part of the product it is a fault of. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: parts
+    of the scene (scene.CAST). plant: the rows of a day to the rows with the fault; its docstring's first line is what a page says about it. rescored: the model's
+    scores follow the changed inputs.
+    """
+
+    name: str
+    section: Literal["data", "serving", "trust", "operations", "training"]
+    amounts: tuple[float, float, float]
+    unit: str
+    needs: tuple[str, ...]
+    plant: Callable[[Rows, Plant], Rows]
+    rescored: bool = False
+
+    def planted(self, rows: Rows, plant: Plant) -> Rows:
+        """The rows of one day with the fault in them."""
+        after = self.plant(rows, plant)
+        return plant.scene.response.rescored(rows, after) if self.rescored else after
+
+
+def equal(values: Array, level: str) -> NDArray[np.bool_]:
+    """Where a text column has a level."""
+    return np.equal(values, level).astype(bool)

@@ -1,0 +1,182 @@
+"""Faults of labelling: annotators who answer at random, slowly or as a machine suggests, guidelines that change, contradictions, a queue that grows, a dearer label."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from observability.core.errors import UsageError
+from observability.simulation.fault import Described
+from observability.simulation.labelling_project import Project
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FOLLOWERS = 0.5
+"""Share of the annotators who follow the new guideline; the others have not read it yet."""
+PAIR = ["project", "item", "annotator"]
+
+
+@dataclass(frozen=True)
+class ProjectPlant:
+    """Where and how strongly a fault is planted. onset: the instant at which it begins (naive UTC); amount: in the fault's own unit."""
+
+    project: Project
+    onset: datetime
+    amount: float
+    rng: np.random.Generator
+
+    @property
+    def later(self) -> Array:
+        """Which labels were given after the fault began."""
+        return (self.project.annotated["at"] >= self.onset).to_numpy()
+
+    def somebody(self) -> str:
+        """An annotator with labels before and after the fault began, who is not much rarer than the others."""
+        rows = self.project.annotated
+        found = rows.loc[self.later, "annotator"].value_counts()
+        before = set(rows.loc[~self.later, "annotator"])
+        often = sorted(str(each) for each in found[found >= found.max() / 2].index if each in before)
+        if not often:
+            raise UsageError("the project cannot have this fault", got="no annotator of both before and after its beginning")
+        return str(self.rng.choice(often))
+
+    def classes(self) -> list[Any]:
+        """The labels that are given, the most frequent first."""
+        found = list(self.project.annotated["label"].map(str).value_counts().index)
+        if len(found) < 2:
+            raise UsageError("the project cannot have this fault", got=f"labels {found}", expected="two different labels at least")
+        return found
+
+    def relabelled(self, chosen: Array, labels: Any) -> Project:
+        """The project with other labels in some rows (a mask)."""
+        after = self.project.annotated.copy()
+        values = after["label"].astype(object).to_numpy(copy=True)
+        values[chosen] = labels
+        after["label"] = values
+        return replace(self.project, annotated=after)
+
+    def slower(self, people: set[str]) -> Project:
+        """The project in which these annotators take so many times as long for what was given to them after the fault began."""
+        rows, given = self.project.annotated, self.project.assigned
+        newest = given.sort_values("at").drop_duplicates(PAIR, keep="last").rename(columns={"at": "given"})
+        begun = rows.merge(newest, on=PAIR, how="left")["given"].to_numpy("datetime64[us]")
+        late = rows["annotator"].isin(people).to_numpy() & (begun >= np.datetime64(self.onset, "us")) & (rows["at"].to_numpy() >= begun)
+        at = rows["at"].to_numpy("datetime64[us]")
+        took = ((at - begun).astype("int64") * self.amount).astype("int64").astype("timedelta64[us]")
+        after = rows.assign(at=np.where(late, begun + took, at))
+        return replace(self.project, annotated=after[after["at"] < self.project.end].sort_values("at", ignore_index=True))
+
+
+@dataclass(frozen=True)
+class PlantedProject:
+    """The records with the fault. target: the subject that it falls on; detail: further words on it."""
+
+    project: Project
+    target: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class LabelFault(Described):
+    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling calls one."""
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    plant: Callable[[ProjectPlant], PlantedProject]
+    section: str = "data"
+
+
+def annotator_at_random(plant: ProjectPlant) -> PlantedProject:
+    """One annotator gives a share of the labels at random."""
+    who, classes, rows = plant.somebody(), plant.classes(), plant.project.annotated
+    chosen = plant.later & (rows["annotator"] == who).to_numpy() & (plant.rng.random(len(rows)) < plant.amount)
+    return PlantedProject(plant.relabelled(chosen, plant.rng.choice(np.array(classes, object), int(chosen.sum()))), f"annotator={who}")
+
+
+def slow_annotator(plant: ProjectPlant) -> PlantedProject:
+    """One annotator takes many times as long to label what is given to them."""
+    who = plant.somebody()
+    return PlantedProject(plant.slower({who}), f"annotator={who}")
+
+
+def queue_grows(plant: ProjectPlant) -> PlantedProject:
+    """Everybody takes many times as long to label what is given to them, and what waits piles up."""
+    return PlantedProject(plant.slower(set(plant.project.annotated["annotator"])), "model")
+
+
+def guidelines_changed(plant: ProjectPlant) -> PlantedProject:
+    """Half of the annotators follow a new guideline, and call a share of the most frequent class something else; the others have not read it."""
+    classes, rows = plant.classes(), plant.project.annotated
+    people = sorted(rows.loc[plant.later, "annotator"].unique())
+    followers = set(plant.rng.permutation(np.array(people, object))[: max(int(FOLLOWERS * len(people)), 1)])
+    items = rows["project"].astype(str) + rows["item"].astype(str)
+    meant = {each: plant.rng.random() < plant.amount for each in sorted(set(items))}
+    chosen = (
+        plant.later
+        & rows["annotator"].isin(followers).to_numpy()
+        & (rows["label"].map(str) == classes[0]).to_numpy()
+        & items.map(meant).to_numpy(bool)
+    )
+    return PlantedProject(plant.relabelled(chosen, classes[1]), "model", f"by {len(followers)} of {len(people)} annotators")
+
+
+def duplicates_disagree(plant: ProjectPlant) -> PlantedProject:
+    """A share of the labels comes once more from the same annotator, hours later, with another label."""
+    import pandas as pd
+
+    classes, rows = plant.classes(), plant.project.annotated
+    again = rows[plant.later & (plant.rng.random(len(rows)) < plant.amount)].copy()
+    place = again["label"].map(str).map(classes.index).to_numpy(int)
+    again["label"] = [
+        classes[(each + 1 + step) % len(classes)]
+        for each, step in zip(place, plant.rng.integers(0, len(classes) - 1, len(again)), strict=True)
+    ]
+    again["at"] = again["at"] + pd.to_timedelta(plant.rng.uniform(0.1, 6, len(again)), unit="h")
+    both = pd.concat([rows, again[again["at"] < plant.project.end]], ignore_index=True).astype({"at": "datetime64[us]"})
+    return PlantedProject(replace(plant.project, annotated=both.sort_values("at", ignore_index=True)), "model")
+
+
+def suggestions_accepted(plant: ProjectPlant) -> PlantedProject:
+    """People accept what a machine suggests, right or wrong, in a share of the labels that see a suggestion."""
+    rows = plant.project.annotated
+    shown = rows["suggestion"].notna().to_numpy()
+    if not (shown & plant.later & rows["gold"].notna().to_numpy()).any():
+        raise UsageError(
+            "the project cannot have this fault", got="no suggestion", expected="records of kind annotation with suggestion and gold"
+        )
+    chosen = plant.later & shown & (plant.rng.random(len(rows)) < plant.amount)
+    projects = sorted(set(rows.loc[chosen, "project"]))
+    return PlantedProject(
+        plant.relabelled(chosen, rows.loc[chosen, "suggestion"].to_numpy(object)), f"project:{projects[0]}" if projects else "model"
+    )
+
+
+def dearer_label(plant: ProjectPlant) -> PlantedProject:
+    """A label costs more from now on."""
+    import pandas as pd
+
+    prices = plant.project.prices
+    old = prices[(prices["resource"] == "label") & (prices["from"] < plant.onset)].sort_values("from").tail(1)
+    if old.empty:
+        raise UsageError(
+            "the project cannot have this fault", got="no price record of a label", expected="a record of kind price, resource label"
+        )
+    new = old.assign(amount=old["amount"] * plant.amount)
+    new["from"] = pd.Timestamp(plant.onset + timedelta(hours=1))
+    return PlantedProject(replace(plant.project, prices=pd.concat([prices, new], ignore_index=True)), "model")
+
+
+FAULTS: dict[str, LabelFault] = {
+    each.name: each
+    for each in (
+        LabelFault("annotator_at_random", (0.3, 0.6, 1.0), "of the annotator's labels", annotator_at_random),
+        LabelFault("slow_annotator", (4.0, 10.0, 40.0), "times as long", slow_annotator),
+        LabelFault("queue_grows", (3.0, 6.0, 20.0), "times as long", queue_grows),
+        LabelFault("guidelines_changed", (0.3, 0.7, 1.0), "of the most frequent class", guidelines_changed),
+        LabelFault("duplicates_disagree", (0.03, 0.1, 0.3), "of the labels", duplicates_disagree),
+        LabelFault("suggestions_accepted", (0.15, 0.4, 1.0), "of the labels that see a suggestion", suggestions_accepted),
+        LabelFault("dearer_label", (1.25, 2.0, 4.0), "times the price", dearer_label),
+    )
+}

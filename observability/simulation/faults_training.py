@@ -1,0 +1,197 @@
+"""Faults of a training run: a spike, values that are not finite, divergence, a plateau, overfitting, a slow rank."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.errors import UsageError
+from observability.detection.stragglers import COMMUNICATION
+from observability.metrics.training_curves import Curve, as_number, curves_of, part, rank_order
+from observability.simulation.fault import Described
+from observability.stats import curve
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = np.ndarray[Any, np.dtype[Any]]
+HALF = 0.5
+"""Where in the run a fault begins, as a share of its steps."""
+LEAST_SHARE = 0.2
+"""Share of a rank's own work that a phase has, so that a slow one of it holds up the others."""
+
+
+@dataclass(frozen=True)
+class RunPlant:
+    """Where and how strongly a fault is planted. steps: the run's step records as the store gives them; amount: in the fault's own unit."""
+
+    run: str
+    steps: "DataFrame"
+    amount: float
+    rng: np.random.Generator
+
+    def onset(self, share: float = HALF) -> int:
+        """The step after that share of the run's steps."""
+        numbers = np.sort(self.steps["step"].unique())
+        return int(numbers[int(share * len(numbers))])
+
+    def curves(self, which: str | None = None) -> dict[str, Curve]:
+        """The run's finite curves whose direction is known, of training or held-out rows where said. Raises UsageError where there is none."""
+        found = {
+            name: each.finite
+            for name, each in curves_of(self.steps).items()
+            if each.better is not None and which in (None, part(name)) and len(each.finite.values) >= 20
+        }
+        if not found:
+            raise UsageError(
+                f"run {self.run} cannot have this fault", got=f"no {which or 'judged'} metric of 20 steps",
+                expected="a metric whose name says which direction is better, as train_loss or val_accuracy",
+            )  # fmt: skip
+        return found
+
+    def planted(self, changed: "DataFrame", onset: int, target: str | None = None, detail: str = "") -> "Planted":
+        """The run with changed steps."""
+        return Planted(changed, target or f"run:{self.run}", onset, detail)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The step records with the fault. target: the subject that it falls on; detail: further words on it, as the phase."""
+
+    steps: "DataFrame"
+    target: str
+    onset: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class RunFault(Described):
+    """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is near the smallest that the limits of training/runs call one."""
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    plant: Callable[[RunPlant], Planted]
+    section: str = "training"
+
+
+def mapped(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
+    """Steps with the named metrics changed: (step, metric, value) to the new value. What is not a number stays."""
+    after = steps.copy()
+    cells: list[Any] = []
+    for step, metrics in zip(steps["step"], steps["metrics"], strict=True):
+        cells.append(
+            {
+                name: change(int(step), name, number) if name in names and (number := as_number(value)) is not None else value
+                for name, value in (metrics or {}).items()
+            }
+            or None
+        )
+    after["metrics"] = type(steps["metrics"])(cells, index=steps.index, dtype=object)
+    return after
+
+
+def worsened(plant: RunPlant, curves: dict[str, Curve], onset: int, share: Callable[[int], float]) -> "DataFrame":
+    """Curves that are worse by a share of their progress, which depends on the step."""
+    size = {name: (-1 if each.better == "high" else 1) * curve.progress(each.cost) for name, each in curves.items()}
+    return mapped(plant.steps, lambda step, name, value: value + size[name] * share(step) if step >= onset else value, set(curves))
+
+
+def loss_spike(plant: RunPlant) -> Planted:
+    """The training metrics jump for the worse at one step, and come back within some steps."""
+    onset, curves = plant.onset(), plant.curves("train")
+    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * 0.5 ** (step - onset)), onset)
+
+
+def not_finite(plant: RunPlant) -> Planted:
+    """The training metrics are not a number, for a share of the steps that were left."""
+    onset, curves = plant.onset(), plant.curves("train")
+    numbers = np.sort(plant.steps["step"].unique())
+    left = numbers[numbers >= onset]
+    last = int(left[max(int(plant.amount * len(left)), 1) - 1])
+    return plant.planted(mapped(plant.steps, lambda step, _, value: "NaN" if onset <= step <= last else value, set(curves)), onset)
+
+
+def divergence(plant: RunPlant) -> Planted:
+    """The training metrics get worse and worse, until they gave up a share of what they had gained."""
+    onset, curves = plant.onset(), plant.curves("train")
+    length = int(plant.steps["step"].max()) - onset
+    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * min((step - onset) / (0.8 * length), 1.0)), onset)
+
+
+def plateau(plant: RunPlant) -> Planted:
+    """Nothing improves any more for the last share of the steps: each metric scatters about the level that it had."""
+    onset, curves = plant.onset(1 - plant.amount), plant.curves()
+    level, sd = {}, {}
+    for name, each in curves.items():
+        before = each.values[each.steps <= onset]
+        level[name] = float(np.median(before[-9:]))
+        sd[name] = float(curve.noise(each.cost).sd)
+    scatter = {step: plant.rng.normal() for step in sorted(map(int, plant.steps["step"].unique()))}
+    return plant.planted(
+        mapped(plant.steps, lambda step, name, value: level[name] + sd[name] * scatter[step] if step > onset else value, set(curves)), onset
+    )
+
+
+def overfitting(plant: RunPlant) -> Planted:
+    """The held-out metrics turn for the worse while those of training go on improving."""
+    onset, curves = plant.onset(), plant.curves("held out")
+    plant.curves("train")
+    length = int(plant.steps["step"].max()) - onset
+    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * (step - onset) / length), onset)
+
+
+def slow_rank(plant: RunPlant) -> Planted:
+    """One rank takes longer in one phase of its own work, and its peers wait for it in their communication."""
+    steps = plant.steps
+    ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)
+    if len(ranks) < 2:
+        raise UsageError(
+            f"run {plant.run} cannot have this fault", got=f"{len(ranks)} ranks", expected="steps of two ranks or more with phase_ms"
+        )
+    totals: dict[str, float] = {}
+    for spent in steps["phase_ms"]:
+        for name, value in (spent or {}).items():
+            totals[name] = totals.get(name, 0.0) + (as_number(value) or 0.0)
+    own = {name: value for name, value in totals.items() if name.lower() not in COMMUNICATION}
+    phases = sorted(name for name, value in own.items() if value >= LEAST_SHARE * sum(own.values()))
+    if not phases:
+        raise UsageError(
+            f"run {plant.run} cannot have this fault", got="no phase_ms of work", expected="phase_ms with the phases of each step"
+        )
+    onset, rank = plant.onset(), ranks[int(plant.rng.integers(len(ranks)))]
+    phase = phases[int(plant.rng.integers(len(phases)))]
+    waits: dict[int, float] = {}
+    for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
+        if step >= onset and mine is not None and str(mine) == rank:
+            waits[int(step)] = (plant.amount - 1) * (as_number((spent or {}).get(phase)) or 0.0)
+    cells: list[Any] = []
+    for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
+        longer = waits.get(int(step), 0.0)
+        slow = mine is not None and str(mine) == rank
+        cells.append(
+            {
+                name: number + longer
+                if longer and (number := as_number(value)) is not None and (name == phase if slow else name.lower() in COMMUNICATION)
+                else value
+                for name, value in (spent or {}).items()
+            }
+            or None
+        )
+    after = steps.copy()
+    after["phase_ms"] = type(steps["phase_ms"])(cells, index=steps.index, dtype=object)
+    return plant.planted(after, onset, f"run:{plant.run}/rank:{rank}", phase)
+
+
+FAULTS: dict[str, RunFault] = {
+    each.name: each
+    for each in (
+        RunFault("loss_spike", (0.2, 0.5, 2.0), "times what training brought", loss_spike),
+        RunFault("loss_not_finite", (0.01, 0.2, 1.0), "share of the steps left", not_finite),
+        RunFault("loss_divergence", (0.8, 1.3, 3.9), "times what training brought", divergence),
+        RunFault("loss_plateau", (0.4, 0.6, 0.8), "share of the run", plateau),
+        RunFault("overfitting", (0.15, 0.6, 1.5), "times what training brought", overfitting),
+        RunFault("slow_rank", (1.4, 2.0, 4.0), "times", slow_rank),
+    )
+}

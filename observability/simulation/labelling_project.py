@@ -1,0 +1,122 @@
+"""A clean labelling project, for a model that has none: what would the records of its people look like if all went well?
+
+Simulated: each day some items are given to three of five annotators each, who answer within hours to days; each is right about the same share of the items, and the
+right answers come as often as the classes do in the model's own labels. Of some items the answer is known (gold), most labels say how long they took, and most
+people see what a machine suggests, and think for themselves. Nothing of it is in the store.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = np.ndarray[Any, np.dtype[Any]]
+DAYS = 56
+"""Four weeks that analyzers hold against, the weeks of the fault, and some before them, so that what waits has an age."""
+PEOPLE = ("ann-1", "ann-2", "ann-3", "ann-4", "ann-5")
+LABELS_AN_ITEM = 3
+RIGHT, EASE = 0.97, 0.03
+HOURS, SPREAD = 8.0, 0.8
+"""Median hours until an item is labelled, and the standard deviation of their logarithm."""
+TWICE = 0.03
+"""Share of the labels that are given once more, mostly the same."""
+PRICE, CURRENCY = 0.4, "EUR"
+GOLD, SHOWN, TIMED = 0.25, 0.7, 0.9
+"""Share of the items whose answer is known, and of the labels that were shown a suggestion, and that say how long they took."""
+SURE = (0.5, 1.0)
+"""Confidence of the machine, evenly spread; it is right as often as it says."""
+SECONDS = 20.0
+"""Median seconds for a label; the standard deviation of their logarithm is SPREAD."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Records of a project as the store gives them (naive UTC), and the instant at which they end. told: where they come from."""
+
+    annotated: "DataFrame"
+    assigned: "DataFrame"
+    prices: "DataFrame"
+    end: datetime
+    told: str
+
+
+def simulated(name: str, shares: dict[str, float], items_a_day: int, seed: int, end: datetime) -> Project:
+    """A clean project of one name. shares: by class, how often it is right. end: naive UTC, a midnight."""
+    import pandas as pd
+
+    rng = np.random.default_rng([seed, 29])
+    classes, chances = list(shares), np.array(list(shares.values()), float)
+    each_day = rng.poisson(items_a_day * np.exp(rng.normal(0, 0.1, DAYS)))
+    begin = end - timedelta(days=DAYS)
+    day = np.repeat(np.arange(DAYS), each_day)
+    n = len(day)
+    truth = rng.choice(len(classes), n, p=chances / chances.sum())
+    people = np.argsort(rng.random((n, len(PEOPLE))), axis=1)[:, :LABELS_AN_ITEM]
+    item = np.repeat(np.arange(n), LABELS_AN_ITEM)
+    given_at = np.datetime64(begin, "us") + ((day * 24 + rng.uniform(8, 18, n)) * 3.6e9).astype("timedelta64[us]")
+    ease = np.clip(rng.normal(RIGHT, EASE, n), 0.5, 1.0)[item]
+    right = rng.random(len(item)) < ease
+    said = np.where(right, truth[item], (truth[item] + rng.integers(1, max(len(classes), 2), len(item))) % len(classes))
+    took = (HOURS * np.exp(rng.normal(0, SPREAD, len(item))) * 3.6e9).astype("timedelta64[us]")
+    rows = pd.DataFrame(
+        {
+            "project": name, "item": [f"item-{each}" for each in item], "annotator": [PEOPLE[each] for each in people.ravel()],
+            "given": given_at[item], "at": given_at[item] + took, "label": [classes[each] for each in said],
+        }
+    )  # fmt: skip
+    rows = assisted(rows, [classes[each] for each in truth[item]], item, classes, np.random.default_rng([seed, 31]))
+    again = rows[rng.random(len(rows)) < TWICE].copy()
+    again["at"] = again["at"] + pd.to_timedelta(rng.uniform(1, 48, len(again)), unit="h")
+    other = rng.random(len(again)) < 0.1
+    again["label"] = np.where(other, [classes[each] for each in rng.integers(0, len(classes), len(again))], again["label"])
+    annotated = pd.concat([rows, again], ignore_index=True).astype({"at": "datetime64[us]"})
+    return Project(
+        annotated.loc[annotated["at"] < end].drop(columns="given").sort_values("at", ignore_index=True),
+        rows[["project", "item", "annotator"]].assign(at=rows["given"]).sort_values("at", ignore_index=True),
+        prices_of([(begin - timedelta(days=30), PRICE)], CURRENCY, name),
+        end,
+        f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items a day, three labels an item; the model has too few labelling records of its own.",
+    )
+
+
+def assisted(rows: "DataFrame", truth: list[str], item: Array, classes: list[str], rng: np.random.Generator) -> "DataFrame":
+    """The labels with the known answer of some items, what a machine suggested to most people and how sure it was, and the seconds that most took. item: the
+    number of each row's item.
+    """
+    n, answers = int(item.max()) + 1 if len(item) else 0, np.array(truth, object)
+    known, sure, others = rng.random(n) < GOLD, rng.uniform(*SURE, n), rng.random(n)
+    fails = rng.random(n) >= sure
+    place = np.array([classes.index(each) for each in truth], np.int64)
+    wrong = (place + 1 + (others[item] * (len(classes) - 1)).astype(np.int64)) % len(classes)
+    suggested = np.where(fails[item] & (len(classes) > 1), np.array(classes, object)[wrong], answers)
+    shown, timed = rng.random(len(rows)) < SHOWN, rng.random(len(rows)) < TIMED
+    took = np.round(SECONDS * np.exp(rng.normal(0, SPREAD, len(rows))), 1)
+    return rows.assign(
+        seconds=np.where(timed, took, np.nan), gold=some(answers, known[item]), suggestion=some(suggested, shown),
+        suggestion_confidence=np.where(shown, np.round(sure[item], 3), np.nan), guideline=some(answers, np.zeros(len(rows), bool)),
+    )  # fmt: skip
+
+
+def some(values: Array, held: Array) -> Array:
+    """Values where they are held, else None."""
+    found = values.astype(object)
+    found[~held] = None
+    return found
+
+
+def prices_of(steps: "list[tuple[datetime, float]]", currency: str, model: str) -> "DataFrame":
+    """Price records of a label."""
+    import pandas as pd
+
+    from observability.metrics.prices import PRICE_COLUMNS
+
+    rows = pd.DataFrame({name: pd.Series([None] * len(steps), dtype=object) for name in PRICE_COLUMNS})
+    rows["from"] = pd.Series([each for each, _ in steps], dtype="datetime64[us]")
+    rows["amount"] = [amount for _, amount in steps]
+    for name in ("carbon_g_per_kwh", "pue", "embodied_g"):
+        rows[name] = rows[name].astype(float)
+    return rows.assign(resource="label", currency=currency, model=model)

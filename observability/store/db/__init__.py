@@ -1,0 +1,1 @@
+"""The database: connection, schema, migrations, catalog. Nothing else imports duckdb's connection."""

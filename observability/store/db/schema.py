@@ -1,0 +1,200 @@
+"""Which tables does the store have, and which columns?
+
+One database. What belongs to one model alone stands in tables of its own, named by the model's key, so that a model is removed by dropping
+them. All times are UTC, stored as naive TIMESTAMP. `docs/architecture.md` says what each column means.
+"""
+
+import duckdb
+
+from observability.core.catalog import Kind
+
+BASE_TABLES = """
+CREATE TABLE models (key INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, task VARCHAR, classes JSON, settings JSON, sample BOOLEAN NOT NULL,
+    created_at TIMESTAMP NOT NULL);
+CREATE TABLE settings_kept (key INTEGER NOT NULL, "at" TIMESTAMP NOT NULL, settings JSON NOT NULL);
+CREATE TABLE versions (key INTEGER NOT NULL, version VARCHAR NOT NULL, registered_at TIMESTAMP, features JSON, reference_rows BIGINT NOT NULL,
+    in_sample BOOLEAN NOT NULL, artifact VARCHAR, inferred JSON);
+CREATE TABLE columns (key INTEGER NOT NULL, id USMALLINT NOT NULL, name VARCHAR NOT NULL, "column" VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+    role VARCHAR NOT NULL, sensitive BOOLEAN NOT NULL);
+CREATE TABLE edges (key INTEGER NOT NULL, version VARCHAR NOT NULL, reference VARCHAR NOT NULL, edges JSON NOT NULL);
+CREATE TABLE streams (key INTEGER NOT NULL, stream SMALLINT NOT NULL, version VARCHAR NOT NULL, environment VARCHAR NOT NULL);
+CREATE TABLE rollups (key INTEGER PRIMARY KEY, merged_rows BIGINT NOT NULL, compacted_before INTEGER NOT NULL);
+CREATE TABLE manifest (segment VARCHAR PRIMARY KEY, loaded_at TIMESTAMP NOT NULL, bytes BIGINT NOT NULL, sha256 VARCHAR NOT NULL,
+    lines BIGINT NOT NULL, stored BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejected BIGINT NOT NULL);
+CREATE TABLE rejected (segment VARCHAR, line BIGINT, raw VARCHAR, reason VARCHAR, message VARCHAR, kind VARCHAR, model VARCHAR,
+    at_loaded TIMESTAMP);
+CREATE TABLE arrivals (model VARCHAR, kind VARCHAR, hour TIMESTAMP, stored BIGINT, duplicates BIGINT, rejected BIGINT,
+    PRIMARY KEY (model, kind, hour));
+CREATE TABLE hashing (value UBIGINT NOT NULL);
+"""
+
+PREDICTION_COLUMNS = {
+    "stream": "SMALLINT",
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "sample_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "arrived": "TIMESTAMP",
+    "status": "VARCHAR",
+    "score": "DOUBLE",
+    "probabilities": "JSON",
+    "prediction": "VARCHAR",
+    "decision": "SMALLINT",
+    "threshold": "DOUBLE",
+    "latency_ms": "DOUBLE",
+    "energy_j": "DOUBLE",
+    "cost": "DOUBLE",
+    "weight": "DOUBLE",
+    "base_value": "JSON",
+    "subject": "VARCHAR",
+    "device": "VARCHAR",
+    "replica": "VARCHAR",
+    "batch": "VARCHAR",
+    "acted_at": "TIMESTAMP",
+    "feature_at": "JSON",
+    "attributions": "JSON",
+    "attributions_link": "VARCHAR",
+    "absent": "USMALLINT[]",
+    "wrong": "USMALLINT[]",
+    "extra": "JSON",
+}
+LABEL_COLUMNS = {
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "arrived": "TIMESTAMP",
+    "value": "VARCHAR",
+    "number": "DOUBLE",
+    "source": "VARCHAR",
+    "annotator": "VARCHAR",
+    "guideline": "VARCHAR",
+    "extra": "JSON",
+}
+COUNT_COLUMNS = {
+    "stream": "SMALLINT",
+    "period": "INTEGER",
+    "slice": "SMALLINT",
+    "measure": "SMALLINT",
+    "bin": "SMALLINT",
+    "decision": "SMALLINT",
+    "label": "SMALLINT",
+    "status": "UTINYINT",
+    "arrived": "INTEGER",
+    "n": "BIGINT",
+    "w": "DOUBLE",
+    "w2": "DOUBLE",
+}
+SUM_COLUMNS = {
+    "stream": "SMALLINT",
+    "period": "INTEGER",
+    "slice": "SMALLINT",
+    "measure": "SMALLINT",
+    "arrived": "INTEGER",
+    "n": "BIGINT",
+    "w": "DOUBLE",
+    "w2": "DOUBLE",
+    "total": "DOUBLE",
+    "squares": "DOUBLE",
+    "low": "DOUBLE",
+    "high": "DOUBLE",
+}
+SLICE_COLUMNS = {"slice": "SMALLINT", "reference": "VARCHAR", "level": "VARCHAR"}
+"""Which slice of the rollups is which: a column reference (`feature.sex`, `device`) and the text of its level (`null` for a missing one)."""
+ATTRIBUTION_COLUMNS = {
+    "stream": "SMALLINT",
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "sample_hash": "UBIGINT",
+    "sampled": "BOOLEAN",
+    "class": "SMALLINT",
+    "values": "FLOAT[]",
+    "base": "DOUBLE",
+    "output": "DOUBLE",
+    "residual": "DOUBLE",
+    "link": "VARCHAR",
+    "method": "VARCHAR",
+    "adds_up": "BOOLEAN",
+    "reproduces": "BOOLEAN",
+}
+"""Attributions of single predictions, in the order of the features that store/query/attributions.py keeps for the version."""
+ENRICHMENT_COLUMNS = {"job": "VARCHAR", "version": "VARCHAR", "part": "VARCHAR", "rows": "BIGINT", "state": "JSON"}
+"""What was added to a version's rows by which job: for each part that is done how many rows it had then, and in the part "" the job's state."""
+ESTIMATE_COLUMNS = {
+    "stream": "SMALLINT",
+    "id": "VARCHAR",
+    "id_hash": "UBIGINT",
+    "at": "TIMESTAMP",
+    "arrived": "TIMESTAMP",
+    "sample_hash": "UBIGINT",
+    "absolute": "DOUBLE",
+    "squared": "DOUBLE",
+}
+"""Expected absolute and squared error of single predictions of a regression (store/query/estimates.py)."""
+COMPUTED_COLUMNS = {"id_hash": "UBIGINT", "id": "VARCHAR", "part": "VARCHAR", "asked": "VARCHAR", "at": "TIMESTAMP", "body": "VARCHAR"}
+"""What a model's file said about single predictions when it was asked (store/query/cached_answers.py)."""
+MODEL_TABLES = {
+    "predictions": PREDICTION_COLUMNS,
+    "labels": LABEL_COLUMNS,
+    "counts": COUNT_COLUMNS,
+    "sums": SUM_COLUMNS,
+    "slices": SLICE_COLUMNS,
+    "attributions": ATTRIBUTION_COLUMNS,
+    "enrichment": ENRICHMENT_COLUMNS,
+    "estimates": ESTIMATE_COLUMNS,
+    "computed": COMPUTED_COLUMNS,
+}
+"""Tables of each model, by the first part of their names."""
+
+COLUMN_TYPES: dict[Kind, str] = {"number": "DOUBLE", "category": "VARCHAR", "boolean": "BOOLEAN"}
+STATUS_CODES = {"ok": 0, "error": 1, "timeout": 2, "fallback": 3, "rejected": 4}
+"""Codes of the status of a prediction in the rollups."""
+OUTCOMES, LATENCY, SCORE, ERROR, DAY_OUTCOMES = 0, -1, -2, -3, -4
+"""Measures of the counts that are no column: outcomes, latency_ms, of a regression the score and the error, and the outcomes of all rows by day."""
+FIRST_CLASS = -100
+"""Measure of the counts of the probability of class 0; class k has FIRST_CLASS - k."""
+SUM_MEASURES = {
+    "latency_ms": -1,
+    "score": -2,
+    "energy_j": -4,
+    "cost": -5,
+    "label_value": -10,
+    "error": -11,
+    "absolute_error": -12,
+    "squared_error": -13,
+    "log_loss": -14,
+    "brier": -15,
+    "correct": -16,
+}
+"""Measures of the sums that are no column."""
+SLICED_FIELDS = ("replica", "device")
+"""Fields of a prediction that get slices of their own in the rollups, beside the sensitive columns."""
+SLICE_LEVELS = 50
+"""At most so many levels of a column are rolled up as slices, the first that were seen; others are asked of the raw rows."""
+
+
+def model_table(table: str, key: int) -> str:
+    """Name of a model's table: `predictions_3`."""
+    return f"{table}_{key}"
+
+
+def create_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
+    """Makes the empty tables of a new model."""
+    for table, columns in MODEL_TABLES.items():
+        cursor.execute(create_table(model_table(table, key), columns))
+
+
+def drop_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
+    """Drops every table of a model."""
+    for table in MODEL_TABLES:
+        cursor.execute(f"DROP TABLE IF EXISTS {model_table(table, key)}")
+
+
+def create_table(name: str, columns: dict[str, str]) -> str:
+    """The CREATE TABLE statement of a table."""
+    return f"CREATE TABLE {name} ({', '.join(f'{quoted(column)} {kind}' for column, kind in columns.items())})"
+
+
+def quoted(name: str) -> str:
+    """An identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,1 @@
+"""Ingestion: landing segments and files become typed rows, exactly once."""

@@ -1,0 +1,268 @@
+"""How do the columns that the compiled loop filled become the tables that the parser gives?"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from observability.records.values import canonical_text
+from observability.store.ingest.parse_json import canonical_json
+from observability.store.ingest.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather
+from observability.store.ingest.parse_plan import ModelPlan
+from observability.store.ingest.parse_schema import Schema
+from observability.store.ingest.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME
+from observability.store.ingest.parse_types import Defaults
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NOTHING = np.zeros(1, np.uint8)
+EPOCH = datetime(1970, 1, 1)
+EXACT = 1e15
+"""Whole numbers below this are the same as doubles and as text."""
+
+
+class Columns(NamedTuple):
+    """Where the compiled loop puts values, in the order of its arguments. lines: the number of the line of each row; state: a row a line, a column a
+    column of the schema; numbers, times: a row a slot; texts: by slot and row the start and length in the buffer; later: see there.
+    """
+
+    lines: Array
+    state: Array
+    numbers: Array
+    times: Array
+    texts: Array
+    later: Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that were taken. states: a row a column of the schema, a column a row of `columns`."""
+
+    raw: Any
+    buffer: Array
+    count: int
+    states: Array
+    columns: Columns
+
+    def text(self, slot: int, row: int) -> str:
+        """The text of a slot as it stands in the line."""
+        start, length = self.columns.texts[slot, row].tolist()
+        return bytes(self.raw[start : start + length]).decode()
+
+
+def masked(values: Array, valid: Array, kind: pa.DataType) -> pa.Array:
+    """Values as an array, null where not valid. NaN stays NaN."""
+    if valid.all():
+        return pa.array(values, kind)
+    bits = np.packbits(valid, bitorder="little")
+    nulls = int(valid.size - np.count_nonzero(valid))
+    return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(bits), pa.py_buffer(np.ascontiguousarray(values))], nulls)
+
+
+def numbers(rows: Rows, schema: Schema, column: int) -> pa.Array:
+    """A NUMBER column; of a SCALAR those values that are numbers."""
+    state = rows.states[column]
+    return masked(rows.columns.numbers[schema.columns[column].number, : rows.count], state >= PLAIN, pa.float64())
+
+
+def times(rows: Rows, schema: Schema, column: int, zone: Any) -> pa.Array:
+    """A TIME column in UTC; times without an offset are local in `zone`."""
+    state = rows.states[column]
+    values = rows.columns.times[schema.columns[column].time, : rows.count]
+    local = np.flatnonzero(state == LOCAL)
+    if local.size:
+        instants, place = np.unique(values[local], return_inverse=True)
+        values[local] = np.array([in_utc(each, zone) for each in instants.tolist()], np.int64)[place]
+    return masked(values, state >= PLAIN, TIME)
+
+
+def in_utc(local: int, zone: Any) -> int:
+    """Microseconds since 1970 in UTC of a local time given the same way."""
+    instant = (EPOCH + timedelta(microseconds=local)).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def texts(rows: Rows, schema: Schema, column: int) -> pa.Array:
+    """A TEXT or SCALAR column; numbers in their canonical text."""
+    spec, state = schema.columns[column], rows.states[column]
+    places = rows.columns.texts[spec.text, : rows.count]
+    side, odd = NOTHING, np.flatnonzero(state == ODD_NUMBER)
+    if odd.size:
+        written = [number_text(rows, spec.text, spec.number, row).encode() for row in odd.tolist()]
+        sizes = np.array([len(each) for each in written])
+        places[odd, 0], places[odd, 1] = np.cumsum(sizes) - sizes, sizes
+        side = np.frombuffer(b"".join(written), np.uint8)
+    valid = state >= PLAIN
+    out = np.empty(int(places[valid, 1].sum()) + 1, np.uint8)
+    offsets = np.empty(rows.count + 1, np.int32)
+    used = gather(rows.buffer, side, places, state, offsets, out)
+    bits, nulls = (None, 0) if valid.all() else (pa.py_buffer(np.packbits(valid, bitorder="little")), int(np.count_nonzero(~valid)))
+    return pa.Array.from_buffers(TEXT, rows.count, [bits, pa.py_buffer(offsets), pa.py_buffer(out[:used])], nulls)
+
+
+def number_text(rows: Rows, text: int, number: int, row: int) -> str:
+    """The canonical text of a number that is written otherwise."""
+    value = float(rows.columns.numbers[number, row])
+    return canonical_text(value) if abs(value) < EXACT else canonical_text(json.loads(rows.text(text, row)))
+
+
+def options(rows: Rows, schema: Schema, column: int, default: str | None) -> pa.Array:
+    """An ENUM column, with a default where it is absent or null."""
+    names = [*schema.columns[column].options, default]
+    codes = rows.states[column].astype(np.int32) - PLAIN
+    codes[codes < 0] = len(names) - 1
+    if (codes == codes[0]).all():
+        return pa.repeat(pa.scalar(names[codes[0]], TEXT), rows.count)
+    return pa.array(names, TEXT).take(pa.array(codes))
+
+
+def filled(array: pa.Array, default: str | None) -> pa.Array:
+    """The array with a default in place of nulls."""
+    return array if default is None or not array.null_count else array.fill_null(default)
+
+
+def prediction_tables(
+    rows: Rows, schema: Schema, plan: ModelPlan, defaults: Defaults, zone: Any
+) -> tuple[pa.Table | None, pa.Table | None]:
+    """The predictions, and the labels inside them."""
+    if not rows.count:
+        return None, None
+    of = schema.by_name
+    score, probabilities = scores(rows, schema)
+    made: dict[str, pa.Array] = {"line": pa.array(rows.columns.lines[: rows.count]), "score": score, "probabilities": probabilities}
+    for name in ("id", "version", "subject", "device", "replica", "batch", "prediction"):
+        made[name] = texts(rows, schema, of[name])
+    made["version"] = filled(made["version"], defaults.version)
+    for name in ("at", "received_at", "acted_at"):
+        made[name] = times(rows, schema, of[name], zone)
+    for name, default in (("status", "ok"), ("environment", "production"), ("attributions_link", None)):
+        made[name] = options(rows, schema, of[name], default)
+    for name in ("threshold", "latency_ms", "energy_j", "cost", "weight"):
+        made[name] = numbers(rows, schema, of[name])
+    base = numbers(rows, schema, of["base_value"])
+    if base.null_count < rows.count:
+        made["base_value"] = pa.array([None if each is None else canonical_json(each) for each in base.to_pylist()], TEXT)
+    made["absent"] = absent(rows, schema, plan, made["version"])
+    made["extra"] = extra(rows, schema)
+    arrays = [made[name] if name in made else pa.nulls(rows.count, kind) for name, kind in PREDICTION.items()]
+    names = list(PREDICTION)
+    for place, planned in enumerate(plan.columns):
+        column = schema.places.get(place, -1)
+        names.append(planned.reference)
+        if column < 0 or not rows.states[column].any():
+            arrays.append(pa.nulls(rows.count, COLUMN[planned.kind]))
+        elif planned.kind == "number":
+            arrays.append(numbers(rows, schema, column))
+        elif planned.kind == "category":
+            arrays.append(texts(rows, schema, column))
+        else:
+            arrays.append(pa.array(rows.states[column] == RAW, pa.bool_(), mask=rows.states[column] < PLAIN))
+    labelled = rows.states[of["label"]] >= PLAIN
+    labels = None
+    if labelled.any():
+        labels = labels_of(made, texts(rows, schema, of["label"]), label_numbers(rows, schema, of["label"]), rows.count, inline=True)
+        labels = labels if labelled.all() else labels.filter(pa.array(labelled))
+    return pa.Table.from_arrays(arrays, names=names), labels
+
+
+def label_table(rows: Rows, schema: Schema, field: str, zone: Any) -> pa.Table | None:
+    """Records of labels."""
+    if not rows.count:
+        return None
+    of = schema.by_name
+    made = {name: texts(rows, schema, of[name]) for name in ("id", "annotator", "guideline")}
+    made |= {name: times(rows, schema, of[name], zone) for name in ("at", "received_at")}
+    made |= {"line": pa.array(rows.columns.lines[: rows.count]), "source": options(rows, schema, of["source"], None)}
+    return labels_of(made, texts(rows, schema, of[field]), label_numbers(rows, schema, of[field]), rows.count, inline=False)
+
+
+def labels_of(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, count: int, *, inline: bool) -> pa.Table:
+    """A table of labels. Of a label inside a prediction, who and what are in its object, which takes the exact path."""
+    kept = ("line", "id", "at", "received_at") if inline else tuple(made)
+    columns = {name: made[name] for name in kept} | {"value": value, "number": number, "inline": pa.array(np.full(count, inline))}
+    return pa.Table.from_arrays(
+        [columns[name] if name in columns else pa.nulls(count, kind) for name, kind in LABEL.items()], names=list(LABEL)
+    )
+
+
+def label_numbers(rows: Rows, schema: Schema, column: int) -> pa.Array:
+    """The labels that are numbers, null for others."""
+    state = rows.states[column]
+    values = rows.columns.numbers[schema.columns[column].number, : rows.count]
+    return masked(values, (state == RAW) | (state == ODD_NUMBER), pa.float64())
+
+
+def scores(rows: Rows, schema: Schema) -> tuple[pa.Array, pa.Array]:
+    """The score, of an object the largest probability, and the objects as JSON text."""
+    column = schema.by_name["score"]
+    state, spec = rows.states[column], schema.columns[column]
+    values = rows.columns.numbers[spec.number, : rows.count].copy() if spec.number >= 0 else np.zeros(rows.count)
+    objects = np.flatnonzero(state == RAW)
+    if not objects.size:
+        return masked(values, state >= PLAIN, pa.float64()), pa.nulls(rows.count, TEXT)
+    pieces: list[list[str]] = [[] for _ in range(objects.size)]
+    largest = np.full(objects.size, -np.inf)
+    for name, inner in sorted(schema.classes.items()):
+        key = json.dumps(name, ensure_ascii=False)
+        chosen = rows.columns.numbers[schema.columns[inner].number, : rows.count][objects]
+        there = rows.states[inner][objects] >= PLAIN
+        largest[there] = np.maximum(largest[there], chosen[there])
+        for place in np.flatnonzero(there).tolist():
+            pieces[place].append(f"{key}:{chosen[place].item()!r}")
+    values[objects] = largest
+    written: list[str | None] = [None] * rows.count
+    for row, piece in zip(objects.tolist(), pieces, strict=True):
+        written[row] = "{" + ",".join(piece) + "}"
+    return masked(values, state >= PLAIN, pa.float64()), pa.array(written, TEXT)
+
+
+def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> pa.Array:
+    """For each row the references of the features that its version was registered with and that it lacks; null where it lacks none."""
+    lacking = np.zeros((rows.count, 0), np.bool_)
+    names: list[str] = []
+    if plan.registered:
+        coded = versions.dictionary_encode()
+        codes, known = coded.indices.to_numpy(zero_copy_only=False), coded.dictionary.to_pylist()
+        every = list(dict.fromkeys(name for version in known for name in plan.registered.get(version, ())))
+        states = [
+            rows.states[schema.places[plan.places["features"][name]]] == ABSENT if name in plan.places["features"] else None
+            for name in every
+        ]
+        names = [f"feature.{name}" for name in every]
+        lacking = np.stack([np.ones(rows.count, np.bool_) if each is None else each for each in states], 1) if every else lacking
+        for code, version in enumerate(known):
+            expected = set(plan.registered.get(version, ()))
+            lacking[np.ix_(codes == code, [name not in expected for name in every])] = False
+    if not lacking.any():
+        return pa.nulls(rows.count, REFERENCES)
+    counts = lacking.sum(1)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(names, TEXT).take(pa.array(np.nonzero(lacking)[1])), mask=pa.array(counts == 0))
+
+
+def extra(rows: Rows, schema: Schema) -> pa.Array:
+    """The fields that no record has, as JSON text."""
+    fields = sorted((name, column) for name, column in schema.extras.items() if rows.states[column].any())
+    if not fields:
+        return pa.nulls(rows.count, TEXT)
+    columns = [pieces_of(rows, schema, name, column) for name, column in fields]
+    joined = [",".join(filter(None, pieces)) for pieces in zip(*columns, strict=True)]
+    return pa.array([f"{{{each}}}" if each else None for each in joined], TEXT)
+
+
+def pieces_of(rows: Rows, schema: Schema, name: str, column: int) -> list[str]:
+    """A field nobody knows: of each row `"name":value`, empty where it is absent."""
+    key, slot = json.dumps(name, ensure_ascii=False), schema.columns[column].text
+    pieces = []
+    for row, state in enumerate(rows.states[column].tolist()):
+        if state == ABSENT:
+            pieces.append("")
+        elif state == NULL:
+            pieces.append(f"{key}:null")
+        else:
+            text = rows.text(slot, row)
+            plain = text if state in (RAW, BOOLEANS) else canonical_json(json.loads(text)) if state == ODD_NUMBER else f'"{text}"'
+            pieces.append(f"{key}:{plain}")
+    return pieces

@@ -1,0 +1,228 @@
+"""How many values of numeric columns are in each bin, from raw rows, fast and in bounded memory?
+
+Rows stream from the database as Arrow batches; two threads take turns in fetching one and bin it in compiled loops (stats/counting.py).
+Memory beside the database's own stays under MEMORY_LIMIT whatever the number of rows: a few batches and the counts themselves.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from observability.core.catalog import Version
+from observability.stats.binning import SPECIALS, bin_numbers, compiled, histogram_numbers
+from observability.stats.counting import FinePlan, count_bins, fine_plan
+from observability.store.query.bin_plans import SCORE_PLAN
+from observability.store.query.raw_rows import Query, used
+from observability.store.query.references import Field, bins_of
+from observability.store.query.source import from_clause
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MEMORY_LIMIT = 128 * 1024 * 1024
+"""Bytes that a raw histogram may need beside the database's buffers."""
+BATCH_CELLS = 61_440 * 20
+"""Values in one batch."""
+THREADS = 2
+DENSE_CELLS = 500_000
+"""Groups × bins up to which a batch is counted in a dense array."""
+COMPACT_ROWS = 500_000
+"""Rows of the sparse counts of one column from which equal ones are added up."""
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Sparse = tuple[Ints, Ints, Floats | None, Floats | None]
+"""Where there are counts (group number × width + code), n, and of weighted rows w and w2."""
+
+
+@dataclass
+class Counts:
+    """Sparse counts of one column. width: codes of a group, [NaN, null, bin 0, bin 1, …]."""
+
+    width: int
+    rows: list[Sparse] = field(default_factory=list)
+    held: int = 0
+    limit: int = COMPACT_ROWS
+
+    def add(self, place: Ints, n: Ints, w: Floats | None, w2: Floats | None) -> None:
+        """Adds the counts of a batch."""
+        self.rows.append((place, n, w, w2))
+        self.held += place.size
+        if self.held > self.limit:
+            self.rows = [self.total()]
+            self.held = self.rows[0][0].size
+            self.limit = max(COMPACT_ROWS, 2 * self.held)
+
+    def total(self) -> Sparse:
+        """Everything, equal places added up."""
+        if not self.rows:
+            return np.empty(0, np.int64), np.empty(0, np.int64), None, None
+        places, inverse = np.unique(np.concatenate([row[0] for row in self.rows]), return_inverse=True)
+        n = np.zeros(places.size, np.int64)
+        np.add.at(n, inverse, np.concatenate([row[1] for row in self.rows]))
+        weights = [[part for part in (row[k] for row in self.rows) if part is not None] for k in (2, 3)]
+        w, w2 = (np.asarray(np.bincount(inverse, np.concatenate(parts), places.size), np.float64) if parts else None for parts in weights)
+        return places, n, w, w2
+
+
+@dataclass
+class Groups:
+    """Numbers of the groups that have been seen, by their keys."""
+
+    known: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def number(self, keys: list[tuple[Any, ...]]) -> Ints:
+        """The number of each group, new ones given the next."""
+        return np.array([self.known.setdefault(key, len(self.known)) for key in keys], np.int64)
+
+
+def number_histograms(asked: Query, items: Sequence[tuple[int, Field]]) -> Iterator["DataFrame"]:
+    """The histograms of numeric fields, each version's rows on that version's bins; of errors over labelled rows."""
+    of_errors = [each for each in items if each[1].reference == "error"]
+    for some, where in (([each for each in items if each not in of_errors], ""), (of_errors, "WHERE l.code = 0")):
+        for version in unique(asked.rows.streams.values()) if some else ():
+            yield histograms_of(asked, version, some, where)
+
+
+def unique(versions: Any) -> list[Version]:
+    """Each version once."""
+    return list({id(each): each for each in versions}.values())
+
+
+def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Field]], where: str) -> "DataFrame":
+    """The histograms over the rows of one version."""
+    import pandas as pd
+
+    plans = [fine_plan(bins_of(asked.model, version, each.reference).edges) for _, each in items]
+    rows = asked.rows.of_version(version)
+    labelled = any(key.labelled for key in asked.keys) or any(each.labelled for _, each in items)
+    clause, source, parameters = from_clause(asked.cursor, rows, [each.sql for _, each in items], labelled)
+    keys = [f"{'p.score' if key.score_bin else key.sql} AS k{place}" for place, key in enumerate(asked.keys)]
+    weight = [f"{asked.weight}::DOUBLE AS w"] if asked.weighted else []
+    values = [f"({each.sql})::DOUBLE AS x{item}" for item, each in items]
+    statement = f"{clause} SELECT {', '.join(keys + weight + values)} {source} {where}"
+    counts, groups = [Counts(each.bins + SPECIALS) for each in plans], Groups()
+    batches = iter(
+        asked.cursor.sql(statement, params=used(statement, parameters)).to_arrow_reader(max(BATCH_CELLS // (len(items) + len(keys)), 2048))
+    )
+    fetching, adding = threading.Lock(), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with fetching:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            count_batch(batch, asked, plans, counts, groups, adding)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done in [pool.submit(work) for _ in range(THREADS)]:
+            done.result()
+    names = list(groups.known)
+    parts = []
+    for (item, _), held in zip(items, counts, strict=True):
+        place, n, w, w2 = held.total()
+        group, code = np.divmod(place, held.width)
+        part: dict[str, Any] = {f"k{i}": key_values([name[i] for name in names], group) for i in range(len(asked.keys))}
+        part |= {"item": np.full(place.size, item), "bin": code - SPECIALS, "n": n}
+        parts.append(pd.DataFrame(part | {"w": n.astype(np.float64) if w is None else w, "w2": n.astype(np.float64) if w2 is None else w2}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def key_values(values: list[Any], group: Ints) -> NDArray[Any]:
+    """The value of a key for each row: integers stay integers."""
+    return np.array(values, object if any(not isinstance(value, int) for value in values) else np.int64)[group]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of rows. local: group of each row within the batch (None: one group); numbers: number of each of those groups over all batches.
+    cells: values in all columns.
+    """
+
+    rows: pa.RecordBatch
+    local: Ints | None
+    numbers: Ints
+    weights: Floats | None
+    cells: int
+
+
+def count_batch(
+    rows: pa.RecordBatch, asked: Query, plans: Sequence[FinePlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
+) -> None:
+    """Adds one batch of rows to the counts."""
+    if not rows.num_rows:
+        return
+    first = len(asked.keys)
+    local, keys = grouped(rows, asked)
+    with adding:
+        numbers = groups.number(keys)
+    weights = rows.column(first).to_numpy() if asked.weighted else None
+    batch = Batch(rows, local, numbers, weights, rows.num_rows * len(plans))
+    if weights is not None:
+        compiled(batch.cells)
+    for place, (each, held) in enumerate(zip(plans, counts, strict=True), start=first + asked.weighted):
+        added = counted(batch, place, each, held.width)
+        with adding:
+            held.add(*added)
+
+
+def grouped(batch: pa.RecordBatch, asked: Query) -> tuple[Ints | None, list[tuple[Any, ...]]]:
+    """Group of each row of a batch (None: one group), and the keys of each group."""
+    if not asked.keys:
+        return None, [()]
+    combined: Ints = np.zeros(1, np.int64)
+    levels: list[list[Any]] = []
+    for place, key in enumerate(asked.keys):
+        column = batch.column(place)
+        if key.score_bin:
+            scores, valid = numbers_of(column)
+            column = pa.array(bin_numbers(scores, SCORE_PLAN, valid))
+        coded = column.dictionary_encode(null_encoding="encode")
+        levels.append(coded.dictionary.to_pylist())
+        combined = combined * len(levels[-1]) + coded.indices.to_numpy()
+    if len(levels) == 1:
+        return combined, [(value,) for value in levels[0]]
+    coded = pa.array(combined).dictionary_encode()
+    rest, parts = coded.dictionary.to_numpy(), []
+    for each in reversed(levels):
+        rest, place = np.divmod(rest, len(each))
+        parts.append([each[int(i)] for i in place])
+    return coded.indices.to_numpy().astype(np.int64), list(zip(*reversed(parts), strict=True))
+
+
+def numbers_of(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Values of a column of doubles without a copy, and the mask of those that are not null (None: all)."""
+    buffer = column.buffers()[1]
+    values = np.frombuffer(buffer, np.float64)[column.offset : column.offset + len(column)] if buffer is not None else np.zeros(len(column))
+    return values, column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
+
+
+def counted(batch: Batch, place: int, each: FinePlan, width: int) -> Sparse:
+    """Counts of one column of a batch."""
+    values, valid = numbers_of(batch.rows.column(place))
+    local, numbers, weights = batch.local, batch.numbers, batch.weights
+    if numbers.size * width <= DENSE_CELLS:
+        w: Floats | None = None
+        w2: Floats | None = None
+        if weights is None:
+            flat = count_bins(values, each, valid, local, numbers.size, batch.cells).reshape(-1)
+            filled = np.flatnonzero(flat)
+        else:
+            found = histogram_numbers(values, each.plan, weights, valid, local, numbers.size)
+            flat = found.n.reshape(-1)
+            filled = np.flatnonzero(flat)
+            w, w2 = (None if part is None else part.reshape(-1)[filled] for part in (found.w, found.w2))
+        group, code = np.divmod(filled, width)
+        return numbers[group] * width + code, flat[filled], w, w2
+    codes = bin_numbers(values, each.plan, valid).astype(np.int64) + SPECIALS
+    places, inverse, n = np.unique(numbers[local] * width + codes, return_inverse=True, return_counts=True)
+    if weights is None:
+        return places, n.astype(np.int64), None, None
+    w, w2 = (np.asarray(np.bincount(inverse, weights**power, places.size), np.float64) for power in (1, 2))
+    return places, n.astype(np.int64), w, w2

@@ -1,0 +1,226 @@
+"""Which raw rows does a window hold, with which labels, as a FROM clause?
+
+`p` is the predictions of the window, with `by_class` (the list of a multiclass model's probabilities); `l` their current labels: of all
+revisions that had arrived by `as_of`, the one with the greatest (at, arrived, value), with `code`, its class index.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import duckdb
+
+from observability.core.catalog import Model, Version, band_limits
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.window import EPOCH, Window
+from observability.store.db.catalog_store import streams
+from observability.store.db.expressions import decision_of, label_of, probabilities_of
+from observability.store.db.schema import model_table
+from observability.store.query.references import known_field
+
+if TYPE_CHECKING:
+    from observability.store.db.database import Store
+
+HOUR = timedelta(hours=1)
+Parameters = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a window: streams by number with their version, the span in event time (None: all), and the slice as SQL conditions."""
+
+    model: Model
+    streams: dict[int, Version]
+    span: tuple[datetime, datetime] | None
+    as_of: datetime | None
+    conditions: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def timeless(self) -> bool:
+        """Whether these are rows of a reference, which lie outside time: their period is 0."""
+        return self.span is None
+
+    def within(self, start: datetime, end: datetime) -> "Rows":
+        """The same in another span."""
+        return self if self.timeless else replace(self, span=(start, end))
+
+    def of_version(self, version: Version) -> "Rows":
+        """The same of one version."""
+        return replace(self, streams={number: each for number, each in self.streams.items() if each is version})
+
+    @property
+    def where(self) -> str:
+        """The conditions on the predictions table."""
+        parts = [f"stream IN ({', '.join(map(str, sorted(self.streams))) or 'NULL'})"]
+        if self.span:
+            parts += ['"at" >= $start', '"at" < $end']
+        if self.as_of:
+            parts.append("arrived <= $as_of")
+        return " AND ".join([*parts, *self.conditions])
+
+    @property
+    def values(self) -> Parameters:
+        """Parameters of `where`."""
+        found: Parameters = dict(self.parameters)
+        if self.span:
+            found |= {"start": stored(self.span[0]), "end": stored(self.span[1])}
+        return found | ({"as_of": stored(self.as_of)} if self.as_of else {})
+
+
+_held = threading.local()
+T = TypeVar("T")
+
+
+@contextmanager
+def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor for one question: all that it reads is of one state of the store, whatever is loaded meanwhile. Inside another snapshot of this
+    thread it is that one, so that many questions are asked of one state; a question that fails lets the others go on, of the newest state.
+    """
+    outer: duckdb.DuckDBPyConnection | None = getattr(_held, "cursors", {}).get(store)
+    if outer is not None:
+        try:
+            yield outer
+        except BaseException:
+            with suppress(duckdb.Error):
+                outer.rollback()
+            outer.begin()
+            _held.known[store].clear()
+            raise
+        return
+    cursor = store.cursor()
+    _held.cursors = {**getattr(_held, "cursors", {}), store: cursor}
+    _held.known = {**getattr(_held, "known", {}), store: {}}
+    try:
+        cursor.begin()
+        yield cursor
+    finally:
+        _held.cursors, _held.known = (
+            {key: each for key, each in held.items() if key is not store} for held in (_held.cursors, _held.known)
+        )
+        with suppress(duckdb.Error):
+            cursor.rollback()
+        with suppress(duckdb.Error):
+            cursor.close()
+
+
+def remembered(store: "Store", what: Hashable, read: Callable[[], T]) -> T:
+    """What `read` gives, read once in a snapshot of this thread: there it cannot change."""
+    known: dict[Hashable, T] = _held.known[store]
+    if what not in known:
+        known[what] = read()
+    return known[what]
+
+
+def known_streams(store: "Store", cursor: duckdb.DuckDBPyConnection, key: int) -> dict[tuple[str, str], int]:
+    """The streams of a model (catalog_store.streams), read once in a snapshot."""
+    return remembered(store, ("streams", key), lambda: streams(cursor, key))
+
+
+def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -> Rows:
+    """The rows of a window. streams: number by (version, environment).
+
+    Raises NotFoundError where the version or a column of the slice is not there.
+    """
+    if window.version is not None and model.version(window.version) is None:
+        known = ", ".join(each.name for each in model.versions[:12]) or "no version yet"
+        raise NotFoundError(f"version {window.version!r} of {model.name} is not in the store", attempt=f"There is {known}")
+    chosen = {
+        number: model.version(version) or Version(version)
+        for (version, environment), number in streams.items()
+        if environment == window.environment and window.version in (None, version)
+    }
+    timeless = window.environment == "reference"
+    rows = Rows(model, chosen, None if timeless else (window.start, window.end), None if timeless else window.as_of)
+    for place, (name, value) in enumerate(window.slice.conditions if window.slice else ()):
+        reference = model.resolve(name)
+        if reference == "version":
+            rows = replace(rows, streams={number: each for number, each in rows.streams.items() if each.name == value})
+            continue
+        sql, parameter = condition(model, reference, value, f"slice_{place}")
+        parameters = {} if parameter is None else {f"slice_{place}": parameter}
+        rows = replace(rows, conditions=(*rows.conditions, sql), parameters=(*rows.parameters, *parameters.items()))
+    return rows
+
+
+def condition(model: Model, reference: str, value: str, name: str) -> tuple[str, object]:
+    """One condition of a slice as SQL, and its parameter (None: it needs none). `null` stands for a missing value; of a number `10 to below 20` is a band."""
+    field = known_field(model, reference)
+    assert field is not None
+    sql = field.sql.removeprefix("p.")
+    if field.kind == "boolean":
+        if value not in ("true", "false", "null"):
+            return "false", None
+        return (f"{sql} IS NULL" if value == "null" else sql if value == "true" else f"NOT {sql}"), None
+    if field.kind != "number":
+        return (f"({sql} IS NULL OR {sql} = 'null')", None) if value == "null" else (f"{sql} = ${name}", value)
+    if value in ("null", "NaN"):
+        return (f"{sql} IS NULL" if value == "null" else f"isnan({sql})"), None
+    if limits := band_limits(value):
+        parts = [f"{sql} {sign} {limit!r}" for sign, limit in zip((">=", "<"), limits) if math.isfinite(limit)]
+        return " AND ".join(["NOT isnan(" + sql + ")", *parts]), None
+    try:
+        return f"{sql} = ${name}", float(value)
+    except ValueError:
+        return "false", None
+
+
+def from_clause(
+    cursor: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
+) -> tuple[str, str, Parameters]:
+    """(WITH clause or nothing, FROM clause, parameters) of the rows.
+
+    columns: expressions that will be selected, from which it is seen whether probabilities are needed. labelled: join the current labels. held: how many rows there
+    are, where that is known.
+    """
+    table, parameters = model_table("predictions", rows.model.key), rows.values
+    decided = f" REPLACE ({decision_of(rows.model)} AS decision)" if rows.model.redecided else ""
+    by_class = ""
+    if rows.model.task == "multiclass" and rows.model.classes and (columns is None or any("by_class" in each for each in columns)):
+        by_class = f", {probabilities_of(rows.model)} AS by_class"
+    predictions = f"(SELECT *{decided}{by_class} FROM {table} WHERE {rows.where}) p"
+    if not labelled:
+        return "", f"FROM {predictions}", parameters
+    return (
+        f"WITH {current_labels(cursor, rows, held)}",
+        f"FROM {predictions} LEFT JOIN current_labels l ON l.id_hash = p.id_hash AND l.id = p.id",
+        parameters,
+    )
+
+
+def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows, held: int | None = None) -> str:
+    """Common table expressions that end in `current_labels` (id_hash, id, value, number, code), one row an id that has labels.
+
+    Only ids with several revisions are grouped, which is most of the cost; of a small part of the model only its own labels are looked at.
+    """
+    predictions, labels = model_table("predictions", rows.model.key), model_table("labels", rows.model.key)
+    arrived = "WHERE arrived <= $as_of" if rows.as_of else "WHERE true"
+    if held is None:
+        ((held,),) = cursor.execute(f"SELECT count(*) FROM {predictions} WHERE {rows.where}", rows.values).fetchall()
+    ((known,),) = cursor.execute(f"SELECT count(*) FROM {labels}").fetchall()
+    few = f" AND id_hash IN (SELECT id_hash FROM {predictions} WHERE {rows.where})" if 4 * held < known else ""
+    latest = 'max(struct_pack(a := "at", b := arrived, c := value, d := number))'
+    return f"""known_labels AS {"MATERIALIZED" if few else "NOT MATERIALIZED"} (
+            SELECT id_hash, id, "at", arrived, value, number FROM {labels} {arrived}{few}),
+        revised AS MATERIALIZED (SELECT id_hash FROM known_labels GROUP BY id_hash HAVING count(*) > 1),
+        chosen AS (
+            SELECT id_hash, id, value, number FROM known_labels WHERE id_hash NOT IN (FROM revised)
+            UNION ALL SELECT id_hash, id, latest.c, latest.d FROM (
+                SELECT id_hash, id, {latest} AS latest FROM known_labels WHERE id_hash IN (FROM revised) GROUP BY id_hash, id)),
+        current_labels AS (SELECT *, {label_of(rows.model)} AS code FROM chosen)"""
+
+
+def stored(instant: datetime) -> datetime:
+    """An instant as the tables store it: naive UTC."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def hour_number(instant: datetime) -> int:
+    """Whole hours since 1970. Raises UsageError where it is none."""
+    if (instant - EPOCH) % HOUR:
+        raise UsageError("not a whole hour", got=instant)
+    return (instant - EPOCH) // HOUR

@@ -1,0 +1,1 @@
+"""Model versions: reference files, inferred features, artifacts, administration."""

@@ -1,0 +1,1 @@
+"""Rollups: additive counts and sums that are kept as records arrive."""

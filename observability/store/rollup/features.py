@@ -1,0 +1,251 @@
+"""Which counts and sums do the features of stored predictions add, by day, on the edges of their version?
+
+A version without edges (nobody registered it) still counts nulls, NaN and absent features: every number is then in bin 0, every level unseen.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from observability.core.catalog import Edges, Model, Version
+from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE
+from observability.stats.binning import SPECIALS, Histogram, histogram_columns
+from observability.store.db.schema import COUNT_COLUMNS, SCORE, SUM_COLUMNS, model_table
+from observability.store.query.bin_plans import plan_of
+
+HOUR_US = 3_600_000_000
+GROUPS_AT_ONCE = 256
+"""Groups (stream, day, arrival hour) that are counted in one pass, so that memory stays bounded whatever the span of a block."""
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which group each row is in, and what each group is."""
+
+    of_row: Ints
+    stream: Ints
+    day: Ints
+    arrived: Ints
+
+
+@dataclass
+class Deltas:
+    """Rows for the counts and the sums, collected column by column."""
+
+    counts: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
+    sums: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
+
+    def add_counts(self, groups: Groups, measure: int, first_bin: int, n: Ints, w: Floats | None, w2: Floats | None) -> None:
+        """Counts of shape (groups, bins), whose first bin is `first_bin`."""
+        group, place = np.nonzero(n)
+        held = n[group, place]
+        whole = held.astype(np.float64)
+        self.counts.append(
+            (
+                groups.stream[group], groups.day[group], np.full(group.size, measure), place + first_bin, groups.arrived[group], held,
+                whole if w is None else w[group, place], whole if w2 is None else w2[group, place],
+            )
+        )  # fmt: skip
+
+    def add_sums(self, groups: Groups, measure: int, n: Ints, w: Floats, w2: Floats, histogram: Histogram) -> None:
+        """Sums by group; groups without a finite value add nothing."""
+        group = np.flatnonzero(n)
+        figures = (n, w, w2, histogram.total, histogram.squares, histogram.low, histogram.high)
+        self.sums.append(
+            (
+                groups.stream[group],
+                groups.day[group],
+                np.full(group.size, measure),
+                groups.arrived[group],
+                *(each[group] for each in figures),
+            )
+        )
+
+
+def add_features(
+    writer: duckdb.DuckDBPyConnection,
+    model: Model,
+    rows: pa.Table,
+    versions: Mapping[int, Version],
+    references: Sequence[int],
+    threads: int = 2,
+) -> None:
+    """Adds the histograms and sums of the features and groups of new predictions (all stored columns) to the rollups of their model."""
+    if not rows.num_rows or not (model.columns or model.task == "regression"):
+        return
+    deltas = Deltas()
+    for part, groups in grouped(rows, references):
+        for stream in np.unique(groups.stream):
+            of_row = np.where(groups.stream[groups.of_row] == stream, groups.of_row, -1)
+            mine = Groups(of_row, groups.stream, groups.day, groups.arrived)
+            add_part(deltas, model, part, mine, versions[int(stream)], threads)
+    write(writer, model, deltas)
+
+
+def grouped(rows: pa.Table, references: Sequence[int]) -> Iterator[tuple[pa.Table, Groups]]:
+    """The rows in parts of at most GROUPS_AT_ONCE groups."""
+    stream = rows["stream"].to_numpy().astype(np.int64)
+    outside = np.isin(stream, list(references))
+    day = np.where(outside, 0, np.floor_divide(microseconds(rows["at"]), 24 * HOUR_US) * 24)
+    arrived = np.where(outside, 0, -np.floor_divide(-microseconds(rows["arrived"]), HOUR_US))
+    kinds, of_row = np.unique(np.column_stack([stream, day, arrived]), axis=0, return_inverse=True) if varied(stream, day, arrived) else (
+        np.array([[stream[0], day[0], arrived[0]]]), np.zeros(stream.size, np.int64)
+    )  # fmt: skip
+    of_row = of_row.reshape(-1)
+    for start in range(0, len(kinds), GROUPS_AT_ONCE):
+        some = kinds[start : start + GROUPS_AT_ONCE]
+        if len(some) == len(kinds):
+            yield rows, Groups(of_row, *some.T)
+            return
+        mask = (of_row >= start) & (of_row < start + len(some))
+        yield rows.filter(pa.array(mask)), Groups(of_row[mask] - start, *some.T)
+
+
+def varied(*columns: Ints) -> bool:
+    """Whether any of the columns has more than one value."""
+    return any(column[0] != column[-1] or (column != column[0]).any() for column in columns)
+
+
+def microseconds(column: pa.ChunkedArray) -> Ints:
+    """Microseconds since 1970 of a column of timestamps."""
+    return np.asarray(column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(), np.int64)
+
+
+def add_part(deltas: Deltas, model: Model, rows: pa.Table, groups: Groups, version: Version, threads: int) -> None:
+    """Adds the counts of all columns over the rows of one version."""
+    weights = None if rows["weight"].null_count == rows.num_rows else pc.fill_null(rows["weight"], 1.0).to_numpy()
+    marked = {code: marks(rows[name]) for code, name in ((ABSENT, "absent"), (WRONG_TYPE, "wrong"))}
+    numbers = [(each.id, each.column, version.edges.get(each.reference, Edges())) for each in model.columns if each.kind == "number"]
+    if model.task == "regression":
+        numbers.append((SCORE, "score", version.edges.get("score", Edges())))
+    columns = [(*values_of(rows[name]), plan_of(edges.edges)) for _, name, edges in numbers]
+    size = len(groups.stream)
+    histograms = histogram_columns(columns, threads, weights, groups.of_row, size)
+    for (measure, _, _), (values, _, _), histogram in zip(numbers, columns, histograms, strict=True):
+        n, w, w2 = histogram.n, histogram.w, histogram.w2
+        deltas.add_counts(groups, measure, -SPECIALS, *less_marked(deltas, groups, measure, marked, weights, (n, w, w2), NULL + SPECIALS))
+        if measure != SCORE:
+            add_finite(deltas, groups, measure, values, weights, histogram)
+    for each in model.columns:
+        if each.kind != "number":
+            codes = level_codes(rows[each.column], version.edges.get(each.reference, Edges()).levels)
+            width = int(codes.max(initial=0)) + 1 - UNSEEN
+            arrays = counted(groups.of_row, codes - UNSEEN, weights, size, width)
+            deltas.add_counts(groups, each.id, UNSEEN, *less_marked(deltas, groups, each.id, marked, weights, arrays, NULL - UNSEEN))
+
+
+def values_of(column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Numbers and the mask of those that are not null (None: all)."""
+    if not column.null_count:
+        return np.asarray(column.to_numpy(), np.float64), None
+    return np.asarray(pc.fill_null(column, 0.0).to_numpy(), np.float64), np.asarray(column.is_valid().to_numpy(), bool)
+
+
+def marks(lists: pa.ChunkedArray) -> dict[int, Ints]:
+    """Rows by column id, from a column of lists of ids."""
+    if lists.null_count == len(lists):
+        return {}
+    whole = lists.combine_chunks()
+    rows, ids = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole).to_numpy()
+    order = np.argsort(ids, kind="stable")
+    found, starts = np.unique(ids[order], return_index=True)
+    return {int(key): part for key, part in zip(found, np.split(rows[order].astype(np.int64), starts[1:]), strict=True)}
+
+
+Arrays = tuple[Ints, Floats | None, Floats | None]
+
+
+def less_marked(
+    deltas: Deltas,
+    groups: Groups,
+    measure: int,
+    marked: Mapping[int, dict[int, Ints]],
+    weights: Floats | None,
+    arrays: Arrays,
+    null_place: int,
+) -> Arrays:
+    """The arrays with rows marked absent or of a wrong type taken out of null; they are added to `deltas` in bins of their own."""
+    n, w, w2 = arrays
+    for code, rows_by_column in marked.items():
+        rows = rows_by_column.get(measure)
+        if rows is None:
+            continue
+        of_row, weight = groups.of_row[rows], None if weights is None else weights[rows]
+        taken = counted(of_row, np.zeros(rows.size, np.int64), weight, len(groups.stream), 1)
+        deltas.add_counts(groups, measure, code, *taken)
+        n[:, null_place] -= taken[0][:, 0]
+        if w is not None and w2 is not None and taken[1] is not None and taken[2] is not None:
+            w[:, null_place] -= taken[1][:, 0]
+            w2[:, null_place] -= taken[2][:, 0]
+    return n, w, w2
+
+
+def counted(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width: int) -> Arrays:
+    """Counts, Σ weight and Σ weight² of shape (groups, codes); rows of a negative group are left out."""
+    kept = of_row >= 0
+    if not kept.all():
+        of_row, codes, weights = of_row[kept], codes[kept], None if weights is None else weights[kept]
+    flat = of_row * width + codes
+
+    def total(weight: Floats | None) -> NDArray[np.generic]:
+        return np.bincount(flat, weight, size * width).reshape(size, width)
+
+    n = total(None).astype(np.int64)
+    return (n, None, None) if weights is None else (n, total(weights).astype(np.float64), total(weights**2).astype(np.float64))
+
+
+def level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
+    """Index of each text or boolean among the levels; UNSEEN for others, NULL for null."""
+    names = pc.if_else(column, "true", "false") if pa.types.is_boolean(column.type) else column
+    found = pc.fill_null(pc.index_in(names, value_set=pa.array(levels, names.type)), UNSEEN).to_numpy().astype(np.int64)
+    if column.null_count:
+        found[column.is_null().to_numpy()] = NULL
+    return found
+
+
+def add_finite(deltas: Deltas, groups: Groups, measure: int, values: Floats, weights: Floats | None, histogram: Histogram) -> None:
+    """Adds the sums of a number over its finite values (infinities are in the outer bins, but in no sum)."""
+    n = histogram.n[:, SPECIALS:].sum(axis=1)
+    w, w2 = (n.astype(np.float64) if each is None else each[:, SPECIALS:].sum(axis=1) for each in (histogram.w, histogram.w2))
+    if (infinite := np.isinf(values)).any():
+        rows = np.flatnonzero(infinite & (groups.of_row >= 0))
+        weight = None if weights is None else weights[rows]
+        out = counted(groups.of_row[rows], np.zeros(rows.size, np.int64), weight, n.size, 1)
+        n = n - out[0][:, 0]
+        w, w2 = (each - (out[0] if less is None else less)[:, 0] for each, less in ((w, out[1]), (w2, out[2])))
+    deltas.add_sums(groups, measure, n, w, w2, histogram)
+
+
+def write(writer: duckdb.DuckDBPyConnection, model: Model, deltas: Deltas) -> None:
+    """Inserts the collected rows."""
+    counts = [np.concatenate(column) for column in zip(*deltas.counts, strict=True)]
+    names = ["stream", "period", "measure", "bin", "arrived", "n", "w", "w2"]
+    insert(writer, model_table("counts", model.key), COUNT_COLUMNS, names, counts, {"slice": 0, "decision": 0, "label": -1, "status": 0})
+    sums = [np.concatenate(column) for column in zip(*deltas.sums, strict=True)]
+    names = ["stream", "period", "measure", "arrived", "n", "w", "w2", "total", "squares", "low", "high"]
+    insert(writer, model_table("sums", model.key), SUM_COLUMNS, names, sums, {"slice": 0})
+
+
+def insert(
+    writer: duckdb.DuckDBPyConnection,
+    table: str,
+    types: Mapping[str, str],
+    names: list[str],
+    columns: list[NDArray[np.generic]],
+    fixed: Mapping[str, int],
+) -> None:
+    """Inserts arrays as rows of a rollup table."""
+    if not columns or not columns[0].size:
+        return
+    writer.register("feature_deltas", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))
+    picked = ", ".join(f"{fixed[name]}::{kind}" if name in fixed else f"{name}::{kind}" for name, kind in types.items())
+    writer.execute(f"INSERT INTO {table} SELECT {picked} FROM feature_deltas")
+    writer.unregister("feature_deltas")

@@ -1,0 +1,75 @@
+"""Types of the search for counterfactuals: a feature that may change, and the state of a search."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from observability.worker.explain_job import scored
+from observability.worker.model import Model, Task
+from observability.worker.target_scores import reaches
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Free:
+    """A feature that may change. kind: number, category or boolean. low, high, decimals (0: whole numbers), scale (standard deviation): of numbers. levels: of
+    the others. own: the row's value.
+    """
+
+    name: str
+    kind: str
+    own: Any
+    low: float = 0.0
+    high: float = 0.0
+    decimals: int = 6
+    scale: float = 1.0
+    levels: tuple[Any, ...] = ()
+
+    def rounded(self, values: "Floats") -> "Floats":
+        """Numbers on the reference's grain and within its range."""
+        return np.asarray(np.clip(np.round(values, self.decimals), self.low, self.high))
+
+    def same(self, values: "pd.Series[Any]") -> "Bools":
+        """Whether values are the row's own."""
+        own_missing = self.own is None or self.own != self.own
+        return np.asarray(values.isna() if own_missing else values == self.own, np.bool_)
+
+    def cost(self, values: "pd.Series[Any]") -> "Floats":
+        """How large a change is: standard deviations of a number, 1 for another level or a value instead of none."""
+        changed = ~self.same(values)
+        if self.kind != "number" or self.own != self.own:
+            return np.asarray(changed, np.float64)
+        return np.where(changed, np.abs(values.to_numpy(np.float64) - float(self.own)) / (self.scale or 1.0), 0.0)
+
+
+@dataclass
+class Search:
+    """One row, the goal, what may change; counts how many rows the model was asked about."""
+
+    model: Model
+    task: Task
+    goal: dict[str, Any]
+    row: pd.DataFrame
+    free: list[Free]
+    asked: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def scores(self, frame: pd.DataFrame) -> "Floats":
+        """The model's scores of a table with the row's columns."""
+        self.asked += len(frame)
+        return scored(self.model, frame[list(self.model.columns)], self.task)
+
+    def reached(self, frame: pd.DataFrame) -> "Bools":
+        """Which rows have the answer that is wanted."""
+        return reaches(self.goal, self.scores(frame))
+
+    def copies(self, number: int) -> pd.DataFrame:
+        """The row, several times."""
+        return self.row.iloc[np.zeros(number, np.int64)].reset_index(drop=True)

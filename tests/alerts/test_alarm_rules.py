@@ -1,0 +1,113 @@
+"""Is every rule found with the limit that its analyzer really uses, and does the preview say what the weeks would have said?"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from observability.alerts import alarm_rules
+from observability.analyzers import discover
+from observability.core.metric_definitions import METRICS
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.monitoring import check
+from observability.review.agenda_items import rows
+from tests.support import review_world
+from tests.support.review_world import BROKEN, WEEKS
+
+NOW = WEEKS[-1].end + timedelta(days=7)
+RULES = alarm_rules.rules(ModelSettings())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with review_world.build(tmp_path_factory.mktemp("rules")) as opened:
+        yield opened
+
+
+def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
+    assert len(RULES) > 30
+    assert {each.metric for each in RULES} <= set(METRICS)
+    stated = alarm_rules.rules(ModelSettings(limits={"serving/drift/psi": 0.4}))
+    (psi,) = [each for each in stated if each.name == "serving/drift/psi"]
+    assert (psi.usual, psi.stated, psi.limit) == (0.25, 0.4, 0.4)
+
+
+def judged(store, limits):
+    model = store.catalog().model("eta")
+    window = Window("eta", BROKEN.start, BROKEN.end, as_of=BROKEN.end)
+    return check.model_findings(store, replace(model, settings=replace(model.settings, limits=limits)), window, BROKEN.end, (), "counts")
+
+
+def test_a_limit_that_nothing_reaches_silences_its_rule_and_no_other(store):
+    loud = [each for each in judged(store, {}) if each.severity == "act"]
+    names = {f"{each.analyzer}/{each.metric}" for each in loud}
+    assert {"data/quality/out_of_range_rate", "serving/drift/psi"} <= names & {each.name for each in RULES}
+    for name in sorted(names & {each.name for each in RULES}):
+        still = {f"{each.analyzer}/{each.metric}" for each in judged(store, {name: 1e9}) if each.severity == "act"}
+        assert name not in still
+        assert still == names - {name}
+
+
+def test_the_preview_says_what_each_week_would_have_said(store):
+    settings = replace(store.catalog().model("eta").settings, limits={"serving/drift/psi": 1e9})
+    said = alarm_rules.preview(store, "eta", settings, now=NOW)
+    assert [each.week for each in said] == list(WEEKS)
+    (week,) = [each for each in said if each.week == BROKEN]
+    lost = {(each.analyzer, each.metric) for each in week.ended} | {(old.analyzer, old.metric) for old, _ in week.changed}
+    assert lost == {("serving/drift", "psi")}
+    assert not week.began
+    assert week.before["act"] > week.after["act"] == 0
+    assert all(not each.began and not each.ended for each in said if each.week != BROKEN)
+
+
+def test_only_the_analyzers_that_a_change_concerns_are_asked():
+    old = ModelSettings()
+    assert alarm_rules.concerned(old, replace(old, limits={"serving/drift/psi": 0.4, "data/quality/null_rate": 0.1})) == (
+        "data/quality",
+        "serving/drift",
+    )
+    assert alarm_rules.concerned(old, replace(old, threshold=0.7)) == ()
+
+
+def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
+    model = store.catalog().model("eta")
+    said = alarm_rules.judged(store, model, BROKEN, ("serving/multivariate_drift",))
+    assert "domain_auc" in {each.metric for each in said if each.value is not None}
+    limits = {"serving/multivariate_drift/domain_auc": 0.9}
+    assert not alarm_rules.partial(model.settings, replace(model.settings, limits=limits))
+    assert alarm_rules.partial(model.settings, replace(model.settings, threshold=0.4))
+
+
+def test_who_owns_a_model_changes_nothing_that_is_said():
+    old = ModelSettings(owner="desk")
+    assert alarm_rules.unheard(old, replace(old, owner="night desk", description="Minutes until a taxi comes"))
+    assert not alarm_rules.unheard(old, replace(old, owner="night desk", threshold=0.4))
+
+
+def test_a_limit_that_an_analyzer_reads_is_declared():
+    """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
+    silent = {
+        "training/runs",
+        "operations/cost",
+        "data/requests",
+        "serving/slices",
+        "data/batches",
+        "data/cleaning",
+        "data/datasets",
+        "data/labelling",
+        "serving/why_changed",
+    }
+    assert {each.name for each in discover() if not each.limits} <= silent
+
+
+def test_a_change_of_settings_is_an_event_that_says_what_it_was(store):
+    model = store.catalog().model("eta")
+    alarm_rules.keep(store, "eta", replace(model.settings, limits={"data/quality/null_rate": 0.2}, owner="bob"), author="Ann")
+    model = store.catalog().model("eta")
+    assert (model.settings.limits, model.settings.owner) == ({"data/quality/null_rate": 0.2}, "bob")
+    alarm_rules.keep(store, "eta", replace(model.settings, budget_per_month=500.0), author="Ann")
+    alarm_rules.keep(store, "eta", store.catalog().model("eta").settings, author="Ann")
+    assert [(each["what"], each["text"]) for each in rows(store, "event") if each["what"] != "deploy"] == [
+        ("threshold", "Ann: limits: data/quality/null_rate 0.2 (it was not decided)."), ("note", "Ann: budget per month: 500, it was not decided."),
+    ]  # fmt: skip

@@ -1,0 +1,225 @@
+"""One message a fault: what is said about incidents, and what people's words make of it."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from observability.alerts.alert_decisions import SETTLE, decide
+from observability.alerts.alert_state import precision, standing
+from observability.alerts.config import Config, checked
+from observability.core.errors import UsageError
+from observability.core.finding import Finding
+from observability.incidents.grouping import Incident
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CONFIG = Config(
+    channels={"team": "json://127.0.0.1:9", "all": "json://127.0.0.1:9"}, routes={"ann": ("team",)}, default=("all",), dashboard="https://x"
+)
+
+
+def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", model="m", value=0.4):
+    return Finding(
+        analyzer, model, "1", subject, metric, value, 500, severity, f"`{subject}` is null in 40 %.", NOW, NOW, "reference", unit="share"
+    )
+
+
+def incident(name="i1", severity="act", model="m", lead=None, beside=()):
+    first = lead or finding(severity=severity, model=model)
+    return Incident(name, model, "input", first, tuple(beside), severity, None, None, first.because)
+
+
+def decided(incidents, said=(), *, now=NOW, config=CONFIG, seen=None, judged=None):
+    alerts = standing(said, now)
+    return decide(incidents, alerts, seen or {}, alerts if judged is None else judged, {"m": "ann"}, config, now).records
+
+
+def person(says, at, **more):
+    return {"kind": "alert", "incident": "i1", "at": at, "author": "bob", "says": says} | more
+
+
+def test_an_incident_is_told_once_to_its_owner():
+    first = decided([incident()])
+    assert [each["kind"] for each in first] == ["alert", "message"]
+    assert first[1]["channel"] == "team"
+    assert first[1]["text"] == "age is null in 40 %.\nSuspected source: input.\nhttps://x/alerts?incident=i1"
+    assert decided([incident()], [first[0]], now=NOW + HOUR) == ()
+
+
+def test_whoever_has_no_owner_gets_the_default_channel():
+    found = decide([incident()], {}, {}, ["m"], {}, CONFIG, NOW).records
+    assert [each["channel"] for each in found if each["kind"] == "message"] == ["all"]
+
+
+@pytest.mark.parametrize(("severity", "least", "told"), [("act", "act", True), ("watch", "act", False), ("watch", "watch", True)])
+def test_only_what_is_bad_enough_is_told(severity, least, told):
+    config = Config(channels=CONFIG.channels, default=("all",), least=least)
+    assert bool(decided([incident(severity=severity)], config=config)) is told
+
+
+def test_what_gets_worse_is_told_again_whatever_was_said_before():
+    config = Config(channels=CONFIG.channels, default=("all",), least="watch")
+    (alert, message) = decided([incident(severity="watch")], config=config)
+    for says in ("acknowledged", "snoozed"):
+        said = [alert, person(says, NOW + HOUR, until=NOW + 100 * HOUR)]
+        worse = decided([incident()], said, now=NOW + 2 * HOUR, config=config)
+        assert [each.get("says") for each in worse] == ["worse", None]
+        assert worse[1]["message"] != message["message"]
+        assert standing([*said, worse[0]], NOW + 2 * HOUR)["i1"].state == "open"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "says"),
+    [("null_rate", 0.59, None), ("null_rate", 0.61, "worse"), ("null_rate", 0.1, None), ("accuracy", 0.2, None), ("accuracy", 0.0, "worse"), ("volume", 40.0, None)],
+)  # fmt: skip
+@pytest.mark.parametrize("answer", [{"says": "acknowledged"}, {"says": "snoozed"}, {"says": "snoozed", "until": NOW + 100 * HOUR}])
+def test_what_is_known_is_told_again_where_it_is_half_again_as_bad(metric, value, says, answer):
+    alert = decided([incident(lead=finding(metric=metric))])[0]
+    assert alert["value"] == 0.4
+    known = [alert, person(at=NOW + HOUR, **answer)]
+    again = decided([incident(lead=finding(metric=metric, value=value))], known, now=NOW + 2 * HOUR)
+    assert [each["says"] for each in again if each["kind"] == "alert"] == ([says] if says else [])
+    if says:
+        after = [*known, again[0], person(at=NOW + 3 * HOUR, **answer)]
+        assert decided([incident(lead=finding(metric=metric, value=value))], after, now=NOW + 4 * HOUR) == (), "from the new value on"
+    opened = [alert]
+    assert decided([incident(lead=finding(metric=metric, value=value))], opened, now=NOW + 2 * HOUR) == (), (
+        "nobody knows of it yet: it was told"
+    )
+
+
+def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
+    (alert, _) = decided([incident()])
+    said = [alert, person("snoozed", NOW + HOUR)]
+    for later in (HOUR, 1000 * HOUR):
+        assert standing(said, NOW + HOUR + later)["i1"].state == "snoozed"
+        assert decided([incident()], said, now=NOW + HOUR + later) == ()
+    (gone,) = decided([], said, now=NOW + 1001 * HOUR, judged=["i1"])
+    assert gone["says"] == "resolved"
+
+
+def test_the_key_of_a_message_is_the_same_when_it_is_made_anew():
+    assert decided([incident()])[1]["message"] == decided([incident()], now=NOW + HOUR)[1]["message"]
+
+
+def test_what_is_gone_for_hours_is_resolved_and_told_again_when_it_comes_back():
+    (alert, message) = decided([incident()])
+    assert decided([], [alert], now=NOW + SETTLE - HOUR) == ()
+    assert decided([], [alert], now=NOW + 2 * SETTLE, seen={"i1": NOW + 2 * SETTLE - HOUR}) == ()
+    (resolved,) = decided([], [alert], now=NOW + SETTLE)
+    assert resolved["says"] == "resolved"
+    back = decided([incident()], [alert, resolved], now=NOW + SETTLE + HOUR)
+    assert [each["kind"] for each in back] == ["alert", "message"]
+    assert back[1]["message"] != message["message"]
+
+
+def told_over(looks, said=()):
+    """What is told over looks a day apart, with the alerts that stand in the end."""
+    said, told = list(said), []
+    for day, found in enumerate(looks):
+        now = NOW + day * 24 * HOUR
+        records = decided(found, said, now=now)
+        said += [each for each in records if each["kind"] == "alert"]
+        told += [each for each in records if each["kind"] == "message"]
+    return told, standing(said, now)
+
+
+def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about_it():
+    told, alerts = told_over([[incident(f"dated {day}")] for day in range(6)])
+    assert len(told) == 1
+    assert list(alerts) == ["dated 0"]
+    (alert, _) = decided([incident()])
+    for says in ("acknowledged", "snoozed"):
+        told, alerts = told_over([[incident("i7")], []], [alert, person(says, NOW, until=NOW + 100 * HOUR)])
+        assert not told
+        assert alerts["i1"].state == "resolved"
+
+
+def test_columns_that_lead_by_turns_are_one_fault():
+    age, income, plan = (finding(name, "serving/drift", "psi") for name in ("age", "income", "plan"))
+    told, _ = told_over([
+        [incident("i1", lead=age, beside=[income])], [incident("i2", lead=income, beside=[age])], [incident("i3", lead=plan, beside=[age])],
+        [incident("i4", lead=income), incident("i5", lead=age)],
+    ])  # fmt: skip
+    assert len(told) == 1
+
+
+def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
+    age, income = finding("age", "serving/drift", "psi"), finding("income")
+    told, alerts = told_over([[incident("i1", lead=age)], [incident("i2", lead=income, beside=[age])]])
+    assert len(told) == 2
+    assert set(alerts) == {"i1", "i2"}
+    assert len(told_over([[incident("i1")], [incident("i1"), incident("i2", model="n", lead=finding(model="n"))]])[0]) == 2
+
+
+def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():
+    age, income = finding("age"), finding("income")
+    apart = [incident("i1", lead=age), incident("i2", lead=income)]
+    told, alerts = told_over([apart, [incident("i3", lead=age, beside=[income])], apart])
+    assert len(told) == 2
+    assert {each.state for each in alerts.values()} == {"open"}
+
+
+def test_two_incidents_of_one_fault_are_told_once_in_one_check():
+    age, income = (finding(name, "serving/drift", "psi") for name in ("age", "income"))
+    assert len(told_over([[incident("i1", lead=age, beside=[income]), incident("i2", lead=income)]])[0]) == 1
+
+
+def test_a_model_that_was_not_judged_is_not_resolved():
+    (alert, _) = decided([incident()])
+    assert decided([], [alert], now=NOW + 2 * SETTLE, judged=("i2",)) == ()
+
+
+def test_a_snooze_ends_by_itself():
+    (alert, _) = decided([incident()])
+    said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
+    assert standing(said, NOW + 4 * HOUR)["i1"].state == "snoozed"
+    assert standing(said, NOW + 5 * HOUR)["i1"].state == "open"
+
+
+def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
+    (alert, message) = decided([incident()])
+    said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
+    assert decided([incident()], said, now=NOW + 4 * HOUR) == ()
+    assert decided([], said, now=NOW + 5 * HOUR) == ()
+    (woken, again) = decided([incident("i9")], said, now=NOW + 5 * HOUR)
+    assert (woken["says"], woken["incident"]) == ("woken", "i1")
+    assert again["title"] == "Act, still there after its snooze: m"
+    assert again["message"] != message["message"]
+    assert decided([incident()], [*said, woken], now=NOW + 6 * HOUR) == ()
+    second = [*said, woken, person("snoozed", NOW + 7 * HOUR, until=NOW + 9 * HOUR)]
+    assert [each.get("says") for each in decided([incident()], second, now=NOW + 9 * HOUR)] == ["woken", None]
+
+
+def test_useful_is_asked_once_and_adds_up():
+    (alert, _) = decided([incident()])
+    said = [alert, person("useful", NOW), person("not_useful", NOW + HOUR)]
+    assert standing(said, NOW)["i1"].useful is False
+    many = []
+    for place in range(8):
+        many += [{**alert, "incident": f"i{place}"}, {**person("useful" if place < 6 else "not_useful", NOW), "incident": f"i{place}"}]
+    found = precision(standing(many, NOW).values())
+    assert (found.useful, found.judged) == (6, 8)
+    assert found.share.value == pytest.approx(0.75)
+    assert precision(standing([alert], NOW).values()).share is None
+
+
+@pytest.mark.parametrize(
+    ("hour", "expected"), [(12, NOW), (23, datetime(2026, 3, 3, 6, tzinfo=UTC)), (3, datetime(2026, 3, 2, 6, tzinfo=UTC))]
+)
+def test_quiet_hours_hold_a_message_until_they_end(hour, expected):
+    config = Config(quiet=(time(22), time(7)), zone=ZoneInfo("Europe/Paris"))
+    assert config.send_at(NOW.replace(hour=hour)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ({"chanels": {}}, "unknown table"), ({"alerts": {"default": ["nobody"]}}, "unknown channel"), ({"alerts": {"least": "fine"}}, "unknown severity"),
+        ({"alerts": {"quiet": "late"}}, "quiet hours"), ({"alerts": {"timezone": "Mars"}}, "unknown time zone"), ({"alerts": {"loud": 1}}, "unknown setting"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_the_settings_is_said(body, part):
+    with pytest.raises(UsageError, match=part):
+        checked(body)

@@ -1,0 +1,106 @@
+"""Messages leave over loopback, once; what fails is tried again later, and quiet hours are kept. What a crash does to them is in test_killed.py."""
+
+import http.server
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.alerts import alert_log
+from observability.alerts.config import FILE, Config, read
+from observability.alerts.delivery import TRIES, deliver, may_leave
+from observability.store.ingest import record_writer
+from observability.store.opener import open_store
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook():
+    """A webhook on loopback; `got` holds (key, body) of each request, `status` is what it answers."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.got.append((self.headers["Idempotency-Key"], body))
+            self.send_response(server.status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.got, server.status = [], 200
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "home") as opened:
+        yield opened
+
+
+def config(hook):
+    return Config(channels={"hook": f"json://127.0.0.1:{hook.server_address[1]}/observability"}, default=("hook",))
+
+
+def queue(store, key="k1", **more):
+    body = {
+        "kind": "message",
+        "message": key,
+        "at": NOW,
+        "state": "queued",
+        "incident": "i1",
+        "channel": "hook",
+        "title": "Act: m",
+        "text": "It <b>broke</b>.",
+    }
+    record_writer.write(store, [body | more])
+
+
+def test_a_message_leaves_once_with_its_key(store, hook):
+    queue(store)
+    assert deliver(store, config(hook), NOW) == 1
+    assert deliver(store, config(hook), NOW + timedelta(hours=1)) == 0
+    ((key, body),) = hook.got
+    assert key == "k1"
+    assert (body["title"], body["message"]) == ("Act: m", "It <b>broke</b>.")
+    assert alert_log.messages(store)["k1"].state == "sent"
+
+
+def test_a_channel_that_fails_is_tried_again_later_and_stops_no_other(store, hook):
+    queue(store)
+    queue(store, "k2", channel="gone")
+    hook.status = 500
+    assert deliver(store, config(hook), NOW) == 0
+    found = alert_log.messages(store)
+    assert (found["k1"].state, found["k2"].state) == ("failed", "failed")
+    assert "no channel 'gone'" in found["k2"].error
+    hook.status = 200
+    assert deliver(store, config(hook), NOW + timedelta(seconds=30)) == 0
+    assert deliver(store, config(hook), NOW + timedelta(minutes=2)) == 1
+    assert {key for key, _ in hook.got} == {"k1"}
+
+
+def test_a_message_waits_for_the_end_of_quiet_hours_and_is_given_up_in_the_end(store):
+    queue(store, not_before=NOW + timedelta(hours=5))
+    message = alert_log.messages(store)["k1"]
+    assert not may_leave(message, NOW)
+    assert may_leave(message, NOW + timedelta(hours=5))
+    given_up = alert_log.Message("k", "i", "c", "", "", None, NOW, "failed", TRIES, NOW)
+    assert not may_leave(given_up, NOW + timedelta(days=9))
+
+
+def test_settings_are_read_from_the_home(tmp_path):
+    assert read(tmp_path) == Config()
+    (tmp_path / FILE).write_text(
+        '[channels]\nteam = "json://127.0.0.1:9"\n[routes]\n"ann" = ["team"]\n[alerts]\ndefault = ["team"]\nleast = "watch"\n'
+    )
+    found = read(tmp_path)
+    assert found.channels_of("ann") == ("team",)
+    assert found.repeats("team") is False
+    assert Config(channels={"mail": "mailto://x"}).repeats("mail") is True

@@ -1,0 +1,32 @@
+from datetime import UTC, datetime, timedelta
+
+from observability.alerts.alert_state import Alert
+from observability.alerts.rule_usefulness import names, uses
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def alert(rule, useful=None, day=0):
+    at = NOW + timedelta(days=day)
+    return Alert(f"i{day}{rule}", "m", "t", "input", "act", "open", at, at, useful=useful, rule=rule)
+
+
+def test_rules_are_told_by_what_became_of_their_alarms():
+    known = names()
+    assert "serving/drift/psi" in known
+    alerts = [
+        *(alert("serving/drift/psi", False, day) for day in range(2)), alert("serving/drift/psi", None, 5), alert("serving/drift/psi", True, 3),
+        alert("data/quality/null_rate", True), alert("data/quality/null_rate", None, 1),
+    ]  # fmt: skip
+    found = uses(alerts)
+    first, second = found[:2]
+    assert (first.rule, first.fired, first.answers.useful, first.answers.judged, first.useless) == ("serving/drift/psi", 4, 1, 3, True)
+    assert first.last == NOW + timedelta(days=5)
+    assert (second.rule, second.fired, second.useless) == ("data/quality/null_rate", 2, False)
+    silent = [each.rule for each in found if not each.fired]
+    assert set(silent) == set(known) - {"serving/drift/psi", "data/quality/null_rate"}
+    assert all(each.last is None for each in found if not each.fired)
+
+
+def test_a_rule_that_is_declared_no_more_still_tells_its_alarms():
+    assert uses([alert("old/rule/x")])[0].rule == "old/rule/x"

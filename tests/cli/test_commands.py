@@ -1,0 +1,234 @@
+"""Does the command line do what the contract says, from end to end, and does it say plainly what went wrong?"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from observability.cli import main
+from observability.core.metric_definitions import METRICS
+from observability.server import process_lock
+from tests.support import outside_project, raw_rows
+from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
+from tests.support.running import dashboard, free_port
+from tests.support.sample_home import ROOT, environment
+
+REGISTER = (
+    "register", "--model", "shop", "--version", "1", "--task", "binary", "--label", outside_project.LABEL, "--score", outside_project.SCORE,
+    "--at", outside_project.WHEN, "--positive", "left", "--sensitive", "member", "--features", ",".join(outside_project.FEATURES),
+)  # fmt: skip
+LOAD = (
+    "load", "--kind", "prediction", "--model", "shop", "--version", "1", "--features", ",".join(outside_project.FEATURES), "--timezone", "UTC",
+    "--map", f"{outside_project.TICKET}=id", "--map", f"{outside_project.WHEN}=at", "--map", f"{outside_project.SCORE}=score", "--map", f"{outside_project.LABEL}=label",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A stranger's reference and serving logs, as CSV."""
+    folder = tmp_path_factory.mktemp("stranger")
+    found = {"reference": folder / "held_out.csv", "logs": folder / "march.csv"}
+    outside_project.held_out().to_csv(found["reference"], index=False)
+    outside_project.served().to_csv(found["logs"], index=False)
+    return found
+
+
+def test_a_strangers_files_from_registration_to_removal(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
+    home, held_out, served = tmp_path / "home", outside_project.held_out(), outside_project.served()
+    said = command(home, *REGISTER, "--reference", files["reference"])
+    assert said.code == 0, said.error
+    assert "left is the positive class" in said.out and "Fairness is judged on member" in said.out
+    assert (
+        f"On these rows the accuracy is {100 * outside_project.accuracy(held_out):.1f} %, the ROC AUC {outside_project.auc(held_out):.3f};"
+        in said.out
+    )
+
+    loaded = command(home, *LOAD, files["logs"], "--json").json()
+    rows = len(served)
+    assert loaded == {"lines": rows, "stored": rows, "duplicates": 0, "rejected": 0, "reasons": {}}
+    again = command(home, *LOAD, files["logs"], "--json").json()
+    assert again == {"lines": rows, "stored": 0, "duplicates": rows, "rejected": 0, "reasons": {}}
+
+    window = ("--model", "shop", "--from", "2024-03-04", "--to", "2024-03-19", "--json")
+    findings = by_metric(command(home, "check", *window).json())
+    assert findings["accuracy"]["n"] == rows
+    assert findings["accuracy"]["value"] == pytest.approx(outside_project.accuracy(served), rel=1e-9)
+    assert findings["roc_auc"]["value"] == pytest.approx(outside_project.auc(served), abs=1e-3)
+
+    settings = tmp_path / "shop.toml"
+    settings.write_text('[settings]\nowner = "crm"\nthreshold = 0.3\n')
+    assert command(home, "settings", "shop", "--settings", settings, "--json").json()["threshold"] == 0.3
+    assert command(home, "settings", "shop", "--json").json()["owner"] == "crm"
+    moved = by_metric(command(home, "check", *window).json())
+    assert moved["accuracy"]["value"] == pytest.approx(outside_project.accuracy(served, 0.3), rel=1e-9)
+
+    status = command(home, "status", "--json").json()
+    shop = status["models"][0]
+    assert (shop["model"], shop["versions"], shop["predictions"], shop["reference_rows"]) == ("shop", 1, rows, len(held_out))
+    assert command(home, "remove", "shop").out.startswith("Removed shop.")
+    assert command(home, "status", "--json").json()["models"] == []
+    one_sentence(command(home, "remove", "shop"), 2, "shop")
+
+
+def test_a_map_renames_the_columns_of_a_reference(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
+    renamed = ("--map", f"{outside_project.SCORE}=score", "--map", "spend_eur=spend", "--features", "spend,visits", "--json")
+    argv = [each if each != outside_project.SCORE else "score" for each in REGISTER if each not in ("--sensitive", "member")]
+    said = command(tmp_path / "home", *argv, "--reference", files["reference"], *renamed).json()
+    assert (said["model"], said["version"]) == ("shop", "1")
+    assert any(each == "2 features: 2 numbers (spend, visits)." for each in said["inferred"])
+
+
+WRONG = {
+    "page.csv": "HTML", "nothing.csv": "empty", "cut.parquet": "Parquet", "sheet.csv": "spreadsheet", "latin.csv": "UTF-8", "header.csv": "no rows",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("verb", ["register", "load"])
+def test_a_wrong_file_leaves_one_sentence_and_nothing_else(verb: str, name: str, command: Command, tmp_path: Path) -> None:
+    home, (path, word) = tmp_path / "home", outside_project.wrong_files(tmp_path)[name]
+    before = contents(home, command)
+    done = command(home, *REGISTER, "--reference", path) if verb == "register" else command(home, *LOAD, path)
+    one_sentence(done, 2, name, word)
+    assert contents(home, command) == before
+
+
+def test_columns_that_are_missing_are_named(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
+    home = tmp_path / "home"
+    without = tmp_path / "without.csv"
+    outside_project.served().drop(columns=[outside_project.TICKET]).to_csv(without, index=False)
+    before = contents(home, command)
+    one_sentence(command(home, *LOAD, without), 2, outside_project.TICKET)
+    one_sentence(command(home, "load", files["logs"], "--kind", "prediction", "--model", "shop", "--version", "1"), 2, "'id'", "march.csv")
+    argv = [each if each != outside_project.LABEL else "chruned" for each in REGISTER]
+    one_sentence(command(home, *argv, "--reference", files["reference"]), 2, "chruned", "churned")
+    one_sentence(command(home, *REGISTER, "--reference", tmp_path / "nowhere.csv"), 2, "nowhere.csv")
+    assert contents(home, command) == before
+
+
+def test_an_unknown_ending_and_a_wrong_second_file_load_nothing(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
+    home = tmp_path / "home"
+    book = tmp_path / "march.xlsx"
+    book.write_bytes(b"PK\x03\x04")
+    before = contents(home, command)
+    one_sentence(command(home, *LOAD, book), 2, "march.xlsx", ".parquet")
+    one_sentence(command(home, *REGISTER, "--reference", book), 2, "march.xlsx")
+    one_sentence(command(home, *LOAD, files["logs"], outside_project.wrong_files(tmp_path)["cut.parquet"][0]), 2, "cut.parquet")
+    assert contents(home, command) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (("check", "--model", "nope"), "nope"),
+        (("check", "--from", "yesterday"), "yesterday"),
+        (("check", "--model", "employment", "--from", "2017-02-01", "--to", "2017-01-01"), "before it starts"),
+        (("check", "--fail-on", "panic"), "panic"),
+        (("check", "--model", "flights-late", "--slice", "shoe_size=44"), "shoe_size"),
+        (("settings", "nope"), "nope"),
+        (("load", "--map", "theirs"), "theirs=ours"),
+        (("dance",), "dance"),
+        (("demo",), "not empty"),
+    ],
+)
+def test_wrong_use_ends_with_one_sentence(argv: tuple[str, ...], word: str, command: Command, stored_fleet: Path) -> None:
+    one_sentence(command(stored_fleet, *argv), 2, word)
+
+
+@pytest.mark.parametrize("name", ["demo", "register", "settings", "load", "check", "metrics", "status", "remove", "serve"])
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"Example: python -m observability {name}" in capsys.readouterr().out
+
+
+def test_metrics_names_every_metric_and_needs_no_store(command: Command, tmp_path: Path) -> None:
+    listed = command(tmp_path / "home", "metrics", "--json").json()
+    assert [each["name"] for each in listed] == list(METRICS)
+    assert all(each[key] for each in listed for key in ("title", "unit", "meaning", "formula", "source"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_demo_if_empty_leaves_a_full_store_alone(command: Command, stored_fleet: Path) -> None:
+    before = contents(stored_fleet, command)
+    assert command(stored_fleet, "demo", "--if-empty") == Done(0, "", "")
+    assert contents(stored_fleet, command) == before
+
+
+def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Path) -> None:
+    models = {each["model"]: each for each in command(stored_fleet, "status", "--json").json()["models"]}
+    for name in ("flights-delay", "flights-late", "employment", "sentiment"):
+        assert models[name]["predictions"] == len(raw_rows.predictions(name))
+        assert models[name]["reference_rows"] == len(raw_rows.reference(name))
+
+
+def test_a_store_that_another_process_holds_ends_with_three_and_its_pid(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr(main, "WAIT", 0.5)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from observability.server import process_lock; lock = process_lock.take_lock(Path(sys.argv[1])); "
+         "print('held', flush=True); sys.stdin.read()", str(home)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(home),
+    )  # fmt: skip
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        one_sentence(command(home, "status"), 3, "another process")
+        process_lock.write_address(home, process_lock.Address(holder.pid, free_port(), "nobody listens"))
+        one_sentence(command(home, "status"), 3, f"process {holder.pid}")
+        one_sentence(command(home, "serve", "--port", free_port()), 3, f"process {holder.pid}")
+    finally:
+        holder.communicate("")
+    assert command(home, "status").code == 0
+
+
+def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path, command: Command, files: dict[str, Path]) -> None:
+    extra = tmp_path / "extra.jsonl"
+    rows = raw_rows.last_week(raw_rows.predictions("employment")).head(50)
+    extra.write_text(
+        "".join(
+            json.dumps({"kind": "label", "id": each, "at": "2018-12-31T23:00:00Z", "model": "employment", "value": int(1 - label),
+                        "source": "correction"}) + "\n"
+            for each, label in zip(rows["id"], rows["label"])
+        )
+    )  # fmt: skip
+    with dashboard(own_fleet) as running:
+        address = process_lock.read_address(own_fleet)
+        assert address is not None and address.pid == running.pid
+        assert (own_fleet / "owner.json").stat().st_mode & 0o077 == 0
+        before = by_metric(spawn(own_fleet, "check", "--model", "employment", "--json").json())
+        loaded = spawn(own_fleet, "load", extra.name, "--json", cwd=tmp_path).json()
+        assert loaded == {"lines": 50, "stored": 50, "duplicates": 0, "rejected": 0, "reasons": {}}
+        after = by_metric(command(own_fleet, "check", "--model", "employment", "--json").json())
+        week = raw_rows.last_week(raw_rows.predictions("employment"))
+        flipped = week.assign(label=week["label"].where(~week["id"].isin(rows["id"]), 1 - week["label"]))
+        for found, truth in ((before, week), (after, flipped)):
+            expected = raw_rows.classification(truth, raw_rows.threshold("employment"))["accuracy"]
+            assert found["accuracy"]["value"] == pytest.approx(expected, rel=1e-9)
+        assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
+        assert [each["model"] for each in running.status()["models"]] == [
+            "employment",
+            "flights-delay",
+            "flights-late",
+            "sentiment",
+            "shop",
+        ]
+        assert command(own_fleet, "remove", "shop").code == 0
+        one_sentence(command(own_fleet, *LOAD, outside_project.wrong_files(tmp_path)["page.csv"][0]), 2, "page.csv")
+        assert (
+            command(own_fleet, "check", "--model", "flights-delay", "--from", "2013-06-24", "--to", "2013-07-01", "--fail-on", "act").code
+            == 1
+        )
+        done = spawn(own_fleet, "serve", "--port", free_port())
+        assert (done.code, f"process {running.pid}" in done.error) == (3, True)
+    assert not (own_fleet / "owner.json").exists()
+    assert [each["model"] for each in command(own_fleet, "status", "--json").json()["models"]] == [
+        "employment",
+        "flights-delay",
+        "flights-late",
+        "sentiment",
+    ]

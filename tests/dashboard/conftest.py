@@ -1,0 +1,48 @@
+"""The small world of tests/support/dashboard_world.py as the store that this process owns."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observability.dashboard import load
+from observability.server import process_lock
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from tests.support.dashboard_world import END, World, build
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The store, filled once."""
+    found = build(tmp_path_factory.mktemp("views"))
+    yield found
+    found.store.close()
+
+
+@pytest.fixture
+def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world as the store that this process owns, and a clock that stands at the end of its window."""
+    monkeypatch.setattr(process_lock, "current_store", lambda: world.store)
+    monkeypatch.setattr(load, "now", lambda: END)
+    return world
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store without anything as the one that this process owns."""
+    store = open_store(tmp_path / "home")
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
+    yield store
+    store.close()
+
+
+def land(store: Store, records: Iterable[dict[str, Any]], folder: Path) -> None:
+    """Puts records into a store, each arrived when it happened; none may be rejected."""
+    path = folder / "lines.jsonl"
+    path.write_text("".join(json.dumps(each | {"received_at": each["at"]}) + "\n" for each in records), encoding="utf-8")
+    assert load_files(store, [path], Defaults()).rejected == 0

@@ -1,0 +1,132 @@
+"""Does a file become a model on the page: said in plain words, corrected, registered, its logs loaded, and the copies deleted?"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.dashboard import links
+from observability.dashboard.operations import intake
+from observability.store.db.database import Store
+
+SHELL = str(Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py")
+
+
+def held_out(n: int = 600) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {"income": rng.lognormal(10, 0.5, n).round(2), "region": rng.choice(["north", "south"], n), "sex": rng.choice(["F", "M"], n)}
+    )
+    frame["p_default"] = rng.random(n).round(3)
+    frame["repaid_or_not"] = np.where(rng.random(n) < frame["p_default"], "default", "paid")
+    return frame
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def opened(name: str = "credit") -> AppTest:
+    app = AppTest.from_file(SHELL, default_timeout=60)
+    app.switch_page(str(links.page_files()["add_model"])).run()
+    app.text_input(key="new-model").input(name).run()
+    return app
+
+
+def pick(app: AppTest, label: str, value: str) -> None:
+    next(each for each in app.selectbox if each.label == label).set_value(value)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(each for each in app.button if each.label == label).click().run()
+    assert not app.exception, [each.message for each in app.exception]
+    return app
+
+
+def said(app: AppTest) -> str:
+    parts = [each.value for kind in ("markdown", "warning", "error", "success", "caption") for each in getattr(app, kind)]
+    return "\n".join(parts).replace("\\", "")
+
+
+def copies(store: Store) -> list[Path]:
+    return [each for each in (store.home / "uploads").rglob("*") if each.is_file()]
+
+
+def test_from_a_file_to_a_loaded_model(empty: Store) -> None:
+    app = opened()
+    app.file_uploader(key="new-reference").upload("held out.csv", csv(held_out())).run()
+    assert "no column is named like the label" in said(app) and "Say it below" in said(app) and "--" not in said(app)
+    assert not [each for each in app.button if each.label.startswith("Register")]
+    assert len(copies(empty)) == 1
+    pick(app, "Label (the truth)", "repaid_or_not")
+    pick(app, "Score", "p_default")
+    press(app, "Look again with this")
+    assert "paid" in said(app) and not [each for each in app.button if each.label.startswith("Register")]
+    pick(app, "Positive class (binary)", "default")
+    press(app, "Look again with this")
+    assert "repaid_or_not is the label" in said(app) and "3 features: 1 number (income); 2 categories (region, sex)." in said(app)
+    assert empty.catalog().models == ()
+
+    press(app, "Register version 1")
+    assert "credit version 1 is registered with 600 reference rows." in said(app)
+    model = empty.catalog().model("credit")
+    assert model.task == "binary" and model.versions[0].features == ("income", "region", "sex")
+    assert copies(empty) == []
+
+    logs = held_out(200).drop(columns="repaid_or_not").assign(ref=[f"r{i}" for i in range(200)], scored="2026-03-01 12:00:00")
+    app.file_uploader(key="new-logs").upload("march.csv", csv(logs)).run()
+    assert next(each for each in app.selectbox if each.key == "log-score").value == "p_default"
+    app.selectbox(key="log-at").set_value("scored")
+    app.selectbox(key="log-id").set_value("ref")
+    press(app, "Load")
+    assert "200 lines: 200 stored, 0 duplicates, 0 rejected." in said(app)
+    assert copies(empty) == []
+
+
+def test_columns_can_be_corrected(empty: Store) -> None:
+    app = opened("corrected")
+    app.file_uploader(key="new-reference").upload(
+        "a.csv", csv(held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0}))
+    ).run()
+    assert "label is the label" in said(app)
+    editor = app.data_editor[0]
+    assert list(editor.value["column"]) == ["income", "region", "sex"] and editor.value["feature"].all()
+    press(app, "Register version 1")
+    assert {each.name for each in empty.catalog().model("corrected").columns} == {"income", "region", "sex"}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [("a.csv", b""), ("a.parquet", b"PAR1nonsense"), ("a.jsonl", b"not json\n"), ("a.csv", b"only_a_header\n")]
+)
+def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: bytes, empty: Store) -> None:
+    app = opened()
+    app.file_uploader(key="new-reference").upload(name, body).run()
+    assert not app.exception
+    assert len(app.error) + len(app.warning) == 1
+    assert empty.catalog().models == () and not [each for each in app.button if each.label.startswith("Register")]
+
+
+def test_a_file_without_a_model_name_waits(empty: Store) -> None:
+    app = AppTest.from_file(SHELL, default_timeout=60)
+    app.switch_page(str(links.page_files()["add_model"])).run()
+    app.file_uploader(key="new-reference").upload("a.csv", csv(held_out())).run()
+    assert [each.value for each in app.info] == ["Give the model a name to go on."]
+
+
+def test_the_copy_has_a_name_of_our_own(empty: Store) -> None:
+    from io import BytesIO
+    from types import SimpleNamespace
+
+    class Upload(BytesIO):
+        name = "../../etc/passwd.csv"
+
+    path = intake.keep(Upload(b"a\n1\n"))
+    assert path.name == "upload.csv" and path.parent.parent == empty.home / "uploads" and path.read_bytes() == b"a\n1\n"
+    intake.discard(path)
+    assert not path.exists()
+    intake.discard(Path(empty.home / "store.duckdb"))
+    assert (empty.home / "store.duckdb").exists()
+    with pytest.raises(Exception, match="cannot be read"):
+        intake.keep(SimpleNamespace(name="a.exe"))

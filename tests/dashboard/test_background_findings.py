@@ -1,0 +1,72 @@
+"""Do analyzers that read raw rows keep no page waiting, and are their findings there in the end?"""
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from observability.core.analyzer import Analyzer, Ask, Context
+from observability.core.finding import Finding
+from observability.core.questions import Sample
+from observability.dashboard import background_findings, load
+from observability.dashboard.scope import Scope
+from observability.monitoring import check
+from tests.support.dashboard_world import World
+
+GATE = threading.Event()
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """A sample of raw rows."""
+    return {"rows": Ask(Sample("predictions", ("id",), 10))}
+
+
+def analyze(frames: Any, context: Context) -> list[Finding]:
+    """How many rows there are, once the gate is open."""
+    assert GATE.wait(20)
+    found = context.undecided("serving/slow", "model", "volume", len(frames["rows"]), "It took its time.")
+    return [replace(found, value=float(len(frames["rows"])), severity="ok")]
+
+
+SLOW = Analyzer("serving/slow", "What takes long?", needs, analyze)
+
+
+@pytest.fixture
+def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The only analyzer is one that reads raw rows and waits for the gate."""
+    monkeypatch.setattr(check, "discover", lambda: (SLOW,))
+    load.cached_report.clear()
+    background_findings._said.clear()
+    GATE.clear()
+    return current
+
+
+def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
+    window = load.window(Scope("loan"), "loan")
+    begin = time.monotonic()
+    assert load.findings(window) == []
+    assert time.monotonic() - begin < 10
+    assert load.looking(window)
+    GATE.set()
+    assert [each.value for each in load.findings(window, wait=True)] == [10.0]
+    assert [each.value for each in load.findings(window)] == [10.0]
+    assert not load.looking(window)
+    load.cached_report.clear()
+
+
+def test_who_wants_it_now_gets_it_now(slow: World) -> None:
+    GATE.set()
+    assert len(load.findings(load.window(Scope("loan"), "loan"), wait=True)) == 1
+    load.cached_report.clear()
+
+
+def test_check_reads_everything_or_what_it_is_told(slow: World) -> None:
+    GATE.set()
+    window = load.window(Scope("loan"), "loan")
+    said = {
+        reads: len(check.check(slow.store, model="loan", start=window.start, end=window.end, reads=reads).findings)
+        for reads in ("all", "counts", "rows")
+    }
+    assert said == {"all": 1, "counts": 0, "rows": 1}

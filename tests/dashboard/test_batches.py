@@ -1,0 +1,104 @@
+"""Do the pages about batches and cleaning show every figure of their records, and what became of a batch's predictions?"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Store
+from tests.dashboard.conftest import land
+from tests.dashboard.test_pages import opened, tables, words
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+DAYS = 60
+
+
+def lines() -> list[dict]:
+    """Sixty mornings of one source, of which the last brings a third of its rows; a rule that takes a fifth of one group on the last two days; predictions of
+    the last batch.
+    """
+    found = []
+    for day in range(DAYS):
+        at, last = END - timedelta(days=DAYS - day, hours=-6), day == DAYS - 1
+        body = {
+            "kind": "batch",
+            "batch": f"b{day}",
+            "source": "clinic",
+            "at": at.isoformat(),
+            "rows": 330 if last else 1000 + day % 3,
+            "rejected_rows": 7,
+        }
+        span = {
+            "captured_from": (at - timedelta(hours=25)).isoformat(),
+            "captured_to": (at - timedelta(hours=1)).isoformat(),
+            "device": "scanner 9",
+        }
+        found.append(body | span | {"stats": {"age": {"mean": 41.25}}})
+        lost = {"F": 100 if day >= DAYS - 2 else 10, "M": 10}
+        found.append(
+            {
+                "kind": "cleaning", "rule": "adults", "dataset": "people", "version": f"v{day}", "at": at.isoformat(), "rows_in": 1000, "rows_changed": 3,
+                "rows_dropped": sum(lost.values()), "groups": {"sex": {name: {"in": 500, "dropped": n} for name, n in lost.items()}},
+            }
+        )  # fmt: skip
+    for i in range(20):
+        at = (END - timedelta(hours=17, minutes=i)).isoformat()
+        found.append(
+            {
+                "kind": "prediction", "id": f"p{i}", "at": at, "model": "loan", "version": "1", "features": {"age": 3}, "score": 0.5, "batch": f"b{DAYS - 1}",
+                "cost": 0.25, "status": "error" if i < 3 else "ok",
+            }
+        )  # fmt: skip
+    return found
+
+
+@pytest.fixture
+def delivered(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store that this process owns."""
+    land(empty, lines(), tmp_path)
+    monkeypatch.setattr(load, "now", lambda: END)
+    return empty
+
+
+def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_predictions(delivered: Store) -> None:
+    app = opened("batches")
+    (newest, before, *_) = tables(app)["Batches of clinic, newest first"]["rows"]
+    cells = newest["cells"]
+    assert cells["batch"]["t"] == "b59" and cells["batch"]["s"] == "act" and cells["batch"]["sub"] == "scanner 9"
+    assert (cells["rows"]["t"], cells["kept"]["t"], cells["rejected"]["t"], cells["rejected"]["sub"]) == ("330", "323", "7", "2.1 %")
+    assert cells["captured"]["sub"] == "24 hours" and cells["delay"]["t"] == "60 minutes"
+    assert (cells["predictions"]["t"], cells["failed"]["t"], cells["cost"]["t"]) == ("20", "3", "5.00")
+    assert cells["predictions"]["go"]["parameters"]["slice"] == "batch=b59" and cells["predictions"]["go"]["page"] == "cases"
+    assert before["cells"]["predictions"]["t"] == "–" and "s" not in before["cells"]["batch"]
+    assert "7 batches of 1 source" in words(app).replace("**", "") and "1 source needs a person" in words(app)
+    assert "41.25" in words(app), "what the batch says of its columns"
+
+
+def test_the_link_behind_a_batch_finds_its_predictions(delivered: Store) -> None:
+    target = tables(opened("batches"))["Batches of clinic, newest first"]["rows"][0]["cells"]["predictions"]["go"]["parameters"]
+    assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists them"
+
+
+def test_a_rule_shows_what_it_took_and_of_whom(delivered: Store) -> None:
+    app = opened("cleaning")
+    runs = tables(app)["Runs of the rule, newest first"]["rows"]
+    assert [each["cells"]["dropped"]["t"] for each in runs] == ["110", "110", *["20"] * 5]
+    assert runs[0]["cells"]["kept"]["t"] == "890" and runs[0]["cells"]["version"]["t"] == "v59"
+    (women, men) = tables(app)["Groups of sex before and after the rule"]["rows"]
+    assert women["cells"]["group"]["t"] == "sex = F" and women["cells"]["dropped"]["t"] == "250" and women["cells"]["rate"]["t"] == "7.1 %"
+    assert women["cells"]["before"]["t"] == "50 %" and women["cells"]["after"]["t"] == "48.7 %" and men["cells"]["after"]["t"] == "51.3 %"
+    assert women["cells"]["gap"]["t"] == "5.1 %" and men["cells"]["gap"]["t"] == "−5.1 %"
+    (rule,) = tables(app)["Cleaning rules and what they did"]["rows"]
+    assert rule["cells"]["status"]["s"] == "act" and rule["note"]["go"]["parameters"]["rule"] == "dataset:people/rule:adults"
+
+
+def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Store) -> None:
+    for page, nothing in (("batches", "No batches in this window"), ("cleaning", "No cleanings in this window")):
+        assert nothing in words(opened(page, **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"}))
+
+
+@pytest.mark.parametrize(("page", "call"), [("batches", "log.batch("), ("cleaning", "log.cleaning(")])
+def test_nothing_logged_shows_the_lines_that_log(empty: Store, page: str, call: str) -> None:
+    app = opened(page)
+    assert any(call in each.value for each in app.code)

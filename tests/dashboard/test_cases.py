@@ -1,0 +1,102 @@
+"""Is a case found by its id, by conditions and by the beginning of an id, and does the page say what is not there?"""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.dashboard import links
+from observability.dashboard.case import find
+from tests.dashboard.test_pages import WHOLE, opened, tables, words
+from tests.support.dashboard_world import HOSTILE, World
+
+
+def matching(app: AppTest) -> list[dict]:
+    return [each["cells"] for each in tables(app)["Predictions that meet the conditions"]["rows"]]
+
+
+def test_conditions_list_the_rows_of_a_mask_and_link_to_their_cases(current: World) -> None:
+    app = opened("cases", model="loan", q="outcome = wrong and carrier = CC and size > 60", **WHOLE)
+    raw = current.loan.assign(id=[f"l{i}" for i in range(len(current.loan))])
+    mask = raw["labelled"] & ((raw["score"] >= 0.5) != (raw["label"] == 1)) & (raw["carrier"] == "CC") & (raw["size"] > 60)
+    cells = matching(app)
+    assert [each["case"]["t"] for each in cells] == raw[mask]["id"].tolist()[::-1] and 5 < len(cells) < 100
+    assert {each["outcome"]["t"] for each in cells} == {"Wrong"} and {each["feature.carrier"]["t"] for each in cells} == {"CC"}
+    go = cells[0]["case"]["go"]
+    assert go["page"] == "case" and go["parameters"]["id"] == cells[0]["case"]["t"] and go["parameters"]["model"] == "loan"
+
+
+def test_a_long_result_is_bounded_and_says_so(current: World) -> None:
+    app = opened("cases", model="price", q="error > 0", **WHOLE)
+    assert len(matching(app)) == 100 and "At most 100 are shown" in words(app)
+    assert "too high" in matching(app)[0]["outcome"]["t"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "parameters", "said"),
+    [
+        ("l17", {}, "The case of this id"),
+        ("l17", {"model": "price"}, "The case of this id"),
+        ("l1", {}, "The case of this id"),
+        ("h", {}, "Ids that begin like this"),
+        ("nobody", {}, "No prediction has the id nobody"),
+        ("score > 0.9", {}, "Conditions are about the columns of one model"),
+        ("scor > 0.9", {"model": "loan"}, "column 'scor' is not in loan"),
+        ("size > big", {"model": "loan"}, "'size' is a number"),
+        ("size > 1e9", {"model": "loan"}, "No prediction of loan meets size > 1e9"),
+        ("<script>alert(1)</script>" + "x" * 5000, {}, "No prediction has the id <script>"),
+    ],
+)
+def test_what_was_typed_is_answered(typed: str, parameters: dict[str, str], said: str, current: World) -> None:
+    assert said in words(opened("cases", q=typed, **WHOLE, **parameters))
+
+
+def test_what_is_typed_into_the_sidebar_leads_to_the_case_or_to_what_is_found(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[dict] = []
+    state = {"model": "price", "slice": "carrier=AA", "window": "Everything"}
+    monkeypatch.setattr(find.st, "session_state", state)
+    monkeypatch.setattr(links, "go", went.append)
+    for typed in ("l17", "score > 3", "  "):
+        state["find"] = typed
+        find.go()
+        assert state["find"] == ""
+    window = {"window": "Everything"}
+    assert went == [
+        {"page": "case", "parameters": {"model": "loan", "id": "l17", **window}},
+        {"page": "cases", "parameters": {"model": "price", "slice": "carrier=AA", "q": "score > 3", **window}},
+    ]
+
+
+def test_the_way_back_keeps_the_page_and_its_scope(current: World) -> None:
+    app = opened("performance", model="price", slice="carrier=AA", **WHOLE)
+    app.switch_page(str(links.page_files()["case"]))
+    app.query_params["id"] = "p3"
+    app.run()
+    assert not app.exception and app.title[0].value == "Case"
+    assert next(each for each in app.button if each.key == "back").label == "Back to Performance"
+    came = app.session_state["came-from"]
+    assert (came["page"] == "performance" and came["parameters"]["slice"] == ["carrier=AA"]) or came["parameters"]["slice"] == "carrier=AA"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (" l17 ", "l17"),
+        ("http://127.0.0.1:8501/case?id=a%20b&model=loan", "a b"),
+        ("./case?model=x&id=l1", "l1"),
+        ("http://127.0.0.1:8501/drift?id=1", "http://127.0.0.1:8501/drift?id=1"),
+        ("http://[", "http://["),
+        ("/dev/1", "/dev/1"),
+    ],
+)
+def test_an_address_of_a_case_stands_for_its_id(typed: str, meant: str) -> None:
+    assert find.meant(typed) == meant
+
+
+def test_a_case_that_is_not_there_says_the_next_step(current: World) -> None:
+    assert "This page is about one prediction" in words(opened("case"))
+    assert "prediction 'nope' is not in any of the 3 models" in words(opened("case", id="nope"))
+    assert "The prediction l17 is one of loan, not of price." in words(opened("case", id="l17", model="price"))
+
+
+def test_a_case_has_a_permanent_address(current: World) -> None:
+    app = opened("case", id="h3", model=HOSTILE, window="Everything")
+    assert app.code[0].value == links.permanent("h3", HOSTILE) and "window" not in app.code[0].value

@@ -1,0 +1,150 @@
+"""Do charts draw what their frame says, and nothing a name could smuggle in?"""
+
+import json
+
+import pandas as pd
+import pytest
+
+from observability.dashboard import theme
+from observability.dashboard.charts import compare as charts_compare
+from observability.dashboard.charts import drift as charts_drift
+from observability.dashboard.charts import outcomes as charts_outcomes
+from observability.dashboard.charts import time as charts_time
+
+HOSTILE = "<a href='https://evil.example'>x</a>"
+
+
+def metric_series(days: int = 10, labelled: int = 100) -> pd.DataFrame:
+    period = pd.date_range("2026-03-01", periods=days, freq="D")
+    frame = pd.DataFrame({"period": period, "value": range(days), "labelled": labelled, "served": 100}).astype({"value": float})
+    return frame.assign(low=frame["value"] - 1, high=frame["value"] + 1)
+
+
+def named(figure, name: str):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+def test_periods_whose_labels_are_missing_are_drawn_apart_and_shaded() -> None:
+    series = metric_series()
+    series.loc[8:, "labelled"] = 79
+    figure = charts_time.metric(series, name="MAE", unit="", limit=5.0, baseline=3.0)
+    firm = named(figure, "MAE")
+    assert list(firm.y[:8]) == list(range(8)) and all(each != each for each in firm.y[8:])
+    assert named(figure, "MAE, labels still arriving").line.dash == "dot"
+    shaded = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert len(shaded) == 1 and pd.Timestamp(shaded[0].x0) < series["period"][8] < pd.Timestamp(shaded[0].x1)
+    assert sorted(shape.y0 for shape in figure.layout.shapes if shape.type == "line") == [3.0, 5.0]
+    assert "(0.00 to 2.00)" not in firm.customdata[1] and "(0 to 2.00)" in firm.customdata[1]
+
+
+def test_nothing_is_shaded_where_all_labels_are_in() -> None:
+    assert not [shape for shape in charts_time.metric(metric_series(), name="x", unit="").layout.shapes if shape.type == "rect"]
+
+
+def test_at_most_five_events_are_marks_deploys_first_and_the_rest_is_counted() -> None:
+    marks = pd.DataFrame({"at": pd.date_range("2026-03-02", periods=8, freq="D"), "what": ["note"] * 7 + ["deploy"], "text": [HOSTILE] * 8})
+    figure = charts_time.metric(metric_series(), name="x", unit="", marks=marks)
+    events = named(figure, "events")
+    assert len(events.x) == charts_time.MOST_MARKS
+    assert any(each.startswith("deploy") for each in events.customdata) and events.customdata[-1].endswith(
+        "and 3 more events in this window"
+    )
+    assert "<a " not in "".join(events.customdata)
+
+
+def test_events_outside_of_the_chart_are_left_out() -> None:
+    marks = pd.DataFrame({"at": [pd.Timestamp("2020-01-01")], "what": ["deploy"], "text": ["x"]})
+    assert all(trace.name != "events" for trace in charts_time.volume(metric_series().assign(n=3), marks).data)
+
+
+def test_volume_shows_what_was_expected_only_where_it_is_known() -> None:
+    frame = pd.DataFrame({"period": pd.date_range("2026-03-01", periods=3, freq="h"), "n": [1, 2, 3]})
+    assert [trace.name for trace in charts_time.volume(frame).data] == ["predictions"]
+    known = frame.assign(expected=[1.0, 2.0, None], low=[0.0, 1.0, None], high=[2.0, 3.0, None])
+    assert {trace.name for trace in charts_time.volume(known).data} == {"predictions", "expected", "usual range"}
+
+
+def ranking() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "subject": [HOSTILE, "b"], "value": [0.4, 0.05], "low": [0.3, 0.0], "high": [0.5, 0.1], "limit": [0.25, 0.1], "severity": ["act", "ok"],
+            "n": [1000, 900], "worst_look": ["on the last day", None], "value_there": [0.9, None],
+        }
+    )  # fmt: skip
+
+
+def test_ranked_bars_carry_subject_colour_and_limits() -> None:
+    figure = charts_drift.ranked(ranking(), selected="b")
+    bar = figure.data[0]
+    assert list(bar.x) == [0.05, 0.4] and [each[0] for each in bar.customdata] == ["b", HOSTILE]
+    assert list(bar.marker.color) == [theme.OK, theme.ACT]
+    assert list(figure.layout.yaxis.ticktext) == ["<b>b</b>", "&lt;a href='https://evil.examp…"]
+    assert sorted(shape.x0 for shape in figure.layout.shapes) == [0.1, 0.25]
+    ring = figure.data[1]
+    assert (list(ring.y), list(ring.x), ring.customdata[0][0]) == (
+        [1],
+        [0.9],
+        HOSTILE,
+    ) and "on the last day: PSI 0.9" in ring.hovertemplate[0]
+
+
+def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
+    days = pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-01"])
+    frame = pd.DataFrame({"subject": ["b", "b", "a"], "day": days, "value": [0.1, 0.2, 0.3], "n": [5, 6, 7]})
+    figure = charts_drift.heatmap(frame, value="PSI", unit="", top=0.5)
+    grid, squares = figure.data
+    assert grid.hoverinfo == "skip" and squares.opacity == 0
+    assert [list(row) for row in grid.z] == [[0.1, 0.2], [0.3, None]]
+    assert [tuple(each[:2]) for each in squares.customdata] == [("b", "2026-03-01"), ("b", "2026-03-02"), ("a", "2026-03-01")]
+
+
+def test_overlays_draw_both_sides_on_the_same_steps() -> None:
+    numbers = pd.DataFrame(
+        {"step": ["below 1", "1 to 2"], "low": [0.0, 1.0], "high": [1.0, 2.0], "reference": [0.4, 0.6], "current": [0.1, 0.9]}
+    )
+    figure = charts_drift.overlay_numbers(numbers, name="x")
+    assert list(named(figure, "reference").x) == list(named(figure, "current").x) == [0.0, 1.0, 2.0]
+    assert list(named(figure, "current").y) == [0.1, 0.9, 0.9] and named(figure, "current").line.shape == "hv"
+    levels = pd.DataFrame(
+        {"level": [HOSTILE, "b"], "reference": [0.4, 0.6], "current": [0.1, 0.9], "n_reference": [4, 6], "n_current": [1, 9]}
+    )
+    figure = charts_drift.overlay_levels(levels, name=HOSTILE)
+    assert figure.layout.barmode == "group" and [list(trace.y) for trace in figure.data] == [[0.4, 0.6], [0.1, 0.9]]
+    assert "<a " not in json.dumps(figure.to_plotly_json(), default=str)
+
+
+def test_confusion_shows_the_share_of_each_label() -> None:
+    figure = charts_outcomes.confusion([[90.0, 10.0], [30.0, 70.0]], ["no", "yes"])
+    assert [list(row) for row in figure.data[0].z] == [[0.9, 0.1], [0.3, 0.7]]
+    assert figure.layout.annotations[1].text == "<b>10 %</b><br>10"
+    assert "label no, decided yes" in figure.data[1].customdata[1]
+
+
+@pytest.mark.parametrize("figure", [charts_time.small(metric_series(), name="x", unit="share"), charts_drift.ranked(ranking())])
+def test_every_colour_is_one_of_the_theme(figure) -> None:
+    used = {
+        word
+        for word in json.dumps(figure.update_layout(template=None).to_plotly_json(), default=str).replace('"', " ").split()
+        if word.startswith("#")
+    }
+    assert used <= {f"#{n:06d}" for n in range(1, 31)}
+
+
+def test_an_estimate_beside_a_measurement_is_dashed_in_another_hue_and_says_its_interval() -> None:
+    series = metric_series().assign(estimated=2.0, estimated_low=1.5, estimated_high=2.5)
+    guess = named(charts_time.metric(series, name="MAE", unit=""), "MAE, estimated")
+    assert (guess.line.dash, guess.line.color, guess.marker.symbol) == ("dash", theme.PURPLE, "circle-open")
+    assert list(guess.y) == [2.0] * len(series) and "(1.50 to 2.50)" in guess.customdata[0]
+    bare = charts_time.metric(series.assign(estimated=None), name="MAE", unit="")
+    assert all(trace.name != "MAE, estimated" for trace in bare.data)
+
+
+def test_a_long_title_of_an_axis_is_broken_near_its_middle() -> None:
+    assert theme.two_lines("mean error") == "mean error" and theme.two_lines("x" * 60) == "x" * 60
+    title = "A − B, in multiples of the smallest change that matters"
+    first, second = theme.two_lines(title).split("<br>")
+    assert f"{first} {second}" == title and abs(len(first) - len(second)) <= 6
+    figure = charts_compare.forest(
+        pd.DataFrame([["MAE", 2.0, 1.0, 3.0, "differs", "x"]], columns=["name", "multiple", "low", "high", "verdict", "said"])
+    )
+    assert "<br>" in figure.layout.xaxis.title.text

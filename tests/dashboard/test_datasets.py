@@ -1,0 +1,67 @@
+"""Does the page about datasets say what each version holds, which versions are alike, who learned from them and what was done to them?"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Store
+from tests.dashboard.conftest import land
+from tests.dashboard.test_pages import opened, tables, words
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+
+
+def lines() -> list[dict]:
+    """Three versions of one dataset, of which the third holds what the first did, and the second was logged twice with different contents; a run that names the
+    third and one that names the dataset alone; a rule.
+    """
+    at = [(END - timedelta(days=day)).isoformat() for day in range(10)]
+    common = {"kind": "dataset", "dataset": "loans", "rows": 1000}
+    found = [
+        common | {"version": "1", "at": at[9], "checksum": "sha256:1111111111111111", "bytes": 2_000_000},
+        common | {"version": "2", "at": at[6], "checksum": "sha256:2222222222222222", "added": 40, "parents": ["loans@1"]},
+        common | {"version": "2", "at": at[5], "checksum": "sha256:3333333333333333", "added": 41, "parents": ["loans@1"]},
+        common | {"version": "3", "at": at[3], "checksum": "sha256:1111111111111111", "columns": {"age": {"null_share": 0.125}, "sex": {}}},
+        {"kind": "run", "run": "of-three", "event": "start", "at": at[2], "dataset": "loans@3", "model": "loan"},
+        {"kind": "run", "run": "of-any", "event": "start", "at": at[2], "dataset": "loans", "model": "loan"},
+        {
+            "kind": "cleaning", "rule": "adults", "dataset": "loans", "version": "3", "at": at[3], "rows_in": 1250, "rows_changed": 5,
+            "rows_dropped": 250,
+        },
+    ]  # fmt: skip
+    return found
+
+
+@pytest.fixture
+def logged(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store that this process owns."""
+    land(empty, lines(), tmp_path)
+    monkeypatch.setattr(load, "now", lambda: END)
+    return empty
+
+
+def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Store) -> None:
+    app = opened("datasets")
+    three, two, one = (each["cells"] for each in tables(app)["Versions of loans, newest first"]["rows"])
+    assert [each["version"]["t"] for each in (three, two, one)] == ["3", "2", "1"]
+    assert three["content"]["sub"] == "the same content as version 1" and one["content"]["sub"] == "the same content as version 3"
+    assert two["content"]["s"] == "act" and two["content"]["t"] == "sha256:22222222… then sha256:33333333…"
+    assert two["changes"]["t"] == "41 added" and two["parents"]["t"] == "loans@1" and one["bytes"]["t"] == "2.0 MB"
+    assert (three["used"]["t"], two["used"]["t"]) == ("2", "1")
+    assert "1 version stands for more than one content" in words(app)
+    assert "Version 2 of dataset loans was logged with 2 different contents" in words(app).replace("`", "")
+
+
+def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Store) -> None:
+    app = opened("datasets", dataset="loans", version_of_data="3")
+    (rule,) = tables(app)["Rules that cleaned loans 3"]["rows"]
+    assert (rule["cells"]["dropped"]["t"], rule["cells"]["dropped"]["sub"]) == ("250", "20 %")
+    assert rule["cells"]["rule"]["go"]["parameters"]["rule"] == "dataset:loans/rule:adults"
+    assert "of-three" in words(app) and "of-any" in words(app) and "12.5 %" in words(app)
+    assert "of-three" not in words(opened("datasets", dataset="loans", version_of_data="2"))
+
+
+def test_nothing_logged_shows_the_lines_that_log(empty: Store) -> None:
+    assert any("log.dataset(" in each.value for each in opened("datasets").code)

@@ -1,0 +1,41 @@
+"""Does a click on a download reach its file though the page has been drawn anew since, and is it forgotten in the end?"""
+
+import pytest
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+from observability.dashboard import downloads
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
+    """Streamlit's keeper of files as the dashboard has it; what is changed of its class is undone after."""
+    name = "_remove_orphaned_deferred_callables"
+    monkeypatch.setattr(MediaFileManager, name, getattr(MediaFileManager, name))
+    downloads.keep_for_a_while()
+    return MediaFileManager(MemoryMediaFileStorage("/media"))
+
+
+def drawn(manager: MediaFileManager, content: str) -> str:
+    """A run of the page to its end: its button has another id than before."""
+    manager.clear_session_refs("")
+    found = manager.add_deferred(lambda: content, "text/csv", "0.1", "rows.csv", element_id="csv")
+    manager.remove_orphaned_files()
+    return found
+
+
+def test_the_button_of_the_run_before_still_gives_its_file(manager: MediaFileManager) -> None:
+    before = drawn(manager, "a")
+    after = drawn(manager, "b")
+    assert before != after and manager.execute_deferred(before).endswith(".csv")
+    assert manager.execute_deferred(after) != manager.execute_deferred(before)
+
+
+def test_it_is_forgotten_after_a_while_and_what_is_drawn_is_not(manager: MediaFileManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = drawn(manager, "a"), drawn(manager, "b")
+    monkeypatch.setattr(downloads, "KEPT_SECONDS", -1.0)
+    manager.remove_orphaned_files()
+    with pytest.raises(MediaFileStorageError, match="not found"):
+        manager.execute_deferred(before)
+    assert manager.execute_deferred(after)

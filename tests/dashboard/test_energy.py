@@ -1,0 +1,22 @@
+"""Does the energy page say a sentence once where energy and carbon have the same one?"""
+
+from datetime import UTC, datetime
+from unittest import mock
+
+from observability.core.finding import Finding
+from observability.dashboard.operations import energy
+
+
+def finding(metric: str, because: str, version: str | None = "1") -> Finding:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    fields = {"value": None, "low": None, "high": None, "n": 0, "severity": "unknown", "because": because, "evidence": {}}
+    return Finding("operations/energy", "m", version, "model", metric, start=start, end=start, against="past", **fields)
+
+
+def test_the_same_sentence_of_one_version_is_said_once() -> None:
+    found = [finding("energy_per_thousand", "Nothing tells."), finding("sci", "Nothing tells."), finding("sci", "Nothing tells.", "2")]
+    with mock.patch.object(energy.st, "markdown") as said:
+        energy.sentences([*found, finding("idle_share", "Idle.")])
+    lines = [call.args[0] for call in said.call_args_list]
+    assert [("Nothing tells" in line, "Idle" in line) for line in lines] == [(True, False), (True, False), (False, True)]
+    assert "version 1" in lines[0] and "version 2" in lines[1]

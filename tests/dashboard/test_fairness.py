@@ -1,0 +1,65 @@
+"""Does the fairness page draw each group where it is, grey where it is too small, and ratios against the largest group?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.catalog import Model
+from observability.dashboard import theme
+from observability.dashboard.charts import fairness as charts_fairness
+from observability.dashboard.trust.fairness_groups import long_frame, rate_frame, ratio_frame
+from observability.metrics.groups import Attribute, measure
+from observability.stats.interval import rate_ratio_interval
+
+MODEL = Model(1, "loan", "binary", ("0", "1"))
+SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))
+
+
+def counted(rows: list[tuple[str | None, int, int, int]]):
+    """Groups from (level, decision, label, n)."""
+    frame = pd.DataFrame(rows, columns=["group.sex", "decision", "label", "n"])
+    return measure(MODEL, frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float)), [SEX])
+
+
+NOW = counted(
+    [("F", 1, 1, 160), ("F", 0, 1, 40), ("F", 1, 0, 50), ("F", 0, 0, 250), ("M", 1, 1, 90), ("M", 0, 1, 10), ("M", 1, 0, 30), ("M", 0, 0, 170),
+     ("<b>x</b>", 1, 1, 5), ("<b>x</b>", 0, 0, 9), (None, 1, 1, 400)]
+)  # fmt: skip
+
+
+def test_groups_stand_in_order_with_rates_by_hand_and_missing_ones_last() -> None:
+    rows = rate_frame(NOW, None, "true_positive_rate").set_index("group")
+    assert list(rows.index) == ["F", "M", "<b>x</b>", "null"]
+    assert rows.loc["F", "value"] == pytest.approx(0.8) and rows.loc["M", "value"] == pytest.approx(0.9)
+    assert list(rows["enough"]) == [True, True, False, False]
+    assert rows.loc["<b>x</b>", "needs"] == 25 and rows.loc["F", "n"] == 200
+
+
+def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
+    before = counted([("F", 1, 1, 70), ("F", 0, 1, 30), ("M", 1, 1, 85), ("M", 0, 1, 15)]).aligned(NOW.levels)
+    figure = charts_fairness.dots(rate_frame(NOW, before, "true_positive_rate"), name="TPR", unit="share", overall=0.85)
+    of = {trace.name: trace for trace in figure.data}
+    assert sorted(of["now"].x) == pytest.approx([0.8, 0.9]) and of["now"].marker.color == theme.PRIMARY
+    assert of["too small to judge"].marker.color == theme.NEUTRAL and len(of["too small to judge"].x) == 2
+    assert sorted(of["reference"].x) == pytest.approx([0.7, 0.85])
+    assert "<b>" not in "".join(figure.layout.yaxis.ticktext) and any("200" in each for each in figure.layout.yaxis.ticktext)
+    assert "unknown" in of["too small to judge"].customdata[0]
+
+
+def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band() -> None:
+    rows = ratio_frame(NOW, None)
+    assert rows is not None
+    by_name = rows.set_index("group")
+    assert by_name.loc["F", "value"] == 1
+    wanted = rate_ratio_interval(120, 300, 210, 500)
+    assert tuple(by_name.loc["M", ["value", "low", "high"]]) == pytest.approx((wanted.value, wanted.low, wanted.high))
+    figure = charts_fairness.ratios(rows, against="F", low=0.8, high=1.25)
+    band = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert (band[0].x0, band[0].x1) == (0.8, 1.25)
+    assert ratio_frame(counted([("F", 0, 0, 90), ("M", 0, 0, 80)]), None) is None
+
+
+def test_the_csv_has_every_group_and_rate() -> None:
+    frame = long_frame(NOW, None, ("selection_rate", "precision"))
+    assert len(frame) == 8 and set(frame["metric"]) == {"selection_rate", "precision"}
+    assert np.isfinite(frame.loc[frame["enough"], ["value", "low", "high"]].to_numpy(float)).all()

@@ -1,0 +1,186 @@
+"""Do the frames that pages draw hold the figures of the raw rows? (computed here with pandas, numpy and scikit-learn)"""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
+
+from observability.core.window import Slice, Window
+from observability.dashboard import distributions, load, time_series
+from observability.dashboard.data import quality
+from observability.dashboard.overview import fleet
+from observability.dashboard.scope import Scope
+from observability.dashboard.serving import drift, performance, slices
+from tests.support.dashboard_world import DAYS, END, START, World
+
+ALL = {"start": START, "end": END}
+
+
+def window(model: str, **more) -> Window:
+    return Window(model, **{**ALL, **more})
+
+
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["labelled"]]
+
+
+def test_traffic_counts_every_hour_and_day(current: World) -> None:
+    hours = time_series.traffic(window("loan"), "hour")
+    assert len(hours) == DAYS * 24 and hours["n"].sum() == len(current.loan)
+    at = pd.DatetimeIndex(current.loan["at"]).tz_localize(None)
+    expected = pd.Series(1, index=at).resample("D").sum()
+    days = time_series.traffic(window("loan"))
+    assert list(days["n"]) == list(expected) and list(days["period"]) == list(expected.index)
+    assert days["errors"].sum() == 0 and (days["error_share"] == 0).all()
+
+
+def test_an_empty_window_has_a_row_for_each_hour(current: World) -> None:
+    early = time_series.traffic(Window("loan", START - timedelta(days=2), START), "hour")
+    assert len(early) == 48 and early["n"].sum() == 0 and early["error_share"].isna().all()
+
+
+@pytest.mark.parametrize("period", ["day", "hour"])
+def test_a_metric_by_period_equals_scikit_learn(current: World, period: str) -> None:
+    frame = time_series.metric_by(load.catalog().model("price"), window("price"), period, "mae").set_index("period")
+    raw = labelled(current.price).assign(
+        period=lambda rows: pd.DatetimeIndex(rows["at"]).tz_localize(None).floor(period[0] if period == "hour" else "D")
+    )
+    for when, part in raw.groupby("period"):
+        assert frame.loc[when, "value"] == pytest.approx(mean_absolute_error(part["label"], part["score"]), rel=1e-9)
+        assert frame.loc[when, "labelled"] == len(part)
+
+
+def test_the_series_of_a_finding_is_the_series_measured_anew(current: World) -> None:
+    asked = window("price")
+    finding = next(each for each in load.findings(asked) if each.metric == "mae" and each.basis == "measured")
+    assert finding.value == pytest.approx(mean_absolute_error(labelled(current.price)["label"], labelled(current.price)["score"]), rel=1e-9)
+    anew = time_series.metric_by(load.catalog().model("price"), asked, "day", "mae")
+    told = time_series.of_metric(finding)
+    assert np.allclose(
+        anew[["value", "low", "high", "labelled", "served"]], told[["value", "low", "high", "labelled", "served"]], equal_nan=True
+    )
+    assert time_series.metric_over(load.catalog().model("price"), asked, finding).equals(told)
+
+
+def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) -> None:
+    model = load.catalog().model("loan")
+    found = slices.worst(model, window("loan"), "feature.carrier", "accuracy").set_index("level")
+    for carrier, part in labelled(current.loan).groupby("carrier"):
+        assert found.loc[carrier, "value"] == pytest.approx(accuracy_score(part["label"], part["score"] >= 0.5))
+        assert found.loc[carrier, "n"] == len(part)
+        assert found.loc[carrier, "low"] < found.loc[carrier, "value"] < found.loc[carrier, "high"]
+    assert found["value"].is_monotonic_increasing
+    short = slices.worst(model, Window("loan", START, START + timedelta(hours=12)), "feature.carrier", "accuracy")
+    assert not short["enough"].any()
+    assert slices.columns(model)["sex"] == "feature.sex"
+    assert next(iter(slices.columns(model))) == "sex"
+
+
+def test_a_slice_narrows_every_figure(current: World) -> None:
+    part = labelled(current.loan)[labelled(current.loan)["sex"] == "F"]
+    asked = window("loan", slice=Slice((("sex", "F"),)))
+    finding = next(each for each in load.findings(asked) if each.metric == "roc_auc" and each.basis == "measured")
+    assert finding.value == pytest.approx(roc_auc_score(part["label"], part["score"]), abs=1e-3)
+
+
+def overlay(world: World, model: str, column: str, **more) -> tuple[pd.DataFrame, object]:
+    known = load.catalog().model(model)
+    version, asked = distributions.judged_version(known, window(model, **more), None)
+    edges = distributions.edges_of(version, column)
+    now, then = distributions.histograms(asked, (column,))
+    return (distributions.levels if edges.levels else distributions.numbers)(edges, now, then), edges
+
+
+def test_steps_of_a_number_count_each_value_once(current: World) -> None:
+    frame, _ = overlay(current, "price", "feature.size")
+    assert frame["current"].sum() == pytest.approx(1) and frame["reference"].sum() == pytest.approx(1)
+    assert frame["n_current"].sum() == len(current.price) and frame["n_reference"].sum() == len(current.price_reference)
+    inner = frame.iloc[1:-1]
+    assert np.allclose(np.diff(inner["low"]), np.diff(inner["low"]).mean(), rtol=0.2)
+    values = current.price["size"]
+    for step in (0, len(frame) // 2, len(frame) - 1):
+        low = -np.inf if step == 0 else frame["low"][step]
+        high = np.inf if step == len(frame) - 1 else frame["high"][step]
+        assert frame["n_current"][step] == ((values >= low) & (values < high)).sum()
+    assert frame["step"].iloc[0].startswith("below ") and frame["step"].iloc[-1].endswith(" and above")
+
+
+def test_a_number_of_few_values_is_cut_between_them(current: World) -> None:
+    frame, _ = overlay(current, "price", "feature.age")
+    counts = current.price["age"].dropna().value_counts().sort_index()
+    assert list(frame["n_current"]) == list(counts) and len(frame) == 12
+    assert frame["low"][0] == -0.5 and frame["high"].iloc[-1] == 11.5
+
+
+def test_levels_are_shares_of_all_rows(current: World) -> None:
+    frame, _ = overlay(current, "loan", "feature.carrier")
+    expected = current.loan["carrier"].value_counts(normalize=True)
+    assert dict(zip(frame["level"], frame["current"])) == pytest.approx(expected.to_dict())
+
+
+def test_missing_by_day_equals_pandas(current: World) -> None:
+    frame = distributions.missing_by_day(window("price"), ("feature.age", "feature.size"))
+    raw = (
+        current.price.assign(day=pd.DatetimeIndex(current.price["at"]).tz_localize(None).floor("D"))
+        .groupby("day")["age"]
+        .apply(lambda each: each.isna().mean())
+    )
+    told = frame[frame["subject"] == "age"].set_index("day")["value"]
+    assert told.to_dict() == pytest.approx(raw.to_dict())
+    assert list(dict.fromkeys(frame["subject"])) == ["age", "size"]
+
+
+def test_checks_are_those_of_the_findings(current: World) -> None:
+    asked = window("price")
+    found = load.findings(asked)
+    rates = quality.rates(load.catalog().model("price"), asked, quality.columns(load.catalog().model("price"), asked))
+    assert rates["age"]["null_rate"] == pytest.approx(current.price["age"].isna().mean())
+    assert set(rates["carrier"]) == {"null_rate", "absent_rate", "wrong_type_rate", "unseen_rate"}
+    compared = 0
+    for each in found:
+        if each.analyzer == "data/quality" and each.subject in rates and each.metric in rates[each.subject] and each.value is not None:
+            assert rates[each.subject][each.metric] == pytest.approx(each.value), each
+            compared += 1
+        for metric, (now, _) in each.evidence.get("rates", {}).items():
+            if each.subject in rates:
+                assert rates[each.subject][metric] == pytest.approx(now)
+                compared += 1
+    assert compared > 5
+
+
+def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
+    found = [each for each in load.findings(window("price")) if each.analyzer == "serving/drift"]
+    bars = drift.ranking(found)
+    assert {"size", "age"} <= set(bars.loc[bars["severity"] != "ok", "subject"])
+    assert dict(zip(bars["subject"], bars["value"])) == {each.subject: each.value for each in found}
+    assert drift.summary(found).endswith(f"columns moved away from the reference, {found[0].subject} most.")
+    assert len(time_series.drift_by_day(found)) == len(found) * DAYS
+
+
+def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
+    scope = Scope(span="28d")
+    standings = fleet.neediest_first([fleet.standing(scope, each) for each in load.catalog().models])
+    by_name = {each.model.name: each for each in standings}
+    assert by_name["price"].severity == "act" and standings[0].model.name == "price"
+    row = fleet.as_row(by_name["price"], scope)
+    assert row["cells"]["model"]["go"] == {"page": "model", "parameters": {"model": "price", "window": "Last 28 days"}}
+    assert row["note"]["s"] == "act" and row["cells"]["outcome"]["mark"] == "measured"
+
+
+def test_windows_of_the_scope(current: World) -> None:
+    assert load.window(Scope("loan"), "loan").start == END - timedelta(days=7)
+    assert load.window(Scope("loan", span="all"), "loan").start == START
+    chosen = Scope("loan", "1", "dates", START, START + timedelta(days=1), Slice((("sex", "F"),)))
+    assert load.window(chosen, "loan") == Window("loan", START, START + timedelta(days=1), "1", Slice((("sex", "F"),)))
+    assert load.window(chosen, "price").version is None and load.window(chosen, "price").slice is None
+
+
+def test_a_regression_says_how_its_errors_lie(current: World) -> None:
+    version, _ = distributions.judged_version(load.catalog().model("price"), window("price"), None)
+    from observability.core.questions import Aggregate
+
+    rows = load.frame(Aggregate("outcomes", histogram=("error",)), window("price"))
+    frame = distributions.numbers(version.edges["error"], performance.known(rows), performance.known(rows))
+    assert frame["n_current"].sum() == current.price["labelled"].sum()

@@ -1,0 +1,95 @@
+"""The labels page: are its shares and projections those of labels whose arrival is known by hand?"""
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard.charts import labels as charts_labels
+from observability.dashboard.data import labels
+from observability.metrics import label_maturity
+from tests.analyzers.data.test_labels import START, labelled, said
+from tests.support.analyzer_worlds import context_for
+
+DAY, SERVED = timedelta(days=1), 200
+ARRIVES = {1: 0.1, 2: 0.5, 3: 0.8}
+"""Share of a day's predictions that have their label so many days after it began; 80 % get one at all."""
+
+
+def counts(first: datetime, last: datetime, known: datetime) -> pd.DataFrame:
+    """Served and labelled rows of each day in [first, last) as of an instant."""
+    rows = []
+    for day in pd.date_range(first, last - DAY, freq="D"):
+        labelled = round(SERVED * ARRIVES.get(min(int((known - day.to_pydatetime()) / DAY), 3), 0.0))
+        period = day.to_pydatetime().replace(tzinfo=None)
+        rows += [{"period": period, "label": 1, "n": labelled}, {"period": period, "label": -1, "n": SERVED - labelled}]
+    return pd.DataFrame(rows)
+
+
+def world() -> tuple[label_maturity.Completion, SimpleNamespace]:
+    context = context_for(None)
+    start, end = context.window.start, context.window.end
+    frames = {"current_counts": counts(start, end, end), "past_counts": counts(start - 28 * DAY, start, end)}
+    for days in label_maturity.BEFORE:
+        back = days * DAY
+        frames[f"labels_{days}"] = counts(start - back, end - back, end - back)
+        frames[f"past_labels_{days}"] = counts(start - 28 * DAY - back, start - back, end - back)
+    return label_maturity.completion(frames, context), SimpleNamespace(window=context.window)
+
+
+def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
+    of, here = world()
+    days = labels.by_day(of, here)
+    assert len(days) == 35 and days["share"].tail(4).tolist() == pytest.approx([0.8, 0.8, 0.5, 0.1])
+    assert days["usual"].tolist() == pytest.approx(days["share"].tolist()) and set(days["final"].round(9)) == {0.8}
+    last = here.window.end.date()
+    assert days["complete_by"].iloc[-1] == (last - DAY + 3 * DAY).isoformat()
+    said = labels.sentence(days, here)
+    labelled, coming = round(SERVED * (5 * 0.8 + 0.5 + 0.1)), round(SERVED * (0.3 + 0.7))
+    assert f"{labelled:,} of 1,400 predictions" in said and f"about {coming} more are expected" in said
+    assert f"by {(last + 2 * DAY).isoformat()}" in said and "estimated" in said
+
+
+def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
+    of, here = world()
+    ages, days = labels.by_age(of), labels.by_day(of, here)
+    assert ages["age"].tolist() == list(range(1, 36)) and ages["usual"].head(3).tolist() == pytest.approx([0.1, 0.5, 0.8])
+    assert labels.ready_after(of) == 3
+    bars = charts_labels.by_day(days, here.window).data
+    assert list(bars[0].y) == days["share"].tolist() and [a + b for a, b in zip(bars[0].y, bars[1].y)] == pytest.approx([0.8] * 35)
+    assert list(charts_labels.by_age(ages).data[1].y) == ages["usual"].tolist()
+
+
+def test_without_a_past_nothing_is_projected() -> None:
+    context = context_for(None)
+    now = counts(context.window.start, context.window.end, context.window.end)
+    of = label_maturity.completion({"current_counts": now}, context)
+    assert labels.by_day(of, SimpleNamespace(window=context.window)).empty and labels.ready_after(of) is None
+
+
+def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings() -> None:
+    rng = np.random.default_rng(3)
+    rows = labelled(a_day=16)
+    mine = (rows["annotator"] == "c") & (rows["at"] >= START)
+    rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
+    found = said(rows)
+    people = labels.people(found)
+    (odd,) = [each for each in found if each.subject == "annotator=c"]
+    first = people.iloc[0]
+    assert set(people["annotator"]) == {"a", "b", "c", "d"} and (first["annotator"], first["severity"]) == ("c", "act")
+    assert (first["value"], first["low"], first["high"], first["n"], first["others"]) == (
+        odd.value,
+        odd.low,
+        odd.high,
+        odd.n,
+        odd.evidence["baseline"],
+    )
+    assert people["severity"].isna().sum() == 3 and (people["value"] - people["others"]).is_monotonic_increasing
+    others, fine, act = charts_labels.people(people).data
+    assert sorted(others.x) == sorted(people["others"]) and list(act.x) == [first["value"]] and len(fine.x) == 3
+    assert list(act.y) == [3], "the farthest below stands at the top"
+    calm = labels.people(said(labelled(a_day=16)))
+    assert len(calm) == 4 and calm["severity"].isna().all() and len(charts_labels.people(calm).data) == 2
+    assert labels.people(said(labelled(people="ab"))).empty

@@ -1,0 +1,113 @@
+"""Are rates judged by what days do: silent about weather that comes and goes, loud about what no day of the past did?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from observability.analyzers.data.quality import ANALYZER
+from observability.core.catalog import Edges
+from observability.core.finding import Finding
+from observability.core.questions import NULL
+from observability.detection import daily_rates
+from observability.metrics.column_counts import Counts, Share, laid_out
+from tests.support.analyzer_worlds import START, context_for, frames_for
+
+A_DAY = 300
+
+
+def days_of(count: int, shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
+    """Days of rows; a gust is null in a share of each day's rows."""
+    place = np.repeat(np.arange(count), A_DAY)
+    gust = np.where(rng.random(place.size) < shares[place], np.nan, rng.gamma(4, 6, place.size))
+    at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")
+    gusts = pd.Series(gust, dtype=object)
+    return pd.DataFrame({"at": at, "gust": gusts.where(gusts.notna(), None), "score": rng.random(place.size), "label": np.nan})
+
+
+def said(now: np.ndarray, past: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> Finding:
+    """What is said about the nulls of gusts, given the share of each day."""
+    reference = days_of(before.size, before, rng, -400)
+    context = context_for(reference.astype({"gust": float}), features=("gust",))
+    current, earlier = days_of(now.size, now, rng), days_of(past.size, past, rng, -past.size)
+    frames = frames_for(ANALYZER.needs(context), context, current, reference, earlier)
+    return next(each for each in ANALYZER.analyze(frames, context) if (each.subject, each.metric) == ("gust", "null_rate"))
+
+
+def calm(rng: np.random.Generator, days: int) -> np.ndarray:
+    """How calm days are, from a tenth to all of their hours."""
+    return rng.beta(1.6, 0.8, days)
+
+
+def test_calm_and_windy_weeks_are_no_alarm() -> None:
+    rng = np.random.default_rng(1)
+    found = [said(calm(rng, 7), calm(rng, 28), calm(rng, 60), rng) for _ in range(60)]
+    grew = [each for each in found if each.value - each.evidence["baseline"] > 0.05]
+    assert len(grew) > 8, "by rows alone these would be acts"
+    assert [each.because for each in found if each.severity == "act"] == []
+    assert sum(each.severity == "watch" for each in found) <= 2
+
+
+def test_a_surge_that_no_day_of_the_past_had_is_an_act_though_one_day_was_silent() -> None:
+    rng = np.random.default_rng(2)
+    quiet, silent = np.full(28, 0.02), np.full(28, 0.02)
+    silent[9] = 1.0
+    for past in (quiet, silent):
+        assert said(np.full(7, 0.12), past, np.full(30, 0.02), rng).severity == "act"
+
+
+def test_what_is_beyond_the_reference_and_within_its_days_is_a_watch_that_says_so() -> None:
+    rng = np.random.default_rng(3)
+    past = np.tile([0.1, 0.5, 0.3, 0.7, 0.2, 0.6, 0.4], 4)[rng.permutation(28)]
+    found = said(np.full(7, 0.5), past, np.full(60, 0.02), rng)
+    assert found.severity == "watch" and found.evidence["standing"]
+    assert found.value < found.evidence["varies_up_to"] < 1
+    assert "by its own days it varies up to" in found.because
+
+
+def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> None:
+    rng = np.random.default_rng(4)
+    days = np.datetime64("2026-01-01") + np.arange(28)
+    hits = rng.binomial(A_DAY, 0.1, 28)
+    past = counts(days, hits)
+    now, before = Share(280.0, 2100.0, 2100.0, 2100), Share(900.0, 9000.0, 9000.0, 9000)
+    known = daily_rates.strays(past.shares("null_rate", Edges()), before)
+    exact = stats.chi2_contingency([[280, 1820], [900, 8100]], correction=False).pvalue
+    assert exact < known.p_value(now, 7, before, 30) < 1e-3, "Student's tail, at 28 days"
+
+
+def test_p_values_are_spread_evenly_where_days_differ() -> None:
+    rng, found = np.random.default_rng(5), []
+    for _ in range(400):
+        hits = rng.binomial(A_DAY, rng.beta(2, 6, 28 + 7 + 30))
+        past = counts(np.datetime64("2026-01-01") + np.arange(28), hits[:28])
+        now, before = (Share(float(each.sum()), each.size * 300.0, each.size * 300.0, each.size * 300) for each in (hits[28:35], hits[35:]))
+        known = daily_rates.strays(past.shares("null_rate", Edges()), before)
+        found.append(known.p_value(now, 7, before, known.reference_days(before)))
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.025)
+    assert np.mean(np.array(found) < 0.005) < 0.015
+
+
+def counts(days: np.ndarray, hits: np.ndarray) -> Counts:
+    """Days of A_DAY rows, of which some are null."""
+    n = np.concatenate([hits, A_DAY - hits]).astype(float)
+    bins, day = np.repeat([NULL, 1], hits.size), np.tile(np.arange(hits.size), 2)
+    return laid_out(days.astype("datetime64[D]"), day, bins, (n, n, n))
+
+
+def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_days_is() -> None:
+    rng = np.random.default_rng(7)
+    reference = rain(np.where(np.arange(60) % 5, 0.0, 0.7), rng, -400)
+    context = context_for(reference, features=("rain",))
+    for past, expected in ((np.where(np.arange(28) % 4, 0.0, 0.7), "ok"), (np.full(28, 0.14), "watch")):
+        frames = frames_for(ANALYZER.needs(context), context, rain(np.zeros(7), rng), reference, rain(past, rng, -28))
+        found = [each.severity for each in ANALYZER.analyze(frames, context) if each.metric == "constant"]
+        assert (found or ["ok"]) == [expected]
+
+
+def rain(shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
+    """Days of rows; rain falls in a share of each day's rows."""
+    place = np.repeat(np.arange(shares.size), A_DAY)
+    fell = np.where(rng.random(place.size) < shares[place], rng.gamma(1, 0.1, place.size), 0.0)
+    at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")
+    return pd.DataFrame({"at": at, "rain": fell, "score": rng.random(place.size), "label": np.nan})

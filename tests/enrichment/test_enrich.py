@@ -1,0 +1,177 @@
+"""Is every model worked through, does a job that fails stop nothing else, and does the thread work only when there is something new?"""
+
+import threading
+import time
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from observability.core.errors import NotFoundError, UsageError
+from observability.enrichment import enrich
+from observability.enrichment.enrich import Enriched, EnrichState
+from observability.server import process_lock
+from observability.store.db.database import Store
+from observability.store.opener import open_store
+from tests.store.test_attributions import START, explain, load, prediction, registered
+from tests.support import live_world
+from tests.support.commanding import Command, one_sentence
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    found = registered(tmp_path / "home")
+    load(found, [prediction(f"p{k}", START) for k in range(30)])
+    load(found, [prediction(f"p{k}", START, model="other", version="9") for k in range(5)])
+    yield found
+    found.close()
+
+
+class Counted:
+    """A job that has so many steps for each model."""
+
+    def __init__(self, steps: int, fails_on: str | None = None) -> None:
+        self.left: dict[str, int] = {}
+        self.steps, self.fails_on, self.__name__ = steps, fails_on, f"counted {steps}"
+
+    def __call__(self, store, worker, model, progress, stopping) -> int:
+        if model.name == self.fails_on:
+            raise UsageError("this one breaks", got=model.name)
+        left = self.left.setdefault(model.name, self.steps)
+        self.left[model.name] = max(left - 1, 0)
+        progress(1 - left / self.steps, f"step {left}")
+        return 10 if left else 0
+
+
+def test_every_model_is_worked_through_and_a_failure_stops_nothing_else(store: Store) -> None:
+    said: list[tuple[float, str]] = []
+    first, second = Counted(3), Counted(2, fails_on="loan")
+    done = enrich.enrich(store, progress=lambda share, text: said.append((share, text)), jobs=(second, first), worker=mock.Mock())
+    assert done == Enriched({"loan": 30, "other": 50}, {"loan": "this one breaks; got loan."})
+    assert (0.0, "step 3") in said
+    with pytest.raises(NotFoundError):
+        enrich.enrich(store, "nobody")
+
+
+def test_stopping_ends_it_between_two_steps(store: Store) -> None:
+    stopping = threading.Event()
+    job = Counted(50)
+    done = enrich.enrich(store, "loan", lambda *_: stopping.set(), jobs=(job,), worker=mock.Mock(), stopping=stopping)
+    assert done.rows == {"loan": 10}
+
+
+def test_estimates_of_errors_come_when_their_file_is_there(store: Store) -> None:
+    assert [each.__name__ for each in enrich.JOBS] == ["explain_rows", "estimate_errors"]
+
+
+def wait_for(what, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAUSE", "IDLE", "AFTER_FAILURE"):
+        monkeypatch.setattr(enrich, name, 0.01)
+    monkeypatch.setattr(enrich, "yield_to_others", lambda: None)
+    job, broken = Counted(3), Counted(1, fails_on="loan")
+    monkeypatch.setattr(enrich, "JOBS", (broken, job))
+    state, stopping = EnrichState(), threading.Event()
+    thread = threading.Thread(target=enrich.in_background, args=(store, state, stopping), kwargs={"first_wait": 0.0})
+    thread.start()
+    wait_for(lambda: job.left.get("loan") == 0 and job.left.get("other") == 0)
+    wait_for(lambda: not state.busy)
+    assert state.failure is not None and "loan: this one breaks" in state.failure
+    broken.fails_on = None
+    wait_for(lambda: broken.left.get("loan") == 0)
+    job.left.clear()
+    load(store, [prediction("p77", START)])
+    wait_for(lambda: job.left.get("loan") == 0)
+    wait_for(lambda: state.failure is None)
+    stopping.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, stopping = [], threading.Event()
+
+    def step(store, worker, model, progress, stopping) -> int:
+        used.append(worker)
+        return 0
+
+    monkeypatch.setattr(enrich, "JOBS", (step,))
+    monkeypatch.setattr(enrich, "yield_to_others", lambda: None)
+    with mock.patch("observability.worker.Worker") as made, mock.patch("observability.worker.shared", side_effect=AssertionError):
+        thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
+        thread.start()
+        wait_for(lambda: len(used) == 2)
+        stopping.set()
+        thread.join(timeout=10)
+    assert set(used) == {made.return_value} and not thread.is_alive()
+    made.assert_called_once_with()
+    made.return_value.close.assert_called_once_with()
+
+
+def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+
+    class Noted(Counted):
+        def __call__(self, store, worker, model, progress, stopping) -> int:
+            rows = super().__call__(store, worker, model, progress, stopping)
+            done.extend([(self.__name__, model.name)] if rows else [])
+            return rows
+
+    monkeypatch.setattr(enrich, "JOBS", (Noted(3), Noted(2)))
+    state, failed = EnrichState(), set()
+    while enrich.one_round(store, mock.Mock(), state, threading.Event(), failed):
+        pass
+    turn = [(job, model) for job in ("counted 3", "counted 2") for model in ("loan", "other")]
+    assert done == [*turn, *turn, ("counted 3", "loan"), ("counted 3", "other")] and not failed
+
+
+def test_the_thread_waits_for_the_loader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enrich, "IDLE", 0.01)
+    job, stopping = Counted(1), threading.Event()
+    monkeypatch.setattr(enrich, "JOBS", (job,))
+    with store.loading:
+        thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
+        thread.start()
+        time.sleep(0.3)  # thirty times as long as it is idle: that nothing is done shows in no event
+        stopping.set()
+        thread.join(timeout=10)
+    assert job.left == {} and not thread.is_alive()
+
+
+def test_the_owner_starts_and_ends_it_unless_the_environment_says_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(enrich.SWITCH, "off")
+    holder = process_lock.Owner(tmp_path / "home", process_lock.take_lock(tmp_path / "home"), open_store(tmp_path / "home"))
+    holder.start_enricher()
+    assert holder.enricher is None
+    monkeypatch.setenv(enrich.SWITCH, "on")
+    holder.start_enricher()
+    assert holder.enricher is not None and holder.enricher.is_alive() and holder.enriching is not None
+    holder.close()
+    assert not holder.enricher.is_alive()
+
+
+def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> None:
+    registered(tmp_path / "home").close()
+    with open_store(tmp_path / "home") as store:
+        load(store, [prediction(f"p{k}", START) for k in range(30)])
+        load(store, [prediction(f"p{k}", START, model="other", version="9") for k in range(5)])
+    with mock.patch("observability.worker.explain", explain), mock.patch.object(enrich, "JOBS", enrich.JOBS[:1]):
+        body = command(tmp_path / "home", "explain", "--json").json()
+        assert body["rows"] == {"loan": 90, "other": 0} and body["failures"] == {}
+        assert body["versions"]["loan"]["1"]["method"] == "shap linear" and body["versions"]["other"] == {}
+        done = command(tmp_path / "home", "explain", "--model", "loan")
+    assert done.code == 0 and "90 explained so far by shap linear" in done.out and "loan: 0 predictions" in done.out
+    one_sentence(command(tmp_path / "home", "explain", "--model", "lone"), 2, "lone", "loan")
+
+
+def test_the_laws_world_is_explained(tmp_path: Path) -> None:
+    """The store of the laws holds logged and computed attributions, so that the laws have something to hold on to."""
+    with live_world.build(tmp_path) as store:
+        methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
+    assert {name for name, _ in methods} == {"logged", "shap tree"} and all(n > 50 for _, n in methods)

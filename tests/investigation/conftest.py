@@ -1,0 +1,36 @@
+"""One store with cases, for every test of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from observability.worker.process import Worker
+from tests.support.case_model_world import ModelWorld
+from tests.support.case_model_world import build as model_world_of
+from tests.support.case_world import World, build
+
+
+@pytest.fixture(scope="session")
+def case_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store that no test changes."""
+    world = build(tmp_path_factory.mktemp("case"))
+    yield world
+    world.store.close()
+
+
+@pytest.fixture(scope="session")
+def model_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorld]:
+    """A store of models with files, that no test changes."""
+    world = model_world_of(tmp_path_factory.mktemp("case-models"))
+    yield world
+    world.store.close()
+
+
+@pytest.fixture(scope="session")
+def model_worker() -> Iterator[Worker]:
+    """One warm worker, on one thread: on a busy machine several wait on each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        made = Worker()
+        yield made
+        made.close()

@@ -1,0 +1,224 @@
+"""How near the edge: margins by hand, curves as the model itself scores, opposites by brute force, counterfactuals that flip and respect the locks."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.investigation import counterfactuals, decision_boundary
+from observability.investigation.desired_outcome import decided, goal_of, reached, usual_error
+from observability.investigation.evidence_types import NotGivenError
+from observability.investigation.find_prediction import opened
+from observability.investigation.model_answers import Goal
+from observability.investigation.nearest_rows import distances
+from observability.investigation.sampled_rows import columns_of, inputs_of, real_rows
+from tests.support.case_model_world import CLASSES, FEATURES, inputs
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def row_of(world, name, model):
+    return opened(world.store, name, model=model)
+
+
+def scores_of(world, model, table):
+    """The library's own scores."""
+    if model == "rent":
+        return world.models["rent"].predict(table)
+    return world.models[{"credit": "credit 1", "mood": "mood"}[model]].predict(inputs(table))
+
+
+def test_margins_are_those_by_hand(model_world):
+    row = row_of(model_world, "c-5", "credit")
+    found = decision_boundary.margin(model_world.store, row)
+    reference = real_rows(model_world.store, row, production=False).facts["score"].to_numpy(float)
+    assert found.edge == 0.4 and found.margin == pytest.approx(row.score - 0.4)
+    assert found.share_nearer == pytest.approx((np.abs(reference - 0.4) <= abs(found.margin)).mean()) and found.rows == len(reference)
+    kind = row_of(model_world, "m-2", "mood")
+    first, second = sorted(kind.probabilities.values(), reverse=True)[:2]
+    found = decision_boundary.margin(model_world.store, kind)
+    assert found.margin == pytest.approx(first - second) and kind.probabilities[found.runner_up] == second
+    rent = row_of(model_world, "r-5", "rent")
+    rows = real_rows(model_world.store, rent, production=False)
+    found = decision_boundary.margin(model_world.store, rent)
+    assert found.margin == pytest.approx(np.median(np.abs(rows.facts["score"] - rows.facts["label_value"])))
+    assert (found.low, found.high) == pytest.approx((rent.score - found.margin, rent.score + found.margin))
+    unscored = dataclasses.replace(row, score=None)
+    assert decision_boundary.margin(model_world.store, unscored).because.startswith("No score was logged")
+
+
+def test_goals_are_the_other_side():
+    with np.errstate(all="raise"):
+        assert list(reached(Goal("above", "", low=0.4), np.array([0.4, 0.39, np.nan]))) == [True, False, False]
+        assert list(reached(Goal("below", "", high=0.4), np.array([0.4, 0.39, np.nan]))) == [False, True, False]
+        assert list(reached(Goal("outside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [False, False, True, False]
+        assert list(reached(Goal("inside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [True, True, False, False]
+        assert list(reached(Goal("other", "", place=1), np.array([[0.2, 0.8], [0.9, 0.1]]))) == [False, True]
+
+
+def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
+    far, near = row_of(model_world, "r-0", "rent"), row_of(model_world, "r-9", "rent")
+    rows = real_rows(model_world.store, far)
+    band = usual_error(rows)
+    goal = goal_of(far, rows)
+    assert goal.kind == "inside" and (goal.low, goal.high) == pytest.approx((far.label_number - band, far.label_number + band))
+    assert near.label is None and goal_of(near, rows).kind == "outside"
+
+
+def test_curves_are_the_models_own_scores(model_world, model_worker):
+    for name, model in (("c-5", "credit"), ("m-2", "mood"), ("r-3", "rent")):
+        row = row_of(model_world, name, model)
+        found = decision_boundary.curves(model_world.store, row, worker=model_worker)
+        assert 1 <= len(found) <= decision_boundary.CURVES
+        held = model_world.frames[f"{model} held"]
+        goal = goal_of(row, real_rows(model_world.store, row))
+        for curve in found:
+            table = inputs_of(row).iloc[np.zeros(len(curve.values), int)].reset_index(drop=True)
+            table[curve.feature] = pd.Series(curve.values, dtype=table[curve.feature].dtype)
+            theirs = scores_of(model_world, model, table)
+            shown = theirs[:, CLASSES.index(row.answer)] if theirs.ndim == 2 else theirs
+            assert np.allclose(curve.scores, shown, rtol=1e-9) and list(curve.flips) == list(reached(goal, theirs))
+            assert len(curve.values) <= decision_boundary.POINTS + 1 and curve.basis == "simulated"
+            assert curve.locked == (model == "credit" and curve.feature in ("age", "town"))
+            if curve.kind == "number":
+                own = row.features[curve.feature]
+                inner = [value for value in curve.values if value != own]
+                assert min(inner) >= held[curve.feature].min() and max(inner) <= held[curve.feature].max()
+    one = decision_boundary.curves(model_world.store, row_of(model_world, "c-5", "credit"), worker=model_worker, features=["rooms"])
+    assert [curve.feature for curve in one] == ["rooms"] and one[0].values == (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+
+
+def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(model_world):
+    for name, model in (("c-5", "credit"), ("m-2", "mood"), ("l-3", "logged")):
+        row = row_of(model_world, name, model)
+        found = decision_boundary.opposite(model_world.store, row)
+        rows = real_rows(model_world.store, row)
+        far = distances(inputs_of(row), rows.inputs, columns_of(row.model, row.version), rows.scale)
+        other = ((rows.facts["decision"] != row.decision) & (rows.facts["decision"] >= 0)).to_numpy()
+        assert found.distance == pytest.approx(far[other].min()) and found.prediction != row.answer and found.searched == len(rows)
+        theirs = opened(model_world.store, found.id, model=model)
+        assert theirs.answer == found.prediction
+        for feature, (mine, its) in found.changes.items():
+            assert (row.features[feature], theirs.features[feature]) == (mine, its) and mine != its
+        assert set(found.changes) == {each for each in row.features if row.features[each] != theirs.features[each] and each != "tenure"}
+    rent = row_of(model_world, "r-9", "rent")
+    found = decision_boundary.opposite(model_world.store, rent)
+    assert abs(found.score - rent.score) > usual_error(real_rows(model_world.store, rent))
+
+
+def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypatch):
+    row = row_of(model_world, "c-5", "credit")
+    rows = real_rows(model_world.store, row)
+    alike = dataclasses.replace(rows, facts=rows.facts.assign(decision=row.decision))
+    monkeypatch.setattr(decision_boundary, "real_rows", lambda *_, **__: alike)
+    with pytest.raises(NotGivenError, match="answered otherwise"):
+        decision_boundary.opposite(model_world.store, row)
+    with pytest.raises(NotGivenError, match="no answer was logged"):
+        decision_boundary.opposite(model_world.store, dataclasses.replace(row, score=None, decision=-1, status="timeout"))
+
+
+def checked(world, row, model, found, table_features):
+    """Every counterfactual flips the library's own model, and leaves alone what is locked."""
+    held = world.frames[f"{model} held"]
+    own = inputs_of(row)
+    assert 1 <= len(found.counterfactuals) <= 3
+    for each in found.counterfactuals:
+        assert each.reached and each.changes and not set(each.changes) & set(row.model.settings.immutable)
+        table = own.copy()
+        for name, (before, after) in each.changes.items():
+            stored = row.features[name]
+            assert before == stored or (before is None and stored is None)
+            assert after is not None and after != before and name in table_features
+            if isinstance(after, str):
+                assert after in set(held[name])
+            elif not isinstance(after, bool):
+                assert held[name].min() <= after <= held[name].max()
+                if model != "rent" and name in ("age", "rooms"):
+                    assert isinstance(after, int)
+            table[name] = pd.Series([after], dtype=table[name].dtype)
+        scores = scores_of(world, model, table)
+        if model == "credit":
+            assert (scores[0] >= 0.4) != (scores_of(world, model, own)[0] >= 0.4) and each.score == pytest.approx(scores[0])
+        elif model == "mood":
+            assert CLASSES[int(scores[0].argmax())] != CLASSES[int(scores_of(world, model, own)[0].argmax())]
+            assert each.score == pytest.approx(dict(zip(CLASSES, scores[0])))
+        else:
+            assert reached(found.goal, scores)[0]
+    sets = [frozenset(each.changes) for each in found.counterfactuals]
+    assert len(sets) == 1 or len({str(each.changes) for each in found.counterfactuals}) == len(sets)
+
+
+@pytest.mark.parametrize("model", ["credit", "mood", "rent"])
+def test_counterfactuals_flip_the_model_and_respect_the_locks(model_world, model_worker, model):
+    prefix, places = {"credit": ("c", range(0, 90, 7)), "mood": ("m", range(0, 30, 7)), "rent": ("r", (0, 3, 9))}[model]
+    found, proposed = 0, 0
+    for place in places:
+        row = row_of(model_world, f"{prefix}-{place}", model)
+        try:
+            each = counterfactuals.search(model_world.store, row, worker=model_worker)
+        except NotGivenError as error:
+            assert "free features" in str(error) and "were scored" in str(error)
+            continue
+        found += 1
+        assert "failed" not in each.note and "not installed" not in each.note
+        proposed += each.proposals["dice-ml"]
+        checked(model_world, row, model, each, [column.name for column in columns_of(row.model, row.version)])
+    assert found >= len(list(places)) // 2 and proposed > 0
+
+
+def test_without_dice_ml_the_rest_is_tried_and_said(model_world, monkeypatch):
+    from observability.worker import counterfactual_dice, counterfactual_job, counterfactual_types
+    from observability.worker.model import Model, Task
+
+    rows = pd.DataFrame({"a": np.linspace(0, 10, 40), "b": ["x", "y"] * 20})
+    model = Model(
+        ("a", "b"), ("a", "b"), lambda frame: frame, lambda frame: (frame["a"].to_numpy() > 6) * 0.9 * (frame["b"] == "y").to_numpy()
+    )
+    row = pd.DataFrame({"a": [2], "b": pd.Series(["x"], dtype=object)})  # a whole number that has to become a fraction
+    free = [
+        counterfactual_types.Free("a", "number", 2.0, 0.0, 10.0, 1, 3.0),
+        counterfactual_types.Free("b", "category", "x", levels=("x", "y")),
+    ]
+    monkeypatch.setitem(sys.modules, "dice_ml", None)
+    monkeypatch.setattr(counterfactual_job, "open_model", lambda *_: model)
+    said = []
+    output = counterfactual_job.search(
+        {"row": row, "rows": rows},
+        {"kind": "skops", "task": "binary", "classes": ["0", "1"], "goal": {"kind": "above", "low": 0.5, "high": None, "place": -1},
+         "free": [{"name": each.name, "kind": each.kind, "low": each.low, "high": each.high, "decimals": each.decimals, "scale": each.scale,
+                   "levels": list(each.levels)} for each in free], "number": 3, "seed": 0},
+        {"model": None}, lambda share, text: said.append(share),
+    )  # fmt: skip
+    # By hand: both have to change, and 6.1 is the smallest step of a that is enough.
+    assert output.frames["found"].to_dict("records")[0] == {"a": 6.1, "b": "y"} and output.values["reached"][0]
+    assert "dice-ml is not installed" in output.values["note"] and said == sorted(said)
+    state = counterfactual_types.Search(model, Task("binary", ("0", "1")), {"kind": "above", "low": 0.5}, row, free)
+    coded = counterfactual_dice.coded(free, {"a": "c0", "b": "c1"}, rows)
+    assert counterfactual_dice.decoded(state, free, {"a": "c0", "b": "c1"}, coded)["b"].tolist() == rows["b"].tolist()
+
+
+def test_what_if_scores_what_was_asked_and_refuses_what_does_not_fit(model_world, model_worker):
+    row = row_of(model_world, "c-5", "credit")
+    found = decision_boundary.what_if(model_world.store, row, {"rooms": 6, "town": "Oslo", "income": None}, worker=model_worker)
+    table = inputs_of(row).assign(rooms=6.0, town="Oslo", income=np.nan)
+    assert found.score == pytest.approx(scores_of(model_world, "credit", table)[0]) and found.basis == "simulated"
+    assert found.before == pytest.approx(row.score) and found.flips == (decided(row, np.array([found.score])) != row.decision)
+    assert found.changes["rooms"] == (row.features["rooms"], 6.0)
+    kind = decision_boundary.what_if(model_world.store, row_of(model_world, "m-2", "mood"), {"rooms": 1}, worker=model_worker)
+    assert sum(kind.probabilities.values()) == pytest.approx(1) and kind.prediction in CLASSES
+    for changes, words in (
+        ({"nobody": 1}, "does not take this feature"), ({"rooms": "six"}, "a finite number"), ({"rooms": float("nan")}, "a finite number"),
+        ({"member": 1}, "true or false"), ({"town": "x" * 5001}, "at most 5000"), ({"rooms": True}, "a finite number"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            decision_boundary.what_if(model_world.store, row, changes, worker=model_worker)
+    with pytest.raises(NotGivenError, match="no model file"):
+        decision_boundary.what_if(model_world.store, row_of(model_world, "l-3", "logged"), {"x": 1}, worker=model_worker)
+    assert set(FEATURES) >= set(decision_boundary.top_features(model_world.store, row))
+
+
+def test_grains_are_those_of_the_reference():
+    assert [counterfactuals.decimals_of(np.array(each)) for each in ([1.0, 2.0], [0.25, 1.5], [1 / 3])] == [0, 2, 6]

@@ -1,0 +1,243 @@
+"""Does `check` say of the sample fleet what its raw rows say: what got worse, what did not, and nothing that it could not have known?"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.metric_definitions import METRICS
+from observability.monitoring import check
+from observability.server import process_lock
+from observability.store.db.database import Store
+from tests.support import raw_rows
+from tests.support.commanding import Command, by_metric, spawn
+from tests.support.sample_home import copied
+
+KEYS = {
+    "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
+    "window", "slice", "against", "onset", "incident", "likely_source", "event", "evidence",
+}  # fmt: skip
+"""Of a finding (contract, section 3)."""
+JULY = ("--from", "2013-07-01", "--to", "2013-08-01")
+
+
+def test_july_names_the_degradation_of_flights_delay_with_exact_figures(stored_fleet: Path) -> None:
+    findings = spawn(stored_fleet, "check", "--model", "flights-delay", *JULY, "--json").json()
+    july = raw_rows.between(raw_rows.predictions("flights-delay"), "2013-07-01", "2013-08-01")
+    found, reference = by_metric(findings), raw_rows.regression(raw_rows.reference("flights-delay"))
+    for metric, value in raw_rows.regression(july).items():
+        assert found[metric]["value"] == pytest.approx(value, rel=1e-9), metric
+        assert found[metric]["n"] == july["label"].notna().sum()
+    assert found["mae"]["severity"] == "watch", "the month before was as far off, and days of summer differ much"
+    assert found["mae"]["evidence"]["baseline"] == pytest.approx(reference["mae"], rel=1e-9)
+    assert f"{reference['mae']:.3g}" in found["mae"]["because"]
+    assert [each["severity"] for each in findings] == sorted(
+        (each["severity"] for each in findings), key=["act", "watch", "unknown", "ok"].index
+    )
+
+
+def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_fleet: Path) -> None:
+    found = by_metric(command(stored_fleet, "check", "--model", "flights-late", *JULY, "--json").json())
+    july = raw_rows.between(raw_rows.predictions("flights-late"), "2013-07-01", "2013-08-01")
+    for metric, value in raw_rows.classification(july, raw_rows.threshold("flights-late")).items():
+        near = {"roc_auc": {"abs": 1e-3}, "pr_auc": {"abs": 3e-3}}.get(metric, {"rel": 1e-9})
+        assert found[metric]["value"] == pytest.approx(value, **near), metric
+
+
+def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, stored_fleet: Path) -> None:
+    findings = command(stored_fleet, "check", "--json").json()
+    assert {each["model"] for each in findings} == {"flights-delay", "flights-late", "employment", "sentiment", None}
+    assert {each["analyzer"] for each in findings if each["model"] is None} == {"data/batches", "data/cleaning", "data/datasets"}
+    for each in findings:
+        assert set(each) == KEYS
+        assert set(each["window"]) == {"start", "end"}
+        assert each["metric"] in METRICS and each["unit"] == METRICS[each["metric"]].unit
+        assert each["basis"] in ("measured", "estimated", "simulated") and each["severity"] in ("ok", "watch", "act", "unknown")
+        assert each["against"] in ("reference", "past", "level", "peers")
+        assert each["severity"] == "unknown" or each["value"] is not None
+        assert each["because"].endswith(".")
+    assert len({each["id"] for each in findings}) == len(findings)
+
+
+def test_the_silence_after_the_end_of_a_model_is_no_news(command: Command, stored_fleet: Path) -> None:
+    """The default window of a model that ended years ago is filled up to its last record's day; the rest of that day is not called silent."""
+    found = {
+        each["metric"]: each
+        for each in command(stored_fleet, "check", "--model", "flights-delay", "--json").json()
+        if each["analyzer"] == "data/quality"
+    }
+    assert [found[metric]["severity"] for metric in ("silence_hours", "freshness_hours", "volume")] == ["ok"] * 3
+    assert found["freshness_hours"]["value"] < 1
+
+
+def test_the_feed_that_fell_silent_is_one_incident_of_the_last_week_of_flights_and_none_of_the_survey(
+    command: Command, stored_fleet: Path
+) -> None:
+    """The stations' last hour ends at midnight UTC, five hours before the day does in New York; of 31 December there is no batch."""
+
+    def of_feed(model: str) -> list[dict]:
+        found = command(stored_fleet, "check", "--model", model, "--json").json()
+        return [each for each in found if each["analyzer"] in ("data/batches", "data/cleaning") and each["severity"] in ("act", "watch")]
+
+    found = of_feed("flights-delay")
+    assert len({each["incident"] for each in found}) == 1 and min(each["onset"] for each in found) == "2013-12-31T05:00:00Z"
+    late = [each for each in found if each["metric"] == "batch_delay_hours"]
+    assert {each["subject"] for each in late} == {f"source:hourly weather at {name}" for name in ("EWR", "JFK", "LGA")}
+    assert {(each["value"], each["severity"]) for each in late} == {(5.0, "act")}
+    assert {each["value"] for each in found if each["metric"] == "batch_gap_hours"} == {
+        43.0
+    }  # from 05:00 on the 31st to the end of 1 January
+    assert of_feed("employment") == []
+
+
+def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Command, stored_fleet: Path) -> None:
+    said = command(stored_fleet, "check", "--slice", "SEX=female")
+    assert said.code == 0
+    assert "flights-delay is left out: column 'SEX' is not in flights-delay." in said.out
+    found = by_metric(command(stored_fleet, "check", "--slice", "SEX=female", "--json").json())
+    week = raw_rows.last_week(raw_rows.predictions("employment"))
+    expected = raw_rows.classification(week[week["SEX"] == "female"], raw_rows.threshold("employment"))
+    assert found["accuracy"]["value"] == pytest.approx(expected["accuracy"], rel=1e-9)
+    assert found["accuracy"]["slice"] == "SEX=female"
+
+
+def test_fail_on_ends_with_one_where_a_finding_is_that_bad(command: Command, stored_fleet: Path) -> None:
+    week = ("--model", "employment", "--from", "2017-01-02", "--to", "2017-01-09")
+    june = ("--model", "flights-delay", "--from", "2013-06-24", "--to", "2013-07-01")
+    assert command(stored_fleet, "check", *june, "--fail-on", "act").code == 1
+    assert command(stored_fleet, "check", *june).code == 0
+    assert command(stored_fleet, "check", *week, "--fail-on", "act").code == 0
+
+
+def test_nothing_that_arrives_after_as_of_gives_the_game_away(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+    as_of, week = pd.Timestamp("2013-07-08T00:00", tz="UTC"), ("--model", "flights-delay", "--from", "2013-07-01", "--to", "2013-07-08")
+    served = raw_rows.between(raw_rows.predictions("flights-delay"), "2013-07-01", "2013-07-08")
+    labels = pd.read_parquet(raw_rows.SAMPLE / "flights-delay.labels.parquet").set_index("id")
+    arrived = served["id"].map(labels["received_at"])
+    known = served[arrived <= as_of]
+    assert 0 < len(known) < served["label"].notna().sum()
+    asked = ("check", *week, "--as-of", "2013-07-08", "--json")
+    before = command(own_fleet, *asked).json()
+    for metric, value in raw_rows.regression(known).items():
+        assert by_metric(before)[metric]["value"] == pytest.approx(value, rel=1e-9), metric
+    assert by_metric(before)["mae"]["n"] == len(known)
+
+    never = served[served["label"].isna()]["id"].head(20).tolist()
+    corrected = known["id"].head(200).tolist()
+    planted = tmp_path / "planted.jsonl"
+    planted.write_text(
+        "".join(
+            json.dumps({"kind": "label", "id": each, "at": "2013-07-03T12:00:00Z", "model": "flights-delay", "value": 5000,
+                        "source": "correction", "received_at": "2013-07-08T00:30:00Z"}) + "\n"
+            for each in [*never, *corrected]
+        )
+    )  # fmt: skip
+    assert command(own_fleet, "load", planted, "--json").json()["stored"] == len(never) + len(corrected)
+    assert command(own_fleet, *asked).json() == before
+    truth = served.set_index("id")["label"].copy()
+    truth[[*never, *corrected]] = 5000.0
+    told = raw_rows.regression(served.assign(label=served["id"].map(truth)))
+    now = by_metric(command(own_fleet, "check", *week, "--json").json())
+    assert now["mae"]["value"] == pytest.approx(told["mae"], rel=1e-9)
+    assert now["mae"]["value"] > 2 * by_metric(before)["mae"]["value"]
+
+
+WEEKS = [datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=number) for number in range(52)]
+"""Mondays of the ISO weeks of 2017."""
+
+
+@pytest.fixture(scope="module")
+def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The fleet, open in this process."""
+    with process_lock.opened(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+        yield store
+
+
+def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_groups_as_unknown(opened: Store) -> None:
+    start, end = datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 2, 1, tzinfo=UTC)
+    found = check.check(opened, model="employment", start=start, end=end, only=("trust/fairness",), with_records=False).findings
+    month = raw_rows.between(raw_rows.predictions("employment"), "2018-01-01", "2018-02-01")
+    positives = month[month["label"] == 1].assign(found=lambda rows: rows["score"] >= raw_rows.threshold("employment"))
+    rates = positives.groupby("SEX")["found"].mean()
+    gap = next(each for each in found if (each.subject, each.metric) == ("SEX", "equalized_odds_difference"))
+    shown = {each["level"]: each["true_positive_rate"] for each in gap.evidence["groups"]}
+    assert {level: rate[0] for level, rate in shown.items()} == pytest.approx(rates.to_dict(), rel=1e-9)
+    assert all(low < rate < high and high - low < 0.1 for rate, low, high, _ in shown.values())
+    assert gap.value is not None and gap.low is not None and gap.high is not None and gap.low < gap.value < gap.high
+    small = positives.groupby("RAC1P")["found"].agg(["mean", "size"]).query("size < 30")
+    unknown = {each.subject: each for each in found if each.subject.startswith("RAC1P=") and each.severity == "unknown"}
+    assert {f"RAC1P={level}" for level in small.index} <= set(unknown) and len(small)
+    for level, row in small.iterrows():
+        said = unknown[f"RAC1P={level}"]
+        assert (said.value, said.n) == (pytest.approx(row["mean"]), row["size"]) and "more" in said.because
+    assert {each.severity for each in found} <= {"ok", "unknown"}, "what the reference had already alarms nobody"
+
+
+def test_no_week_of_employment_in_2017_needs_a_person(opened: Store) -> None:
+    acts = [
+        f"{start:%G-W%V}: {finding.because}"
+        for start in WEEKS
+        for finding in check.check(opened, model="employment", start=start, end=start + timedelta(weeks=1)).findings
+        if finding.severity == "act"
+    ]
+    assert acts == []
+    assert {f"{start:%G-W%V}" for start in WEEKS} == {f"2017-W{number:02}" for number in range(1, 53)}
+
+
+def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+    start = WEEKS[19]
+    week = raw_rows.between(raw_rows.predictions("employment"), pd.Timestamp(start), pd.Timestamp(start + timedelta(weeks=1)))
+    right = week[(week["score"] >= raw_rows.threshold("employment")) == (week["label"] == 1)]
+    flipped = right.sample(round(0.05 * len(week)), random_state=np.random.RandomState(2017))
+    planted = tmp_path / "planted.parquet"
+    pd.DataFrame(
+        {"id": flipped["id"], "at": flipped["at"], "model": "employment", "value": 1 - flipped["label"], "source": "correction"}
+    ).to_parquet(planted, index=False)
+    assert command(own_fleet, "load", planted, "--kind", "label", "--json").json()["stored"] == len(flipped)
+
+    window = ("--from", f"{start:%Y-%m-%d}", "--to", f"{start + timedelta(weeks=1):%Y-%m-%d}")
+    found = by_metric(command(own_fleet, "check", "--model", "employment", *window, "--json").json())
+    assert found["accuracy"]["value"] == pytest.approx((len(right) - len(flipped)) / len(week), rel=1e-9)
+    assert found["accuracy"]["severity"] == "act"
+    assert command(own_fleet, "check", "--model", "employment", *window, "--fail-on", "act").code == 1
+
+
+def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(opened: Store) -> None:
+    for model in ("flights-delay", "flights-late"):
+        report = check.check(opened, model=model, with_records=False)
+        (one,) = [each for each in report.incidents if each.severity == "act"]
+        assert one.source == "input" and one.onset == datetime(2013, 12, 31, tzinfo=UTC) and one.lead.metric == "null_rate"
+        acts = [each for each in report.findings if each.severity == "act"]
+        assert len(acts) > 8 and {each.incident for each in acts} == {one.id} and {each.likely_source for each in acts} == {"input"}
+        assert {each.onset for each in acts if each.metric == "null_rate"} == {one.onset}
+        assert one.event is None, "Christmas was six days before"
+
+
+def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Command, stored_fleet: Path) -> None:
+    lines = command(stored_fleet, "check", "--model", "flights-late").out.splitlines()
+    body = [line for line in lines if line.startswith(("ACT", "WATCH", "UNKNOWN"))]
+    assert [line.split()[0] for line in body] == sorted((line.split()[0] for line in body), key=["ACT", "WATCH", "UNKNOWN"].index)
+    (line,) = [line for line in body if line.startswith("ACT") and "suspect input" in line]
+    assert "since 2013-12-31" in line and "null in" in line and " more findings." in line
+    assert not any("moved: PSI" in line for line in body), "drift of those features is folded"
+
+
+def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Store) -> None:
+    """The error rose in June; July is as bad, and says that June was. The hot weather, which winter's reference had not, is told as input."""
+
+    def july(start: datetime, end: datetime) -> check.Report:
+        return check.check(opened, model="flights-delay", start=start, end=end, with_records=False)
+
+    june = july(datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC))
+    (fall,) = [each for each in june.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]
+    assert fall.severity == "act" and fall.incident in {each.id for each in june.incidents}
+    later = july(datetime(2013, 7, 1, tzinfo=UTC), datetime(2013, 8, 1, tzinfo=UTC))
+    (standing,) = [each for each in later.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]
+    assert standing.severity == "watch" and "as in its own past month" in standing.because
+    (hot,) = [each for each in later.findings if (each.analyzer, each.subject) == ("data/quality", "temperature_f")]
+    assert (hot.severity, hot.likely_source, hot.metric) == ("watch", "input", "out_of_range_rate") and hot.value > 0.99
+    assert "by its own days it varies up to" in hot.because, "June had days as hot"

@@ -1,0 +1,27 @@
+"""A piece of evidence goes through its text and back."""
+
+import pytest
+
+from observability.review.decision_evidence import Evidence, read
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        Evidence("MAE [min] 30.5: up.", "2013-W27", "incident:flights-delay:serving/performance/model/mae/"),
+        Evidence("A title", "2013-W27"),
+        Evidence("https://example.org/notes"),
+        Evidence("", "2013-W27", "action:a1"),
+    ],
+)
+def test_it_comes_back_as_it_was(piece):
+    assert read(str(piece) if piece.review else piece.title) == piece
+
+
+def test_people_read_no_ids_and_are_led_to_the_step_that_shows_it():
+    assert read("2013-W27: A title [action:a1]").words == "2013-W27: A title"
+    assert [read(f"2013-W27: x [{item}]").step for item in ("action:a1", "challenger:m:2", "incident:m:x")] == [
+        "promises",
+        "changes",
+        "agenda",
+    ]

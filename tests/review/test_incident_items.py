@@ -1,0 +1,133 @@
+"""Which incident stands in front of which, what counts as worse, and which are one fault of a shared feed: incidents made by hand."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from observability.core.weeks import Week
+from observability.review.action_items import settled
+from observability.review.agenda import ranked
+from observability.review.incident_items import of_incidents, shared, touched
+from observability.store.query import decision_log
+
+JULY = "2013-07-01T00:00:00Z"
+
+
+def incident(
+    metric, subject="model", value=30.0, severity="act", analyzer="data/quality", stages=("input",), onset=JULY, source="input", rank=1.0
+):
+    return {
+        "incident": f"{subject}-{metric}", "source": source, "severity": severity, "sentence": f"{subject} {metric}.", "onset": onset, "event": None,
+        "lead": f"{subject}-{metric}", "value": value, "slice": None, "subject": subject, "metric": metric, "analyzer": analyzer, "rank": rank,
+        "stages": list(stages), "findings": [f"{subject}-{metric}"],
+    }  # fmt: skip
+
+
+def error(value=30.5, severity="watch", metric="mae"):
+    return incident(metric, value=value, severity=severity, analyzer="serving/performance", stages=("outcome",), onset=None, source="model")
+
+
+def part(model, *incidents, measured=30.5, baseline=0.1):
+    findings = [{"id": each["lead"], "subject": each["subject"], "metric": each["metric"], "value": each["value"], "evidence": {"baseline": baseline}} for each in incidents]  # fmt: skip
+    return {
+        "model": model,
+        "served": 1000,
+        "incidents": list(incidents),
+        "findings": findings,
+        "strip": {"performance": {"value": measured}},
+    }
+
+
+def week(*parts):
+    return {"models": list(parts)}
+
+
+def found(*parts, last=None):
+    return ranked(shared([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
+
+
+def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
+    columns = [incident("out_of_range_rate", name, 1.0) for name in ("dew", "heat")]
+    names = [(each.model, each.about["subject"]) for each in found(part("delay", *columns, error()), part("late", *columns))]
+    assert names == [("delay", "model"), ("delay", "dew"), ("delay", "heat")]
+
+
+def test_a_column_that_took_an_error_with_it_stands_before_all():
+    broken = incident("null_rate", "dew", 0.9, stages=("input", "outcome"))
+    assert [each.about["subject"] for each in found(part("m", error(), broken))] == ["dew", "model"]
+
+
+def test_where_no_answer_can_be_measured_an_input_weighs_more():
+    (blind,), (seen,) = (found(part("m", incident("null_rate", "dew", 0.9), measured=value)) for value in (None, 30.0))
+    assert blind.score > seen.score
+    assert "cannot be measured" in " ".join(blind.reasons)
+
+
+def test_a_rate_concerns_the_rows_by_which_it_rose():
+    one = incident("null_rate", "dew", 0.217)
+    (item,) = found(part("m", one, baseline=0.103))
+    assert item.exposure == pytest.approx(0.114)
+    assert "it touches 11 % of them" in " ".join(item.reasons)
+    assert touched(error(), {}) == 1.0
+
+
+def test_of_equals_the_lead_that_ranks_higher_comes_first():
+    items = found(part("m", incident("psi", "a", rank=0.3), incident("psi", "b", rank=2.0)))
+    assert [each.about["subject"] for each in items] == ["b", "a"]
+
+
+def test_one_feed_of_two_models_is_one_item_that_names_both():
+    (item,) = found(
+        part("delay", incident("null_rate", "dew", 0.5, "watch")),
+        part("late", incident("null_rate", "dew", 0.5, onset="2013-07-02T00:00:00Z")),
+    )
+    assert (item.models, item.severity) == (("delay", "late"), "act")
+    assert "also in `late`" in item.title
+    assert item.exposure == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        incident("null_rate", "dew", onset="2013-07-04T00:00:00Z"),
+        incident("null_rate", "dew", onset=None),
+        incident("nan_rate", "dew"),
+        incident("null_rate", "dew", source="system"),
+        incident("null_rate", "heat"),
+    ],
+)
+def test_what_began_otherwise_or_says_another_thing_stays_apart(other):
+    assert len(found(part("delay", incident("null_rate", "dew")), part("late", other))) == 2
+
+
+def test_claims_about_whole_models_are_never_one_feed():
+    both = [part(name, incident("volume", "model", stages=("arrival",))) for name in ("delay", "late")]
+    assert len(found(*both)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "metric", "expected"),
+    [(10.0, 20.0, "mae", "worse"), (20.0, 10.0, "mae", "better"), (0.9, 0.6, "accuracy", "worse"), (0.6, 0.9, "accuracy", "better"), (20.0, 21.0, "mae", "as before")],
+)  # fmt: skip
+def test_a_fault_that_grew_is_worse_and_not_as_last_week(before, now, metric, expected):
+    last = week(part("m", error(before, metric=metric)))
+    (item,) = found(part("m", error(now, metric=metric)), last=last)
+    assert item.change == expected
+
+
+def action(closed):
+    first = decision_log.Entry(datetime(2013, 7, 8, 9, tzinfo=UTC), "ann", {"text": "Retrain", "review": "2013-W27"})
+    return decision_log.Item("action", "a1", (first, decision_log.Entry(closed, "ann", {"state": "done"})))
+
+
+def test_an_action_that_was_closed_is_seen_in_two_reviews_however_old_it_is():
+    old = action(datetime(2013, 7, 31, tzinfo=UTC))  # in W31, four weeks after it was promised
+    assert [settled(old, Week(2013, number), []) for number in (30, 31, 32, 33)] == [False, False, False, True]
+
+
+def test_past_weeks_that_are_reviewed_long_after_show_it_twice_too():
+    late = action(datetime(2026, 1, 1, tzinfo=UTC))
+    shown = {"promises": [{"action": "a1", "state": "done"}]}
+    still = {"promises": [{"action": "a1", "state": "open"}]}
+    assert not settled(late, Week(2013, 30), [shown, still])
+    assert settled(late, Week(2013, 31), [shown, shown, still])

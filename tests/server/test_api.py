@@ -1,0 +1,238 @@
+"""Do programs get over HTTP what the contract says: tokens, errors, evidence, findings, and records that are on disk before the answer?"""
+
+import asyncio
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.investigation.case import case
+from observability.server import api, process_lock, tokens
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_landing
+from observability.store.opener import open_store
+from tests.support.case_world import HOSTILE, START, iso
+from tests.support.case_world import build as build_cases
+from tests.support.commanding import Command
+from tests.support.sample_home import copied
+
+GOOD = {"kind": "prediction", "id": "new-1", "at": iso(START), "model": "price", "version": "1", "features": {"size": 3.5}, "score": 7.0}
+
+
+@dataclass
+class Answer:
+    """One answer: status, headers, body."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body."""
+        assert self.headers["content-type"] == "application/json"
+        return json.loads(self.body)
+
+
+@dataclass
+class Site:
+    """The routes over a store, without a port."""
+
+    home: Path
+    store: Store
+    read: str
+    write: str
+
+    def ask(self, method: str, path: str, token: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        """One request."""
+        address, _, query = path.partition("?")
+        sent = {} if token is None else {"authorization": f"Bearer {token}"}
+        scope = {
+            "type": "http", "method": method, "path": address, "raw_path": address.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in {**sent, **(headers or {})}.items()], "scheme": "http",
+            "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2), "http_version": "1.1",
+        }  # fmt: skip
+        answer = Answer()
+        pieces = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
+
+        async def receive() -> dict[str, Any]:
+            piece = pieces.pop(0) if pieces else b""
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                answer.body += message.get("body", b"")
+
+        asyncio.run(Starlette(routes=api.routes())(scope, receive, send))
+        return answer
+
+
+@pytest.fixture(scope="module")
+def case_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the world of cases, closed."""
+    world = build_cases(tmp_path_factory.mktemp("api"))
+    world.store.close()
+    return world.home
+
+
+@pytest.fixture
+def site(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A copy of it, owned by this process, with a token of each scope."""
+    home = copied(case_home, tmp_path / "home")
+    store = open_store(home, threads=2)
+    monkeypatch.setattr(process_lock, "_current", process_lock.Owner(home, process_lock.Lock(-1), store))
+    yield Site(home, store, tokens.create(home, "read")[1], tokens.create(home, "write")[1])
+    store.close()
+
+
+def test_nobody_is_let_in_without_a_token_of_the_right_scope(site: Site) -> None:
+    paths = (("GET", "/api/v1/status"), ("GET", "/api/v1/findings"), ("GET", "/api/v1/predictions/loan-1"), ("POST", "/api/v1/records"))
+    other = tokens.create(site.home, "read")
+    tokens.revoke(site.home, other[0].id)
+    for method, path in (*paths, ("GET", "/api/v1/none")):
+        for wrong in (None, "", "x", "obs_00000000_" + 43 * "a", site.read[:-1], site.read + "a", other[1], "\u00e9"):
+            answer = site.ask(method, path, wrong)
+            assert answer.status == 401, (path, wrong)
+            assert set(answer.json()) == {"error", "try"}
+            assert answer.headers["www-authenticate"] == "Bearer"
+    assert site.ask("POST", "/api/v1/records", site.read, b"{}").status == 403
+    assert site.ask("GET", "/api/v1/status", site.write).status == 403
+    assert site.ask("DELETE", "/api/v1/status", site.read).status == 405
+    assert site.ask("GET", "/api/v1/none", site.read).status == 404
+    assert site.ask("GET", "/api/v1/status", headers={"authorization": f"Basic {site.read}"}).status == 401
+    assert site.ask("GET", "/api/v1/status", site.read).status == 200
+
+
+def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
+    kept, text = tokens.create(tmp_path, "read", "grafana")
+    file = tmp_path / tokens.FILE
+    assert text not in file.read_text()
+    assert text.split("_", 2)[2] not in file.read_text()
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    assert tokens.holder(tmp_path, text) == kept
+    with pytest.raises(UsageError):
+        tokens.create(tmp_path, "admin")
+    tokens.revoke(tmp_path, text)
+    assert tokens.holder(tmp_path, text) is None
+    with pytest.raises(NotFoundError):
+        tokens.revoke(tmp_path, kept.id)
+    threads = [threading.Thread(target=tokens.create, args=(tmp_path, "write")) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(tokens.read(tmp_path)) == 8
+    file.write_text("{")
+    with pytest.raises(StoreBrokenError):
+        tokens.holder(tmp_path, text)
+
+
+def test_a_prediction_is_the_evidence_of_the_command(site: Site, command: Command) -> None:
+    answer = site.ask("GET", "/api/v1/predictions/loan-100?model=loan", site.read).json()
+    assert answer["prediction"]["features"]["city"] == HOSTILE
+    site.store.close()
+    said = command(site.home, "case", "loan-100", "--model", "loan", "--json")
+    assert said.code == 0, said.error
+    assert said.out.isascii()
+    assert json.loads(said.out) == answer
+
+
+def test_what_is_not_there_or_not_understood_helps(site: Site) -> None:
+    missing = site.ask("GET", "/api/v1/predictions/nobody/else", site.read)
+    assert missing.status == 404
+    assert "nobody/else" in missing.json()["error"]
+    for path in (
+        "/api/v1/predictions/loan-1?modle=loan",
+        "/api/v1/predictions/loan-1?model=loan&model=price",
+        "/api/v1/findings?from=soon",
+    ):
+        answer = site.ask("GET", path, site.read)
+        assert answer.status == 400, path
+        assert set(answer.json()) == {"error", "try"}
+    assert site.ask("GET", "/api/v1/predictions/loan-1?model=nobody", site.read).status == 404
+    assert site.ask("GET", "/api/v1/predictions/reference%2F1".replace("%2F", "/") + "/7?model=loan", site.read).status == 200
+
+
+def test_findings_and_status_are_those_of_the_commands(site: Site, command: Command) -> None:
+    window = {"model": "loan", "from": "2026-03-02", "to": "2026-03-09"}
+    answer = site.ask("GET", "/api/v1/findings?" + "&".join(f"{name}={value}" for name, value in window.items()), site.read).json()
+    status = site.ask("GET", "/api/v1/status", site.read).json()
+    site.store.close()
+    said = command(site.home, "check", *(part for name, value in window.items() for part in (f"--{name}", value)), "--json").json()
+    assert [each["id"] for each in answer] == [each["id"] for each in said]
+    assert len(answer) > 5
+    assert {each["model"] for each in status["models"]} == {"loan", "price", "kind", "stray"}
+
+
+def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps(GOOD), "", "{", json.dumps({**GOOD, "id": "new-2", "at": "soon"}), json.dumps({**GOOD, "id": "new-3"})]
+    synced: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), real(fd))[1])
+    answer = site.ask("POST", "/api/v1/records", site.write, "\n".join(lines).encode())
+    assert answer.status == 202
+    body = answer.json()
+    assert body["accepted"] == 2
+    assert [each["line"] for each in body["rejected"]] == [3, 4]
+    assert all(set(each) == {"line", "reason"} and len(each["reason"]) > 10 for each in body["rejected"])
+    assert synced
+    (segment,) = (site.store.landing / "ready").glob("*.jsonl")
+    assert [json.loads(line)["id"] for line in segment.read_text().splitlines()] == ["new-1", "new-3"]
+    report = load_landing(site.store)
+    assert (report.stored, report.rejected) == (2, 0)
+    assert case(site.store, "new-3").row.score == 7.0
+
+
+def test_a_body_that_is_too_large_is_refused_and_leaves_nothing(site: Site) -> None:
+    line = json.dumps(GOOD).encode() + b"\n"
+    large = line * (1_000_000 // len(line) + 1)
+    for headers in ({}, {"content-length": str(len(large))}):
+        answer = site.ask("POST", "/api/v1/records", site.write, large, headers)
+        assert answer.status == 413
+        assert set(answer.json()) == {"error", "try"}
+    assert not list((site.store.landing / "ready").glob("*")) if (site.store.landing / "ready").exists() else True
+    assert site.ask("POST", "/api/v1/records", site.write, b"").json() == {"accepted": 0, "rejected": []}
+
+
+def test_a_disk_that_refuses_is_said_with_503(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fdatasync", full)
+    answer = site.ask("POST", "/api/v1/records", site.write, json.dumps(GOOD).encode())
+    assert answer.status == 503
+    assert "No space" in answer.json()["error"]
+
+
+def test_the_commands_of_tokens(command: Command, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = command(home, "token", "create", "--scope", "read", "--name", "\x1b[31mred", "--json").json()
+    assert set(made) == {"id", "scope", "name", "created_at", "token"}
+    listed = command(home, "token", "list", "--json").json()
+    assert listed == [{name: value for name, value in made.items() if name != "token"}]
+    assert "\x1b" not in command(home, "token", "list").out
+    assert made["token"] not in command(home, "token", "list").out
+    assert command(home, "token", "create").code == 2
+    assert command(home, "token", "revoke", made["id"]).code == 0
+    assert command(home, "token", "revoke", made["id"]).code == 2
+    assert command(home, "token", "list", "--json").json() == []
+
+
+def test_the_text_of_a_case_is_inert(site: Site, command: Command) -> None:
+    site.store.close()
+    said = command(site.home, "case", "loan-100")
+    assert said.code == 0
+    assert "\u202e" not in said.out
+    assert "\\u202e" in said.out
+    assert "Predicted" in said.out
+    assert command(site.home, "case", "nobody").code == 2

@@ -1,0 +1,87 @@
+"""Who watches: a fault opens one alert and sends one message, its end resolves it, and Monday's week freezes itself."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.alerts import alert_log
+from observability.alerts.config import FILE
+from observability.review import freeze
+from observability.server import watcher
+from observability.store.ingest import record_writer
+from observability.store.opener import open_store
+from tests.support import review_world
+from tests.support.review_world import BROKEN, MENDED
+
+MORNING = watcher.REVIEW_HOURS
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with review_world.build(tmp_path_factory.mktemp("watch")) as opened:
+        (opened.home / FILE).write_text('[channels]\nteam = "json://127.0.0.1:9"\n[alerts]\ndefault = ["team"]\n', encoding="utf-8")
+        yield opened
+
+
+def test_from_the_fault_to_its_end(store):
+    sent = []
+    state = watcher.Watching()
+    state.started = BROKEN.end
+
+    def look(now):
+        watcher.look(store, state, now, lambda _address, message: sent.append(message))
+
+    look(BROKEN.end)
+    opened = [each for each in alert_log.alerts(store, BROKEN.end).values() if each.model == "eta"]
+    assert opened
+    assert all(each.state == "open" for each in opened)
+    assert len(sent) == len(opened)
+    first = len(sent)
+    look(BROKEN.end + timedelta(minutes=1))
+    look(BROKEN.end + timedelta(minutes=10))
+    assert len(sent) == first
+    assert not freeze.is_frozen(store, str(BROKEN))
+    look(BROKEN.end + MORNING)
+    assert freeze.is_frozen(store, str(BROKEN))
+    assert freeze.frozen_weeks(store)[0].author == watcher.DASHBOARD
+    look(MENDED.end)
+    after = alert_log.alerts(store, MENDED.end)
+    assert [after[each.incident].state for each in opened] == ["resolved"] * len(opened)
+
+
+def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(store, monkeypatch):
+    (store.home / FILE).write_text("[chanels]\n", encoding="utf-8")
+    state, stopping, said = watcher.Watching(), _Stops(2), len(alert_log.said(store))
+    frozen = []
+    monkeypatch.setattr(watcher, "freeze_last_week", lambda _store, now: frozen.append(now))
+    watcher.in_background(store, state, stopping, wait=0.0)
+    assert "unknown table" in state.failure
+    assert len(alert_log.said(store)) == said
+    assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"
+
+
+def test_a_run_that_diverges_is_told_and_an_old_one_is_not(tmp_path):
+    with open_store(tmp_path) as store:
+        now = datetime.now(UTC).replace(microsecond=0)
+        for name, end in (("old", now - timedelta(days=60)), ("new", now)):
+            starts = end - timedelta(hours=3)
+            lines = [{"kind": "run", "run": name, "at": starts, "event": "start"}]
+            losses = [*(2.0 / (1 + step) for step in range(30)), *(["NaN"] * 10)]
+            lines += [{"kind": "step", "run": name, "at": starts + timedelta(minutes=place), "step": place, "metrics": {"loss": loss}}
+                      for place, loss in enumerate(losses)]  # fmt: skip
+            record_writer.write(store, lines)
+            watcher.look(store, watcher.Watching(), now, lambda *_: None)
+            told = [each.title for each in alert_log.alerts(store, now).values()]
+            assert bool(told) is (name == "new"), told
+        assert all("`new`" in each or "new" in each for each in told)
+
+
+class _Stops:
+    """An event that is set after so many waits."""
+
+    def __init__(self, waits):
+        self.left = waits
+
+    def wait(self, _seconds):
+        self.left -= 1
+        return self.left < 0

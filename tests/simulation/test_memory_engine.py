@@ -1,0 +1,68 @@
+"""Do tables in memory give the findings that a store gives?"""
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from observability.simulation.clean_log import Stream
+from observability.simulation.fault_targets import cast
+from observability.simulation.faults import FAULTS
+from observability.simulation.findings_cache import digest
+from observability.simulation.replay import Lab, Scenario, by_store
+from tests.support.simulation_world import credit
+
+BASE = credit(reference_rows=2000)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, floats within 1e-6 of each other (sums are added in another order)."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) or (one != one and other != other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize(("fault", "delay"), [("clock_skew", 0), ("worse_version", 7), ("renamed_feature", 0)])
+def test_both_roads_say_the_same(fault: str, delay: int) -> None:
+    stream = Stream(BASE, seed=1, past=14, days=1, rows_a_day=250, label_delay=delay)
+    scenario = Scenario(stream, cast(BASE, 1), FAULTS[fault])
+    fast, honest = (list(road) for road in (Lab.of(stream).judge(scenario), by_store(scenario)))
+    assert [day.end for day in fast] == [day.end for day in honest]
+    for one, other in zip(fast, honest, strict=True):
+        assert len(one.findings) > 50
+        mine, theirs = ({each.id: each.to_json() for each in day.findings} for day in (one, other))
+        assert mine.keys() == theirs.keys()
+        assert [name for name in mine if not same(mine[name], theirs[name])] == []
+
+
+def test_what_is_said_again_is_what_would_be_said_anew() -> None:
+    stream, scene = Stream(BASE, seed=3, past=14, days=1, rows_a_day=250), cast(BASE, 3)
+    lab = Lab.of(stream)
+    judged = {}
+    for name in (None, "null_surge", "slow_replica"):
+        scenario = Scenario(stream, scene, FAULTS[name] if name else None)
+        before = set(lab.before.said)
+        again, anew = (next(each.judge(scenario)) for each in (lab, Lab.of(stream)))
+        assert again == anew
+        judged[name] = {key[0] for key in set(lab.before.said) - before}
+    assert {"serving/drift", "serving/slices", "serving/latency", "operations/energy"} <= judged[None]
+    assert "serving/drift" in judged["null_surge"]
+    assert "serving/latency" not in judged["null_surge"]
+    assert "serving/latency" in judged["slow_replica"]
+    assert "serving/drift" not in judged["slow_replica"]
+
+
+def test_frames_are_equal_only_where_each_value_is() -> None:
+    frame = pd.DataFrame({"n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "text": ["a", None], "mixed": [True, None]})
+    assert digest(frame) == digest(frame.copy())
+    for name, value in (("n", 3), ("at", pd.Timestamp("2026-01-02")), ("text", "b"), ("mixed", False)):
+        other = frame.copy()
+        other.loc[1, name] = value
+        assert digest(other) != digest(frame), name
+    assert digest(frame.rename(columns={"n": "m"})) != digest(frame)
+    assert digest(frame.astype({"n": "float64"})) != digest(frame)

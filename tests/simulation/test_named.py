@@ -1,0 +1,62 @@
+"""Are faults named whose naming can be relied on, by the right key and by no other? The whole board: tests/benchmarks/bench_scoreboard.py."""
+
+from datetime import timedelta
+
+import pytest
+
+from observability.simulation.clean_log import Stream
+from observability.simulation.fault_targets import Scene, cast
+from observability.simulation.faults import FAULTS
+from observability.simulation.replay import Lab, Scenario
+from tests.support.simulation_key import BY_LABELS, KEY, first_evidence, judged, right
+from tests.support.simulation_world import credit
+
+SEED, DAY = 2, 3
+MONTH = timedelta(days=28)
+RELIABLE = (
+    "unit_change", "null_surge", "unseen_category", "covariate_shift", "resends", "renamed_feature", "wrong_type", "volume_drop", "errors_everywhere",
+    "slow_replica", "failing_replica", "concept_drift", "miscalibration",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return Lab.of(Stream(credit(SEED, 4000), seed=SEED, past=21, days=DAY, rows_a_day=1500))
+
+
+@pytest.fixture(scope="module")
+def scene(lab: Lab) -> Scene:
+    return cast(lab.stream.base, SEED)
+
+
+@pytest.mark.parametrize("name", RELIABLE)
+def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Lab, scene: Scene) -> None:
+    scenario = Scenario(lab.stream, scene, FAULTS[name])
+    (day,) = lab.judge(scenario, "counts", first=DAY)
+    assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]
+    other = Scenario(lab.stream, scene, FAULTS["time_zone_shift" if name != "time_zone_shift" else "null_surge"])
+    assert judged(day, right(other)) == "missed"
+    assert sum(each.severity == "act" for each in day.incidents) <= 2
+    undated = [each for each in day.findings if each.severity == "act" and each.onset is None]
+    assert not undated, [each.because for each in undated]
+    early = [
+        each
+        for each in day.findings
+        if each.severity == "act" and each.evidence.get("onset_known") == "dated" and each.onset < lab.stream.onset - MONTH
+    ]
+    assert not early, [each.because for each in early]
+
+
+def test_nothing_is_named_where_nothing_is_planted(lab: Lab, scene: Scene) -> None:
+    (day,) = lab.judge(Scenario(lab.stream, scene), "counts", first=DAY)
+    assert [each.lead.because for each in day.incidents if each.severity == "act"] == []
+    for name in RELIABLE:
+        assert judged(day, right(Scenario(lab.stream, scene, FAULTS[name]))) == "missed"
+
+
+def test_the_key_knows_every_fault_and_when_its_evidence_comes() -> None:
+    assert KEY.keys() == FAULTS.keys()
+    assert BY_LABELS < KEY.keys()
+    assert first_evidence(FAULTS["tpr_gap"], 0.1, 30) == 30
+    assert first_evidence(FAULTS["null_surge"], 0.1, 30) == 0
+    assert [first_evidence(FAULTS["slow_ramp"], each, 0) for each in (0.05, 0.15, 0.4)] == [5, 1, 0]

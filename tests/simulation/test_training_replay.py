@@ -1,0 +1,126 @@
+"""Is each fault of a training run named at middle strength, on clean runs with a known answer, and is a clean run silent?"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from observability.cli import execute
+from observability.core.errors import NotFoundError, UsageError
+from observability.simulation.fault import STRENGTHS
+from observability.simulation.faults_training import FAULTS, RunPlant
+from observability.simulation.training_replay import LOOKS, frames_of, on_a_run, tell
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.query import records
+from tests.support.simulation_key import RUN_KEY, right_of_run
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+NOW = START + timedelta(days=2)
+STEPS = 200
+CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
+
+
+def lines() -> list[dict]:
+    """Two runs: `curves` of one process with training and held-out rows, `ranks` of four processes."""
+    rng = np.random.default_rng(5)
+    found = []
+    for run, ranks in (("curves", (None,)), ("ranks", (0, 1, 2, 3))):
+        found.append({"kind": "run", "run": run, "model": "loan", "event": "start", "at": START.isoformat()})
+        for step in range(STEPS):
+            for rank in ranks:
+                losses = CURVE[step] + rng.normal(0, 0.01, 2)
+                metrics = {"train_loss": losses[0], "val_loss": losses[1] + 0.1}
+                found.append(
+                    {
+                        "kind": "step",
+                        "run": run,
+                        "at": (START + timedelta(seconds=30 * step)).isoformat(),
+                        "step": step + 1,
+                        "metrics": metrics,
+                    }
+                )
+                if rank is not None:
+                    work = {"forward": rng.normal(40, 1), "backward": rng.normal(60, 1), "communication": rng.normal(12, 1)}
+                    found[-1] |= {"rank": rank, "phase_ms": work}
+        found.append(
+            {
+                "kind": "run",
+                "run": run,
+                "model": "loan",
+                "event": "end",
+                "status": "finished",
+                "at": (START + timedelta(hours=3)).isoformat(),
+            }
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory):
+    home: Path = tmp_path_factory.mktemp("lab-runs")
+    path = home / "runs.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines())), encoding="utf-8")
+    with open_store(home / "home", threads=2) as opened:
+        assert load_files(opened, [path], Defaults()).rejected == 0
+        yield opened
+
+
+def ask(store: Store):
+    return lambda question, window: records.fetch(store, question, window)
+
+
+def test_the_key_has_each_fault() -> None:
+    assert RUN_KEY.keys() == FAULTS.keys()
+    assert all(sorted(each.amounts) == list(each.amounts) and each.told.endswith(".") for each in FAULTS.values())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Store, name: str) -> None:
+    run = "ranks" if name == "slow_rank" else "curves"
+    frames = frames_of(ask(store), run, NOW)
+    before = frames["steps"].copy(deep=True).to_json(date_format="iso")
+    told = tell(frames, run, FAULTS[name], "middle", 2)
+    assert len(told.looks) == LOOKS and told.looks[-1].at == STEPS
+    right = right_of_run(name, told.target)
+    assert any(right.holds(each) for look in told.looks for each in look.alarms), told.sentence
+    assert right.holds(told.looks[-1].alarms[0])
+    assert told.first_named is not None and 0 <= told.first_named <= STEPS - told.onset
+    assert not [each for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
+    assert frames["steps"].to_json(date_format="iso") == before
+    if name == "slow_rank":
+        assert told.detail in told.looks[-1].alarms[0].because
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_look_sees_only_what_had_been_logged(store: Store, name: str) -> None:
+    run = "ranks" if name == "slow_rank" else "curves"
+    frames = frames_of(ask(store), run, NOW)
+    whole = tell(frames, run, FAULTS[name], "strong")
+    for strength in STRENGTHS:
+        planted = FAULTS[name].plant(RunPlant(run, frames["steps"], FAULTS[name].amount(strength), np.random.default_rng(1)))
+        steps, old = planted.steps, frames["steps"]["step"] < planted.onset
+        assert old.any()
+        assert steps.loc[old].to_json(date_format="iso") == frames["steps"].loc[old].to_json(date_format="iso")
+        assert steps.to_json(date_format="iso") != frames["steps"].to_json(date_format="iso")
+    assert all(each.n <= look.at for look in whole.looks for each in look.findings)
+
+
+def test_the_newest_clean_run_that_can_have_it_is_taken(store: Store) -> None:
+    assert on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
+    with pytest.raises(NotFoundError, match="nowhere"):
+        on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
+    with pytest.raises(UsageError, match="ranks"):
+        on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="curves")
+
+
+def test_the_command_says_it(store: Store) -> None:
+    said = execute.execute(store, ["lab", "--fault", "loss_not_finite", "--run", "curves"], lambda text: None)
+    assert said.exit_code == 0 and "Simulated" in said.out and "not a finite number first at step 101" in said.out
+    body = json.loads(execute.execute(store, ["lab", "--fault", "loss-spike", "--run", "curves", "--json"], lambda text: None).out)
+    assert body["basis"] == "simulated" and body["falls_on"] == "run:curves" and body["first_named"] is not None
+    assert execute.execute(store, ["lab", "--fault", "null_surge", "--run", "curves"], lambda text: None).exit_code == 2

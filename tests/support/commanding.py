@@ -1,0 +1,61 @@
+"""How does a test give a command line and read what comes of it?"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.sample_home import ROOT, environment
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    error: str
+
+    def json(self) -> Any:
+        """The answer, after checking that the command ended well."""
+        assert self.code == 0, self
+        return json.loads(self.out)
+
+
+Command = Callable[..., Done]
+
+
+def spawn(home: Path, *argv: object, cwd: Path = ROOT) -> Done:
+    """Runs a command line on a home as a person does, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "observability", *map(str, argv)],
+        cwd=cwd, env=environment(home) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def by_metric(findings: list[dict[str, Any]], analyzer: str = "serving/performance") -> dict[str, dict[str, Any]]:
+    """Findings about the model itself by their metric."""
+    return {each["metric"]: each for each in findings if each["analyzer"] == analyzer and each["subject"] == "model"}
+
+
+def contents(home: Path, command: Command) -> dict[str, Any]:
+    """What a store holds: models with their counts, records, rejected lines, files left in landing."""
+    status = command(home, "status", "--json").json()
+    models = {each["model"]: (each["versions"], each["predictions"], each["reference_rows"], each["labels"]) for each in status["models"]}
+    left = sorted(each.name for each in home.rglob("*") if each.is_file() and each.parent.name in ("uploads", "ready", "tmp"))
+    return {"models": models, "records": status["records"], "rejected": status["rejected"]["total"], "left": left}
+
+
+def one_sentence(done: Done, code: int, *words: str) -> None:
+    """One line on the error stream, a sentence that holds the words, nothing on the other."""
+    assert done.code == code, done
+    assert done.out == ""
+    lines = done.error.strip().splitlines()
+    assert len(lines) == 1 and lines[0].endswith("."), done.error
+    assert "Traceback" not in lines[0] and "Unexpected" not in lines[0]
+    for word in words:
+        assert word in lines[0], lines[0]

@@ -1,0 +1,316 @@
+"""A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
+
+The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a second
+version that has another set of features. Version 1 logs its attributions; version 2 has an artifact, which `explain` stands for. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
+"""
+
+import json
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from observability.enrichment.explanations import explain_rows
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+from observability.worker.explanation import Explanation
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+"""The Monday on which the window begins; the model has lived for four weeks by then."""
+DAYS, PAST = 7, 28
+END = START + timedelta(days=DAYS)
+AS_OF = START + timedelta(days=5, hours=6)
+REGIONS = ("north", "south", "east")
+
+
+def build(home: Path) -> Store:
+    """The store with everything that had arrived by AS_OF."""
+    store = open_store(home, threads=2)
+    for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
+        path = home / "reference.csv"
+        path.write_text("\n".join(reference(version, features)) + "\n", encoding="utf-8")
+        artifact = home / "model.txt"
+        artifact.write_text("tree\nversion=v4\n", encoding="utf-8")
+        request = Request(
+            model="live", version=version, reference=path, task="binary", label="label", score=("score",), features=features,
+            sensitive=("region",), artifact=artifact if version == "2" else None,
+        )  # fmt: skip
+        register(store, request)
+        path.unlink()
+        artifact.unlink()
+    load(store, [each for each in records() if arrival(each) <= AS_OF])
+    return store
+
+
+def load_later(store: Store) -> None:
+    """All that arrived after AS_OF: predictions of days that were over, revised labels, a new column, a new version, a new model."""
+    load(store, [each for each in records() if arrival(each) > AS_OF])
+
+
+def load(store: Store, lines: list[dict]) -> None:
+    """Loads records through a file."""
+    path = store.home / "lines.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
+    report = load_files(store, [path], Defaults())
+    assert report.rejected == 0, report.reasons
+    path.unlink()
+    explain(store)
+
+
+def explain(store: Store) -> None:
+    """Explains all that is not explained yet; the artifact of version 2 is a sum of three terms."""
+
+    def worker(_worker, _artifact, rows, **_options):
+        numbers = [rows[name].fillna(0).to_numpy(float) for name in ("age", "tenure")]
+        values = np.column_stack([numbers[0] / 40 - 1, 0.3 * (rows["region"] == "north").to_numpy(float), 0.05 * (numbers[1] - 6)])
+        output = values.sum(axis=1) - 0.2
+        return Explanation(
+            values=values, base_value=-0.2, output=output, link="logit", predictions=1 / (1 + np.exp(-output)), residual=output * 0.0,
+            features=("age", "region", "tenure"), method="shap tree", background="the model's training data", background_rows=None,
+            standard_error=None, seconds=0.1, note="", network_blocked=True,
+        )  # fmt: skip
+
+    with mock.patch("observability.worker.explain", worker):
+        for model in store.catalog().models:
+            while explain_rows(store, None, model, lambda *_: None, threading.Event()):
+                pass
+
+
+def arrival(record: dict) -> datetime:
+    """When a record arrived."""
+    return datetime.fromisoformat(record["received_at"])
+
+
+def reference(version: str, features: tuple[str, ...], rows: int = 500) -> list[str]:
+    """Lines of a CSV file of held-out predictions."""
+    rng = random.Random(f"reference {version}")
+    lines = [",".join((*features, "score", "label"))]
+    for _ in range(rows):
+        values = person(rng)
+        score = rng.random()
+        lines.append(
+            ",".join(
+                [*("" if values[name] is None else str(values[name]) for name in features), f"{score:.4f}", str(int(rng.random() < score))]
+            )
+        )
+    return lines
+
+
+def person(rng: random.Random) -> dict:
+    """One person's features."""
+    return {
+        "age": round(rng.gauss(40, 10), 2),
+        "income": round(rng.lognormvariate(10, 0.5), 1) if rng.random() > 0.05 else None,
+        "region": rng.choices(REGIONS, (4, 4, 2))[0],
+        "tenure": rng.randint(0, 12),
+    }
+
+
+def records() -> list[dict]:
+    """Every record, whenever it arrived; the same each time."""
+    rng = random.Random(11)
+    found = []
+    for hour in range(-24 * PAST, 24 * DAYS):
+        begin = START + timedelta(hours=hour)
+        silent = timedelta(days=1, hours=8) <= begin - START < timedelta(days=2, hours=16)
+        for _ in range(0 if begin.hour < 6 or silent else rng.choice((3, 4, 5))):
+            found += prediction(rng, f"p{len(found)}", begin + timedelta(seconds=rng.randint(0, 3599)))
+    twice = [each for each in found if each["kind"] == "prediction"][-60::3]
+    return [
+        *found,
+        *twice,
+        *stray(rng),
+        *training(rng),
+        *prices(),
+        *labelling(random.Random(12)),
+        *deliveries(random.Random(13)),
+        *cleanings(random.Random(14)),
+        *datasets(),
+    ]
+
+
+def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
+    """A prediction and the revisions of its label."""
+    values, score, faulty = person(rng), round(rng.random(), 4), at >= START
+    version = "2" if faulty and rng.random() < 0.2 else "1"
+    features = {each: values[each] for each in (("age", "region", "tenure") if version == "2" else ("age", "income", "region"))}
+    if faulty and rng.random() < 0.4:
+        features["age"] = rng.choice((None, "NaN", "old"))
+    if faulty and rng.random() < 0.15:
+        features["region"] = "west"
+    if faulty and rng.random() < 0.15:
+        features.pop("region")
+    if faulty and rng.random() < 0.3:
+        features["agee"] = 1.5
+    late = timedelta(hours=rng.choice((0, 0, 0, 1, 30)), seconds=rng.randint(0, 3000))
+    record = {
+        "kind": "prediction", "id": name, "at": stamp(at), "model": "live", "version": version, "features": features, "score": score,
+        "latency_ms": round(rng.expovariate(0.02), 3), "received_at": stamp(at + late), "replica": rng.choice(("r1", "r2")),
+        "status": "fallback" if rng.random() < 0.05 else "ok",
+    }  # fmt: skip
+    if rng.random() < 0.3:
+        record["weight"] = 2.0
+    if version == "1":
+        record |= logged_attributions(features, score, breaks=int(name[1:]) % 9 == 0)
+    lines = [record]
+    for _ in range(rng.choice((0, 1, 1, 1, 1, 2))):
+        came = at + timedelta(hours=rng.choice((1, 5, 30)))
+        value = int(rng.random() < (score if not faulty else 1 - score))
+        lines.append({"kind": "label", "id": name, "at": stamp(came), "model": "live", "value": value, "received_at": stamp(came + late)})
+    return lines
+
+
+def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
+    """Attributions that add up to the score, those of some rows not."""
+    age = features.get("age")
+    by_age = 0.004 * (age - 40) if isinstance(age, float) else 0.0
+    by_region = -0.05 if features.get("region") == "west" else 0.02
+    rest = score - 0.5 - by_age - by_region
+    return {"base_value": 0.5, "attributions": {"age": by_age, "income": rest + 0.3 if breaks else rest, "region": by_region}}
+
+
+def stray(rng: random.Random) -> list[dict]:
+    """Later: a version and a column that nobody knew, and a model that nobody registered."""
+    found = []
+    for i in range(80):
+        at = START + timedelta(hours=rng.randint(8, 30))
+        body = {
+            "kind": "prediction",
+            "id": f"s{i}",
+            "at": stamp(at),
+            "received_at": stamp(AS_OF + timedelta(hours=i / 10 + 0.5)),
+            "score": 0.5,
+        }
+        found.append(body | {"model": "live", "version": rng.choice(("1", "3")), "features": {"age": 30, "colour": "red"}})
+        found.append(body | {"id": f"t{i}", "model": "other", "version": "1", "features": {"x": rng.random()}})
+    return found
+
+
+def training(rng: random.Random) -> list[dict]:
+    """Four training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF, one of a few steps;
+    what they drew.
+    """
+    found = []
+    for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2, "short": 2}.items()):
+        begin, ranks = START + timedelta(days=days), (None,) if name != "ranks" else tuple(range(4))
+        body = {"kind": "run", "run": name, "model": "live", "version": "1"}
+        found.append(
+            {**body, "at": stamp(begin), "event": "start", "params": {"learning_rate": 0.1 / (number + 1)}, "hardware": {"cores": 2}}
+        )
+        for step in range(1, 61 if name != "short" else 4):
+            at = begin + timedelta(seconds=30 * step)
+            for rank in ranks:
+                loss = "NaN" if name == "breaks" and step > 40 else round(0.3 + 0.7 * 0.93**step + rng.gauss(0, 0.004), 5)
+                slow = 3.0 if rank == 2 else 1.0
+                spent = {"compute": round(rng.gauss(200, 5), 2), "data": round(slow * rng.gauss(60, 3), 2), "communication": 20.0}
+                line = {"kind": "step", "run": name, "at": stamp(at), "step": step, "metrics": {"train_loss": loss}, "phase_ms": spent}
+                found.append(line if rank is None else line | {"rank": rank, "host": f"h{rank}"})
+        for device, source in (("cpu0", "measured"), ("gpu0", "estimated")):
+            found += [
+                {
+                    "kind": "resource", "at": stamp(begin + timedelta(seconds=60 * i)), "device": device, "run": name, "watts": round(rng.gauss(80, 4), 1),
+                    "seconds": 60, "source": source,
+                }
+                for i in range(30)
+            ]  # fmt: skip
+        ended = begin + timedelta(seconds=30 * 61)
+        found.append({**body, "at": stamp(ended), "event": "end", "status": "failed" if name == "breaks" else "finished"})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def prices() -> list[dict]:
+    """What things cost, from before the window on."""
+    begin = stamp(START - timedelta(days=40))
+    body = {"kind": "price", "from": begin, "currency": "EUR", "received_at": begin}
+    return [
+        {**body, "resource": "kwh", "amount": 0.25, "carbon_g_per_kwh": 300, "pue": 1.2, "region": "north"},
+        {**body, "resource": "cpu_hour", "amount": 0.05},
+        {**body, "resource": "label", "amount": 0.4, "model": "live"},
+    ]
+
+
+def labelling(rng: random.Random) -> list[dict]:
+    """A project of the model's name: twelve items a day for three people who mostly agree, one of whom answers at random in the last week. Half of the
+    items are gold items, and most people see what a machine suggests.
+    """
+    found, other = [], random.Random(17)
+    for day in range(-PAST, DAYS):
+        for place in range(12):
+            begin, truth = START + timedelta(days=day, hours=9, minutes=40 * place), rng.choice("abc")
+            for who in ("ann", "bob", "cy"):
+                wrong = (who == "cy" and day >= 0) or rng.random() < 0.06
+                done, item = begin + timedelta(hours=rng.uniform(1, 20)), f"i{day}-{place}"
+                body = {"project": "live", "item": item, "annotator": who}
+                found.append({"kind": "assignment", **body, "at": stamp(begin)})
+                label = rng.choice("abc") if wrong else truth
+                found.append({"kind": "annotation", **body, "at": stamp(done), "label": label, **helped(other, item, truth)})
+    few = {"kind": "annotation", "project": "other", "annotator": "ann", "label": "a", "gold": "a"}
+    found += [{**few, "item": f"o{place}", "at": stamp(START + timedelta(hours=place))} for place in range(3)]
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def helped(rng: random.Random, item: str, truth: str) -> dict:
+    """What stands beside a label: the known answer of every second item, a suggestion that most people see, how long it took."""
+    found: dict = {"gold": truth} if int(item.rpartition("-")[2]) % 2 else {}
+    if rng.random() < 0.7:
+        found |= {
+            "suggestion": truth if sum(map(ord, item)) % 4 else "a",
+            "suggestion_confidence": round(0.5 + sum(map(ord, item)) % 50 / 100, 2),
+        }
+    return found | {"seconds": rng.randint(5, 60), "guideline": "v1"}
+
+
+def deliveries(rng: random.Random) -> list[dict]:
+    """A source that delivers each morning and brings a third of its rows on one day and nothing on the last three; one of six batches in all."""
+    found = []
+    for day in range(-PAST, DAYS - 3):
+        at, rows = START + timedelta(days=day, hours=6, minutes=rng.randint(0, 20)), rng.randint(950, 1050)
+        body = {"kind": "batch", "batch": f"clinic {day}", "source": "clinic", "at": stamp(at), "rows": rows // 3 if day == 1 else rows}
+        until = at - timedelta(minutes=rng.randint(50, 70))
+        span = {"captured_from": stamp(until - timedelta(days=1)), "captured_to": stamp(until), "device": "scanner 2"}
+        found.append(body | span | {"rejected_rows": rng.randint(5, 15), "stats": {"age": {"mean": 40.0}}})
+        if day >= -2:
+            found.append({**body, "batch": f"late {day}", "source": "ward", "rows": 12})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def cleanings(rng: random.Random) -> list[dict]:
+    """A rule that drops four times as many rows from the second day on, most of them of one group; one that ran twice."""
+    found = []
+    for day in range(-PAST, DAYS, 2):
+        at, faulty = START + timedelta(days=day, hours=3), day >= 1
+        lost = {"F": rng.randint(150, 170) if faulty else rng.randint(14, 26), "M": rng.randint(14, 26)}
+        groups = {"sex": {name: {"in": 500, "dropped": n} for name, n in lost.items()}}
+        body = {"kind": "cleaning", "rule": "age above 17", "at": stamp(at), "rows_in": 1000, "rows_changed": 0}
+        found.append(body | {"rows_dropped": sum(lost.values()), "dataset": "people", "version": str(day), "groups": groups})
+        if day > DAYS - 5:
+            found.append(body | {"rule": "trim", "rows_changed": 40, "rows_dropped": 0})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def datasets() -> list[dict]:
+    """A version a day of one dataset, of which one was logged again with another content, and one version of another, twice and
+    without a checksum.
+    """
+    found = []
+    for day in range(-3, DAYS):
+        at = START + timedelta(days=day, hours=2)
+        body = {"kind": "dataset", "dataset": "people", "version": str(day), "at": stamp(at), "rows": 900 + day, "parents": ["census@1"]}
+        found.append(body | {"checksum": f"sha256:{day + 3:016x}"})
+        if day == 1:
+            found.append(body | {"at": stamp(at + timedelta(hours=5)), "checksum": "sha256:ffffffffffffffff"})
+        if day == 2:
+            found += [{**body, "dataset": "places", "at": stamp(at + timedelta(hours=hours))} for hours in (0, 5)]
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def stamp(instant: datetime) -> str:
+    """RFC 3339."""
+    return instant.isoformat().replace("+00:00", "Z")

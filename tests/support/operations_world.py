@@ -1,0 +1,60 @@
+"""Small frames for the tests of energy and money: what the store would answer, made by hand."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from observability.core.settings import ModelSettings
+from observability.metrics.energy import RESOURCE_COLUMNS, RUN_COLUMNS
+from observability.metrics.prices import PRICE_COLUMNS, Place
+
+START = datetime(2026, 3, 2)
+
+
+def place(**settings) -> Place:
+    """The model `loan` with some settings."""
+    return Place("loan", ModelSettings(**settings))
+
+
+def records(columns: tuple[str, ...], rows: list[dict], times: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:
+    """A frame of records as the store gives them."""
+    frame = pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
+    for name in columns:
+        if name in times:
+            frame[name] = pd.to_datetime(frame[name]).astype("datetime64[us]")
+        elif name in numbers:
+            frame[name] = frame[name].astype(float)
+        else:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
+
+
+def resources(*rows: dict) -> pd.DataFrame:
+    """Readings; `at` in seconds after START."""
+    timed = [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
+    return records(RESOURCE_COLUMNS, timed, ("at",), ("watts", "utilisation", "energy_j", "seconds"))
+
+
+def runs(*rows: dict) -> pd.DataFrame:
+    """Starts and ends; `at` in seconds after START."""
+    return records(RUN_COLUMNS, [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows], ("at",), ())
+
+
+def prices(*rows: dict) -> pd.DataFrame:
+    """Price records; `from` in hours after START."""
+    filled = [{"amount": 0.0, "currency": "EUR", **row, "from": START + pd.Timedelta(hours=row.get("from", -24))} for row in rows]
+    return records(PRICE_COLUMNS, filled, ("from",), ("amount", "carbon_g_per_kwh", "pue", "embodied_g"))
+
+
+def served(counts: list[float], version: str = "1") -> pd.DataFrame:
+    """Predictions by hour from START on."""
+    hours = pd.Series(pd.date_range(START, periods=len(counts), freq="h")).astype("datetime64[us]")
+    n = pd.Series(counts, dtype=float)
+    return pd.DataFrame({"period": hours, "version": version, "n": n.astype("int64"), "w": n, "w2": n})
+
+
+def use(measure: str, counts: list[float], each: list[float], version: str = "1") -> pd.DataFrame:
+    """Sums of a measure by hour: so many rows with the same value each."""
+    frame = served(counts, version)
+    totals = pd.Series([n * x for n, x in zip(counts, each)], dtype=float)
+    return frame.assign(measure=measure, total=totals, squares=totals**2, low=0.0, high=0.0)

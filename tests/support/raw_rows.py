@@ -1,0 +1,92 @@
+"""What do the raw Parquet files of the sample fleet say, by pandas and scikit-learn, on a road that shares nothing with the product?"""
+
+import tomllib
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from tests.support.sample_home import ROOT
+
+SAMPLE = ROOT / "sample_data"
+FLOOR = 1e-4
+"""Shares below this are raised to it before the logarithm, as is usual for the PSI."""
+
+
+def predictions(model: str) -> pd.DataFrame:
+    """The predictions that a model of the fleet served, with their labels (NaN where none came)."""
+    served = pd.read_parquet(SAMPLE / f"{model}.predictions.parquet")
+    if "label" not in served:
+        labels = pd.read_parquet(SAMPLE / f"{model}.labels.parquet")
+        served = served.merge(labels[["id", "value"]].rename(columns={"value": "label"}), on="id", how="left", validate="one_to_one")
+    return served
+
+
+def reference(model: str) -> pd.DataFrame:
+    """The held-out rows that a model was registered with."""
+    return pd.read_parquet(SAMPLE / f"{model}.reference.parquet")
+
+
+def threshold(model: str) -> float:
+    """The threshold in a model's settings."""
+    return float(tomllib.loads((SAMPLE / f"{model}.toml").read_text())["settings"]["threshold"])
+
+
+def between(rows: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> pd.DataFrame:
+    """The rows of a half-open window (UTC)."""
+    utc = [when if isinstance(when, pd.Timestamp) else pd.Timestamp(when, tz="UTC") for when in (start, end)]
+    return rows[(rows["at"] >= utc[0]) & (rows["at"] < utc[1])]
+
+
+def last_week(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the default window: seven days up to the end of the last record's day."""
+    end = rows["at"].max().floor("D") + timedelta(days=1)
+    return between(rows, end - timedelta(days=7), end)
+
+
+def regression(rows: pd.DataFrame) -> dict[str, float]:
+    """Metrics of a regression on its labelled rows."""
+    known = rows.dropna(subset=["label"])
+    truth, score = known["label"].to_numpy(float), known["score"].to_numpy(float)
+    return {
+        "mae": metrics.mean_absolute_error(truth, score),
+        "rmse": metrics.root_mean_squared_error(truth, score),
+        "bias": float(np.mean(score - truth)),
+        "r2": metrics.r2_score(truth, score),
+    }
+
+
+def classification(rows: pd.DataFrame, at: float) -> dict[str, float]:
+    """Metrics of a binary classifier on its labelled rows; from the score `at` on, the decision is positive."""
+    known = rows.dropna(subset=["label"])
+    truth, score = known["label"].to_numpy(int), known["score"].to_numpy(float)
+    decision = (score >= at).astype(int)
+    return {
+        "accuracy": metrics.accuracy_score(truth, decision),
+        "precision": metrics.precision_score(truth, decision),
+        "recall": metrics.recall_score(truth, decision),
+        "f1": metrics.f1_score(truth, decision),
+        "log_loss": metrics.log_loss(truth, score),
+        "brier": metrics.brier_score_loss(truth, score),
+        "roc_auc": metrics.roc_auc_score(truth, score),
+        "pr_auc": metrics.average_precision_score(truth, score),
+        "selection_rate": float(decision.mean()),
+    }
+
+
+def psi(before: pd.Series, now: pd.Series) -> float:
+    """Population stability index on the deciles of `before`, each closed on its left; missing values are one more bin."""
+    cuts = np.unique(np.quantile(before.dropna(), np.arange(1, 10) / 10, method="higher"))
+    shares = []
+    for values in (before, now):
+        bins = np.bincount(np.searchsorted(cuts, values.dropna(), side="right"), minlength=cuts.size + 1)
+        shares.append(np.maximum(np.append(bins, values.isna().sum()) / len(values), FLOOR))
+    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
+
+
+def percent(share: float) -> str:
+    """A share as the pages write it."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"

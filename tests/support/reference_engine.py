@@ -1,0 +1,466 @@
+"""What should the answer be, computed the slow and obvious way?
+
+The second engine: it reads every raw row with SELECT * and walks over them one by one, in plain Python, with the standard library's own
+sums and searches. It shares no expression, no binning and no rollup with the store's engine; both must give equal counts
+(tests/store/test_engine*.py), and analyzers equal findings. `ask` and `sample` have the signatures of observability.store.query.aggregates.
+"""
+
+import bisect
+import json
+import math
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from observability.core.catalog import Edges, Version
+from observability.core.errors import NotFoundError
+from observability.core.questions import (
+    ABSENT,
+    NAN,
+    NULL,
+    UNKNOWN,
+    UNSEEN,
+    WRONG_TYPE,
+    Attributions,
+    Bucket,
+    By,
+    EstimatedErrors,
+    Records,
+    Sample,
+)
+from observability.records.kinds import KINDS
+from observability.stats.quantile import LOG_EDGES
+from observability.stats.scores import SCORE_EDGES
+from observability.store.query.estimates import registration
+
+EPSILON = 2.220446049250313e-16
+FIELDS = ("score", "latency_ms", "energy_j", "cost", "status", "replica", "device", "batch")
+LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log_loss", "brier", "correct")
+CACHE = {}
+
+
+class Row:
+    """One prediction with the label that is current for the question."""
+
+    def __init__(self, model, version, environment, fields, label):
+        self.model, self.version, self.environment, self.fields, self.label = model, version, environment, fields, label
+
+    @property
+    def weight(self):
+        return 1.0 if missing(self.fields["weight"]) else self.fields["weight"]
+
+    @property
+    def code(self):
+        """Class index of the label, 0 where a regression is labelled, -1 unknown."""
+        if self.label is None:
+            return UNKNOWN
+        if self.model.task == "regression":
+            return UNKNOWN if self.label["number"] is None else 0
+        return class_index(self.model, self.label["value"])
+
+    @property
+    def probabilities(self):
+        text = self.fields["probabilities"]
+        return None if missing(text) else json.loads(text)
+
+    def number(self, reference):
+        """A numeric reference, None where unknown; NaN stays NaN."""
+        column = self.model.column(reference)
+        if column is not None:
+            return self.fields[column.column]
+        if reference in ("score", "latency_ms", "energy_j", "cost"):
+            return self.fields[reference]
+        if reference.startswith("score."):
+            return None if self.probabilities is None else self.probabilities.get(self.model.classes[int(reference[6:])])
+        score = self.fields["score"]
+        if reference == "label_value":
+            return None if self.label is None else self.label["number"]
+        if self.code == UNKNOWN:
+            return None
+        if reference in ("error", "absolute_error", "squared_error"):
+            if score is None:
+                return None
+            error = score - self.label["number"]
+            return {"error": error, "absolute_error": abs(error), "squared_error": error * error}[reference]
+        if reference == "correct":
+            return None if self.fields["decision"] < 0 else float(self.fields["decision"] == self.code)
+        if self.model.task == "binary":
+            if missing(score) or not math.isfinite(score):
+                return None
+            return log_loss(score if self.code == 1 else 1 - score) if reference == "log_loss" else (score - self.code) ** 2
+        own = None if self.probabilities is None else self.probabilities.get(self.model.classes[self.code])
+        if missing(own):
+            return None
+        if reference == "log_loss":
+            return log_loss(own)
+        return math.fsum((self.probabilities.get(name, 0.0) - (k == self.code)) ** 2 for k, name in enumerate(self.model.classes))
+
+    def bin(self, reference):
+        """The bin of a reference; None where the row is not counted."""
+        column = self.model.column(reference)
+        edges = bins(self.model, self.version, reference)
+        if column is not None and column.id in (self.fields["absent"] if self.fields["absent"] is not None else ()):
+            return ABSENT
+        if column is not None and column.id in (self.fields["wrong"] if self.fields["wrong"] is not None else ()):
+            return WRONG_TYPE
+        if column is not None and column.kind != "number":
+            text = level(self.fields[column.column])
+            return NULL if text is None else edges.levels.index(text) if text in edges.levels else UNSEEN
+        if reference == "error" and self.code == UNKNOWN:
+            return None
+        value = self.number(reference)
+        return NULL if value is None else NAN if math.isnan(value) else bisect.bisect_right(edges.edges, value)
+
+    def key(self, key):
+        """The value to group by."""
+        if isinstance(key, Bucket):
+            if self.environment == "reference":
+                return datetime(1970, 1, 1)
+            at = self.fields["at"].replace(minute=0, second=0, microsecond=0)
+            return at if key.period == "hour" else at.replace(hour=0)
+        name = key.column
+        if name == "version":
+            return self.version.name
+        if name == "label":
+            return self.code
+        if name == "decision":
+            return int(self.fields["decision"])
+        if name == "score_bin":
+            return self.bin("score") if self.model.classes else -1
+        return self.band(name[5:]) if name.startswith("band.") else self.text(name)
+
+    def band(self, name):
+        """The band of a sensitive number, None where it is missing or the version has no bands."""
+        column = self.model.column(f"feature.{name}") or self.model.column(f"group.{name}")
+        limits, value = self.version.edges.get(f"band.{name}", Edges()).edges, self.fields[column.column]
+        if not limits or missing(value):
+            return None
+        place = sum(limit <= value for limit in limits)
+        if place in (0, len(limits)):
+            return f"below {limits[0]:.12g}" if place == 0 else f"{limits[-1]:.12g} and above"
+        return f"{limits[place - 1]:.12g} to below {limits[place]:.12g}"
+
+    def text(self, name):
+        """A field, feature or group as text, None where missing."""
+        column = self.model.column(name)
+        text = level(self.fields[name if column is None else column.column])
+        return None if text == "null" else text
+
+
+def missing(value):
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def level(value):
+    """The canonical text of a value; None where it is null."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if math.isnan(value):
+        return "NaN"
+    return str(int(value)) if math.isfinite(value) and value == math.floor(value) else repr(value)
+
+
+def log_loss(p):
+    return -math.log(min(max(p, EPSILON), 1 - EPSILON))
+
+
+def class_index(model, value):
+    if model.classes == ("0", "1"):
+        value = {"true": "1", "false": "0"}.get(value, value)
+    return model.classes.index(value) if value in model.classes else UNKNOWN
+
+
+def bins(model, version, reference):
+    """The edges of a reference for a version."""
+    if reference == "latency_ms":
+        return Edges(edges=tuple(LOG_EDGES))
+    if model.classes and (reference == "score" or reference.startswith("score.")):
+        return Edges(edges=tuple(SCORE_EDGES))
+    return version.edges.get(reference, Edges())
+
+
+def table(cursor, name):
+    """Every row of a table as a dictionary of plain values."""
+    found = cursor.execute(f"SELECT * FROM {name}")
+    names = [each[0] for each in found.description]
+    return [dict(zip(names, row)) for row in found.fetchall()]
+
+
+def stored(store, model):
+    """All raw rows of a model: predictions, revisions by id, streams by number. Kept for one generation of the store."""
+    key = (str(store.home), model.name)
+    if key not in CACHE or CACHE[key][0] != store.generation:
+        cursor = store.cursor()
+        revisions = defaultdict(list)
+        for label in table(cursor, f"labels_{model.key}"):
+            revisions[label["id"]].append(label)
+        streams = {each["stream"]: (each["version"], each["environment"]) for each in table(cursor, "streams") if each["key"] == model.key}
+        CACHE[key] = (store.generation, table(cursor, f"predictions_{model.key}"), revisions, streams)
+        cursor.close()
+    return CACHE[key][1:]
+
+
+def rows_of(store, window):
+    """The rows of a window, one by one."""
+    model = store.catalog().model(window.model)
+    predictions, revisions, streams = stored(store, model)
+    start, end, as_of = (
+        None if each is None else each.astimezone(UTC).replace(tzinfo=None) for each in (window.start, window.end, window.as_of)
+    )
+    timeless = window.environment == "reference"
+    for fields in predictions:
+        version, environment = streams[fields["stream"]]
+        if environment != window.environment or window.version not in (None, version):
+            continue
+        known = [each for each in revisions[fields["id"]] if timeless or as_of is None or each["arrived"] <= as_of]
+        if not timeless and not (start <= fields["at"] < end and (as_of is None or fields["arrived"] <= as_of)):
+            continue
+        label = max(known, key=lambda each: (each["at"], each["arrived"], each["value"]), default=None)
+        row = Row(model, model.version(version) or Version(version), environment, fields, label)
+        if all(in_slice(row, model.resolve(name), value) for name, value in (window.slice.conditions if window.slice else ())):
+            yield row
+
+
+def in_slice(row, reference, value):
+    if reference == "version":
+        return row.version.name == value
+    column = row.model.column(reference)
+    if column is not None and column.kind == "number" and value not in ("null", "NaN"):
+        number = row.number(reference)
+        words = value.split()
+        if "below" in words or "above" in words:
+            low = float(words[0]) if words[0] != "below" else -math.inf
+            high = math.inf if words[-1] == "above" else float(words[-1])
+            return number is not None and low <= number and (number < high or high == math.inf)
+        try:
+            return number == float(value)
+        except ValueError:
+            return False
+    return (row.text(reference) or "null") == value
+
+
+def refuse_unknown(model, references, table):
+    """Raises NotFoundError for a column that the model, or the table, does not have."""
+    of_labels = {
+        "label",
+        "label_value",
+        *(("error", "absolute_error", "squared_error") if model.task == "regression" else ("log_loss", "brier", "correct")),
+    }
+    known = {
+        *FIELDS,
+        "version",
+        "decision",
+        "score_bin",
+        *(each.reference for each in model.columns),
+        *(of_labels if table == "outcomes" else ()),
+    }
+    known |= {f"score.{k}" for k in range(len(model.classes))} if model.task == "multiclass" else set()
+    known |= {f"band.{each.name}" for each in model.columns if each.sensitive and each.kind == "number"}
+    if not set(references) <= known:
+        raise NotFoundError("no such column", got=sorted(set(references) - known))
+
+
+def ask(store, aggregate, window, *, source="auto"):
+    """The answer to an aggregate, in the form of observability.store.query.aggregates.ask."""
+    asked = [key.column for key in aggregate.keys if isinstance(key, By)]
+    refuse_unknown(store.catalog().model(window.model), [*asked, *aggregate.histogram, *aggregate.sums], aggregate.table)
+    groups = defaultdict(list)
+    for row in rows_of(store, window):
+        keys = tuple(row.key(key) for key in aggregate.keys)
+        for place, reference in enumerate(aggregate.histogram):
+            found = row.bin(reference)
+            if found is not None:
+                groups[(*keys, place, found)].append((row.weight, 0.0))
+        for place, reference in enumerate(aggregate.sums):
+            value = row.number(reference)
+            if value is not None and math.isfinite(value):
+                groups[(*keys, place)].append((row.weight, value))
+        if not aggregate.histogram and not aggregate.sums:
+            groups[keys].append((row.weight, 0.0))
+    answer = []
+    for keys in sorted(groups, key=lambda key: tuple((part is None, part) for part in key)):
+        held = groups[keys]
+        named = list(keys)
+        if aggregate.histogram or aggregate.sums:
+            named[len(aggregate.keys)] = (aggregate.histogram or aggregate.sums)[keys[len(aggregate.keys)]]
+        figures = [len(held), math.fsum(w for w, _ in held), math.fsum(w * w for w, _ in held)]
+        if aggregate.sums:
+            figures += [
+                math.fsum(w * x for w, x in held),
+                math.fsum(w * x * x for w, x in held),
+                min(x for _, x in held),
+                max(x for _, x in held),
+            ]
+        answer.append((*named, *figures))
+    names = [*aggregate.key_names, "n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ())]
+    return typed(store.catalog().model(window.model), pd.DataFrame(answer, columns=names))
+
+
+def put(store, question, window):
+    """The answer to a question of any type."""
+    ways = {Records: records, Sample: sample, Attributions: attributions, EstimatedErrors: estimated_errors}
+    way = ways.get(type(question), ask)
+    return way(store, question, window)
+
+
+def records(store, question, window):
+    """The records of a kind, in the form of observability.store.query.records.fetch: SELECT *, and the rest in Python."""
+    fields = {name: field.type for name, field in KINDS[question.kind].fields.items() if name != "received_at"}
+    table = question.kind + ("es" if question.kind == "batch" else "s")
+    moment = "at" if "at" in fields else "from"
+    if question.kind == "label":
+        key = store.catalog().model(window.model).key
+        everything = [
+            each | {"model": window.model, "content_hash": each["id_hash"]} for each in rows_in(store, f"SELECT * FROM labels_{key}")
+        ]
+    else:
+        everything = rows_in(store, f"SELECT * FROM {table}")
+    everything = [each for each in everything if all(each[name] == wanted for name, wanted in question.only)]
+    runs = {each["run"] for each in rows_in(store, "SELECT * FROM runs") if each["model"] == window.model}
+
+    def belongs(each):
+        if not window.model or not ({"model"} & set(fields) or question.kind == "step"):
+            return True
+        if each.get("model") is None:
+            return question.kind == "price" or (question.kind in ("step", "resource") and each["run"] in runs)
+        return each["model"] == window.model
+
+    start, end, as_of = (None if each is None else each.replace(tzinfo=None) for each in (window.start, window.end, window.as_of))
+    chosen = [
+        each
+        for each in everything
+        if belongs(each) and each[moment] < end and (question.ever or each[moment] >= start) and (as_of is None or each["arrived"] <= as_of)
+    ]
+    chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))[-question.rows :]
+    columns = {}
+    for name in question.columns or fields:
+        kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
+        columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)
+    return pd.DataFrame(columns)
+
+
+def estimated_errors(store, question, window):
+    """The stored estimates of errors, in the form of observability.store.query.estimates.fetch: every row of both tables, joined and added up in Python."""
+    model = store.catalog().model(window.model)
+    as_of = None if window.as_of is None else window.as_of.replace(tzinfo=None)
+    held, days = {}, defaultdict(list)
+    kept = rows_in(store, f"SELECT version, state FROM enrichment_{model.key} WHERE job = 'errors' AND part = ''")
+    states = {each["version"]: json.loads(each["state"]) for each in kept}
+    for each in sorted(rows_in(store, f"SELECT * FROM estimates_{model.key}"), key=lambda row: (row["sample_hash"], row["id"])):
+        if window.environment == "reference" or as_of is None or each["arrived"] <= as_of:
+            days[each["stream"], None if window.environment == "reference" else each["at"].date()].append(each)
+    for (_, day), rows in days.items():
+        held |= {(each["stream"], each["id"]): each for each in rows[: 200 if day else None]}
+    groups = defaultdict(list)
+    for row in rows_of(store, window) if model.task == "regression" else ():
+        mine, state = held.get((row.fields["stream"], row.fields["id"])), states.get(row.version.name)
+        if mine is None or state is None or state["failure"] or state["registration"] != registration(row.version):
+            continue
+        for measure, column in (("absolute_error", "absolute"), ("squared_error", "squared")):
+            truth = row.number(measure)
+            truth = truth if truth is not None and math.isfinite(truth) else None
+            groups[row.key(Bucket("day")), measure, int(truth is not None)].append((row.weight, mine[column], truth or 0.0))
+    answer = []
+    for (period, measure, labelled), rows in sorted(groups.items()):
+        sums = [[w for w, _, _ in rows], [w * w for w, _, _ in rows], [w * g for w, g, _ in rows], [w * g * g for w, g, _ in rows]]
+        sums += [[w * m for w, _, m in rows], [w * m * m for w, _, m in rows], [w * (g - m) ** 2 * labelled for w, g, m in rows]]
+        answer.append([period, measure, labelled, len(rows), *map(math.fsum, sums)])
+    figures = ["w", "w2", "estimated", "estimated_squares", "measured", "measured_squares", "difference_squares"]
+    frame = pd.DataFrame(answer, columns=["period", "measure", "labelled", "n", *figures])
+    kinds = {"period": "datetime64[us]", "measure": "object", "labelled": "int64", "n": "int64"}
+    return frame.astype(kinds | dict.fromkeys(figures, "float64"))
+
+
+def attributions(store, question, window):
+    """The stored attributions of a window, in the form of observability.store.query.attributions.fetch: every row of both tables, joined in Python."""
+    model = store.catalog().model(window.model)
+    held = {(each["stream"], each["id"]): each for each in rows_in(store, f"SELECT * FROM attributions_{model.key}")}
+    kept = rows_in(store, f"SELECT version, state FROM enrichment_{model.key} WHERE job = 'explain' AND part = ''")
+    orders = {}
+    for version, state in ((model.version(each["version"]), json.loads(each["state"])) for each in kept):
+        registered = version.registered_at.isoformat() if version.registered_at else None
+        if (state["artifact"], state["registered_at"]) == (version.artifact, registered):
+            orders[version.name] = state["features"]
+    found = []
+    for row in rows_of(store, window):
+        mine = held.get((row.fields["stream"], row.fields["id"]))
+        if mine is not None and row.version.name in orders and (mine["sampled"] or question.errors):
+            found.append((row, mine))
+    found = sorted(found, key=lambda each: (each[0].fields["sample_hash"], each[0].fields["id"]))[: question.rows]
+    names = list(dict.fromkeys(name for row, _ in found for name in orders[row.version.name]))
+    lines = []
+    for row, mine in found:
+        order = orders[row.version.name]
+        values = dict(zip(order, [*mine["values"], *[0.0] * (len(order) - len(mine["values"]))]))
+        figures = {
+            name: mine[name] for name in ("base", "output", "residual", "link", "method", "adds_up", "reproduces", "sampled", "class")
+        }
+        lines.append(
+            {"id": row.fields["id"], "at": row.fields["at"], "weight": row.weight, "version": row.version.name, **figures}
+            | {f"attribution.{name}": values.get(name, math.nan) for name in names}
+            | {name: cell(row, name) for name in question.columns}
+        )
+    columns = ["id", "at", "weight", "version", "sampled", "class", "base", "output", "residual", "link", "method", "adds_up", "reproduces"]
+    frame = pd.DataFrame(lines, columns=[*columns, *(f"attribution.{name}" for name in names), *question.columns])
+    asked = [name for name in question.columns if name not in columns]
+    frame[asked] = typed(model, frame[asked].copy(), sample=True)
+    return frame.astype(
+        {
+            "at": "datetime64[us]",
+            "sampled": bool,
+            "adds_up": bool,
+            **dict.fromkeys(("id", "version", "link", "method", "reproduces"), object),
+        }
+    )
+
+
+def rows_in(store, query):
+    """The rows of a query, as dictionaries."""
+    answer = store.cursor().execute(query)
+    names = [each[0] for each in answer.description]
+    return [dict(zip(names, each)) for each in answer.fetchall()]
+
+
+def as_field(value, kind):
+    """A stored value of a field as `fetch` gives it."""
+    if value is None or kind not in ("object", "list", "score", "label"):
+        return value
+    found = json.loads(value)
+    return {name: float("nan") if each == "NaN" else each for name, each in found.items()} if isinstance(found, dict) else found
+
+
+def sample(store, sample, window):
+    """The rows of a Sample, in the form of observability.store.query.aggregates.sample."""
+    chosen = sorted(rows_of(store, window), key=lambda row: (row.fields["sample_hash"], row.fields["id"]))[: sample.rows]
+    cells = [[cell(row, name) for name in sample.columns] for row in chosen]
+    return typed(store.catalog().model(window.model), pd.DataFrame(cells, columns=list(sample.columns)), sample=True)
+
+
+def cell(row, name):
+    column = row.model.column(name)
+    if name in ("id", "at", "subject", "arrived", *FIELDS) or column is not None:
+        return row.fields[name if column is None else column.column]
+    if name in ("version", "label", "decision"):
+        return {"version": row.version.name, "label": row.code, "decision": int(row.fields["decision"])}[name]
+    return row.bin("score") if name == "score_bin" and row.model.classes else -1 if name == "score_bin" else row.number(name)
+
+
+def typed(model, frame, sample=False):
+    """The promised types."""
+    for name in frame.columns:
+        if name in ("period", "at", "arrived"):
+            frame[name] = frame[name].astype("datetime64[us]")
+        elif name in ("decision", "label", "score_bin", "bin", "n"):
+            frame[name] = frame[name].astype("int64")
+        elif name in ("w", "w2", "total", "squares", "low", "high") or (
+            sample and (name in ("latency_ms", "energy_j", "cost", *LABEL_NUMBERS) or name.startswith("score"))
+        ):
+            frame[name] = frame[name].astype("float64")
+        elif sample and (column := model.column(name)) is not None and column.kind == "number":
+            frame[name] = frame[name].astype("float64")
+        else:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame

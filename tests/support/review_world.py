@@ -1,0 +1,117 @@
+"""Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in its shadow.
+
+Every label comes two hours after its prediction; a tenth of each week's come three weeks late.
+"""
+
+import json
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from observability.core.weeks import Week
+from observability.store.db.database import Store
+from observability.store.ingest.loader import load_files
+from observability.store.ingest.parse_types import Defaults
+from observability.store.opener import open_store
+from observability.store.registry.register import register
+from observability.store.registry.register_types import Request
+
+FIRST = Week.parse("2026-W06")
+WEEKS = tuple(FIRST.back(-n) for n in range(6))
+BROKEN, MENDED, BETTER = WEEKS[3], WEEKS[4], WEEKS[5]
+A_DAY = 60
+LATE = timedelta(days=21)
+
+
+def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Store:
+    """The store with everything that arrived within a week of the last one; `load_late` brings the rest.
+
+    shadow: the old version answers in the shadow of the better one. artifact: of the old version.
+    """
+    store = open_store(home, threads=2)
+    rng = random.Random(3)
+    for version, noise in (("1", 4.0), ("2", 2.0)):
+        path = home / "reference.csv"
+        rows = [row(rng, noise) for _ in range(600)]
+        lines = ["km,load,score,label", *(",".join(str(each[name]) for name in ("km", "load", "score", "label")) for each in rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        own = artifact if version == "1" else None
+        register(
+            store, Request(model="eta", version=version, task="regression", reference=path, label="label", score=("score",), artifact=own)
+        )
+        path.unlink()
+    known = [each for each in records() if each["received_at"] < stamp(WEEKS[-1].end + timedelta(days=7))]
+    load(store, [each for each in known if shadow or each.get("environment") is None])
+    return store
+
+
+def load_late(store: Store) -> None:
+    """The labels that nobody had when the weeks were frozen."""
+    load(store, [each for each in records() if each["received_at"] >= stamp(WEEKS[-1].end + timedelta(days=7))])
+
+
+def row(rng: random.Random, noise: float) -> dict:
+    """What a journey is like, how long it takes, and what a model says of it: its error has the given spread."""
+    km, weight = rng.uniform(5, 60), rng.gauss(10, 2)
+    label = 2.0 * km + weight + rng.gauss(0, 1.0)
+    return {"km": round(km, 3), "load": round(weight, 3), "score": round(label + rng.gauss(0, noise), 3), "label": round(label, 3)}
+
+
+def records() -> list[dict]:
+    """Every record, whenever it arrived; the same each time."""
+    rng = random.Random(5)
+    found = []
+    for week in WEEKS:
+        version, noise = ("2", 2.0) if week == BETTER else ("1", 4.0)
+        for number in range(7 * A_DAY):
+            at = week.start + timedelta(days=7) * number / (7 * A_DAY)
+            each = row(rng, noise)
+            features = {"km": each["km"], "load": each["load"]}
+            score = each["score"]
+            if week == BROKEN:  # metres where kilometres were meant: the model sees journeys a thousand times as long
+                features["km"] = round(1000 * each["km"], 1)
+                score = round(score + 200.0, 3)
+            name = f"{week}-{number}"
+            body = {
+                "kind": "prediction",
+                "at": stamp(at),
+                "model": "eta",
+                "features": features,
+                "received_at": stamp(at),
+                "replica": f"r{number % 2}",
+            }
+            found.append(body | {"id": name, "version": version, "score": score})
+            if week == BETTER:
+                found.append(
+                    body
+                    | {"id": f"{name}-old", "version": "1", "environment": "shadow", "score": round(each["label"] + rng.gauss(0, 4.0), 3)}
+                )
+            came = at + (LATE if rng.random() < 0.1 else timedelta(hours=2))
+            found.append(
+                {"kind": "label", "id": name, "at": stamp(came), "model": "eta", "value": each["label"], "received_at": stamp(came)}
+            )
+    found.append(
+        {
+            "kind": "event",
+            "at": stamp(BETTER.start),
+            "what": "deploy",
+            "text": "version 2",
+            "model": "eta",
+            "version": "2",
+            "received_at": stamp(BETTER.start),
+        }
+    )
+    return found
+
+
+def load(store: Store, lines: list[dict]) -> None:
+    """Loads records through a file."""
+    path = store.home / "lines.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
+    assert load_files(store, [path], Defaults()).rejected == 0
+    path.unlink()
+
+
+def stamp(instant: datetime) -> str:
+    """RFC 3339."""
+    return instant.isoformat().replace("+00:00", "Z")

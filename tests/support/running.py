@@ -1,0 +1,84 @@
+"""How does a test run the dashboard as a person does, in a process of its own?"""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from observability.cli import main
+from observability.server import process_lock
+from tests.support.sample_home import ROOT, environment
+
+START_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A running dashboard: where it answers, whose home it owns, and its process."""
+
+    url: str
+    home: Path
+    pid: int
+
+    def status(self) -> dict[str, Any]:
+        """What the command `status --json` answers, asked of this process over loopback."""
+        address = process_lock.read_address(self.home)
+        assert address is not None
+        outcome = main.at_owner(address, ["status", "--json"])
+        assert outcome is not None and outcome.exit_code == 0, outcome
+        return json.loads(outcome.out)
+
+    def wait_until_loaded(self, before: dict[str, Any], timeout: float = 120) -> dict[str, Any]:
+        """Wait for the loader thread to have taken all that waits, at least one segment since the status `before`; gives the status then."""
+        until = time.monotonic() + timeout
+        while (now := self.status())["landing"]["segments"] or now["loaded"]["segments"] <= before["loaded"]["segments"]:
+            assert time.monotonic() < until, now
+            time.sleep(0.2)
+        return now
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def dashboard(home: Path) -> Iterator[Dashboard]:
+    """`serve` on a free port, until the block ends."""
+    port = free_port()
+    with home.with_suffix(".log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "observability", "serve", "--port", str(port)], cwd=ROOT, env=environment(home), stdout=log, stderr=log
+        )
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", process, home.with_suffix(".log"))
+            yield Dashboard(f"http://127.0.0.1:{port}", home, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=30)
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until `/readyz` answers 200. Fails with the log where the process ends or does not answer in time."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.2)

@@ -1,0 +1,55 @@
+"""Where is a store that holds the sample fleet, loaded once for a whole run of the tests, and copied for those that change it?"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def sample_home(factory: pytest.TempPathFactory) -> Path:
+    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it, and so do the runs of
+    `make test`, which names the folder.
+    """
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    root = Path(os.environ.get("SAMPLE_HOMES") or root)
+    home = root / "sample-home"
+    with (root / "sample-home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            draft = root / "sample-home-draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "observability", "demo"],
+                cwd=ROOT,
+                env=environment(draft),
+                capture_output=True,
+                text=True,
+                timeout=600,
+            )
+            assert done.returncode == 0, done.stderr
+            draft.rename(home)
+    return home
+
+
+def copied(home: Path, to: Path) -> Path:
+    """A copy of a home that a test may change."""
+    return Path(shutil.copytree(home, to))
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a process that works on a home. A dashboard explains and watches nothing by itself there, so that tests are quick and repeat."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OBSERVABILITY_LOCK_FD"}
+    return {
+        "OBSERVABILITY_ENRICH": "off",
+        "OBSERVABILITY_WATCH": "off",
+        **inherited,
+        "OBSERVABILITY_HOME": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -1,0 +1,197 @@
+"""The answer key of the scenario lab: who is to be named for each fault, and in which area. The product knows nothing of it.
+
+A thing that was said is right where its subject is one of the right ones, its area is one of the right ones, and, for a fault that sits in a part of the
+rows, that part is named with it: as the subject (`replica=r2`) or as the slice (`region=south`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.core.finding import Finding
+from observability.incidents.grouping import Incident
+from observability.simulation.clean_log import NEXT
+from observability.simulation.fault import Fault
+from observability.simulation.replay import Day, Scenario
+
+VALUES = ("data/quality", "serving/drift", "serving/multivariate_drift", "serving/slices", "data/requests")
+OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices", "serving/estimated_performance")
+ARRIVAL = ("data/quality", "data/labels", "data/requests", "serving/latency")
+SERVICE = ("serving/latency", "serving/slices")
+Target = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Right:
+    """What is right about one scenario. subjects: who; areas: analyzers; place: a slice, group, replica or device that must be named, by itself or with
+    a subject; metrics: where given, one of them. evidence: whether inputs show it at once, or labels only.
+    """
+
+    subjects: frozenset[str]
+    areas: tuple[str, ...]
+    place: str | None = None
+    metrics: tuple[str, ...] = ()
+    version: str | None = None
+
+    def holds(self, said: Finding) -> bool:
+        """Whether a finding names the fault."""
+        if said.severity not in ("act", "watch") or said.analyzer not in self.areas or (self.metrics and said.metric not in self.metrics):
+            return False
+        if self.version is not None and said.version != self.version:
+            return False
+        if self.place is None:
+            return said.subject in self.subjects
+        if said.subject == self.place:
+            return True
+        return self.place in (said.slice or "").split("&") and said.subject in self.subjects
+
+
+def feature(
+    *roles: str, place: str | None = None, areas: tuple[str, ...] = VALUES, metrics: tuple[str, ...] = ()
+) -> Callable[[Target], Right]:
+    """The features that play these roles, in a place where one is named."""
+    return lambda of: Right(frozenset(of[each] for each in roles), areas, of[place] if place else None, metrics)
+
+
+def model(areas: tuple[str, ...], *metrics: str, place: str | None = None, others: tuple[str, ...] = ()) -> Callable[[Target], Right]:
+    """The model itself (or its score), in a place where one is named."""
+    return lambda of: Right(frozenset({"model", "score", *others}), areas, of[place] if place else None, metrics)
+
+
+def part(role: str, areas: tuple[str, ...], *metrics: str) -> Callable[[Target], Right]:
+    """A replica, device, subject or group by itself."""
+    return lambda of: Right(frozenset({of[role], "model", "score"}), areas, of[role], metrics)
+
+
+KEY: dict[str, Callable[[Target], Right]] = {
+    **dict.fromkeys(
+        (
+            "unit_change",
+            "null_surge",
+            "stuck_value",
+            "covariate_shift",
+            "outliers",
+            "renamed_feature",
+            "wrong_type",
+            "sign_flip",
+            "slow_ramp",
+            "stale_feature",
+        ),
+        feature("number"),
+    ),
+    "unit_change_in_slice": feature("number", place="slice"),
+    "null_surge_in_group": feature("number", place="group"),
+    **dict.fromkeys(("unseen_category", "swapped_categories"), feature("category")),
+    "swapped_features": feature("number", "partner"),
+    "time_zone_shift": feature("hour"),
+    "coarse_device": lambda of: Right(frozenset({of["number"]}), VALUES, of["device"]),
+    "correlation_broken": lambda of: Right(frozenset({"model", "inputs", of["number"]}), ("serving/multivariate_drift",)),
+    "resends": model(ARRIVAL, "duplicate_rate"),
+    "late_arrivals": model(ARRIVAL, "volume", "silence_hours", "freshness_hours", "arrival_delay", "late_rate", "request_rate"),
+    **dict.fromkeys(("volume_drop", "volume_surge"), model(ARRIVAL, "volume", "request_rate")),
+    "outage": model(ARRIVAL, "silence_hours", "volume", "freshness_hours"),
+    "clock_skew": part("device", (*ARRIVAL, "serving/slices")),
+    "query_burst": part("subject", ("data/requests", "serving/slices")),
+    "concept_drift": model(OUTCOMES),
+    "concept_drift_in_slice": model(OUTCOMES, place="slice"),
+    "worse_version": lambda of: Right(frozenset({"model", "score"}), (*OUTCOMES, "serving/drift"), version=NEXT),
+    "worse_scores": model((*OUTCOMES, "serving/drift")),
+    "miscalibration": model((*OUTCOMES, "serving/drift")),
+    "selection_gap": part("group", ("trust/fairness", "serving/slices")),
+    "tpr_gap": part("group", ("trust/fairness", "serving/slices")),
+    "default_scores": model((*OUTCOMES, "serving/drift", "data/quality", "data/requests")),
+    "threshold_changed": model((*OUTCOMES, "serving/drift")),
+    **dict.fromkeys(("label_noise", "label_flip_in_class"), model(OUTCOMES)),
+    "labels_stop": model((*OUTCOMES, *ARRIVAL), "label_maturity"),
+    "slow_everywhere": model(SERVICE, "latency_p50", "latency_p95", "latency_p99"),
+    "slow_replica": part("replica", SERVICE),
+    "errors_everywhere": model(SERVICE, "error_rate", "burn_rate", "error_budget_left"),
+    "failing_replica": part("replica", SERVICE),
+    "energy_change": model(("operations/energy",)),
+    "cost_change": model(("operations/cost",)),
+}
+"""By fault, what is right given who it falls on."""
+RUN_KEY: dict[str, tuple[str, ...]] = {
+    "loss_spike": ("metric_spike",),
+    "loss_not_finite": ("non_finite_steps",),
+    "loss_divergence": ("divergence",),
+    "loss_plateau": ("plateau_share",),
+    "overfitting": ("overfitting_gap",),
+    "slow_rank": ("straggler_score",),
+}
+"""By fault of a training run, the metrics of training/runs that are right about it."""
+
+
+LABEL_KEY: dict[str, tuple[str, ...]] = {
+    "annotator_at_random": ("annotator_agreement",),
+    "slow_annotator": ("queue_days",),
+    "queue_grows": ("queue_days",),
+    "guidelines_changed": ("label_agreement",),
+    "duplicates_disagree": ("label_conflicts",),
+    "dearer_label": ("label_price",),
+    "suggestions_accepted": ("wrong_suggestions_taken", "suggestion_anchoring"),
+}
+"""By fault of labelling, the metrics of data/labels and data/labelling that are right about it."""
+
+
+def right_of_labelling(fault: str, subject: str) -> Right:
+    """What is right about a fault of labelling: the model, of one annotator the annotator."""
+    return Right(frozenset({subject}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
+
+
+def right_of_run(fault: str, subject: str) -> Right:
+    """What is right about a fault of a training run: the run, of a slow rank the rank."""
+    return Right(frozenset({subject}), ("training/runs",), metrics=RUN_KEY[fault])
+
+
+BY_LABELS = frozenset(
+    {
+        "concept_drift",
+        "concept_drift_in_slice",
+        "worse_version",
+        "worse_scores",
+        "tpr_gap",
+        "label_noise",
+        "label_flip_in_class",
+        "labels_stop",
+    }
+)
+"""Faults that only labels show: their evidence comes with the labels."""
+MATTERS = 0.3
+"""Standard deviations from which a ramp matters."""
+
+
+def right(scenario: Scenario) -> Right:
+    """What is right about a scenario."""
+    assert scenario.fault is not None
+    return KEY[scenario.fault.name](scenario.target)
+
+
+def apart(one: Right, other: Right) -> bool:
+    """Whether nothing that was said can be right about both: other areas, or other subjects in other places. Only then is the other key one of luck."""
+    return not set(one.areas) & set(other.areas) or (
+        one.subjects.isdisjoint(other.subjects) and (one.place is None or one.place != other.place)
+    )
+
+
+def first_evidence(fault: Fault, amount: float, label_delay: int) -> int:
+    """Days from the onset until the first evidence can have come: 0, the labels' delay, or the day on which a ramp matters."""
+    if fault.name in BY_LABELS:
+        return label_delay
+    return max(-int(-MATTERS // amount) - 1, 0) if fault.name == "slow_ramp" else 0
+
+
+Place = Literal["first", "top three", "named", "missed"]
+
+
+def judged(day: Day, of: Right) -> Place:
+    """Where in what was said on a day the fault is named: as the lead of the first incident, of one of the first three, somewhere, or not."""
+    for place, each in enumerate(day.incidents):
+        if leads(each, of):
+            return "first" if place == 0 else "top three" if place < 3 else "named"
+    return "named" if any(of.holds(each) for each in day.findings) else "missed"
+
+
+def leads(incident: Incident, of: Right) -> bool:
+    """Whether the finding that a person reads first of an incident is right."""
+    return of.holds(incident.lead)
