@@ -7,15 +7,16 @@ somebody watches or watches no longer.
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.alerts.alert_state import Alert, Precision, precision
 from observability.analyzers import discover
 from observability.core.catalog import Model
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
+from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
 from observability.monitoring import check
@@ -118,7 +119,7 @@ def served(store: "Store", model: Model) -> tuple[datetime, datetime] | None:
     rows = activity[(activity["model"] == model.name) & (activity["environment"] == "production")]
     if rows.empty:
         return None
-    first, last = (each.to_pydatetime().replace(tzinfo=UTC) for each in (rows["first"].min(), rows["last"].max()))
+    first, last = (aware_utc(each.to_pydatetime()) for each in (rows["first"].min(), rows["last"].max()))
     return first, last
 
 
@@ -141,7 +142,7 @@ def judged(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> l
 def difference(week: Week, before: list[Finding], after: list[Finding]) -> Said:
     """Two judgements of one week side by side."""
     old, new = ({each.id: each for each in findings} for findings in (before, after))
-    bad = [{name: each for name, each in side.items() if each.severity in ("act", "watch")} for side in (old, new)]
+    bad = [{name: each for name, each in side.items() if needs_action(each.severity)} for side in (old, new)]
     return Said(
         week, counted(before), counted(after),
         tuple(each for name, each in bad[1].items() if name not in bad[0]),

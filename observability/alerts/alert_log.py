@@ -1,11 +1,12 @@
 """What has been said and sent about alerts so far?"""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.alerts.alert_state import Alert, standing
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
 from observability.store.query import records
@@ -81,4 +82,4 @@ def plain(value: Any) -> Any:
     """A stored time as an instant, a missing value as None, anything else as it is."""
     if value is None or value != value:
         return None
-    return value.to_pydatetime().replace(tzinfo=UTC) if hasattr(value, "to_pydatetime") else value
+    return aware_utc(value.to_pydatetime()) if hasattr(value, "to_pydatetime") else value

@@ -24,6 +24,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from observability.core.errors import UsageError
+from observability.core.finding import needs_action
 
 FILE = "alerts.toml"
 WEBHOOKS = ("json", "jsons")
@@ -93,7 +94,7 @@ def checked(body: Mapping[str, Any]) -> Config:
             expected="default, least, quiet, timezone, dashboard",
         )
     least = own.get("least", "act")
-    if least not in ("act", "watch"):
+    if not needs_action(least):
         raise UsageError("unknown severity", where=f"{FILE} least", got=least, expected="act or watch")
     try:
         zone = ZoneInfo(str(own.get("timezone", "UTC")))

@@ -65,6 +65,11 @@ class Finding:
         ]
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
 
+    @property
+    def needs_action(self) -> bool:
+        """Whether the finding asks something of people: act or watch."""
+        return needs_action(self.severity)
+
     def to_json(self) -> dict[str, Any]:
         """The finding as the contract's JSON object (section 3)."""
         body = asdict(self)
@@ -77,6 +82,11 @@ class Finding:
             "window": {"start": iso(self.start), "end": iso(self.end)},
             "onset": iso(self.onset) if self.onset else None,
         }
+
+
+def needs_action(severity: str | None) -> bool:
+    """Whether a severity asks something of people: act or watch."""
+    return severity in ("act", "watch")
 
 
 def iso(instant: datetime) -> str:

@@ -18,3 +18,13 @@ def instant(text: str | None, name: str) -> datetime | None:
             raise UsageError(f"{name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
         when = when.replace(tzinfo=UTC)
     return when.astimezone(UTC)
+
+
+def naive_utc(instant: datetime) -> datetime:
+    """The instant in UTC without an offset, as the store keeps it. A naive instant is taken as UTC."""
+    return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware_utc(instant: datetime) -> datetime:
+    """The instant in UTC with its offset. A naive instant is taken as UTC."""
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -7,11 +7,12 @@ A mark that stands for no rows (a reference, a limit, an event) leads nowhere.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.dashboard import links
 from observability.dashboard.frame import Here
@@ -81,7 +82,7 @@ def period(here: Here | Around, point: Point, periods: "Series[Any]", q: str | N
         return None
     steps = known[1:] - known[:-1]
     step = steps.min().to_pytimedelta() if len(steps) else timedelta(days=1)
-    start = at.to_pydatetime().replace(tzinfo=UTC)
+    start = aware_utc(at.to_pydatetime())
     return within(here, start, start + step, q, order)
 
 

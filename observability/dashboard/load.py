@@ -16,7 +16,7 @@ import streamlit as st
 
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBusyError
-from observability.core.finding import Finding, worst_first
+from observability.core.finding import Finding, needs_action, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.core.window import EPOCH, Window
 from observability.dashboard import background_findings
@@ -230,8 +230,8 @@ def record_days(scope: Scope) -> float:
 def new_findings(asked: Window) -> list[Finding]:
     """Watch and act findings from counts of a window that the same length of time before it did not have (what samples say may not be said yet)."""
     earlier, current = (cached_report(stamp(), each, now()).findings for each in (asked.past(max(round(asked.days), 1)), asked))
-    before = {claim(each) for each in earlier if each.severity in ("watch", "act")}
-    return [each for each in current if each.severity in ("watch", "act") and claim(each) not in before]
+    before = {claim(each) for each in earlier if needs_action(each.severity)}
+    return [each for each in current if needs_action(each.severity) and claim(each) not in before]
 
 
 def claim(finding: Finding) -> tuple[str | None, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, Severity
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
 from observability.dashboard import clicks, frame, links, time_series
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.frame import Here
@@ -59,8 +59,8 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
     drift = standing.of("serving/drift")
     inside = [each for each in needing(standing, "serving/slices") if each.likely_source == "input"]
     both = fleet.worst([*quality, *drift, *needing(standing, "serving/multivariate_drift"), *inside])
-    moved = {each.subject for each in drift if each.severity in ("act", "watch")}
-    broken = [each for each in quality if each.severity in ("act", "watch")]
+    moved = {each.subject for each in drift if needs_action(each.severity)}
+    broken = [each for each in quality if needs_action(each.severity)]
     judged = {each.subject for each in drift if each.value is not None}
     said = f"{len(moved)} of {len(judged)} inputs and scores moved away from the reference"
     said = drift[0].because if drift and not judged else f"{said}; {formatting.plural(len(broken), 'problem')} with values."
@@ -78,7 +78,7 @@ def are_inputs_normal(here: Here, standing: Standing) -> None:
 
 def needing(standing: Standing, *analyzers: str) -> list[Finding]:
     """What some analyzers say that needs a person."""
-    return [each for name in analyzers for each in standing.of(name) if each.severity in ("act", "watch")]
+    return [each for name in analyzers for each in standing.of(name) if needs_action(each.severity)]
 
 
 def page_of(found: Sequence[Finding]) -> str:
@@ -89,7 +89,7 @@ def page_of(found: Sequence[Finding]) -> str:
 
 def graver(found: Sequence[Finding], severity: Severity) -> bool:
     """Whether the worst finding needs a person, and more than a severity says."""
-    return bool(found) and found[0].severity in ("act", "watch") and SEVERITIES.index(found[0].severity) < SEVERITIES.index(severity)
+    return bool(found) and needs_action(found[0].severity) and SEVERITIES.index(found[0].severity) < SEVERITIES.index(severity)
 
 
 def is_it_right(here: Here, standing: Standing) -> None:
@@ -132,7 +132,7 @@ def is_it_fair(here: Here, standing: Standing) -> None:
         said = "No sensitive attribute is known, so groups cannot be compared."
     else:
         attributes = dict.fromkeys(each.subject.partition("=")[0] for each in found)
-        bad = [each for each in found if each.severity in ("act", "watch")]
+        bad = [each for each in found if needs_action(each.severity)]
         said = f"{formatting.plural(len(bad), 'problem')} in how groups by {listed(list(attributes))} are treated."
         said = found[0].because if not any(each.value is not None for each in found) else said
     heading("Is it fair?", found, said, "fairness", here, known=bool(found))
@@ -152,7 +152,7 @@ def what_does_it_cost(here: Here, standing: Standing) -> None:
     found = fleet.worst([*standing.of("operations/cost"), *standing.of("operations/energy")])
     said = [each.because for each in (money, energy) if each is not None]
     first = said[0] if said else found[0].because if found else "Nothing about cost or energy is known."
-    told = found[0].because if found and found[0].severity in ("act", "watch") else first  # what `heading` says is not said again
+    told = found[0].because if found and needs_action(found[0].severity) else first  # what `heading` says is not said again
     after = next((each for each in said[1:] if each != told), None)
     heading("What does it cost?", found, first, "cost", here, after=after, known=bool(found))
 
@@ -172,7 +172,7 @@ def heading(
 ) -> None:
     """The question, the answer with its status, the worst finding where it needs a person, and the link. known: whether anything was looked at."""
     worst = found[0] if found else None
-    severity = worst.severity if worst and worst.severity in ("act", "watch") else fleet.settled(found) if known else "unknown"
+    severity = worst.severity if worst and needs_action(worst.severity) else fleet.settled(found) if known else "unknown"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(question, anchor=False, width="content")
         st.page_link(
@@ -183,7 +183,7 @@ def heading(
             query_params=here.scope.parameters(),
         )
     st.markdown(f"{formatting.status(severity)}: {formatting.sentence(sentence)}")
-    if worst and severity in ("act", "watch") and worst.because != sentence:
+    if worst and needs_action(severity) and worst.because != sentence:
         st.markdown(f":gray[Worst:] {formatting.sentence(worst.because)}")
     if worst and severity == "unknown" and worst.because != sentence:
         st.caption(formatting.sentence(worst.because))

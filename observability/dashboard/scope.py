@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from observability.core.errors import UsageError
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice
 
 Span = Literal["7d", "28d", "all", "dates"]
@@ -72,7 +73,7 @@ def read(state: Any) -> Scope:
 
 def aware(instant: datetime | None) -> datetime | None:
     """A widget's naive time, which is UTC on every page, as an instant."""
-    return instant.replace(tzinfo=UTC) if instant else None
+    return aware_utc(instant) if instant else None
 
 
 def wire(instant: datetime) -> str:
@@ -90,6 +91,6 @@ def parse_instant(text: str) -> datetime | None:
             found = datetime.fromisoformat(written)
         except ValueError:
             continue
-        moved = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+        moved = naive_utc(found) if found.tzinfo else found
         return moved.replace(second=0, microsecond=0)
     return None

@@ -3,12 +3,13 @@
 Frames only: `load` asks, `charts_*` draw. Series of a metric that a finding rests on come out of that finding's evidence.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.questions import Aggregate, Bucket, By
+from observability.core.time import naive_utc
 from observability.core.window import HOUR, Window
 from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by
@@ -35,7 +36,7 @@ def traffic(window: Window, period: str | None = None) -> "DataFrame":
 
     rows = load.frame(TRAFFIC, window)
     every = timedelta(days=1) if (period or grain(window)) == "day" else HOUR
-    start, end = naive(window.start), naive(min(window.end, max(window.start, load.now())))
+    start, end = naive_utc(window.start), naive_utc(min(window.end, max(window.start, load.now())))
     first = pd.Timestamp(start).floor("D" if every.days else "h")
     index = pd.date_range(first, end, freq=every, inclusive="left", name="period")
     if len(rows):
@@ -47,11 +48,6 @@ def traffic(window: Window, period: str | None = None) -> "DataFrame":
     frame = pd.DataFrame({"n": n.reindex(index, fill_value=0), "errors": errors.reindex(index, fill_value=0)}, index=index).reset_index()
     frame["error_share"] = (frame["errors"] / frame["n"]).where(frame["n"] > 0)
     return frame
-
-
-def naive(instant: datetime) -> datetime:
-    """An instant as the store writes it: UTC without a zone."""
-    return instant.replace(tzinfo=None)
 
 
 def of_metric(finding: Finding) -> "DataFrame":

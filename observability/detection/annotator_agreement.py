@@ -13,6 +13,7 @@ from scipy.special import stdtr
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
+from observability.core.time import naive_utc
 from observability.detection.onset import since
 from observability.metrics.labelling_projects import PAST_DAYS, Array, Labels, limits, looks, stretch
 from observability.stats.agreement import RELIABLE, TENTATIVE, agreement_of, alpha_with_variance
@@ -146,6 +147,6 @@ def dated(counts: Array, labels: Labels, context: Context) -> Any:
     """Since when it is so, by alpha of each day."""
     paired = counts.sum(axis=1) > 1
     number, values, variances = by_day(counts, labels, paired, 0.0)
-    end = context.window.end.replace(tzinfo=None)
+    end = naive_utc(context.window.end)
     days = [end + timedelta(days=int(each) - 1) for each in number]
     return since(days, values, np.sqrt(np.maximum(variances, 1e-6)), start=context.window.start, worse=-1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.analyzer import Context
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.detection.correlation_changes import ACT, WATCH, Pair, Together
 from observability.stats.multiple import ACT_SHARE
 
@@ -36,8 +36,8 @@ def judged(together: Together, pairs: Sequence[Pair], adjusted: Sequence[float],
     """The finding of the pair that says most. Its subject is the number that takes part in all pairs that changed, where there are several."""
     told = sorted((verdict(each, p, context) for each, p in zip(pairs, adjusted, strict=True)), key=lambda each: each.order)
     first = told[0]
-    pair, alarming = first.pair, first.severity in ("watch", "act")
-    also = [each for each in told if each.severity in ("watch", "act") and each.pair.days == pair.days and not each.pair.standing]
+    pair, alarming = first.pair, needs_action(first.severity)
+    also = [each for each in told if needs_action(each.severity) and each.pair.days == pair.days and not each.pair.standing]
     when = together.since(pair, context.window.start) if alarming and not pair.standing else None
     side = 1.0 if pair.after >= pair.before else -1.0
     low, high = pair.interval

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from observability.core.finding import Severity
+from observability.core.finding import Severity, needs_action
 from observability.detection.run_claims import LEAST_STEPS, Claim, counted, duration, figure, named
 from observability.metrics.training_curves import Curve, Run, part
 from observability.stats import curve as curves
@@ -24,7 +24,7 @@ def claims_of(run: Run) -> list[Claim]:
     overfit = overfitted(run)
     flat = None if overfit or broken else flattened(run)
     found += [each for each in (overfit, flat) if each is not None]
-    if not any(each.severity in ("act", "watch") for each in found):
+    if not any(needs_action(each.severity) for each in found):
         found.append(summary(run))
     note = " Only the newest steps of this run were read." if run.partly else ""
     return [replace(each, because=each.because + note) for each in found]

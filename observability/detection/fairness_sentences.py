@@ -3,7 +3,7 @@
 import numpy as np
 
 from observability.core.catalog import Model
-from observability.core.finding import Severity
+from observability.core.finding import Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.detection.fairness_criteria import Criterion, Level, is_chosen
 from observability.detection.group_changes import Moved
@@ -50,7 +50,7 @@ def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level
     if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
         said = f"{said}, surest between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
     asked = "" if is_chosen(model) else f"; {ASK}"
-    if severity in ("watch", "act"):
+    if needs_action(severity):
         then = f", {difference(metric, judged.before)} in the reference" if judged.before is not None else ""
         return f"{said}: {held}{then}{asked}."
     if severity == "unknown":

@@ -13,6 +13,7 @@ from scipy.special import stdtr, stdtrit
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
+from observability.core.time import naive_utc
 from observability.detection.onset import since
 from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, ages, limits
 from observability.stats.dispersion import share_left, variation
@@ -162,6 +163,6 @@ def dated(work: Given, each: Queue, context: Context) -> Any:
     """Since when it is so, by the queue's age at the end of each day."""
     rows = np.ones(len(work.begin), bool) if each.annotator is None else work.annotator == each.annotator
     days = np.arange(np.ceil(context.window.days) + each.days - 1, -1, -1)
-    end = context.window.end.replace(tzinfo=None)
+    end = naive_utc(context.window.end)
     values = np.log(work.ages_by_day(days, rows) + FLOOR)
     return since([end - timedelta(days=float(day) + 1) for day in days], values, start=context.window.start, worse=1)

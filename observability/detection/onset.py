@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from observability.core.time import aware_utc
 from observability.stats.onset import Known, onset
 
 
@@ -38,6 +39,6 @@ def since(
     found = onset(values, errors, before=before, worse=worse)
     if found is None or found.known == "vague":
         return Since(start, "vague", {"onset_known": "vague"})
-    day = np.datetime64(days[found.at], "D").astype("datetime64[s]").item().replace(tzinfo=UTC)
+    day = aware_utc(np.datetime64(days[found.at], "D").astype("datetime64[s]").item())
     at = start if day.date() == start.date() else day
     return Since(at, found.known, {"onset_known": found.known, "onset_shape": found.shape})

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.core.finding import needs_action
+from observability.core.time import naive_utc
 from observability.detection.ratio_changes import Judged
 from observability.metrics.cost import Part, priced
 from observability.metrics.energy import Serving
@@ -46,7 +48,7 @@ class Factor:
 
 def said(found: Sequence[Factor], judged: Judged) -> str:
     """The factors that changed, for the end of a sentence; nothing where the whole did not change, or none of them did."""
-    if judged.told is None or (judged.severity not in ("watch", "act") and abs(judged.told.look.grown - 1) < LEAST):
+    if judged.told is None or (not needs_action(judged.severity) and abs(judged.told.look.grown - 1) < LEAST):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
     if len(known) < len(found) or not any(abs(each.times - 1) >= LEAST for each in known):
@@ -63,8 +65,8 @@ def facts(found: Sequence[Factor]) -> dict[str, Any]:
 def stretch(judged: Judged, start: datetime, end: datetime) -> datetime:
     """When the part of the window begins that the sentence is about (naive UTC)."""
     told = judged.told
-    days = told.look.days if told is not None and not told.look.whole and judged.severity in ("watch", "act") else None
-    return (start if days is None else end - timedelta(days=days)).replace(tzinfo=None)
+    days = told.look.days if told is not None and not told.look.whole and needs_action(judged.severity) else None
+    return naive_utc(start if days is None else end - timedelta(days=days))
 
 
 def inside(rows: "DataFrame", column: str, first: datetime | None, last: datetime | None = None) -> "DataFrame":

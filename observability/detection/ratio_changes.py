@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from observability.core.analyzer import Context
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.detection.onset import Since
 from observability.detection.ratio_windows import LEAST_DAYS, Look, began, looks, series
 from observability.metrics.performance import Columns
@@ -72,7 +72,7 @@ def judge(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, 
     adjusted, _ = benjamini_hochberg([each.p_value for each in found], context.budget)
     told = sorted((verdict(each, float(p), context) for each, p in zip(found, adjusted, strict=True)), key=lambda each: each.order)
     worst = told[0]
-    when = began(of, context.window.start, context.window.end) if worst.severity in ("watch", "act") else None
+    when = began(of, context.window.start, context.window.end) if needs_action(worst.severity) else None
     return Judged(value, worst, worst.severity, compared(worst, whole), tuple(told), when)
 
 
@@ -87,7 +87,7 @@ def verdict(each: Look, adjusted: float, context: Context) -> Told:
 def compared(told: Told, whole: Look) -> str:
     """How it stands to the past."""
     past, each = "that of the model's own 28 days before", told.look
-    if told.severity in ("watch", "act"):
+    if needs_action(told.severity):
         if each.whole:
             return f"{each.grown:.2g} times {past}, more than chance"
         when = "on the last day" if each.days == 1 else f"in the last {each.days:g} days"
@@ -108,7 +108,7 @@ def scaled(each: Interval, by: float) -> Interval:
 
 def filled(finding: Finding, judged: Judged, **changes: Any) -> Finding:
     """The finding with the value, the interval and the severity of what was judged. Of a look at the last days value and interval are theirs."""
-    told, alarming = judged.told, judged.severity in ("watch", "act")
+    told, alarming = judged.told, needs_action(judged.severity)
     value, low, high = judged.now.value, judged.now.low, judged.now.high
     if told is not None and alarming and not told.look.whole:
         value, low, high = (1000.0 * each for each in (told.look.value, told.look.low, told.look.high))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH
 from observability.detection.onset import Since, since
 from observability.metrics.performance import Columns
@@ -135,6 +136,6 @@ def look(days: float, whole: bool, value: float, before: float, own: float, othe
 def began(of: Series, start: datetime, end: datetime) -> Since:
     """The day from which the ratio is higher."""
     ratio = of.ratio
-    days: Sequence[datetime] = [end.replace(tzinfo=None) - timedelta(days=int(each) + 1) for each in of.back]
+    days: Sequence[datetime] = [naive_utc(end) - timedelta(days=int(each) + 1) for each in of.back]
     with np.errstate(invalid="ignore", divide="ignore"):
         return since(days, np.where(ratio > 0, np.log(ratio), np.nan), start=start, worse=1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.analyzer import Context
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.detection.latency_sentences import share
 from observability.metrics.traffic import Requests, at_hour, hour_number
 from observability.stats.interval import Interval
@@ -232,7 +232,7 @@ def about(context: Context, objective: Objective, metric: str, n: float) -> Find
 
 def source(severity: Severity) -> Any:
     """Where a fault of service comes from."""
-    return "system" if severity in ("watch", "act") else None
+    return "system" if needs_action(severity) else None
 
 
 def hours(n: int) -> str:

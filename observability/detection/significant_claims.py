@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from observability.core.analyzer import Context
-from observability.core.finding import SEVERITIES, Against, Finding, Severity
+from observability.core.finding import SEVERITIES, Against, Finding, Severity, needs_action
 from observability.stats.multiple import benjamini_hochberg
 
 NAME = "data/quality"
@@ -43,11 +43,11 @@ def settle(claim: Claim, adjusted: float, budget: float) -> Finding:
     """One finding: chance explains it (ok), hardly (watch), or not at all (act)."""
     finding, tested = claim.finding, adjusted == adjusted
     severity = finding.severity
-    if tested and severity in ("watch", "act"):
+    if tested and needs_action(severity):
         severity = "ok" if adjusted > budget else "watch" if adjusted > budget * ACT_SHARE else severity
     evidence = finding.evidence | ({"p_value": claim.p_value, "p_adjusted": adjusted} if tested else {})
     limit = claim.limits[1] if severity == "act" else claim.limits[0]
-    alarming = severity in ("watch", "act")
+    alarming = needs_action(severity)
     return replace(
         finding,
         severity=severity,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Against, Finding, Severity, Source
+from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
 from observability.metrics import slice_rows as rows
@@ -207,4 +208,4 @@ def onset(held: Held, found: Found, spec: Spec) -> datetime | None:
         if (mine.mean() - base) * np.sign(found.change) < 0.5 * abs(found.change):
             break
         first = day
-    return None if first is None else first.astype("datetime64[s]").item().replace(tzinfo=UTC)
+    return None if first is None else aware_utc(first.astype("datetime64[s]").item())

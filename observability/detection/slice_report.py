@@ -8,7 +8,7 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.errors import ObservabilityError
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
 from observability.detection.slice_claims import ACT_SHARE, NAME, Held, day_numbers, finding, limit, limits, shown, size_of, told
@@ -100,7 +100,7 @@ def summary(held: Sequence[Held], named: Sequence[Finding], now: Sampled, before
     base = context.undecided(NAME, "model", "slices_named", len(now), "", against=held[0].against)
     if not singles:
         return replace(base, because=f"No slice has {LEAST} rows on both sides, of {sample}: a longer window has more.")
-    count = len({(each.subject, each.slice) for each in named if each.severity in ("watch", "act")})
+    count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
     said = words.searched(count, singles, pairs, sample)
     return replace(
         base, value=float(count), low=float(count), high=float(count), severity="ok", because=said,

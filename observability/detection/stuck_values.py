@@ -1,12 +1,13 @@
 """Does a column stand still that moves in the reference: one value in all of the window, or over whole days?"""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Severity
+from observability.core.time import aware_utc
 from observability.detection.daily_rates import days_of, strays
 from observability.detection.significant_claims import Claim, blank, limits, percent, plural, weight_of
 from observability.detection.value_checks import MINIMUM_ROWS, ROWS_A_DAY, Column
@@ -149,7 +150,7 @@ def top_share(values: Counts) -> float:
 
 def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]]:
     """Each day that lies wholly inside the window and is over, with its rows; a day without rows has none."""
-    of = {day.astype("datetime64[s]").item().replace(tzinfo=UTC): counts.on(place) for place, day in enumerate(counts.days)}
+    of = {aware_utc(day.astype("datetime64[s]").item()): counts.on(place) for place, day in enumerate(counts.days)}
     end = min(context.window.end, context.now)
     first = context.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     first += DAY if first < context.window.start else timedelta()

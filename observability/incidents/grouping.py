@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES, Finding, Severity, Source, worst_first
+from observability.core.finding import SEVERITIES, Finding, Severity, Source, needs_action, worst_first
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import (
     BOUND,
@@ -126,7 +126,7 @@ def learned(findings: Sequence[Finding]) -> Importance:
 
 def faults(findings: Sequence[Finding], importance: Importance) -> list[Fault]:
     """The faults of one model: stage by stage in the order in which they travel, each group goes to what may have caused it, else stands alone."""
-    alarming = worst_first([each for each in findings if each.severity in ("act", "watch")])
+    alarming = worst_first([each for each in findings if needs_action(each.severity)])
     found: list[Fault] = []
     for at in STAGES:
         for group in groups([each for each in alarming if stage(each) == at]):

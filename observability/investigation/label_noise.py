@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import Look
 
@@ -57,7 +58,7 @@ def noise_now(look: Look) -> float:
     frame: DataFrame = comparison_rows.labelled_rows_of(look)
     known, chances, other = looked_at(look)
     sure = known & (chances >= SURE)
-    far = np.abs((frame["at"] - look.row.at.replace(tzinfo=None)).to_numpy().astype("timedelta64[s]").astype(np.int64))
+    far = np.abs((frame["at"] - naive_utc(look.row.at)).to_numpy().astype("timedelta64[s]").astype(np.int64))
     near = np.zeros(len(frame), bool)
     near[np.argsort(far, kind="stable")[:NEAR_ROWS]] = True
     here, there = near & sure, ~near & sure

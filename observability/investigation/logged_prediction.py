@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from observability.core.catalog import Model, Version
+from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
 
 OPTIONAL = (
@@ -119,14 +120,14 @@ class Row:
 
 def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, also_in: tuple[str, ...] = ()) -> Row:
     """The row behind what store.listing.row gives; labels that had not arrived by `as_of` are left out."""
-    limit = None if as_of is None else as_of.astimezone(UTC).replace(tzinfo=None)
+    limit = None if as_of is None else naive_utc(as_of)
     known = [each for each in stored["labels"] if limit is None or each["arrived"] <= limit]
     current = max(known, key=lambda each: (each["at"], each["arrived"], each["value"]), default=None)
     revisions = tuple(
         Revision(
             value=each["value"],
-            at=each["at"].replace(tzinfo=UTC),
-            arrived=each["arrived"].replace(tzinfo=UTC),
+            at=aware_utc(each["at"]),
+            arrived=aware_utc(each["arrived"]),
             number=each["number"],
             source=each["source"],
             annotator=each["annotator"],
@@ -142,8 +143,8 @@ def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, al
         version=model.version(stored["version"]) or Version(stored["version"]),
         environment=stored["environment"],
         id=stored["id"],
-        at=stored["at"].replace(tzinfo=UTC),
-        arrived=stored["arrived"].replace(tzinfo=UTC),
+        at=aware_utc(stored["at"]),
+        arrived=aware_utc(stored["arrived"]),
         features=stored["features"],
         groups=stored["groups"],
         score=stored["score"],

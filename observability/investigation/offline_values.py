@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Column
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.investigation.version_replay import alike
 from observability.store.query import listing
@@ -46,7 +47,7 @@ def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
     frame = frame[frame["subject"] == subject]
     if frame.empty:
         return None
-    far = (frame["at"] - row.at.replace(tzinfo=None)).abs()
+    far = (frame["at"] - naive_utc(row.at)).abs()
     found = frame.loc[far.sort_values(kind="stable").index[0]]
     values = {each.name: None if found[each.reference] != found[each.reference] else found[each.reference] for each in columns}
     return Twin(str(found["id"]), "online" if online else "offline", values)

@@ -1,10 +1,11 @@
 """What did we say, what was true, when did we know, and what did it cost?"""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from observability.core.numerals import worded
 from observability.core.questions import Records
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import Look
 from observability.investigation.evidence_types import Happened, Mark
@@ -82,7 +83,7 @@ def own_marks(row: Row) -> Iterator[Mark]:
     took = row.stored.get("latency_ms")
     yield Mark(row.at, "scored", f"{said(row)}{'' if took is None else f' It took {took:.4g} ms.'}")
     if row.stored.get("acted_at") is not None:
-        yield Mark(row.stored["acted_at"].replace(tzinfo=UTC), "acted", "Somebody acted on it.")
+        yield Mark(aware_utc(row.stored["acted_at"]), "acted", "Somebody acted on it.")
     for place, each in enumerate(row.revisions):
         by = "".join(f", {name} {value}" for name, value in (("by", each.annotator), ("source", each.source)) if value)
         yield Mark(each.arrived, "correction" if place else "label", f"Label {worded(each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC")
@@ -95,13 +96,13 @@ def event_marks(look: Look) -> Iterator[Mark]:
     about = records.fetch(look.store, Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), replace_model(window))
     for each in about.to_dict("records"):
         if each["model"] in (None, row.model.name):
-            yield Mark(each["at"].to_pydatetime().replace(tzinfo=UTC), each["what"], each["text"])
+            yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
     span = timedelta(days=EVENT_DAYS)
     near = listing.events(look.store, row.model.name, row.at - span, min(row.at + span, max(look.now, row.at)))
     near = near[near["prediction"].isna()]
-    far = (near["at"] - row.at.replace(tzinfo=None)).abs()
+    far = (near["at"] - naive_utc(row.at)).abs()
     for each in near.loc[far.sort_values(kind="stable").index[:MOST_EVENTS]].to_dict("records"):
-        yield Mark(each["at"].to_pydatetime().replace(tzinfo=UTC), each["what"], each["text"])
+        yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
 
 
 def replace_model(window: Window) -> Window:
@@ -115,7 +116,7 @@ def instant(text: object) -> datetime | None:
         found = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else aware_utc(found)
 
 
 def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:

@@ -14,6 +14,7 @@ import numpy as np
 from observability.compare import paired_rows
 from observability.core.catalog import Model, Version
 from observability.core.questions import Records, Sample
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.label_evidence import FAR_OUT, FEWEST_LABELLED, MEASURED, percent, suspected, thresholds
@@ -225,7 +226,7 @@ def newest_two(store: "Store", model: Model, window: Window) -> tuple[Window, Wi
     """
     live = listing.activity(store)
     live = live[(live["model"] == model.name) & live["environment"].isin(["production", "shadow"])]
-    start, end = window.start.replace(tzinfo=None), window.end.replace(tzinfo=None)
+    start, end = naive_utc(window.start), naive_utc(window.end)
     live = live[(live["first"] < end) & (live["last"] >= start - np.timedelta64(1, "h").astype("timedelta64[us]").item())]
     order = {
         each.name: place

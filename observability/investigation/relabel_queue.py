@@ -5,11 +5,12 @@ somebody said so. The worksheet is blind: inputs, and neither the label nor the 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability.core.errors import ObservabilityError
 from observability.core.finding import iso
+from observability.core.time import aware_utc
 from observability.investigation.find_prediction import of_model
 from observability.store.db.schema import model_table
 from observability.store.query import decision_log
@@ -88,7 +89,7 @@ def arrived(store: "Store", model: str, predictions: "Sequence[str]") -> dict[st
         ).fetchall()
     found: dict[str, list[datetime]] = {}
     for name, at in rows:
-        found.setdefault(name, []).append(at.replace(tzinfo=UTC))
+        found.setdefault(name, []).append(aware_utc(at))
     return found
 
 

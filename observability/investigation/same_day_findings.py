@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.investigation.case_parts import Look
 from observability.investigation.comparison_rows import midnight
 from observability.investigation.evidence_types import NotGivenError
@@ -22,4 +22,4 @@ def findings(look: Look) -> tuple[Finding, ...]:
         look.store, model=row.model.name, version=row.version.name, start=start, end=start + timedelta(days=1), as_of=look.as_of, now=look.now,
         only=ANALYZERS, with_records=False, reads="counts",
     )  # fmt: skip
-    return tuple(each for each in report.findings if each.severity in ("act", "watch"))[:MOST]
+    return tuple(each for each in report.findings if needs_action(each.severity))[:MOST]

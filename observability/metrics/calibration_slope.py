@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Context, Frames
-from observability.core.finding import Against, Finding, Severity
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.stats.calibration import Line, calibration_line
 from observability.stats.interval import Moments, mean_interval
 
@@ -72,7 +72,7 @@ def about_slope(name: str, frames: Frames, context: Context, mature: float, youn
         severity = "unknown"
     elif grown >= watch and p_value <= context.budget:
         severity = "act" if grown >= act and p_value <= context.budget * ACT_SHARE else "watch"
-    late = young and severity in ("watch", "act")
+    late = young and needs_action(severity)
     extreme = "too extreme" if now.slope < 1 else "too timid"
     away = f"predictions are {extreme}" if not now.low <= 1 <= now.high else "1 is within its interval"
     said = f"Where the prediction rises by 1 the truth rises by {now.slope:.2f} ({now.low:.2f} to {now.high:.2f}): {away}"

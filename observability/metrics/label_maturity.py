@@ -5,7 +5,7 @@ ago. So it does not matter how late labels usually are.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from observability.core.analyzer import Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.questions import UNKNOWN, Aggregate, Bucket, By
+from observability.core.time import aware_utc
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -116,10 +117,7 @@ def by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
     place, days = pd.factorize(frame["period"].to_numpy("datetime64[us]"), sort=True)
     n = frame["n"].to_numpy(np.float64)
     served, known = (np.bincount(place, each, days.size) for each in (n, n * (frame["label"].to_numpy() != UNKNOWN)))
-    return {
-        day.replace(tzinfo=UTC): (rows, labelled)
-        for day, rows, labelled in zip(days.tolist(), served.tolist(), known.tolist(), strict=True)
-    }
+    return {aware_utc(day): (rows, labelled) for day, rows, labelled in zip(days.tolist(), served.tolist(), known.tolist(), strict=True)}
 
 
 def age(day: datetime, end: datetime) -> int:

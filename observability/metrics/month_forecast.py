@@ -7,6 +7,7 @@ from typing import Any
 
 from observability.core.analyzer import Context
 from observability.core.finding import Severity
+from observability.core.time import naive_utc
 from observability.metrics.cost import Part, daily, month_of
 from observability.stats.forecast import LEAST_DAYS, Forecast, sum_ahead
 
@@ -36,7 +37,7 @@ def month(parts: list[Part], past: list[Part], currency: str, context: Context) 
 
     The history begins with the first day on which something was spent. Days on which nothing was spent count as nothing.
     """
-    end = context.window.end.replace(tzinfo=None)
+    end = naive_utc(context.window.end)
     start, whole, next_month = month_of(end)
     frame = daily([*past, *parts], currency, whole - timedelta(days=HISTORY_DAYS), whole).sum(axis=1)
     days_left = max((next_month - whole).days, 0)

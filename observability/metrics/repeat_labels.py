@@ -1,7 +1,7 @@
 """How often does an annotator label an item again, and otherwise than before; and what does a label cost since when?"""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy.special import stdtr
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
+from observability.core.time import aware_utc, naive_utc
 from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, ages, limits, looks, stretch
 from observability.metrics.prices import Place, in_force, recorded_from
 from observability.stats.dispersion import variation
@@ -104,7 +105,7 @@ def about_price(blank: Finding, annotated: "DataFrame", prices: "DataFrame", con
     """The finding about the price of a label, recorded and not sampled; None where no price record says, or none is older than the window."""
     import pandas as pd
 
-    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     place = Place(context.model.name, context.model.settings)
     instants = pd.Series([pd.Timestamp(start), pd.Timestamp(end) - pd.Timedelta(microseconds=1)])
     (before, now), (old, currency) = in_force(prices, "amount", instants, place, resource="label")
@@ -124,6 +125,6 @@ def about_price(blank: Finding, annotated: "DataFrame", prices: "DataFrame", con
     return replace(
         blank, value=float(now), low=float(now), high=float(now), n=len(inside), severity=severity, limit=least * float(before), against="past",
         likely_source="system" if severity != "ok" else None, rank=times / 10, because=because,
-        onset=since.replace(tzinfo=UTC) if severity != "ok" and since is not None else None,
+        onset=aware_utc(since) if severity != "ok" and since is not None else None,
         evidence={"baseline": float(before), "currency": currency, "labels_at_it": paid} | ({"onset_known": "dated"} if severity != "ok" else {}),
     )  # fmt: skip

@@ -9,12 +9,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from observability.core.metric_definitions import METRICS
+from observability.core.time import aware_utc
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -203,7 +204,7 @@ def better(name: str) -> Better | None:
 
 def instant(value: Any) -> datetime:
     """A stored time (naive UTC) as an instant."""
-    return np.datetime64(value, "us").astype(datetime).replace(tzinfo=UTC)
+    return aware_utc(np.datetime64(value, "us").astype(datetime))
 
 
 def gather(runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, cut: Any = None) -> list[Run]:

@@ -17,8 +17,9 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.engine import Answers
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
-from observability.core.finding import Finding, iso
+from observability.core.finding import Finding, iso, needs_action
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident, joined
 from observability.monitoring.late_labels import late_window, told
@@ -44,7 +45,6 @@ RUNS_A_WEEK = 7
 """The budget of false discoveries is spent per model and week, over a check a day, the model's versions and the analyzers, in equal parts."""
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """An event is named beside a finding when it came at most so long before: what may have caused it, and what is only noted."""
-NEEDS_A_PERSON = ("act", "watch")
 CHANGES = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model sees or does."""
 
@@ -62,7 +62,7 @@ class Report:
 
     def worst(self, model: str) -> Finding | None:
         """The first finding of a model that a person should read: act or watch, else None."""
-        return next((each for each in self.findings if each.model == model and each.severity in ("act", "watch")), None)
+        return next((each for each in self.findings if each.model == model and needs_action(each.severity)), None)
 
 
 def check(
@@ -148,7 +148,7 @@ def record_findings(
                 window = replace(window, start=beside.start, end=beside.end)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
             found = [dated(each) for each in judged(store, analyzer, context)]
-            if any(each.severity in NEEDS_A_PERSON for each in found):
+            if any(needs_action(each.severity) for each in found):
                 marks = listing.events(store, model, window.start - timedelta(days=EVENT_DAYS), window.end)
                 found = [with_event(each, marks) for each in found]
             findings += found
@@ -239,7 +239,7 @@ def judged_at(model: Model, activity: "DataFrame", window: Window, now: datetime
 def newest(model: Model, activity: "DataFrame") -> datetime | None:
     """Event time of the newest production prediction of a model; None where there is none."""
     rows = activity[(activity["model"] == model.name) & (activity["environment"] == "production")]
-    return None if rows.empty else rows["last"].max().to_pydatetime().replace(tzinfo=UTC)
+    return None if rows.empty else aware_utc(rows["last"].max().to_pydatetime())
 
 
 def model_findings(
@@ -257,7 +257,7 @@ def model_findings(
         passes += [asked_in(store, model, late, now, waiting, reads)] if late is not None else []
         known = asked_together(store, [each for asked in passes for each in asked])
         found, *again = [findings_of(store, model, asked, known) for asked in passes]
-        return found + [told(each) for several in again for each in several if each.severity in ("act", "watch")]
+        return found + [told(each) for several in again for each in several if needs_action(each.severity)]
 
 
 def asked_in(
@@ -288,7 +288,7 @@ def asked_in(
 def findings_of(store: "Store | Answers", model: Model, asked: list[tuple[Analyzer, Context]], known: Known) -> list[Finding]:
     """What analyzers say in one window, each with the event that came before it."""
     found = [dated(each) for analyzer, context in asked for each in judged(store, analyzer, context, known)]
-    if not any(each.severity in NEEDS_A_PERSON for each in found):
+    if not any(needs_action(each.severity) for each in found):
         return found
     window = asked[0][1].window
     span = window.start - timedelta(days=EVENT_DAYS), window.end
@@ -447,14 +447,14 @@ def with_event(finding: Finding, marks: "DataFrame") -> Finding:
     A change that somebody made counts for two weeks; a note such as a public holiday, a complaint or an export only where no such change came,
     and for a day.
     """
-    if finding.severity not in NEEDS_A_PERSON or marks.empty:
+    if not needs_action(finding.severity) or marks.empty:
         return finding
     known = finding.onset if finding.evidence.get("onset_known") != "vague" else None
-    when = (known or finding.end).replace(tzinfo=None)
+    when = naive_utc(known or finding.end)
     before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
     changes = before[before["what"].isin(CHANGES)]
     near = before[before["at"] > when - timedelta(days=NOTE_DAYS)] if changes.empty else changes
     if near.empty:
         return finding
     row = near.iloc[-1].to_dict()
-    return replace(finding, event={"at": iso(row["at"].to_pydatetime().replace(tzinfo=UTC)), "what": row["what"], "text": row["text"]})
+    return replace(finding, event={"at": iso(aware_utc(row["at"].to_pydatetime())), "what": row["what"], "text": row["text"]})

@@ -6,13 +6,14 @@ ever be said. Analyzers that need labels are then asked once more, about as many
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.core.finding import Finding
 from observability.core.questions import UNKNOWN, Aggregate, Bucket, By
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def late_window(ask: Asked, window: Window) -> Window | None:
     if known.sum() < MINIMUM_LABELS:
         return None
     usual = float(np.median(shares[shares > 0]))
-    mine = days >= np.datetime64(window.start.replace(tzinfo=None))
+    mine = days >= np.datetime64(naive_utc(window.start))
     if mine.any() and known[mine].sum() >= OWN * usual * served[mine].sum():
         return None
     ripe = np.flatnonzero(shares >= IN * usual)
     if not ripe.size:
         return None
-    end = days[ripe[-1]].item().replace(tzinfo=UTC) + DAY
+    end = aware_utc(days[ripe[-1]].item()) + DAY
     return replace(window, start=end - length * DAY, end=end) if end <= window.end - DAY else None
 
 

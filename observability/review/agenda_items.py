@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
@@ -152,7 +153,7 @@ def rows(store: "Store", kind: str, known: datetime | None = None) -> list[dict[
 
 def stored(instant: datetime) -> datetime:
     """An instant as the store's frames hold it: UTC without a zone."""
-    return instant.replace(tzinfo=None)
+    return naive_utc(instant)
 
 
 def waited(item: Item, earlier: Sequence[Body]) -> int:

@@ -5,12 +5,13 @@ Read from records and from the catalog; a store of its own for it does not exist
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability.core.finding import iso
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import Window
 from observability.store.query import records
 from observability.store.query.decision_log import SOURCE_WORDS
@@ -187,7 +188,7 @@ READERS: dict[str, tuple[Callable[["DataFrame"], Iterable[Entry]], tuple[str, ..
 
 def moment(row: dict[Any, Any]) -> datetime:
     """When it happened, UTC."""
-    return row["at"].to_pydatetime().replace(tzinfo=UTC)
+    return aware_utc(row["at"].to_pydatetime())
 
 
 def about(row: dict[Any, Any], *names: str) -> tuple[tuple[str, str], ...]:

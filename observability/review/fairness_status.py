@@ -1,10 +1,10 @@
 """How alike are groups treated by the criterion of each model, and what did audits of robustness, membership and precision find lately?"""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 from typing import Any
 
 from observability.core.finding import Finding, iso
+from observability.core.time import aware_utc
 
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
@@ -37,8 +37,8 @@ def audits(records: Iterable[Body]) -> list[Body]:
     for (model, version, audit), several in sorted(newest.items()):
         last, before = several[-1], several[-2] if len(several) > 1 else None
         made.append({
-            "model": model, "version": version, "audit": audit, "at": iso(last["at"].replace(tzinfo=UTC)),
-            "expires": None if missing(last["expires"]) else iso(last["expires"].replace(tzinfo=UTC)),
+            "model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])),
+            "expires": None if missing(last["expires"]) else iso(aware_utc(last["expires"])),
             "results": numbers(last), "before": None if before is None else numbers(before),
         })  # fmt: skip
     return made

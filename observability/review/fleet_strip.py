@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from observability.core.catalog import Model
-from observability.core.finding import Finding, Severity, over_window, worst_first
+from observability.core.finding import Finding, Severity, needs_action, over_window, worst_first
 from observability.metrics.performance import HEADLINE
 from observability.stats.interval import Interval, difference_interval
 
@@ -107,7 +107,7 @@ def counted(findings: Sequence[Finding]) -> Cell:
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}
     worst = worst_first(list(findings))[0]
-    bad = sum(each.severity in ("act", "watch") for each in findings)
+    bad = sum(needs_action(each.severity) for each in findings)
     return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else settled(findings), "because": worst.because}
 
 

@@ -7,11 +7,12 @@ apart, as restated.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
@@ -61,7 +62,7 @@ def frozen_weeks(store: "Store") -> list[Frozen]:
     frame = records.fetch(store, Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, Frozen] = {}
     for row in frame[frame["model"].isna()].to_dict("records"):
-        one = Frozen(row["review"], Week.parse(row["week"]), row["at"].to_pydatetime().replace(tzinfo=UTC), row["author"])
+        one = Frozen(row["review"], Week.parse(row["week"]), aware_utc(row["at"].to_pydatetime()), row["author"])
         found.setdefault(one.review, one)
     return sorted(found.values(), key=lambda each: each.week, reverse=True)
 
@@ -107,7 +108,7 @@ def said_about(store: "Store", review: str) -> list[dict[str, Any]]:
     """What people said about the items of a review, oldest first: records of kind `agenda`."""
     frame = records.fetch(store, Records("agenda", ever=True, only=(("review", review),)), EVER)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return [row | {"at": row["at"].to_pydatetime().replace(tzinfo=UTC)} for row in rows]
+    return [row | {"at": aware_utc(row["at"].to_pydatetime())} for row in rows]
 
 
 def outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES
+from observability.core.finding import SEVERITIES, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import NEAR
 from observability.review.agenda import WEIGHT_OF_CHANGE, Item, change_of
@@ -29,7 +29,7 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
     before = incidents_of(last, part["model"])
     findings = {each["id"]: each for each in part["findings"]}
     for each in part["incidents"]:
-        if each["severity"] not in ("act", "watch"):
+        if not needs_action(each["severity"]):
             continue
         worse = HIGHER_IS_WORSE.get(METRICS[each["metric"]].better or "")
         change = change_of(each["severity"], each["value"], before.get(claim(each)), worse)

@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, By
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident
@@ -41,7 +41,7 @@ OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ...]) -> Body:
     """{"incidents": {id of the incident: its stake}} of those that need a person, the worst MOST. window: the week."""
-    needy = [each for each in incidents if each.severity in ("act", "watch")][:MOST]
+    needy = [each for each in incidents if needs_action(each.severity)][:MOST]
     return {"incidents": {each.id: stake(ask, model, window, each) for each in needy}}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.metrics.cost import ANNOTATIONS, HUMAN_LABELS, labelling_part
 from observability.metrics.prices import PRICES, Place, in_force
@@ -27,7 +28,7 @@ def labelling(ask: Ask, model: Model, window: Window, findings: Sequence[Finding
     place = Place(model.name, model.settings)
     projects = model.settings.projects or (model.name,)
     assigned, annotated = (each[each["project"].isin(projects)] for each in (ask(ASSIGNED, window), ask(ANNOTATED, window)))
-    end = window.end.replace(tzinfo=None)
+    end = naive_utc(window.end)
     return {
         "projects": list(projects),
         "queue": queue(assigned, annotated, end),

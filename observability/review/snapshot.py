@@ -6,14 +6,15 @@ judges by the settings that held then, so any past week can be made anew and com
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
-from observability.core.finding import SEVERITIES, Finding, iso
+from observability.core.finding import SEVERITIES, Finding, iso, needs_action
 from observability.core.questions import Aggregate
 from observability.core.settings import ModelSettings
+from observability.core.time import aware_utc
 from observability.core.weeks import ZONE, Week
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
@@ -119,7 +120,7 @@ def judged(store: "Store", model: Model, week: Week) -> Judged:
 
 def model_body(each: Judged) -> Body:
     """One model's part of the frozen week."""
-    needy = [one for one in each.findings if one.severity in ("act", "watch")]
+    needy = [one for one in each.findings if needs_action(one.severity)]
     shown = {id(one): one for one in (*needy, *(one for one in each.findings if one.subject == "model"))}
     return {
         "model": each.model.name,
@@ -161,7 +162,7 @@ def settings_of(model: Model) -> Body:
 
 def judged_by(then: Then | None) -> Body:
     """From when on the settings held (None of a model that came while the week was frozen), and whether that was recorded by the week's end."""
-    return {"settings_since": iso(then.since.replace(tzinfo=UTC)) if then else None, "settings_known": then is not None and then.known}
+    return {"settings_since": iso(aware_utc(then.since)) if then else None, "settings_known": then is not None and then.known}
 
 
 def settings_from(part: Body) -> ModelSettings:

@@ -17,6 +17,7 @@ from observability.alerts.alert_decisions import decide
 from observability.alerts.delivery import Notify, deliver
 from observability.analyzers import discover
 from observability.core.errors import ObservabilityError
+from observability.core.time import naive_utc
 from observability.core.weeks import Week
 from observability.monitoring import check as run
 from observability.review import freeze
@@ -131,5 +132,5 @@ def served(store: "Store", week: Week) -> bool:
     """Whether any production prediction lies in or after the week's start."""
     activity = listing.activity(store)
     rows = activity[activity["environment"] == "production"]
-    start = week.start.replace(tzinfo=None)
+    start = naive_utc(week.start)
     return bool((rows["last"] >= start).any())

@@ -15,6 +15,7 @@ import numpy as np
 
 from observability.core.catalog import Column, Task
 from observability.core.settings import ModelSettings
+from observability.core.time import naive_utc
 from observability.simulation.day_correlation import Luck
 from observability.simulation.log_rows import Array, Rows, texts
 
@@ -101,7 +102,7 @@ class Stream:
 def dated(rows: Rows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str) -> Rows:
     """Rows with ids, times of one day, and arrivals: of predictions within seconds, of labels a few seconds before the day of their delay is over."""
     size = len(rows)
-    begin = np.datetime64(date.replace(tzinfo=None), "us")
+    begin = np.datetime64(naive_utc(date), "us")
     seconds = np.sort(rng.choice(24, size=size, p=np.array(hours) / sum(hours)) * 3600 + rng.random(size) * 3590)
     at = begin + (seconds * 1e6).astype(np.int64).astype("timedelta64[us]")
     arrived = at + (rng.random(size) * 4e6).astype(np.int64).astype("timedelta64[us]")

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.simulation.fault import Described, Strength
-
-NEEDS_A_PERSON = ("act", "watch")
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,8 @@ class Look:
     @property
     def alarms(self) -> list[Finding]:
         """What needs a person and is not also said without the fault, worst first."""
-        known = {(each.subject, each.metric) for each in self.twin if each.severity in NEEDS_A_PERSON}
-        return [each for each in self.findings if each.severity in NEEDS_A_PERSON and (each.subject, each.metric) not in known]
+        known = {(each.subject, each.metric) for each in self.twin if needs_action(each.severity)}
+        return [each for each in self.findings if needs_action(each.severity) and (each.subject, each.metric) not in known]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ every day from there is judged as of its end by the analyzers data/labels and da
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, 
 from observability.core.catalog import Model
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, By, Records
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.metrics.prices import PRICES
 from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES, put
@@ -81,7 +82,7 @@ def tell(project: Project, model: Model, fault: LabelFault, strength: Strength =
 
 def judged(project: Project, model: Model, end: datetime) -> tuple[Finding, ...]:
     """What is said at the end of a day about the week before it, with only the records up to it (naive UTC)."""
-    until = end.replace(tzinfo=UTC)
+    until = aware_utc(end)
     questions = max(sum(each.about == "model" for each in discover()), 1)
     window = Window(model.name, until - timedelta(days=WINDOW_DAYS), until)
     own = Context(model, NO_VERSION, window, until, spend(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, 1, questions))
@@ -100,8 +101,8 @@ def answer(project: Project, wanted: Ask, context: Context) -> "DataFrame":
     frame = {"annotation": project.annotated, "assignment": project.assigned, "price": project.prices}[question.kind]
     moment = "from" if question.kind == "price" else "at"
     span = context.window.past(wanted.days) if wanted.span == "past" else context.window
-    inside = frame[moment] < span.end.replace(tzinfo=None)
-    rows = frame[inside if question.ever else inside & (frame[moment] >= span.start.replace(tzinfo=None))]
+    inside = frame[moment] < naive_utc(span.end)
+    rows = frame[inside if question.ever else inside & (frame[moment] >= naive_utc(span.start))]
     return rows[list(question.columns)]
 
 

@@ -4,7 +4,7 @@ Its own past, where enough of that is labelled, else its reference. Only reading
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from observability.core.catalog import Column, Model, Version
 from observability.core.errors import UsageError
 from observability.core.questions import Aggregate, Bucket, Sample
+from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.simulation.clean_log import Base
 from observability.simulation.log_rows import Array, Rows, joined
@@ -76,7 +77,7 @@ def serving(store: "Store", name: str) -> dict[str, datetime]:
     """By version, the start of the hour of its newest prediction."""
     found = listing.activity(store)
     found = found[(found["model"] == name) & (found["environment"] == "production")]
-    return {version: last.to_pydatetime().replace(tzinfo=UTC) for version, last in zip(found["version"], found["last"], strict=True)}
+    return {version: aware_utc(last.to_pydatetime()) for version, last in zip(found["version"], found["last"], strict=True)}
 
 
 def scores_of(model: Model) -> tuple[str, ...]:

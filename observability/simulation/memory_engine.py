@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model, Version
 from observability.core.questions import Aggregate, Bucket, By, Question, Records, Sample
+from observability.core.time import naive_utc
 from observability.core.window import Slice, Window
 from observability.simulation.coded_rows import Coded
 from observability.simulation.counting import Figures, added, grouped
@@ -303,7 +304,7 @@ class Tables:
 
 def instant(when: datetime) -> Any:
     """An instant as the arrays have it."""
-    return np.datetime64(when.replace(tzinfo=None), "us")
+    return np.datetime64(naive_utc(when), "us")
 
 
 def ragged(window: Window) -> tuple[datetime, datetime] | None:

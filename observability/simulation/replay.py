@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.catalog import Catalog, Model
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
 from observability.monitoring import check
@@ -46,7 +46,7 @@ class Day:
     @property
     def alarms(self) -> tuple[Finding, ...]:
         """What asks for a person, worst first."""
-        return tuple(each for each in self.findings if each.severity in ("act", "watch"))
+        return tuple(each for each in self.findings if needs_action(each.severity))
 
 
 @dataclass(frozen=True)

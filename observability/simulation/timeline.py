@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import UsageError
-from observability.core.finding import SEVERITIES, Finding, iso
+from observability.core.finding import SEVERITIES, Finding, iso, needs_action
 from observability.incidents.grouping import Incident
 from observability.simulation.clean_log import Stream
 from observability.simulation.fault import Fault, Strength
@@ -154,7 +154,7 @@ def claim(finding: Finding) -> tuple[str | None, ...]:
 def about(finding: Finding, target: dict[str, str]) -> bool:
     """Whether a finding that needs a person is about something that the fault falls on."""
     whom = set(target.values())
-    return finding.severity in ("act", "watch") and (finding.subject in whom or bool(whom & set((finding.slice or "").split("&"))))
+    return needs_action(finding.severity) and (finding.subject in whom or bool(whom & set((finding.slice or "").split("&"))))
 
 
 def scene_of(store: "Store", choice: Choice) -> Scene:

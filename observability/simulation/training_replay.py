@@ -14,7 +14,7 @@ import numpy as np
 from observability.analyzers.training import runs
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.errors import NotFoundError, UsageError
-from observability.core.finding import Finding, worst_first
+from observability.core.finding import Finding, needs_action, worst_first
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.simulation.detection_result import Look, Told
@@ -45,7 +45,7 @@ def on_a_run(
         return tell(frames_of(ask, name, now), name, fault, strength, seed)
     why: str | None = None
     for each in found:
-        if each.run.ended is None or each.claims is None or any(claim.severity in ("act", "watch") for claim in each.claims):
+        if each.run.ended is None or each.claims is None or any(needs_action(claim.severity) for claim in each.claims):
             continue
         try:
             return tell(frames_of(ask, each.run.name, now), each.run.name, fault, strength, seed)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from observability.core.errors import StoreBrokenError
-from observability.store.db.catalog_store import naive
+from observability.core.time import naive_utc
 from observability.store.db.record_tables import content_hash, kind_columns, kind_tables, schema_version
 from observability.store.db.results import first, one
 from observability.store.db.schema import BASE_TABLES, DAY_OUTCOMES, MODEL_TABLES, OUTCOMES, create_table, model_table, quoted
@@ -59,7 +59,9 @@ def settings_schema(writer: duckdb.DuckDBPyConnection) -> None:
     """The table of settings with their times, for stores made before there was one: what held before now was not recorded."""
     writer.execute('CREATE TABLE IF NOT EXISTS settings_kept (key INTEGER NOT NULL, "at" TIMESTAMP NOT NULL, settings JSON NOT NULL)')
     known = "SELECT key FROM settings_kept"
-    writer.execute(f"INSERT INTO settings_kept SELECT key, ?, settings FROM models WHERE key NOT IN ({known})", [naive(datetime.now(UTC))])
+    writer.execute(
+        f"INSERT INTO settings_kept SELECT key, ?, settings FROM models WHERE key NOT IN ({known})", [naive_utc(datetime.now(UTC))]
+    )
 
 
 def outcomes_by_day(writer: duckdb.DuckDBPyConnection) -> None:
@@ -96,7 +98,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
         )  # fmt: skip
     for number, step in enumerate(STEPS[version:], start=version + 1):
         step(writer)
-        writer.execute("INSERT INTO migrations VALUES (?, ?)", [number, naive(datetime.now(UTC))])
+        writer.execute("INSERT INTO migrations VALUES (?, ?)", [number, naive_utc(datetime.now(UTC))])
     follow_kinds(writer)
     follow_hash(writer)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from observability.core.finding import needs_action
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import annotator_actions, assignments, batches, labelled_items, labelling, suggestions
@@ -26,7 +27,7 @@ name = labelling.choose(now, given, found)
 shown, said = labelling.shown_of(name, now, past, given, window), labelling.about(found, name)
 st.markdown(labelling.summary(shown, said))
 labelling.lacking(shown)
-batches.claims([each for each in said if each.severity in ("act", "watch") or each.metric == "gold_accuracy"])
+batches.claims([each for each in said if needs_action(each.severity) or each.metric == "gold_accuracy"])
 
 st.header("People", anchor=False)
 people = labelling.people(shown, said)

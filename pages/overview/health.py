@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, load, needs_action
+from observability.core.finding import needs_action
+from observability.dashboard import frame, load, open_tasks
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.table import table
 
@@ -20,7 +21,7 @@ def overview() -> None:
     """Everything that refreshes itself."""
     with frame.loading(320):
         standings = fleet.neediest_first([fleet.standing(scope, each) for each in load.catalog().models])
-    needy = [each for each in standings if each.severity in ("act", "watch")]
+    needy = [each for each in standings if needs_action(each.severity)]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"**{formatting.plural(len(standings), 'model')}**, {formatting.plural(len(needy), 'needs', 'need')} a person. "
@@ -32,7 +33,7 @@ def overview() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.header("What needs a person", anchor=False)
-        needs_action.listed(standings, others, scope)
+        open_tasks.listed(standings, others, scope)
     with right:
         st.header("What changed", anchor=False)
         rows = fleet.changes(standings, scope, acts=False)

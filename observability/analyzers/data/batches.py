@@ -6,14 +6,15 @@ told as a gap that is still open. A batch names no model, so nothing here is abo
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, Severity
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
 from observability.core.numerals import hours_in_words, percent
 from observability.core.questions import Records
+from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
 from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, Look, Source
 from observability.detection.own_history import LEAST
@@ -32,7 +33,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each source: how its batches came, how many rows they had, how many were rejected, how soon after capture; nothing where there is no batch."""
-    sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], context.now.replace(tzinfo=None)))
+    sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], naive_utc(context.now)))
     looks = [look for source in sources for look in source.looks]
     adjusted = iter(benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist())
     found: list[Finding] = []
@@ -72,7 +73,7 @@ def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> 
         range(len(own)), key=lambda place: (SEVERITIES.index(severities[place]), own[place][1], own[place][0].p_value, own[place][0].at)
     )
     (look, p), severity = own[worst], severities[worst]
-    unusual = [each for (each, _), said in zip(own, severities, strict=True) if said in ("watch", "act")]
+    unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
     limit = (
         look.usual * LIMITS[look.metric][0][0]
         if look.metric == ROWS
@@ -89,7 +90,7 @@ def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> 
         return found
     first = unusual[0]
     due = first.at - timedelta(hours=first.value - first.usual) if first.metric == GAP else first.at
-    began = max(due.replace(tzinfo=UTC), context.window.start)
+    began = max(aware_utc(due), context.window.start)
     return replace(found, likely_source="system", onset=began, rank=RANK[look.metric], evidence=found.evidence | {"onset_known": "dated"})
 
 

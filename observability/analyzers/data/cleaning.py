@@ -6,14 +6,14 @@ window: a rule that takes more of one group than of the others changes whom the 
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC
 
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, Severity
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
 from observability.core.numerals import percent
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import cleaning_history
 from observability.detection.cleaning_history import CHANGED, DROPPED, GROUP, GROUP_ROWS, WATCH, Group, Look, Rule
@@ -89,8 +89,8 @@ def about_share(rule: Rule, metric: str, own: list[tuple[Look, float]], context:
     usual = f"in its {runs(rule.earlier)} before it was {percent(look.usual)}"
     if severity == "ok":
         return replace(found, because=f"Rule {named(rule)} {verb} no more than its runs vary: {said} in the run furthest off; {usual}.")
-    unusual = [each.at for (each, _), bad in zip(own, severities, strict=True) if bad in ("watch", "act")]
-    onset = max(min(unusual).replace(tzinfo=UTC), context.window.start)
+    unusual = [each.at for (each, _), bad in zip(own, severities, strict=True) if needs_action(bad)]
+    onset = max(aware_utc(min(unusual)), context.window.start)
     return replace(
         found, likely_source="input", onset=onset, rank=2.0 if metric == DROPPED else 1.0, evidence=found.evidence | {"onset_known": "dated", "unusual": [f"{each:%Y-%m-%dT%H:%M:%S.%f}" for each in unusual]},
         because=f"Rule {named(rule)} {verb} {'less' if less else 'more'} than it did: {said} on {look.at:%Y-%m-%d}; {usual}.",

@@ -6,13 +6,14 @@ what was trained on that version cannot be told.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
+from observability.core.time import aware_utc, naive_utc
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,7 +44,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """For each dataset with a record in the window: the version that two contents go by, or that none does; nothing where none was logged."""
-    start = context.window.start.replace(tzinfo=None)
+    start = naive_utc(context.window.start)
     found: dict[str, list[Content]] = {}
     for each in contents_of(frames["datasets"]):
         if each.at >= start:
@@ -84,7 +85,7 @@ def about(name: str, versions: list[Content], context: Context) -> Finding:
     more = f" {len(mixed) - 1:,} more of its versions so." if len(mixed) > 1 else ""
     n = float(len(worst.contents))
     return replace(
-        blank, value=n, low=n, high=n, severity="act", likely_source="input", rank=2.0, onset=max(since.replace(tzinfo=UTC), context.window.start),
+        blank, value=n, low=n, high=n, severity="act", likely_source="input", rank=2.0, onset=max(aware_utc(since), context.window.start),
         because=f"Version `{worst.version}` of dataset `{name}` was logged with {len(worst.contents):,} different contents ({held}): what was trained on it cannot be told.{more}",
         evidence={"dataset_version": worst.version, "contents": list(worst.contents), "onset_known": "dated"},
     )  # fmt: skip

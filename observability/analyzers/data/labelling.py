@@ -14,6 +14,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import figure, percent
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.metrics import gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import ACT, FIELDS, LEAST, NAME, PAST_DAYS, WATCH, Look, answers_of, rate_of
 from observability.stats.interval import Interval
@@ -65,7 +66,7 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
     import pandas as pd
 
     both = pd.concat([each for each in (past, now) if len(each)] or [now], ignore_index=True)
-    start = context.window.start.replace(tzinfo=None)
+    start = naive_utc(context.window.start)
     for name, part in both.groupby("project", sort=True):
         answers = answers_of(part)
         inside = (answers["at"] >= start).to_numpy()

@@ -11,6 +11,7 @@ import numpy as np
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.detection import annotator_agreement, label_queue
 from observability.metrics import annotators, repeat_labels
 from observability.metrics.labelling_projects import NAME, PAST_DAYS, labels_of, own
@@ -54,7 +55,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     assigned = own(frames["assigned"], context)
     if annotated.empty and assigned.empty:
         return []
-    end, days = context.window.end.replace(tzinfo=None), context.window.days
+    end, days = naive_utc(context.window.end), context.window.days
     labels = labels_of(annotated, end, days + PAST_DAYS)
     work = label_queue.given(assigned, own(frames["done"], context), end) if len(assigned) else None
     agreements, people = annotator_agreement.looked_at(labels, context), annotators.looked_at(labels, days)
@@ -68,7 +69,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     ]
     adjusted, act = benjamini_hochberg([p for several in p_values for p in several], context.budget)[0], context.budget * ACT_SHARE
     parts = [each.tolist() for each in np.split(adjusted, np.cumsum([len(each) for each in p_values])[:-1])]
-    inside = int((annotated["at"] >= context.window.start.replace(tzinfo=None)).sum())
+    inside = int((annotated["at"] >= naive_utc(context.window.start)).sum())
     found = [
         annotator_agreement.about_agreement(blank(context, annotator_agreement.METRIC), labels, agreements, parts[0], act, context),
         *annotators.about_annotators(replace(blank(context, annotators.METRIC), against="peers"), labels, people, parts[1], act, context),

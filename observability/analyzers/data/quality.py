@@ -10,7 +10,7 @@ from typing import Literal
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.catalog import Edges
-from observability.core.finding import Against, Finding
+from observability.core.finding import Against, Finding, needs_action
 from observability.core.questions import NULL, Aggregate, Bucket
 from observability.detection import arrival, rejected_lines, stuck_values, value_checks
 from observability.detection.arrival import arrival_claims
@@ -53,7 +53,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
     judged = settled([*arriving, *of_columns], context.budget)
-    wrong = [each for each in judged[len(arriving) :] if each.severity in ("watch", "act")]
+    wrong = [each for each in judged[len(arriving) :] if needs_action(each.severity)]
     if "current" in frames and rows == 0:
         said.append(no_rows(context))
     elif "reference" not in frames:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Basis, Finding
+from observability.core.finding import Basis, Finding, needs_action
 from observability.core.questions import Aggregate, By
+from observability.core.time import naive_utc
 from observability.detection import ratio_causes
 from observability.detection.ratio_causes import Factor
 from observability.detection.ratio_changes import Judged, by_day, filled, judge, scaled
@@ -105,7 +106,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def spending_of(frames: Frames, context: Context) -> Spent:
     """All parts of the window and of the past."""
-    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     parts, past = parts_of(frames, context, ""), parts_of(frames, context, "past ")
     known = currencies(parts, context.model.settings) or currencies(past, context.model.settings)
     first = known[0] if known else None
@@ -121,7 +122,7 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[Part]:
 
     place = Place(context.model.name, context.model.settings)
     prices, resources = frames["prices"], frames[f"{when}resources"]
-    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     readings = [each for each in (frames["past resources"], frames["resources"]) if len(each)]
     known = pd.concat(readings, ignore_index=True) if len(readings) > 1 else readings[0] if readings else resources
     return [
@@ -163,13 +164,13 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     before = spent.parts_past[2] if spent.parts_past[2].method == part.method else None
     now = by_parts(frames["served"], part, currency)
     hours = by_parts(frames["served"], part, currency, "h").rename_axis("period").reset_index()
-    since = pd.Timestamp(context.window.start.replace(tzinfo=None)) - pd.Timedelta(days=CHANGE_DAYS)
+    since = pd.Timestamp(naive_utc(context.window.start)) - pd.Timedelta(days=CHANGE_DAYS)
     past = (
         by_parts(frames["past served"], before, currency, "h").rename_axis("period").reset_index() if before is not None else hours.iloc[:0]
     )
     judged = judge(hours, past[past["period"] >= since], "amount", context, now)
     place = Place(context.model.name, context.model.settings)
-    said = priced_from(part, frames["prices"], place, context.window.end.replace(tzinfo=None))
+    said = priced_from(part, frames["prices"], place, naive_utc(context.window.end))
     factors = why(frames, context, judged, part, before, currency)
     because = (
         f"Serving a thousand predictions costs {money(judged.now.value, currency)} ({WORDS[part.method]}, {part.source}{said}; {spent.rows:,} predictions)"
@@ -184,7 +185,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
 
 def why(frames: Frames, context: Context, judged: Judged, part: Part, before: Part | None, currency: str) -> list[Factor]:
     """Price and units of the part of the window that the sentence is about, against the 28 days before."""
-    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     first, since = ratio_causes.stretch(judged, start, end), start - timedelta(days=CHANGE_DAYS)
     now = replace(part, rows=ratio_causes.inside(part.rows, "at", first))
     then = None if before is None else replace(before, rows=ratio_causes.inside(before.rows, "at", since))
@@ -222,7 +223,7 @@ def of_month(context: Context, spent: Spent) -> Finding:
     return replace(
         base,
         value=found.value, low=found.low, high=found.high, n=n, limit=settings.budget_per_month if comparable else None, basis="estimated" if found.days_left else basis_of_all(spent), severity=severity,
-        because=because, rank=5.0 if severity in ("watch", "act") else 0.0,
+        because=because, rank=5.0 if needs_action(severity) else 0.0,
         evidence={
             "currency": currency, "spent": found.spent, "method": found.forecast.method, "month_end": found.end.isoformat(),
             "by_day": found.rows, "days_left": found.days_left,

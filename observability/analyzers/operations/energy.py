@@ -12,6 +12,7 @@ import numpy as np
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding
 from observability.core.numerals import with_prefix
+from observability.core.time import naive_utc
 from observability.detection import ratio_causes
 from observability.detection.ratio_changes import Judged, by_day, filled, judge
 from observability.metrics.energy import RESOURCES, RUNS, SOURCES, Serving, ended_between, runs_of, served_question, serving, use_question
@@ -178,7 +179,7 @@ def of_runs(frames: Frames, context: Context, place: Place) -> list[Finding]:
     import pandas as pd
 
     runs = frames["runs"]
-    start, end = (each.replace(tzinfo=None) for each in (context.window.start, context.window.end))
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     ended = ended_between(runs, start, end)
     if not ended:
         return []

@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Bucket, By, Sample
 from observability.core.window import EPOCH
 from observability.metrics import calibration_slope
@@ -146,7 +146,7 @@ def about_groups(
         severity == "ok" and adjusted is not None and grown >= smallest and adjusted <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
     )
     severity = "watch" if explained else severity
-    late = young and severity in ("watch", "act")
+    late = young and needs_action(severity)
     what = "Scores are" if context.model.task == "binary" else "Confidences are"
     said = f"{what} {points(error.value)} from what came true on average ({points(error.low, '')} to {points(error.high)})"
     said += f" on {now.scored.n:,} labelled predictions; a model without fault shows {points(error.null_mean)} at this size"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import EPOCH
 from observability.detection import swapped_categories
@@ -159,11 +159,11 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
     look, gap = worst.look, worst.look.reference
     needed = rows_needed(gap.groups, moved.before.n, min(WATCH, limits(gap, context)[0]))
     severity: Severity = "unknown" if worst.severity == "ok" and look.after.n < needed else worst.severity
-    if severity in ("watch", "act") and look.after.n < MINIMUM_ROWS:
+    if needs_action(severity) and look.after.n < MINIMUM_ROWS:
         severity = "unknown"
     low, high = worst.interval
     importance = context.model.settings.importance
-    when = began(moved, look, context.window.start) if severity in ("watch", "act") and not worst.standing else None
+    when = began(moved, look, context.window.start) if needs_action(severity) and not worst.standing else None
     share = importance.get(moved.name)
     finding = replace(
         unknown(context, moved.name, look.after.rows, ""),
@@ -172,7 +172,7 @@ def judge(moved: Moved, adjusted: list[float], context: Context) -> Finding:
         high=high,
         limit=worst.limit,
         severity=severity,
-        likely_source="input" if severity in ("watch", "act") and moved.reference != "score" else None,
+        likely_source="input" if needs_action(severity) and moved.reference != "score" else None,
         onset=when.at if when else None,
         rank=gap.psi
         * (share if share is not None else (1 / max(len(importance), 1) if importance else 1.0))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from observability.analyzers.serving import drift
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
 from observability.detection import correlation_claims
 from observability.detection.correlation_changes import Together, prepared
@@ -131,7 +131,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if found is None:
         return [unknown(context, n, "The inputs do not vary, so there is nothing by which they could be told from the reference.")]
     singly = drift.analyze(frames, context)
-    moved = tuple(each.subject for each in singly if each.severity in ("watch", "act") and each.evidence.get("column") != "score")
+    moved = tuple(each.subject for each in singly if needs_action(each.severity) and each.evidence.get("column") != "score")
     together = numbers(frames, sides, context)
     pairs = [each for each in together.pairs(context.budget) if not set(each.names) & set(moved)] if together else []
     adjusted, _ = benjamini_hochberg([found.p_value, *(each.p_value for each in pairs)], context.budget)
@@ -145,7 +145,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def about_all(judged: Judged, context: Context, n: int, frames: Frames) -> Finding:
     """The finding about all inputs together."""
     found, severity = judged.found, judged.severity
-    when = since_when(found, frames, context) if severity in ("watch", "act") else None
+    when = since_when(found, frames, context) if needs_action(severity) else None
     finding = replace(
         unknown(context, n, ""),
         value=found.auc,
@@ -153,7 +153,7 @@ def about_all(judged: Judged, context: Context, n: int, frames: Frames) -> Findi
         high=max(found.high, found.auc),
         limit=judged.act if severity == "act" else min(WATCH, judged.act),
         severity=severity,
-        likely_source="input" if severity in ("watch", "act") else None,
+        likely_source="input" if needs_action(severity) else None,
         onset=when.at if when else None,
         rank=max(2 * found.auc - 1, 0.0),
         evidence=evidence(judged) | (when.evidence if when else {}),

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.curve_checks import claims_of
 from observability.detection.run_claims import Claim
@@ -43,7 +44,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """What each run with a record in the window says, and each study with such a run."""
     runs, steps = frames["runs"], frames["steps"]
     resources = frames["resources"][frames["resources"]["run"].notna()]
-    start = context.window.start.replace(tzinfo=None)
+    start = naive_utc(context.window.start)
     recent = {str(run) for each in (runs, steps, resources) for run in each.loc[each["at"] >= start, "run"]}
     studies = set(runs.loc[runs["run"].isin(recent), "study"].dropna())
     looked_at = recent | set(runs.loc[runs["study"].isin(studies), "run"])
@@ -88,7 +89,7 @@ def finding(context: Context, claim: Claim, run: Run) -> Finding:
     blank = context.undecided(NAME, claim.subject or f"run:{run.name}", claim.metric, claim.n, claim.because, against=claim.against)
     return replace(
         blank, model=run.model, version=run.version, value=claim.value, low=claim.low, high=claim.high, limit=claim.limit,
-        severity=claim.severity, onset=claim.onset, likely_source=claim.source if claim.severity in ("act", "watch") else None,
+        severity=claim.severity, onset=claim.onset, likely_source=claim.source if needs_action(claim.severity) else None,
         rank=claim.rank, evidence=claim.evidence,
     )  # fmt: skip
 

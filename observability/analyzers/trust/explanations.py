@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Attributions, Bucket, By
 from observability.detection.onset import Since, since
@@ -127,12 +127,12 @@ def judged(context: Context, now: Explained, before: Explained, change: Change, 
             base, "attribution_ndcg", change.ndcg, lowest, order, ranked(now, before, change, against, order, lowest), float(adjusted[1]), common
         ),
     ]  # fmt: skip
-    if moved in ("watch", "act"):
+    if needs_action(moved):
         when = began(now, before, change, context)
         found[0] = replace(found[0], onset=when.at, evidence=found[0].evidence | when.evidence)
     p_values = benjamini_hochberg(change.p_values, context.budget)[0]
     for place, name in enumerate(now.names):
-        is_moved = moved in ("watch", "act") and abs(change.shares[place]) >= FEATURE and p_values[place] <= context.budget
+        is_moved = needs_action(moved) and abs(change.shares[place]) >= FEATURE and p_values[place] <= context.budget
         share, was = float(shares.share[place]), float(then.share[place])
         went = "rose" if share > was else "fell"
         said = (
@@ -183,7 +183,7 @@ def filled(
     """A finding about the model from a comparison."""
     return replace(
         base, metric=metric, unit=METRICS[metric].unit, value=found.value, low=found.low, high=found.high, limit=limit, severity=severity,
-        because=because, likely_source="input" if severity in ("watch", "act") else None,
+        because=because, likely_source="input" if needs_action(severity) else None,
         rank=7.0 + (found.value if metric == "attribution_distance" else 1 - found.value),
         evidence={**evidence, "null_95": found.null, "p_value": found.p_value, "p_adjusted": adjusted},
     )  # fmt: skip
@@ -194,7 +194,7 @@ def sentence(
 ) -> str:  # fmt: skip
     """What drives the scores, and what rose and fell."""
     value, rows = change.distance, f"{now.n:,} of {now.served:,} predictions{coverage(now)}"
-    if severity in ("watch", "act"):
+    if needs_action(severity):
         return (
             f"What drives the scores has changed: {percent(value.value)} of the attribution moved between features since the {against} "
             f"(limit {percent(limit)}); {turned(now, before, change)}, on {rows}."

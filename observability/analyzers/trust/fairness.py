@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, By
 from observability.detection import fairness_criteria, group_changes
@@ -136,12 +136,12 @@ def about_level(
     if judged.breached and not judged.stood and adjusted <= context.budget:
         severity = "act" if chosen and context.model.task == "binary" and adjusted <= context.budget * ACT_SHARE else "watch"
         severity = "unknown" if young and by_labels else severity
-    alarming = severity in ("watch", "act")
+    alarming = needs_action(severity)
     by_ratio = judged.ratio_breached and (spread.difference or 0.0) < judged.limit
     base = replace(
         blank(context, attribute.name, criterion.metric, round(spread.n), "level"),
         value=spread.difference, low=spread.low, high=spread.high, limit=judged.limit,
-        severity=severity, likely_source="model" if severity in ("watch", "act") else None,
+        severity=severity, likely_source="model" if needs_action(severity) else None,
         onset=judged.since(context.window.start).at if alarming else None,
         rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
         evidence=evidence(now, before, judged, adjusted, chosen) | (judged.since(context.window.start).evidence if alarming else {}),

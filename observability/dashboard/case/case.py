@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +14,7 @@ from observability.core import formatting
 from observability.core.errors import NotFoundError
 from observability.core.finding import iso
 from observability.core.numerals import worded
+from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.dashboard import empty_states, frame, links, load
 from observability.dashboard import scope as scopes
@@ -324,5 +325,5 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [jsonable(each) for each in value]
     if isinstance(value, datetime):
-        return iso(value if value.tzinfo else value.replace(tzinfo=UTC))
+        return iso(value if value.tzinfo else aware_utc(value))
     return value

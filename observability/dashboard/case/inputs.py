@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.dashboard import links
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import Here, missing
@@ -148,7 +148,7 @@ def in_words(value: Any) -> str:
 def at_that_time(here: Here) -> None:
     """The findings about values and drift around the prediction."""
     found: tuple[Finding, ...] = here.part("findings") or ()
-    about = [each for each in found if each.severity in ("act", "watch")]
+    about = [each for each in found if needs_action(each.severity)]
     if here.opened.why("findings"):
         missing(here, "findings")
     elif not about:

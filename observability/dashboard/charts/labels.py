@@ -5,6 +5,7 @@ Pure functions from frames to plotly figures; nothing here asks or judges.
 
 from typing import TYPE_CHECKING
 
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts.time import MATURE
@@ -40,7 +41,7 @@ def by_day(frame: "DataFrame", window: Window) -> "Figure":
         hovertemplate="%{y:.1%} usual by that age<extra></extra>",
     )  # fmt: skip
     figure.add_hline(y=MATURE, line={"color": theme.NEUTRAL, "width": 1, "dash": "dash"}, layer="below")
-    start = window.start.replace(tzinfo=None)
+    start = naive_utc(window.start)
     if len(frame) and frame["period"].min() < start:
         figure.add_vline(x=start, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
         figure.add_annotation(

@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.dashboard.case import case_decisions, load_case
 from observability.store.ingest.record_writer import new_id
 from observability.store.query.decision_log import Item
@@ -55,9 +55,7 @@ def decide(project: str, who: str, found: Sequence[Finding]) -> None:
     if not author:
         st.error("Say who you are: what people write carries their name.", icon=":material/person:")
         return
-    cause = next(
-        (each.id for each in found if each.subject == f"project:{project}/annotator:{who}" and each.severity in ("act", "watch")), None
-    )
+    cause = next((each.id for each in found if each.subject == f"project:{project}/annotator:{who}" and needs_action(each.severity)), None)
     until = datetime(due.year, due.month, due.day, tzinfo=UTC) if due else None
     record = {
         "kind": "action", "action": new_id(), "author": author, "do": "other", "text": f"{what} {about(project, who)}" + (f": {note}" if note else ""),

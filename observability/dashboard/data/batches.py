@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.analyzers.data import batches as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.numerals import hours_in_words
 from observability.core.questions import Aggregate, By, Records
 from observability.core.window import EPOCH, Slice, Window
@@ -79,7 +79,7 @@ def everything(scope: Scope) -> tuple["DataFrame", Window]:
 def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
     """How many batches of how many sources came, and how many sources need a person, as Markdown."""
     when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
-    needy = len({each.subject for each in found if each.severity in ("act", "watch")})
+    needy = len({each.subject for each in found if needs_action(each.severity)})
     sources = formatting.plural(rows["source"].nunique(), "source")
     return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{when}; {formatting.plural(needy, 'source needs', 'sources need')} a person."
 
@@ -123,7 +123,7 @@ def sources_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | Non
             "rejected": {"t": formatting.share(int(counted["rejected_rows"].sum()) / total) if total else formatting.DASH},
             "last": {"t": formatting.minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
         }
-        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and said.severity in ("act", "watch") else None
+        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and needs_action(said.severity) else None
         lines.append(row(cells, note, selected=source == chosen))
     table("sources", "Sources and what they delivered", SOURCES, lines)
 
@@ -135,7 +135,7 @@ def choose(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
         "source", "Source", names, placeholder="The one that needs a person first", width=420,
         missing="The link names the source {}, which delivered nothing in these dates.",
     )  # fmt: skip
-    bad = worst([each for each in found if each.severity in ("act", "watch")])
+    bad = worst([each for each in found if needs_action(each.severity)])
     return chosen or (bad.subject.removeprefix("source:") if bad else rows["source"].mode().iloc[0] if len(rows) else None)
 
 
@@ -157,7 +157,7 @@ def served(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list
 
 def standing(found: Sequence[Finding]) -> dict[str, str]:
     """How batches stand that findings name: `act` or `watch` by batch."""
-    bad = sorted((each for each in found if each.severity in ("act", "watch")), key=lambda each: each.severity == "act")
+    bad = sorted((each for each in found if needs_action(each.severity)), key=lambda each: each.severity == "act")
     return {str(name): each.severity for each in bad for name in each.evidence.get("unusual", []) if name is not None}
 
 

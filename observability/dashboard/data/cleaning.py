@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.analyzers.data import cleaning as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
@@ -76,7 +76,7 @@ def everything(scope: Scope) -> tuple["DataFrame", Window]:
 def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
     """How often rules ran, what they took, and how many need a person, as Markdown."""
     when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
-    needy = len({each.subject for each in found if each.severity in ("act", "watch")})
+    needy = len({each.subject for each in found if needs_action(each.severity)})
     ran = f"**{formatting.plural(len(rows), 'run')}** of {formatting.plural(rows['subject'].nunique(), 'rule')}{when}"
     took = f"They dropped {int(rows['rows_dropped'].sum()):,} rows and changed {int(rows['rows_changed'].sum()):,}"
     return f"{ran}. {took}; {formatting.plural(needy, 'rule needs', 'rules need')} a person."
@@ -113,7 +113,7 @@ def rules_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None,
             "changed": counted(int(part["rows_changed"].sum()), total),
             "last": {"t": formatting.minute(part["at"].iloc[-1])},
         }
-        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and said.severity in ("act", "watch") else None
+        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and needs_action(said.severity) else None
         lines.append(row(cells, note, selected=subject == chosen))
     table("rules", "Cleaning rules and what they did", RULES, lines)
 
@@ -129,7 +129,7 @@ def choose(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
         "rule", "Rule", sorted(set(rows["subject"])), words=words, placeholder="The one that needs a person first", width=420,
         missing="The link names the rule {}, which did not run in these dates.",
     )  # fmt: skip
-    bad = worst([each for each in found if each.severity in ("act", "watch")])
+    bad = worst([each for each in found if needs_action(each.severity)])
     return chosen or (bad.subject if bad else str(rows["subject"].iloc[-1]))
 
 

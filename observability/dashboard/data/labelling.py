@@ -8,8 +8,9 @@ import streamlit as st
 
 from observability.analyzers.data import labelling as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.charts import labels as charts_labels
@@ -99,7 +100,7 @@ def choose(now: "DataFrame", assigned: "DataFrame", found: Sequence[Finding]) ->
         "project", "Project", names, placeholder="The one that needs a person first", width=420,
         missing="The link names the project {}, in which nobody labelled in these dates.",
     ) if len(names) > 1 or "project" in st.query_params else None  # fmt: skip
-    bad = worst([each for each in found if each.severity in ("act", "watch") and project_of(each) in names])
+    bad = worst([each for each in found if needs_action(each.severity) and project_of(each) in names])
     return chosen or (project_of(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
 
 
@@ -118,7 +119,7 @@ def shown_of(name: str, now: "DataFrame", past: "DataFrame", assigned: "DataFram
     parts = [each[each["project"] == name] for each in (past, now)]
     labels = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
     answers = answers_of(labels)
-    inside = (answers["at"] >= window.start.replace(tzinfo=None)).to_numpy()
+    inside = (answers["at"] >= naive_utc(window.start)).to_numpy()
     return Shown(name, window, answers[inside], answers[~inside], labels, assigned[assigned["project"] == name])
 
 
@@ -140,7 +141,7 @@ def about(found: Sequence[Finding], name: str) -> list[Finding]:
 def summary(shown: Shown, found: Sequence[Finding]) -> str:
     """How much was labelled by whom, and how many findings need a person, as Markdown."""
     when = f" in {formatting.plain(formatting.span(shown.window.start, shown.window.end))}" if shown.window.start > EPOCH else ""
-    needy = sum(each.severity in ("act", "watch") for each in found)
+    needy = sum(needs_action(each.severity) for each in found)
     people = formatting.plural(shown.now["annotator"].nunique(), "person", "people")
     gold = int(shown.now["known"].sum())
     known = f"{gold:,} of these answers {'is' if gold == 1 else 'are'} to gold items" if gold else "no item has a known answer"
@@ -193,7 +194,7 @@ def judged_budget() -> float:
 
 def agreement(shown: Shown) -> list[list[Any]]:
     """How far each person agrees with the others, as data/labels counts it."""
-    end, days = shown.window.end.replace(tzinfo=None), shown.window.days
+    end, days = naive_utc(shown.window.end), shown.window.days
     seen = annotators.looked_at(labels_of(shown.labels, end, days), days)
     return annotators.people(seen, days)
 

@@ -4,7 +4,7 @@ The same counts and the same estimate of what is usual as serving/performance ju
 """
 
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,9 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Version
 from observability.core.finding import Finding
 from observability.core.questions import Aggregate, Bucket, By
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
-from observability.dashboard import clicks, empty_states, frame, load, time_series
+from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.frame import Here
 from observability.metrics import label_maturity
@@ -66,7 +67,7 @@ def by_day(of: Completion, here: Here) -> "DataFrame":
     ready = ready_after(of)
     rows = [
         {
-            "period": day.replace(tzinfo=None), "served": served, "labelled": labelled, "share": labelled / served, "usual": of.usual[age(day, end)],
+            "period": naive_utc(day), "served": served, "labelled": labelled, "share": labelled / served, "usual": of.usual[age(day, end)],
             "final": min(labelled / served + max(last(of) - of.usual[age(day, end)], 0.0), 1.0),
             "complete_by": None if ready is None or not settled(of) else (day + timedelta(days=ready)).date().isoformat(),
         }
@@ -78,7 +79,7 @@ def by_day(of: Completion, here: Here) -> "DataFrame":
 
 def of_day(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
     """The predictions of a day that have their label, or of the hatched part those that have none; days before the window are in the chart, too."""
-    around = clicks.Around(here.scope, min(here.window.start, days["period"].min().to_pydatetime().replace(tzinfo=UTC)), here.window.end)
+    around = clicks.Around(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
     return clicks.period(around, point, days["period"], asked, clicks.NEWEST)
 
@@ -110,7 +111,7 @@ def by_age(of: Completion) -> "DataFrame":
 
 def sentence(days: "DataFrame", here: Here) -> str:
     """How many of the window's predictions are labelled, how many are still expected, and by when."""
-    inside = days[days["period"] >= time_series.naive(here.window.start)]
+    inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
         return "No predictions of this window can be told about yet."
     served, labelled = float(inside["served"].sum()), float(inside["labelled"].sum())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.core.catalog import Edges, Model
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.questions import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate, Bucket
 from observability.core.window import Window
 from observability.dashboard import clicks, distributions, links, load, time_series
@@ -43,7 +43,7 @@ def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
 def arrival(found: Sequence[Finding]) -> Finding | None:
     """The worst finding about arrival; of several that are fine, the one about volume."""
     about = [each for each in found if each.metric in ARRIVAL]
-    if about and about[0].severity in ("act", "watch"):
+    if about and needs_action(about[0].severity):
         return about[0]
     return next((each for each in about if each.metric == "volume"), about[0] if about else None)
 
@@ -102,7 +102,7 @@ def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[st
 def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame", scope: Scope) -> list[dict[str, Any]]:
     """A row for each feature, those with problems first."""
     by_feature = dict(iter(days.groupby("subject"))) if len(days) else {}
-    bad = [subject for (subject, _), each in found.items() if each.severity in ("act", "watch")]
+    bad = [subject for (subject, _), each in found.items() if needs_action(each.severity)]
     order = list(dict.fromkeys([*(name for name in reversed(bad) if name in table), *sorted(table)]))
     rows = []
     for feature in order:

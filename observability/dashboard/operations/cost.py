@@ -10,13 +10,13 @@ import streamlit as st
 from observability.analyzers.operations.cost import PAST_DAYS, money
 from observability.core import formatting
 from observability.core.finding import Finding
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import Here
 from observability.dashboard.operations.energy import as_csv, badge, place_of, training_runs, whole
 from observability.dashboard.table import column, row, table
-from observability.dashboard.time_series import naive
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -79,7 +79,7 @@ def spending(here: Here) -> Spending:
     place, prices = place_of(here), load.records(PRICES, window)
     served, use = load.frame(served_question(), window), load.frame(use_question("cost"), window)
     resources, runs = load.records(RESOURCES, window), load.records(RUNS, window)
-    start, end = naive(window.start), naive(window.end)
+    start, end = naive_utc(window.start), naive_utc(window.end)
     readings = together(load.records(RESOURCES, window.past(PAST_DAYS)), resources)
     parts = [
         training_between(runs, readings, prices, place, start, end),
@@ -171,7 +171,7 @@ def breakdown(spent: Spending) -> None:
         by_day = daily(spent.parts, currency, start, end)
         weekly = len(by_day) > DAYS_UP_TO
         rows = (by_day.resample("W-MON", label="left", closed="left").sum() if weekly else by_day).rename_axis("period").reset_index()
-        amounts = {part.name: total(part, currency, naive(spent.window.start), naive(spent.window.end)) for part in spent.parts}
+        amounts = {part.name: total(part, currency, naive_utc(spent.window.start), naive_utc(spent.window.end)) for part in spent.parts}
         said = f"{money(sum(amounts.values()), currency)} in this window: " + ", ".join(
             f"{name} {money(amount, currency)}" for name, amount in amounts.items() if amount > 0
         )
@@ -188,7 +188,7 @@ def whole_days(window: Window) -> tuple[Any, Any]:
     """Midnights around a window."""
     import pandas as pd
 
-    return pd.Timestamp(naive(window.start)).floor("D"), pd.Timestamp(naive(window.end)).ceil("D")
+    return pd.Timestamp(naive_utc(window.start)).floor("D"), pd.Timestamp(naive_utc(window.end)).ceil("D")
 
 
 def parts_table(spent: Spending) -> None:
@@ -200,7 +200,7 @@ def parts_table(spent: Spending) -> None:
     of_units = {"training": "run", "labelling": "label", "serving": "prediction", "storage": "gigabyte-month"}
     rows, twin = [], []
     for part, since in zip(spent.parts, spent.priced, strict=True):
-        held = within(part, naive(spent.window.start), naive(spent.window.end))
+        held = within(part, naive_utc(spent.window.start), naive_utc(spent.window.end))
         units = float(held["units"].sum()) or float(part.unpriced)
         amounts = {str(currency): float(amount) for currency, amount in held.groupby("currency")["amount"].sum().items()}
         priced = WORDS.get(part.method or "", "no price is known" if part.unpriced else "nothing to price") + since

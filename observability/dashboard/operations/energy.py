@@ -12,6 +12,7 @@ from observability.analyzers.operations.energy import HOW, PAST_DAYS
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import with_prefix
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
@@ -223,7 +224,7 @@ def training_runs(here: Here) -> Runs:
     window = replace(whole(here), version=None)
     ever = replace(window, end=max(window.end, load.now()))
     every = load.records(RUNS, ever)
-    start, end = (each.replace(tzinfo=None) for each in (window.start, window.end))
+    start, end = (naive_utc(each) for each in (window.start, window.end))
     ended = every[every["event"] == "end"]
     inside = set(ended.loc[(ended["at"] >= start) & (ended["at"] < end), "run"])
     chosen = every[every["run"].isin(inside)] if inside else every

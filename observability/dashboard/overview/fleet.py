@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.finding import SEVERITIES, Finding, Severity, over_window, worst_first
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action, over_window, worst_first
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import links, load, time_series
 from observability.dashboard.overview import incidents
@@ -157,7 +158,7 @@ def figure(each: Standing, analyzer: str, metric: str) -> Finding | None:
 def latency(each: Standing) -> Cell:
     """The 99 % quantile, with the worst that is said about latency and the service level."""
     found = figure(each, "serving/latency", "latency_p99")
-    bad = [one for one in each.of("serving/latency") if one.severity in ("act", "watch")]
+    bad = [one for one in each.of("serving/latency") if needs_action(one.severity)]
     if found is None and not bad:
         return {"t": formatting.DASH, "title": "No latency is logged."}
     cell: Cell = {"t": f"{formatting.number(found.value)} ms" if found else formatting.DASH}
@@ -169,7 +170,7 @@ def latency(each: Standing) -> Cell:
 def cost(each: Standing) -> Cell:
     """Money and energy of a thousand predictions, each with its mark where it was not measured."""
     money, energy = figure(each, "operations/cost", "cost_per_thousand"), figure(each, "operations/energy", "energy_per_thousand")
-    bad = [one for one in (*each.of("operations/cost"), *each.of("operations/energy")) if one.severity in ("act", "watch")]
+    bad = [one for one in (*each.of("operations/cost"), *each.of("operations/energy")) if needs_action(one.severity)]
     if money is None and energy is None:
         return {"t": formatting.DASH, "title": "Neither a price nor the energy of a prediction is known."}
     words = formatting.amount(energy.value, energy.unit) if energy else None
@@ -192,7 +193,7 @@ def verdict(findings: list[Finding], good: str) -> Cell:
     if not findings:
         return {"s": "unknown", "t": "not judged"}
     worst = findings[0]
-    bad = [each for each in findings if each.severity in ("act", "watch")]
+    bad = [each for each in findings if needs_action(each.severity)]
     if bad:
         return {"s": worst.severity, "t": formatting.plural(len(bad), "problem"), "title": worst.because.replace("`", "")}
     known = any(each.severity == "ok" for each in findings)
@@ -202,7 +203,7 @@ def verdict(findings: list[Finding], good: str) -> Cell:
 def moved(findings: list[Finding]) -> Cell:
     """How many inputs drifted."""
     cell = verdict(findings, "stable")
-    bad = {each.subject for each in findings if each.severity in ("act", "watch")}
+    bad = {each.subject for each in findings if needs_action(each.severity)}
     return {**cell, "t": f"{len(bad)} of {len({each.subject for each in findings})} moved"} if bad else cell
 
 
@@ -278,7 +279,7 @@ def new_row(one: Incident, models: Sequence[str], begins: datetime, scope: Scope
             "sub": f"{incidents.named(models)}, suspected source: {one.source}; not so in the window before",
         },
     }
-    return time_series.naive(one.onset or begins), row(cells)
+    return naive_utc(one.onset or begins), row(cells)
 
 
 def more_to_watch(standings: list[Standing], others: Sequence[Incident]) -> list[Incident]:

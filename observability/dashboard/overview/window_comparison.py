@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.dashboard.table import Cell, column, row, table
 
 COLUMNS = (
@@ -54,7 +54,7 @@ def as_row(look: dict[str, Any], finding: Finding, *, whole: bool) -> dict[str, 
     status: Cell = {"s": look["severity"], "t": formatting.STATUS_WORDS[look["severity"]]}
     if look.get("standing"):
         status["sub"] = "so in its past too"
-    elif look["severity"] == "ok" and finding.severity in ("act", "watch") and look["days"] == finding.evidence.get("look_days"):
+    elif look["severity"] == "ok" and needs_action(finding.severity) and look["days"] == finding.evidence.get("look_days"):
         status = {"s": finding.severity, "t": formatting.STATUS_WORDS[finding.severity], "sub": "by the look at every day"}
     return row(
         {

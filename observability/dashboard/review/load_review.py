@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.core.errors import StoreBusyError
+from observability.core.time import naive_utc
 from observability.dashboard.load import Stamp, now, stamp, store
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def signatures() -> list[dict[str, Any]]:
 
 def today() -> datetime:
     """Now, as the store's frames hold instants: UTC without a zone."""
-    return now().replace(tzinfo=None)
+    return naive_utc(now())
 
 
 def actions() -> "dict[str, Item]":

@@ -12,6 +12,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
+from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import choose
@@ -126,7 +127,7 @@ def newest_week() -> Week | None:
     """The newest week of whose seven days the records of some model cover the first half: one in which they end on Monday would be frozen all but empty."""
     seen = load.activity()
     rows = seen[seen["environment"] == "production"]
-    return None if rows.empty else Week.before_now(rows["last"].max().to_pydatetime().replace(tzinfo=UTC) + HALF_A_WEEK)
+    return None if rows.empty else Week.before_now(aware_utc(rows["last"].max().to_pydatetime()) + HALF_A_WEEK)
 
 
 def freeze_now(text_of_week: str, author: str) -> None:

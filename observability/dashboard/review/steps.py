@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.finding import needs_action
 from observability.dashboard import empty_states, links
 from observability.dashboard.operations import rules
 from observability.dashboard.review import (
@@ -184,7 +185,7 @@ def listed(room: Room, analyzers: tuple[str, ...], key: str, good: str) -> None:
     rows = []
     for part in room.body["models"]:
         for each in part["findings"]:
-            if each["analyzer"] in analyzers and each["severity"] in ("act", "watch"):
+            if each["analyzer"] in analyzers and needs_action(each["severity"]):
                 target = behind(room, part, each)
                 reach = (
                     f"{formatting.amount(each['low'], each['unit'])} to {formatting.amount(each['high'], each['unit'])}"

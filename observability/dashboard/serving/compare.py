@@ -5,13 +5,14 @@ not chosen is that of side A; where nothing is, side B is the other version that
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
 from observability.compare.comparison_types import Comparison, Side
 from observability.core import formatting
 from observability.core.errors import UsageError
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice, Window
 from observability.dashboard import load, sidebar
 from observability.dashboard.choice_box import choose
@@ -110,7 +111,7 @@ def instant(key: str, label: str) -> datetime | None:
         on_change=write,
         width=190,
     )
-    return found.replace(tzinfo=UTC) if isinstance(found, datetime) else None
+    return aware_utc(found) if isinstance(found, datetime) else None
 
 
 def chosen_slice(here: Here) -> str | None:
@@ -163,7 +164,7 @@ def other_version(a: Window) -> str | None:
 def swap(known: Streams, a: Window, b: Window) -> None:
     """Make side B what the sidebar holds, and side A what the boxes hold."""
     state = st.session_state
-    state["window"], state["from"], state["to"] = SPANS["dates"], b.start.replace(tzinfo=None), b.end.replace(tzinfo=None)
+    state["window"], state["from"], state["to"] = SPANS["dates"], naive_utc(b.start), naive_utc(b.end)
     state["version"], state["slice"] = b.version, str(b.slice) if b.slice else None
     st.query_params.update({"b_from": wire(a.start), "b_to": wire(a.end), "b_slice": str(a.slice) if a.slice else ALL_ROWS})
     words = known.words(a.version, a.environment)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, over_window, worst_look
+from observability.core.finding import Finding, needs_action, over_window, worst_look
 from observability.dashboard import choice_box, clicks, distributions, frame
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.frame import Here
@@ -29,7 +29,7 @@ def columns(found: Sequence[Finding]) -> list[Finding]:
 
 def summary(judged: Sequence[Finding], traded: Sequence[Finding] = ()) -> str:
     """How many moved, in one sentence, those among them of which only two levels changed places (traded)."""
-    bad = [each for each in judged if each.severity in ("act", "watch")]
+    bad = [each for each in judged if needs_action(each.severity)]
     levels = [each.subject for each in traded if each.subject not in {one.subject for one in bad}]
     early = sum(each.severity == "unknown" for each in judged)
     said = f"{len(bad) + len(levels)} of {len(judged)} columns moved away from the reference"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Slice
 from observability.dashboard import clicks, empty_states, frame, links, load, time_series
@@ -203,11 +203,11 @@ def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequ
     about = {
         each.subject.partition("=")[2]: each
         for each in reversed(found)
-        if each.subject.startswith(f"{field}=") and each.severity in ("act", "watch")
+        if each.subject.startswith(f"{field}=") and needs_action(each.severity)
     }
     if field == "version":  # what is said of the whole is said of one version, against its own past
         about |= {
-            each.version: each for each in reversed(found) if each.version and each.subject == "model" and each.severity in ("act", "watch")
+            each.version: each for each in reversed(found) if each.version and each.subject == "model" and needs_action(each.severity)
         }
     said = next((each.because.replace("`", "") for each in about.values()), f"No {field} stands out from the others.")
     if len(timed) >= 2:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Slice
 from observability.dashboard import choice_box, clicks, empty_states, frame, links
@@ -34,7 +34,7 @@ WATCHED = (
 def parts(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
     """The findings that need somebody, and the one about the search (of several versions the one that looked at most rows)."""
     summaries = [each for each in found if each.metric == "slices_named" and each.subject == "model"]
-    return [each for each in found if each.severity in ("act", "watch")], max(summaries, key=lambda each: each.n, default=None)
+    return [each for each in found if needs_action(each.severity)], max(summaries, key=lambda each: each.n, default=None)
 
 
 def watched(here: Here, found: Sequence[Finding]) -> None:

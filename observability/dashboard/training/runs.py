@@ -10,7 +10,7 @@ import streamlit as st
 from observability.analyzers.training.runs import ANALYZER, Judged, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
-from observability.core.finding import SEVERITIES
+from observability.core.finding import SEVERITIES, needs_action
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, frame, links, load
@@ -83,7 +83,7 @@ def nothing_logged() -> None:
 
 def summary(shown: Sequence[Judged], everything: Sequence[Judged], window: Window) -> None:
     """How many runs the window has and how many need a person, in one sentence."""
-    needy = sum((bad := worst(each.claims or ())) is not None and bad.severity in ("act", "watch") for each in shown)
+    needy = sum((bad := worst(each.claims or ())) is not None and needs_action(bad.severity) for each in shown)
     going = sum(is_running(each) for each in shown)
     when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
     said = f"**{formatting.plural(len(shown), 'run')}**{when}"
@@ -196,7 +196,7 @@ def runs_table(shown: Sequence[Judged], costs: dict[str, Drawn], chosen: Sequenc
 def as_row(judged: Judged, cost: Drawn, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
     each, found, (severity, word) = judged.run, best_of(judged.run), state(judged)
-    bad = worst([claim for claim in judged.claims or () if claim.severity in ("act", "watch")])
+    bad = worst([claim for claim in judged.claims or () if needs_action(claim.severity)])
     target = links.link(each.name, "runs", scope, run=each.name)
     best: dict[str, Any] = {"t": formatting.DASH}
     if found:

@@ -9,6 +9,8 @@ import streamlit as st
 
 from observability.analyzers.training.runs import Judged
 from observability.core import formatting
+from observability.core.finding import needs_action
+from observability.core.time import naive_utc
 from observability.dashboard import frame
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import choose
@@ -90,7 +92,7 @@ def of_metric(each: Run, metric: str) -> list[Curve]:
 
 def since_start(each: Run, curve: Curve) -> Any:
     """Seconds from the start of a run to each step."""
-    start = np.datetime64(each.first.replace(tzinfo=None), "us")
+    start = np.datetime64(naive_utc(each.first), "us")
     return (curve.at - start).astype(float) / 1e6
 
 
@@ -147,7 +149,7 @@ def mark_frame(chosen: Sequence[Judged], metric: str, *, by_time: bool) -> "Data
         for claim in judged.claims or ():
             curve_named = known.get(str(claim.evidence.get("metric")))
             at = next((claim.evidence[key] for key in ("first_step", "step", "since_step") if claim.evidence.get(key) is not None), None)
-            if curve_named is not None and at is not None and claim.severity in ("act", "watch"):
+            if curve_named is not None and at is not None and needs_action(claim.severity):
                 add(judged.run, curve_named, int(at), claim.severity, claim.because.replace("`", ""))
     return pd.DataFrame(rows, columns=["run", "x", "value", "kind", "what"])
 

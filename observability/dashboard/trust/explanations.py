@@ -12,7 +12,7 @@ from observability.analyzers.trust.explanations import PAST_DAYS, ROWS
 from observability.core import formatting
 from observability.core.catalog import Version
 from observability.core.errors import NotFoundError
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, Attributions, Bucket, By
 from observability.core.window import Window
 from observability.dashboard import clicks, distributions, empty_states, frame, load
@@ -127,7 +127,7 @@ def claims(view: View, found: Sequence[Finding]) -> str:
     said = main.because if main else "What drives the scores was not judged in this window."
     st.markdown(f"{formatting.status(main.severity if main else 'unknown')}: **{formatting.sentence(said)}**")
     for each in own:
-        if each is not main and each.severity in ("act", "watch") and each.subject == "model":
+        if each is not main and needs_action(each.severity) and each.subject == "model":
             st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
     return said.replace("`", "")
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
 from observability.dashboard import distributions, empty_states, frame, load, person_name
 from observability.dashboard.choice_box import choose
@@ -168,7 +168,7 @@ def claims(here: Here, chosen: Chosen, found: Sequence[Finding]) -> str:
         )
         st.markdown(f"**{formatting.sentence(said)}** :gray[Looked at; the model is not held against this criterion.]")
     for each in found:
-        if each.subject.startswith(f"{chosen.attribute.name}=") and each.severity in ("act", "watch"):
+        if each.subject.startswith(f"{chosen.attribute.name}=") and needs_action(each.severity):
             st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
     return said.replace("`", "")
 

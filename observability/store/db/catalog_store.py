@@ -15,6 +15,7 @@ import duckdb
 from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
+from observability.core.time import aware_utc, naive_utc
 from observability.store.db.results import one
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
 
@@ -62,7 +63,15 @@ def add_model(
     (key,) = one(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
     writer.execute(
         "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [key, name, task, json.dumps(list(classes)), settings_text(settings or ModelSettings()), sample, naive(now or datetime.now(UTC))],
+        [
+            key,
+            name,
+            task,
+            json.dumps(list(classes)),
+            settings_text(settings or ModelSettings()),
+            sample,
+            naive_utc(now or datetime.now(UTC)),
+        ],
     )
     keep_settings(writer, key, settings or ModelSettings(), now)
     create_model_tables(writer, key)
@@ -91,7 +100,7 @@ def keep_settings(writer: Cursor, key: int, settings: ModelSettings, now: dateti
     """Keeps from when on settings hold, where they are others than those before (store/db/settings_history.py)."""
     last = writer.execute('SELECT settings FROM settings_kept WHERE key = ? ORDER BY "at" DESC, rowid DESC LIMIT 1', [key]).fetchone()
     if last is None or settings_of(last[0]) != settings:
-        writer.execute("INSERT INTO settings_kept VALUES (?, ?, ?)", [key, naive(now or datetime.now(UTC)), settings_text(settings)])
+        writer.execute("INSERT INTO settings_kept VALUES (?, ?, ?)", [key, naive_utc(now or datetime.now(UTC)), settings_text(settings)])
 
 
 def save_version(writer: Cursor, key: int, version: Version) -> None:
@@ -100,7 +109,7 @@ def save_version(writer: Cursor, key: int, version: Version) -> None:
     writer.execute(
         "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            key, version.name, None if version.registered_at is None else naive(version.registered_at), json.dumps(list(version.features)),
+            key, version.name, None if version.registered_at is None else naive_utc(version.registered_at), json.dumps(list(version.features)),
             version.reference_rows, version.in_sample, version.artifact, json.dumps(list(version.inferred)),
         ],
     )  # fmt: skip
@@ -204,12 +213,7 @@ def texts(text: str | None) -> tuple[str, ...]:
 
 def aware(instant: datetime | None) -> datetime | None:
     """A naive UTC instant of a table as an aware one."""
-    return None if instant is None else instant.replace(tzinfo=UTC)
-
-
-def naive(instant: datetime) -> datetime:
-    """An aware instant as the naive UTC one of the tables."""
-    return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
+    return None if instant is None else aware_utc(instant)
 
 
 def with_settings(catalog: Catalog, settings: Mapping[str, ModelSettings]) -> Catalog:

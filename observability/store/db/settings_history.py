@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.core.settings import ModelSettings
-from observability.store.db.catalog_store import naive, settings_of
+from observability.core.time import naive_utc
+from observability.store.db.catalog_store import settings_of
 
 if TYPE_CHECKING:
     from observability.store.db.database import Store
@@ -40,7 +41,7 @@ def settings_at(store: "Store", at: datetime, otherwise: datetime) -> dict[str, 
         kept.setdefault(name, []).append((since, text))
     found = {}
     for name, entries in kept.items():
-        by = [[each for each in entries if each[0] <= naive(instant)] for instant in (at, otherwise)]
+        by = [[each for each in entries if each[0] <= naive_utc(instant)] for instant in (at, otherwise)]
         since, text = by[0][-1] if by[0] else by[1][-1] if by[1] else entries[0]
         found[name] = Then(settings_of(text), since, bool(by[0]))
     return found

@@ -20,7 +20,8 @@ import pyarrow as pa
 from observability.client.spool import publish_abandoned
 from observability.core.catalog import Catalog
 from observability.core.errors import ObservabilityError
-from observability.store.db.catalog_store import naive, read_catalog
+from observability.core.time import naive_utc
+from observability.store.db.catalog_store import read_catalog
 from observability.store.db.database import Store
 from observability.store.db.expressions import EPOCH
 from observability.store.ingest import landing
@@ -244,7 +245,7 @@ def write_rejected(
             line = line - np.concatenate([[0], last_lines])[place]
         own = {name: table[name] for name in ("raw", "reason", "message", "kind", "model")}
         writer.register("block_rejected", pa.table({"segment": pa.array(names, pa.string()), "line": pa.array(line), **own}))
-        writer.execute("INSERT INTO rejected SELECT *, ? FROM block_rejected", [naive(now)])
+        writer.execute("INSERT INTO rejected SELECT *, ? FROM block_rejected", [naive_utc(now)])
         writer.unregister("block_rejected")
 
 
@@ -252,5 +253,5 @@ def write_manifest(writer: duckdb.DuckDBPyConnection, name: str, now: datetime, 
     """Says that a segment is loaded. Its primary key makes a second time impossible."""
     writer.execute(
         "INSERT INTO manifest VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [name, naive(now), size, digest, report.lines, report.stored, report.duplicates, report.rejected],
+        [name, naive_utc(now), size, digest, report.lines, report.stored, report.duplicates, report.rejected],
     )

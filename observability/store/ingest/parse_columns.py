@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from observability.core.time import naive_utc
 from observability.records.values import canonical_text
 from observability.store.ingest.parse_json import canonical_json
 from observability.store.ingest.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather
@@ -80,7 +81,7 @@ def times(rows: Rows, schema: Schema, column: int, zone: Any) -> pa.Array:
 
 def in_utc(local: int, zone: Any) -> int:
     """Microseconds since 1970 in UTC of a local time given the same way."""
-    instant = (EPOCH + timedelta(microseconds=local)).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+    instant = naive_utc((EPOCH + timedelta(microseconds=local)).replace(tzinfo=zone))
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 

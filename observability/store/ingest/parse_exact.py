@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from observability.core.catalog import Catalog
 from observability.core.errors import UsageError
+from observability.core.time import naive_utc
 from observability.records.kinds import KINDS
 from observability.records.record import validate
 from observability.records.values import NON_FINITE, Rejected, as_number, canonical_text, shown
@@ -224,7 +225,7 @@ def zone_of(name: str | None) -> tzinfo | None:
 
 def naive(instant: datetime | None) -> datetime | None:
     """The same instant without its zone, which is UTC."""
-    return None if instant is None else instant.replace(tzinfo=None)
+    return None if instant is None else naive_utc(instant)
 
 
 def written(instant: datetime) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from observability.core.catalog import Model
+from observability.core.time import naive_utc
 from observability.records.kinds import KINDS
-from observability.store.db.catalog_store import naive, stream, streams
+from observability.store.db.catalog_store import stream, streams
 from observability.store.db.expressions import decision_of, text
 from observability.store.db.record_tables import FIELD_TYPES, content_hash, kind_columns
 from observability.store.db.results import arrow, one
@@ -154,7 +155,7 @@ def empty(table: pa.Table, name: str) -> bool:
 
 def moment(instant: datetime) -> str:
     """A timestamp literal."""
-    return f"TIMESTAMP '{naive(instant).isoformat(sep=' ')}'"
+    return f"TIMESTAMP '{naive_utc(instant).isoformat(sep=' ')}'"
 
 
 def ids_of(lists: str, ids: dict[str, int]) -> str:

@@ -7,10 +7,11 @@ keeps every entry with its author and time, so two people who write about one it
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import Window
 from observability.records.kinds import KINDS, TRIAGE_SOURCES
 from observability.records.values import AFTER_LAST, FIRST
@@ -138,7 +139,7 @@ def is_said(value: Any) -> bool:
 
 def aware(value: Any) -> Any:
     """A stored (naive UTC) time as an instant; anything else as it is."""
-    return value.to_pydatetime().replace(tzinfo=UTC) if hasattr(value, "to_pydatetime") else value
+    return aware_utc(value.to_pydatetime()) if hasattr(value, "to_pydatetime") else value
 
 
 def confirmed(verdicts: Iterable[Item]) -> list[Item]:

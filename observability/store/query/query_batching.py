@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.questions import Aggregate, Bucket, By, Question, Records, Sample
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, HOUR, Window
 from observability.store.query.answer import Cells, Keyed, Part, groups_of, sums_of
 
@@ -230,7 +231,7 @@ def of_sample(frame: "DataFrame", shared: Shared) -> list["DataFrame | None"]:
 
 def moment(instant: datetime) -> np.datetime64:
     """An instant as frames hold it: naive UTC."""
-    return np.datetime64(instant.replace(tzinfo=None), "us")
+    return np.datetime64(naive_utc(instant), "us")
 
 
 def of_cells(answer: Cells, shared: Shared) -> list["DataFrame"]:

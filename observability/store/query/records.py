@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from observability.core.errors import NotFoundError
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.validation import Field
@@ -86,7 +87,7 @@ def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, a
                 f"SELECT max({quoted(moment_of(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
             ).fetchall()
             found += [last] if last is not None else []
-    return max(found).replace(tzinfo=UTC) if found else None
+    return aware_utc(max(found)) if found else None
 
 
 def fields_of(kind: str) -> dict[str, Field]:

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
 from observability.core.catalog import Model, Version, band_limits
 from observability.core.errors import NotFoundError, UsageError
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.store.db.catalog_store import streams
 from observability.store.db.expressions import decision_of, label_of, probabilities_of
@@ -216,7 +217,7 @@ def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows, held: int | No
 
 def stored(instant: datetime) -> datetime:
     """An instant as the tables store it: naive UTC."""
-    return instant.astimezone(UTC).replace(tzinfo=None)
+    return naive_utc(instant)
 
 
 def hour_number(instant: datetime) -> int:

@@ -13,9 +13,10 @@ import duckdb
 
 from observability.core.catalog import Model
 from observability.core.questions import NULL
+from observability.core.time import naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
-from observability.store.db.catalog_store import aware, naive, streams
+from observability.store.db.catalog_store import aware, streams
 from observability.store.db.database import FLOOR_BYTES, Store
 from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
 from observability.store.db.results import one
@@ -87,7 +88,7 @@ def model_status(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime)
         "first": stamp(first),
         "last": stamp(last),
         "last_arrived": stamp(arrived),
-        "hours_since_last": None if last is None else round((naive(now) - last) / HOUR, 2),
+        "hours_since_last": None if last is None else round((naive_utc(now) - last) / HOUR, 2),
         "bytes": sum(table_bytes(cursor, model_table(table, model.key)) for table in MODEL_TABLES),
     }
 
@@ -147,7 +148,7 @@ def counters(store: Store, model: str, window: Window) -> dict[str, Any]:
             cursor,
             """SELECT coalesce(sum(stored), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM arrivals
             WHERE model = ? AND kind = 'prediction' AND hour >= ? AND hour + INTERVAL 1 HOUR <= ?""",
-            [model, naive(window.start - (window.start - FIRST_HOUR) % HOUR), naive(whole_hour(end))],
+            [model, naive_utc(window.start - (window.start - FIRST_HOUR) % HOUR), naive_utc(whole_hour(end))],
         )
         return {
             "lines": stored + duplicates + refused,

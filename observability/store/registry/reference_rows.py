@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Edges, Kind, Model
 from observability.core.errors import UsageError
+from observability.core.time import naive_utc
 from observability.records.values import Rejected, parse_time
 from observability.stats.edges import NumericEdges, category_levels, numeric_edges
-from observability.store.db.catalog_store import naive
 from observability.store.registry.column_profile import coded, is_text, kind_of, numbers
 from observability.store.registry.register_types import Inference
 from observability.store.registry.targets import Target
@@ -202,7 +202,7 @@ def probabilities(target: Target, places: NDArray[np.int64]) -> pa.Array:
 
 def event_times(table: pa.Table, name: str | None, now: datetime) -> pa.Array:
     """Event time of every row as naive UTC microseconds; `now` where it is not known. Times without an offset are taken as UTC."""
-    filler = pa.scalar(naive(now), STAMP)
+    filler = pa.scalar(naive_utc(now), STAMP)
     if name is None:
         return pa.repeat(filler, table.num_rows)
     column = table[name]
@@ -219,6 +219,6 @@ def event_times(table: pa.Table, name: str | None, now: datetime) -> pa.Array:
 def instant(name: str, text: str) -> datetime:
     """One time; without an offset it is UTC."""
     try:
-        return naive(parse_time(name, text, UTC))
+        return naive_utc(parse_time(name, text, UTC))
     except Rejected as error:
         raise UsageError(f"the time column {name!r} holds no times", got=str(error)) from None
